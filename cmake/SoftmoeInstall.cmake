@@ -1,0 +1,15 @@
+# Installs the program, the headers, the libraries and a package for find_package(softmoe).
+include(CMakePackageConfigHelpers)
+
+get_property(libraries GLOBAL PROPERTY SOFTMOE_LIBRARIES)
+install(TARGETS ${libraries} softmoe_torch EXPORT softmoe
+        FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/softmoe)
+install(TARGETS softmoe_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(EXPORT softmoe NAMESPACE softmoe:: FILE softmoeTargets.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/softmoe)
+configure_package_config_file(cmake/softmoeConfig.cmake.in ${CMAKE_BINARY_DIR}/softmoeConfig.cmake
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/softmoe)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/softmoeConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/softmoeConfig.cmake ${CMAKE_BINARY_DIR}/softmoeConfigVersion.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/softmoe)

@@ -1,0 +1,21 @@
+# softmoe::opencv: OpenCV's core, imgproc and imgcodecs.
+#
+# Debian's packages of the single modules carry no OpenCVConfig.cmake (libopencv-dev has it, with a
+# gigabyte of modules that are not used here), so where it is absent headers and libraries are
+# looked up one by one.
+
+add_library(softmoe_opencv INTERFACE)
+add_library(softmoe::opencv ALIAS softmoe_opencv)
+set_target_properties(softmoe_opencv PROPERTIES EXPORT_NAME opencv)
+find_package(OpenCV QUIET COMPONENTS core imgproc imgcodecs)
+if(OpenCV_FOUND)
+  target_include_directories(softmoe_opencv SYSTEM INTERFACE ${OpenCV_INCLUDE_DIRS})
+  target_link_libraries(softmoe_opencv INTERFACE ${OpenCV_LIBS})
+else()
+  find_path(OPENCV_INCLUDE_DIR opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
+  target_include_directories(softmoe_opencv SYSTEM INTERFACE ${OPENCV_INCLUDE_DIR})
+  foreach(module imgcodecs imgproc core)
+    find_library(OPENCV_${module}_LIBRARY opencv_${module} REQUIRED)
+    target_link_libraries(softmoe_opencv INTERFACE ${OPENCV_${module}_LIBRARY})
+  endforeach()
+endif()

@@ -1,0 +1,51 @@
+# Compiler cache, linker, warnings, and the one way to declare a library of the project.
+
+find_program(SOFTMOE_CCACHE ccache)
+if(SOFTMOE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # Precompiled headers defeat ccache unless it is told to look through them.
+  set(ccache_launcher ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${SOFTMOE_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${ccache_launcher})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${ccache_launcher})
+endif()
+
+find_program(SOFTMOE_MOLD mold)
+if(SOFTMOE_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_library(softmoe_warnings INTERFACE)
+target_compile_options(softmoe_warnings INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+  $<$<BOOL:${SOFTMOE_WERROR}>:-Werror>>)
+
+# ccache keeps results of sources that use a precompiled header only with this flag of gcc.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
+endif()
+
+# softmoe_library(NAME SOURCES ... HEADERS ... DEPENDS ... [PRIVATE_DEPENDS ...] [NO_PCH])
+#
+# Adds the static library softmoe_NAME, alias softmoe::NAME, whose headers are found from the root
+# of the tree (#include "NAME/header.h") and are each verified to compile alone. All libraries
+# share the precompiled header of softmoe_core unless NO_PCH is given.
+function(softmoe_library name)
+  cmake_parse_arguments(arg "NO_PCH" "" "SOURCES;HEADERS;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  set(target softmoe_${name})
+  add_library(${target} STATIC ${arg_SOURCES})
+  add_library(softmoe::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}
+                 FILES ${arg_HEADERS})
+  target_link_libraries(${target} PUBLIC ${arg_DEPENDS}
+                        PRIVATE ${arg_PRIVATE_DEPENDS} $<BUILD_INTERFACE:softmoe_warnings>)
+  if(NOT arg_NO_PCH)
+    if(name STREQUAL "core")
+      target_precompile_headers(${target} PRIVATE ${PROJECT_SOURCE_DIR}/core/precompiled.h)
+    else()
+      target_precompile_headers(${target} REUSE_FROM softmoe_core)
+    endif()
+  endif()
+  set_property(GLOBAL APPEND PROPERTY SOFTMOE_LIBRARIES ${target})
+endfunction()

@@ -1,0 +1,22 @@
+#pragma once
+/// Files that are either whole or not there.
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+namespace softmoe {
+
+/// Calls `write` with a temporary path beside `path`, flushes that file to the disk and renames it
+/// to `path`. If anything fails the temporary file is removed, `path` stays as it was, and the
+/// error goes on; a failure of the system is an InputError that names `path`.
+void write_atomically(const std::filesystem::path& path,
+                      const std::function<void(const std::filesystem::path&)>& write);
+
+/// Writes `text` to `path` so, making its folder where needed.
+void write_text_file(const std::filesystem::path& path, const std::string& text);
+
+/// The whole of a file; throws InputError that names it.
+std::string read_text_file(const std::filesystem::path& path);
+
+}  // namespace softmoe

@@ -1,0 +1,15 @@
+#pragma once
+/// Memory of CUDA devices; compiled where the build has CUDA.
+
+#include <cstdint>
+
+namespace softmoe {
+
+/// Largest number of bytes that libtorch's allocator has handed out on CUDA device `index`.
+int64_t cuda_peak_memory_bytes(int index);
+/// Starts that count again.
+void cuda_reset_peak_memory(int index);
+/// Memory of the device in bytes, and its name.
+int64_t cuda_total_memory_bytes(int index);
+
+}  // namespace softmoe

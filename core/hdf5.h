@@ -1,0 +1,73 @@
+#pragma once
+/// HDF5 files as this project uses them: groups, arrays, text attributes. Every failure is an
+/// InputError that names the file and the object. HDF5's library runs behind one global lock:
+/// read bytes through this, decode them outside.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace softmoe {
+
+/// Element types of stored arrays. bf16 is stored as 16-bit unsigned integers.
+enum class Hdf5Type { kUInt8, kUInt16, kInt32, kInt64, kUInt64, kFloat16, kFloat32, kFloat64 };
+
+/// Bytes of one element.
+size_t hdf5_type_size(Hdf5Type type);
+
+/// What an array holds.
+struct Hdf5Info {
+  Hdf5Type type;
+  std::vector<int64_t> shape;
+};
+
+/// An open file; closed by the destructor. Paths are "/group/name"; groups are made as needed.
+class Hdf5File {
+ public:
+  /// Opens an existing file for reading.
+  static Hdf5File open(const std::filesystem::path& path);
+  /// Makes a new file, replacing an old one. `named` is the path that errors speak of.
+  static Hdf5File create(const std::filesystem::path& path, const std::filesystem::path& named);
+
+  Hdf5File(Hdf5File&& other) noexcept;
+  Hdf5File& operator=(Hdf5File&&) = delete;
+  ~Hdf5File();
+
+  /// Writes a whole array from row-major `data`.
+  void write(const std::string& name, Hdf5Type type, const std::vector<int64_t>& shape,
+             const void* data);
+  /// Makes an array whose first axis grows, for data that does not fit in memory.
+  void create_growing(const std::string& name, Hdf5Type type, const std::vector<int64_t>& row_shape,
+                      int64_t chunk_rows);
+  /// Appends `rows` rows to a growing array.
+  void append(const std::string& name, int64_t rows, const void* data);
+
+  bool exists(const std::string& name) const;
+  Hdf5Info info(const std::string& name) const;
+  /// Reads a whole array; `type` and the bytes must match what info() says.
+  void read(const std::string& name, Hdf5Type type, void* data, size_t bytes) const;
+  /// Reads rows [first, first + count) of the first axis.
+  void read_rows(const std::string& name, int64_t first, int64_t count, Hdf5Type type, void* data,
+                 size_t bytes) const;
+  /// Names of the arrays and groups directly in `group`, sorted.
+  std::vector<std::string> list(const std::string& group) const;
+
+  /// Text attributes of the file's root: JSON metadata, versions.
+  void write_text(const std::string& name, const std::string& text);
+  std::string read_text(const std::string& name) const;
+  bool has_text(const std::string& name) const;
+
+  /// Flushes and closes; reports a failure that the destructor would have to swallow.
+  void close();
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  Hdf5File(int64_t id, std::filesystem::path path);
+
+  int64_t id_;
+  std::filesystem::path path_;
+};
+
+}  // namespace softmoe

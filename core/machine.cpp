@@ -1,0 +1,64 @@
+#include "core/machine.h"
+
+#include <ATen/Parallel.h>
+#include <sched.h>
+#include <torch/cuda.h>
+#include <torch/version.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "core/version.h"
+#ifdef SOFTMOE_WITH_CUDA
+#include "core/device_memory.h"
+#endif
+
+namespace softmoe {
+namespace {
+
+std::string processor_name() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    const auto colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) {
+      return line.substr(colon + 2);
+    }
+  }
+  return "unknown";
+}
+
+int64_t usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+}  // namespace
+
+Json machine_description() {
+  Json machine;
+  machine["processor"] = processor_name();
+  machine["cores"] = usable_cores();
+  machine["threads"] = at::get_num_threads();
+  machine["memory_bytes"] =
+      static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
+  machine["cuda_devices"] = static_cast<int64_t>(torch::cuda::device_count());
+#ifdef SOFTMOE_WITH_CUDA
+  if (torch::cuda::is_available()) {
+    machine["cuda_memory_bytes"] = cuda_total_memory_bytes(0);
+  }
+#endif
+  machine["softmoe"] = kVersion;
+  machine["libtorch"] = TORCH_VERSION;
+  machine["compiler"] = __VERSION__;
+  return machine;
+}
+
+void set_compute_threads(int64_t threads) {
+  ::setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
+  at::set_num_threads(static_cast<int>(threads > 0 ? threads : usable_cores()));
+}
+
+}  // namespace softmoe

@@ -1,0 +1,29 @@
+#pragma once
+/// NumPy's .npy and .npz files.
+
+#include <torch/types.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace softmoe {
+
+/// Arrays by name, in the order of their names.
+using NamedTensors = std::map<std::string, torch::Tensor>;
+
+/// All arrays of an .npz file (stored or deflated). Dtypes: bool, (u)int8/16/32/64, float16/32/64,
+/// and raw 2-byte void, which is bf16 as JAX writes it. Fortran order is converted. Throws
+/// InputError that names the file and the array: truncated data, lengths that disagree with the
+/// header, object arrays, headers that do not parse.
+NamedTensors read_npz(const std::filesystem::path& path);
+
+/// The array `name` of `arrays` that came from `path`; throws InputError that lists the names.
+const torch::Tensor& npz_array(const NamedTensors& arrays, const std::string& name,
+                               const std::filesystem::path& path);
+
+/// Writes an .npz file atomically; bf16 is written as raw 2-byte void.
+void write_npz(const std::filesystem::path& path, const NamedTensors& arrays);
+
+}  // namespace softmoe

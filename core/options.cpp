@@ -1,0 +1,271 @@
+#include "core/options.h"
+
+#include <fmt/core.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <sstream>
+#include <type_traits>
+
+#include "core/error.h"
+
+namespace softmoe {
+namespace {
+
+template <typename T>
+struct IsVector : std::false_type {};
+template <typename T>
+struct IsVector<std::vector<T>> : std::true_type {};
+
+template <typename T>
+std::string scalar_type_name() {
+  if constexpr (std::is_same_v<T, bool>) {
+    return "bool";
+  } else if constexpr (std::is_same_v<T, int64_t>) {
+    return "int";
+  } else if constexpr (std::is_same_v<T, double>) {
+    return "float";
+  } else {
+    return "text";
+  }
+}
+
+template <typename T>
+T parse_scalar(const std::string& word, const std::string& what) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    return word;
+  } else if constexpr (std::is_same_v<T, bool>) {
+    if (word == "true" || word == "1") {
+      return true;
+    }
+    if (word == "false" || word == "0") {
+      return false;
+    }
+    throw UsageError(what, "true or false", "'" + word + "'");
+  } else {
+    try {
+      size_t used = 0;
+      T value{};
+      if constexpr (std::is_same_v<T, int64_t>) {
+        value = std::stoll(word, &used);
+      } else {
+        value = std::stod(word, &used);
+      }
+      if (used == word.size()) {
+        return value;
+      }
+    } catch (const std::logic_error&) {
+    }
+    throw UsageError(what, std::is_same_v<T, int64_t> ? "an integer" : "a number",
+                     "'" + word + "'");
+  }
+}
+
+bool json_is(const Json& value, const std::string& type) {
+  if (type == "bool") {
+    return value.is_boolean();
+  }
+  if (type == "int") {
+    return value.is_number_integer();
+  }
+  if (type == "float") {
+    return value.is_number();
+  }
+  return value.is_string();
+}
+
+std::string config_value(const Json& value) {
+  if (value.is_array()) {
+    std::vector<std::string> parts;
+    for (const auto& item : value) {
+      parts.push_back(config_value(item));
+    }
+    return fmt::format("[{}]", fmt::join(parts, ", "));
+  }
+  return value.dump();
+}
+
+std::string plain_text(const Json& value) {
+  if (value.is_string()) {
+    return value.get<std::string>();
+  }
+  if (value.is_array()) {
+    std::vector<std::string> parts;
+    for (const auto& item : value) {
+      parts.push_back(plain_text(item));
+    }
+    return fmt::format("{}", fmt::join(parts, " "));
+  }
+  if (value.is_number_float()) {
+    return fmt::format("{:g}", value.get<double>());
+  }
+  return value.dump();
+}
+
+}  // namespace
+
+OptionField::OptionField(std::string name, Target target, std::string meaning, OptionLimits limits)
+    : name_(std::move(name)),
+      target_(std::move(target)),
+      meaning_(std::move(meaning)),
+      limits_(std::move(limits)) {}
+
+bool OptionField::is_list() const {
+  return std::visit(
+      []<typename T>(const T&) { return IsVector<std::remove_pointer_t<T>>::value; }, target_);
+}
+
+std::string OptionField::type_name() const {
+  return std::visit(
+      []<typename T>(const T&) -> std::string {
+        using Value = std::remove_pointer_t<T>;
+        if constexpr (IsVector<Value>::value) {
+          return scalar_type_name<typename Value::value_type>() + " ...";
+        } else if constexpr (std::is_same_v<T, EnumTarget>) {
+          return "text";
+        } else {
+          return scalar_type_name<Value>();
+        }
+      },
+      target_);
+}
+
+std::string OptionField::allowed() const {
+  if (!limits_.choices.empty()) {
+    return fmt::format("one of {}", fmt::join(limits_.choices, ", "));
+  }
+  const bool has_min = std::isfinite(limits_.min);
+  const bool has_max = std::isfinite(limits_.max);
+  if (has_min && has_max) {
+    return fmt::format("in [{:g}, {:g}]", limits_.min, limits_.max);
+  }
+  if (has_min) {
+    return fmt::format("at least {:g}", limits_.min);
+  }
+  return has_max ? fmt::format("at most {:g}", limits_.max) : "";
+}
+
+std::string OptionField::text() const { return plain_text(to_json()); }
+
+Json OptionField::to_json() const {
+  return std::visit(
+      []<typename T>(const T& target) -> Json {
+        if constexpr (std::is_same_v<T, EnumTarget>) {
+          return target.get();
+        } else {
+          return *target;
+        }
+      },
+      target_);
+}
+
+void OptionField::check(const Json& value, const std::string& where) const {
+  const std::string what = where.empty() ? name_ : where + ": " + name_;
+  const std::string item_type = type_name().substr(0, type_name().find(' '));
+  const Json items = is_list() ? value : Json::array({value});
+  if (!items.is_array()) {
+    throw UsageError(what, "a list", value.dump());
+  }
+  for (const auto& item : items) {
+    if (!json_is(item, item_type)) {
+      throw UsageError(what, item_type, item.dump());
+    }
+    if (item.is_number()) {
+      const double number = item.get<double>();
+      if (!(number >= limits_.min && number <= limits_.max)) {
+        throw UsageError(what, allowed(), plain_text(item));
+      }
+    } else if (item.is_string() && !limits_.choices.empty()) {
+      const auto& choices = limits_.choices;
+      if (std::find(choices.begin(), choices.end(), item.get<std::string>()) == choices.end()) {
+        throw UsageError(what, allowed(), "'" + plain_text(item) + "'");
+      }
+    }
+  }
+}
+
+void OptionField::from_json(const Json& value, const std::string& where) const {
+  check(value, where);
+  std::visit(
+      [&value]<typename T>(const T& target) {
+        if constexpr (std::is_same_v<T, EnumTarget>) {
+          target.set(value.get<std::string>());
+        } else {
+          *target = value.get<std::remove_pointer_t<T>>();
+        }
+      },
+      target_);
+}
+
+void OptionField::parse(const std::vector<std::string>& words, const std::string& where) const {
+  const std::string what = where.empty() ? name_ : where + ": " + name_;
+  const Json value = std::visit(
+      [&]<typename T>(const T&) -> Json {
+        using Value = std::remove_pointer_t<T>;
+        if constexpr (IsVector<Value>::value) {
+          Json list = Json::array();
+          for (const auto& word : words) {
+            list.push_back(parse_scalar<typename Value::value_type>(word, what));
+          }
+          return list;
+        } else {
+          if (words.size() != 1) {
+            throw UsageError(what, "one value", std::to_string(words.size()));
+          }
+          if constexpr (std::is_same_v<T, EnumTarget>) {
+            return words.front();
+          } else {
+            return parse_scalar<Value>(words.front(), what);
+          }
+        }
+      },
+      target_);
+  from_json(value, where);
+}
+
+void OptionTable::add(std::string name, OptionField::Target member, std::string meaning,
+                      OptionLimits limits) {
+  TORCH_CHECK_VALUE(find(name) == nullptr, "option described twice: ", name);
+  fields_.emplace_back(std::move(name), std::move(member), std::move(meaning), std::move(limits));
+}
+
+const OptionField* OptionTable::find(const std::string& name) const {
+  for (const auto& field : fields_) {
+    if (field.name() == name) {
+      return &field;
+    }
+  }
+  return nullptr;
+}
+
+Json OptionTable::to_json() const {
+  Json values = Json::object();
+  for (const auto& field : fields_) {
+    values[field.name()] = field.to_json();
+  }
+  return values;
+}
+
+void OptionTable::from_json(const Json& values, const std::string& where) const {
+  if (!values.is_object()) {
+    throw UsageError(where, "an object of options", values.type_name());
+  }
+  for (const auto& [name, value] : values.items()) {
+    const auto* field = find(name);
+    if (field == nullptr) {
+      throw UsageError(where + ": unknown option '" + name + "'");
+    }
+    field->from_json(value, where);
+  }
+}
+
+std::string OptionTable::to_config() const {
+  std::string text;
+  for (const auto& field : fields_) {
+    text += field.name() + " = " + config_value(field.to_json()) + "\n";
+  }
+  return text;
+}
+
+}  // namespace softmoe

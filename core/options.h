@@ -1,0 +1,170 @@
+#pragma once
+/// One description of every option: name, member, meaning, unit, range. Flags, config files,
+/// checkpoint metadata, `--help` and the documentation all come from it.
+///
+/// An aggregate of options is a plain struct with defaults and operator==; a free function
+/// `void describe(OptionTable&, MyOptions&)` binds its members:
+///
+///     void describe(OptionTable& table, SgdOptions& options) {
+///       table.add("lr", options.lr, "learning rate at the peak", {.min = 0});
+///       table.add("momentum", options.momentum, "share of the last step", {.min = 0, .max = 1});
+///     }
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace softmoe {
+
+/// Keeps the order in which keys are added, so that files read as they were described.
+using Json = nlohmann::ordered_json;
+
+/// What an option may be: range ends are inclusive, `choices` closes the list of strings.
+struct OptionLimits {
+  std::string unit;  ///< of the value, as shown in `--help`: "px", "images", "epochs"
+  double min = -std::numeric_limits<double>::infinity();
+  double max = std::numeric_limits<double>::infinity();
+  std::vector<std::string> choices;
+};
+
+/// A name for each value of an enum; specialise `kEnumNames<E>` beside the enum.
+template <typename E>
+using EnumName = std::pair<E, std::string_view>;
+template <typename E>
+inline constexpr std::array<EnumName<E>, 0> kEnumNames{};
+
+/// The name of an enum's value.
+template <typename E>
+std::string enum_name(E value) {
+  for (const auto& [candidate, name] : kEnumNames<E>) {
+    if (candidate == value) {
+      return std::string(name);
+    }
+  }
+  return "?";
+}
+
+/// One option, bound to a member of an aggregate.
+class OptionField {
+ public:
+  /// An enum, read and written by name.
+  struct EnumTarget {
+    std::function<std::string()> get;
+    std::function<void(const std::string&)> set;
+  };
+  using Target = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*,
+                              std::vector<double>*, std::vector<std::string>*, EnumTarget>;
+
+  OptionField(std::string name, Target target, std::string meaning, OptionLimits limits);
+
+  const std::string& name() const { return name_; }
+  const std::string& meaning() const { return meaning_; }
+  const OptionLimits& limits() const { return limits_; }
+  bool is_flag() const { return std::holds_alternative<bool*>(target_); }
+  bool is_list() const;
+  /// "bool", "int", "float", "text" or a list of these.
+  std::string type_name() const;
+  /// "in [0, 1]" or "one of a, b"; empty where everything is allowed.
+  std::string allowed() const;
+  /// The value as a user would type it.
+  std::string text() const;
+
+  Json to_json() const;
+  /// Throws UsageError that names `where`, the option, what is allowed and what was found.
+  void from_json(const Json& value, const std::string& where) const;
+  /// The value from words of a command line or config file; a flag takes true or false.
+  void parse(const std::vector<std::string>& words, const std::string& where) const;
+
+ private:
+  void check(const Json& value, const std::string& where) const;
+
+  std::string name_;
+  Target target_;
+  std::string meaning_;
+  OptionLimits limits_;
+};
+
+/// The options of one or more aggregates, in the order of their description.
+class OptionTable {
+ public:
+  /// Adds the option `name` bound to `member`, which must outlive the table.
+  void add(std::string name, OptionField::Target member, std::string meaning,
+           OptionLimits limits = {});
+
+  /// Adds an enum as the option `name`, its values by kEnumNames<E>.
+  template <typename E>
+    requires std::is_enum_v<E>
+  void add(std::string name, E& member, std::string meaning) {
+    OptionLimits limits;
+    for (const auto& [value, value_name] : kEnumNames<E>) {
+      limits.choices.emplace_back(value_name);
+    }
+    OptionField::EnumTarget target;
+    target.get = [&member] { return enum_name(member); };
+    target.set = [&member](const std::string& text) {
+      for (const auto& [value, value_name] : kEnumNames<E>) {
+        if (value_name == text) {
+          member = value;
+        }
+      }
+    };
+    add(std::move(name), std::move(target), std::move(meaning), std::move(limits));
+  }
+
+  const std::vector<OptionField>& fields() const { return fields_; }
+  /// The option called `name`, or nullptr.
+  const OptionField* find(const std::string& name) const;
+
+  Json to_json() const;
+  /// Sets the options that `values` names; throws UsageError for a name that does not exist.
+  void from_json(const Json& values, const std::string& where) const;
+  /// One `name = value` line an option, readable as a config file.
+  std::string to_config() const;
+
+ private:
+  std::vector<OptionField> fields_;
+};
+
+/// The table of one aggregate.
+template <typename Options>
+OptionTable option_table(Options& options) {
+  OptionTable table;
+  describe(table, options);
+  return table;
+}
+
+/// The options as JSON, by the names of their description.
+template <typename Options>
+Json options_to_json(Options options);
+
+/// Options from JSON over the defaults; throws UsageError naming `where`.
+template <typename Options>
+Options options_from_json(const Json& values, const std::string& where);
+
+}  // namespace softmoe
+
+#include <nlohmann/json.hpp>
+
+namespace softmoe {
+
+template <typename Options>
+Json options_to_json(Options options) {
+  return option_table(options).to_json();
+}
+
+template <typename Options>
+Options options_from_json(const Json& values, const std::string& where) {
+  Options options;
+  option_table(options).from_json(values, where);
+  return options;
+}
+
+}  // namespace softmoe

@@ -1,0 +1,48 @@
+#pragma once
+/// Progress of long work: a bar that redraws itself on a terminal, plain lines otherwise.
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace softmoe {
+
+/// How progress is shown.
+enum class ProgressStyle { kNone, kLines, kBar };
+
+/// The style for the program's stderr: a bar on a terminal, lines elsewhere.
+ProgressStyle default_progress_style();
+/// The style in use; set once by the program, kNone in a library.
+void set_progress_style(ProgressStyle style);
+ProgressStyle progress_style();
+
+/// One piece of work of known length, written to stderr.
+class Progress {
+ public:
+  /// `label` opens each line ("Train 3/10"); `total` counts units ("images").
+  Progress(std::string label, int64_t total, std::string unit);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// `done` units are finished; `note` is shown after rate and ETA. Redraws at most 10 times a
+  /// second; in plain style a line appears at most every 10 seconds.
+  void update(int64_t done, const std::string& note = "");
+  /// Removes the bar.
+  void finish();
+
+ private:
+  std::string line(int64_t done, const std::string& note) const;
+
+  std::string label_;
+  int64_t total_;
+  std::string unit_;
+  std::chrono::steady_clock::time_point start_;
+  std::chrono::steady_clock::time_point last_;
+  bool drawn_ = false;
+};
+
+/// 75 s as "1:15", 3 h 5 min as "3:05:00".
+std::string format_duration(double seconds);
+
+}  // namespace softmoe

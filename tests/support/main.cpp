@@ -1,0 +1,9 @@
+#include <gmock/gmock.h>
+
+#include "core/machine.h"
+
+int main(int argc, char** argv) {
+  testing::InitGoogleMock(&argc, argv);
+  softmoe::set_compute_threads(0);
+  return RUN_ALL_TESTS();
+}
