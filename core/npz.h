@@ -1,5 +1,5 @@
 #pragma once
-/// NumPy's .npy and .npz files.
+/// NumPy's .npz files: zip archives of arrays.
 
 #include <torch/types.h>
 
@@ -16,14 +16,20 @@ using NamedTensors = std::map<std::string, torch::Tensor>;
 /// All arrays of an .npz file (stored or deflated). Dtypes: bool, (u)int8/16/32/64, float16/32/64,
 /// and raw 2-byte void, which is bf16 as JAX writes it. Fortran order is converted. Throws
 /// InputError that names the file and the array: truncated data, lengths that disagree with the
-/// header, object arrays, headers that do not parse.
+/// header, object arrays, headers that do not parse. Memory is taken only after the lengths in the
+/// archive and in the header agree.
 NamedTensors read_npz(const std::filesystem::path& path);
+
+/// The arrays `names` of an .npz file; the others are not looked at, whatever they are. Throws
+/// InputError that lists the arrays of the file where one is missing.
+NamedTensors read_npz(const std::filesystem::path& path, const std::vector<std::string>& names);
 
 /// The array `name` of `arrays` that came from `path`; throws InputError that lists the names.
 const torch::Tensor& npz_array(const NamedTensors& arrays, const std::string& name,
                                const std::filesystem::path& path);
 
-/// Writes an .npz file atomically; bf16 is written as raw 2-byte void.
+/// Writes an .npz file atomically, the same bytes for the same arrays; bf16 is written as raw
+/// 2-byte void. There must be at least one array.
 void write_npz(const std::filesystem::path& path, const NamedTensors& arrays);
 
 }  // namespace softmoe

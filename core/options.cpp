@@ -112,8 +112,8 @@ OptionField::OptionField(std::string name, Target target, std::string meaning, O
       limits_(std::move(limits)) {}
 
 bool OptionField::is_list() const {
-  return std::visit(
-      []<typename T>(const T&) { return IsVector<std::remove_pointer_t<T>>::value; }, target_);
+  return std::visit([]<typename T>(const T&) { return IsVector<std::remove_pointer_t<T>>::value; },
+                    target_);
 }
 
 std::string OptionField::type_name() const {

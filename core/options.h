@@ -29,10 +29,10 @@ using Json = nlohmann::ordered_json;
 
 /// What an option may be: range ends are inclusive, `choices` closes the list of strings.
 struct OptionLimits {
-  std::string unit;  ///< of the value, as shown in `--help`: "px", "images", "epochs"
+  std::string unit = {};  ///< of the value, as shown in `--help`: "px", "images", "epochs"
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices;
+  std::vector<std::string> choices = {};
 };
 
 /// A name for each value of an enum; specialise `kEnumNames<E>` beside the enum.
@@ -95,13 +95,20 @@ class OptionField {
 /// The options of one or more aggregates, in the order of their description.
 class OptionTable {
  public:
-  /// Adds the option `name` bound to `member`, which must outlive the table.
+  /// Adds the option `name` with whatever it is bound to, which must outlive the table.
   void add(std::string name, OptionField::Target member, std::string meaning,
            OptionLimits limits = {});
 
+  /// Adds the option `name` bound to `member`, which must outlive the table.
+  template <typename T>
+  requires std::is_constructible_v<OptionField::Target, T*>
+  void add(std::string name, T& member, std::string meaning, OptionLimits limits = {}) {
+    add(std::move(name), OptionField::Target(&member), std::move(meaning), std::move(limits));
+  }
+
   /// Adds an enum as the option `name`, its values by kEnumNames<E>.
   template <typename E>
-    requires std::is_enum_v<E>
+  requires std::is_enum_v<E>
   void add(std::string name, E& member, std::string meaning) {
     OptionLimits limits;
     for (const auto& [value, value_name] : kEnumNames<E>) {

@@ -1,0 +1,52 @@
+#include "softmoe/experts.h"
+
+#include "core/initialization.h"
+#include "core/tensor_check.h"
+
+namespace softmoe {
+namespace {
+
+/// Rows of every expert through its own linear map: inputs [experts, rows, in],
+/// weight [experts, out, in], bias [experts, out] to [experts, rows, out].
+torch::Tensor batched_linear(const torch::Tensor& inputs, const torch::Tensor& weight,
+                             const torch::Tensor& bias) {
+  return torch::baddbmm(bias.unsqueeze(1), inputs, weight.transpose(1, 2));
+}
+
+}  // namespace
+
+ExpertsImpl::ExpertsImpl(const MoeLayerOptions& options) : options_(options) {
+  ExpertsImpl::reset();
+}
+
+void ExpertsImpl::reset() {
+  const int64_t experts = options_.moe.experts;
+  const int64_t dim = options_.dim;
+  const int64_t hidden = options_.hidden_dim;
+  fc1_weight = register_parameter("fc1_weight", torch::empty({experts, hidden, dim}));
+  fc1_bias = register_parameter("fc1_bias", torch::empty({experts, hidden}));
+  fc2_weight = register_parameter("fc2_weight", torch::empty({experts, dim, hidden}));
+  fc2_bias = register_parameter("fc2_bias", torch::empty({experts, dim}));
+  init_xavier_uniform(fc1_weight, dim, hidden);
+  init_normal(fc1_bias, 1e-6);
+  init_xavier_uniform(fc2_weight, hidden, dim);
+  init_normal(fc2_bias, 1e-6);
+  if (options_.moe.expert_init == ExpertInit::kIdentical) {
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : parameters(/*recurse=*/false)) {
+      parameter.copy_(parameter.slice(0, 0, 1).clone().expand_as(parameter));
+    }
+  }
+}
+
+torch::Tensor ExpertsImpl::forward(const torch::Tensor& inputs) {
+  check_shape("Experts: inputs", inputs, {options_.moe.experts, -1, options_.dim});
+  auto hidden = batched_linear(inputs, fc1_weight, fc1_bias);  // [experts, rows, hidden]
+  hidden = torch::gelu(hidden, options_.gelu_tanh ? "tanh" : "none");
+  if (options_.dropout > 0) {
+    hidden = torch::dropout(hidden, options_.dropout, is_training());
+  }
+  return batched_linear(hidden, fc2_weight, fc2_bias);  // [experts, rows, dim]
+}
+
+}  // namespace softmoe

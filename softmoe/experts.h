@@ -1,0 +1,32 @@
+#pragma once
+/// The experts of a layer: many two-layer MLPs as one batched computation.
+
+#include <torch/nn/cloneable.h>
+#include <torch/nn/pimpl.h>
+
+#include "softmoe/moe_options.h"
+
+namespace softmoe {
+
+/// Expert e computes fc2_e(GELU(fc1_e(x))) on its own rows; knows nothing of routing.
+/// Parameters: `fc1_weight` [experts, hidden, dim], `fc1_bias` [experts, hidden],
+/// `fc2_weight` [experts, dim, hidden], `fc2_bias` [experts, dim].
+class ExpertsImpl : public torch::nn::Cloneable<ExpertsImpl> {
+ public:
+  explicit ExpertsImpl(const MoeLayerOptions& options);
+
+  void reset() override;
+  /// `inputs` and the result: [experts, rows, dim].
+  torch::Tensor forward(const torch::Tensor& inputs);
+
+  torch::Tensor fc1_weight;
+  torch::Tensor fc1_bias;
+  torch::Tensor fc2_weight;
+  torch::Tensor fc2_bias;
+
+ private:
+  MoeLayerOptions options_;
+};
+TORCH_MODULE(Experts);
+
+}  // namespace softmoe

@@ -1,0 +1,23 @@
+#include "softmoe/moe_layer.h"
+
+#include "softmoe/routers.h"
+
+namespace softmoe {
+
+MoeLayerImpl::MoeLayerImpl(const MoeLayerOptions& options) : options_(options) {
+  MoeLayerImpl::reset();
+}
+
+void MoeLayerImpl::reset() {
+  router_ = make_router(options_);
+  register_module("router", router_.module);
+  experts = register_module("experts", Experts(options_));
+}
+
+torch::Tensor MoeLayerImpl::forward(const torch::Tensor& tokens, RoutingRecord* record) {
+  const auto routed = router_.router->route(tokens, record);
+  const auto expert_outputs = experts->forward(routed.expert_inputs);  // [experts, rows, dim]
+  return router_.router->combine(routed, expert_outputs);              // [batch, tokens, dim]
+}
+
+}  // namespace softmoe

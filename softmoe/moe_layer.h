@@ -1,0 +1,32 @@
+#pragma once
+/// The Mixture-of-Experts layer: takes the place of a transformer block's MLP.
+
+#include <torch/nn/cloneable.h>
+#include <torch/nn/pimpl.h>
+
+#include "softmoe/experts.h"
+#include "softmoe/moe_options.h"
+#include "softmoe/router.h"
+
+namespace softmoe {
+
+/// Joins a router with experts. Submodules: `router`, `experts`.
+class MoeLayerImpl : public torch::nn::Cloneable<MoeLayerImpl> {
+ public:
+  explicit MoeLayerImpl(const MoeLayerOptions& options);
+
+  void reset() override;
+  /// `tokens` and the result: [batch, tokens, dim]. Fills `record` where it is not null.
+  torch::Tensor forward(const torch::Tensor& tokens, RoutingRecord* record = nullptr);
+
+  const MoeLayerOptions& options() const { return options_; }
+
+  Experts experts{nullptr};
+
+ private:
+  MoeLayerOptions options_;
+  RouterHandle router_;
+};
+TORCH_MODULE(MoeLayer);
+
+}  // namespace softmoe

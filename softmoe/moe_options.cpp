@@ -1,0 +1,37 @@
+#include "softmoe/moe_options.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "softmoe/routers.h"
+
+namespace softmoe {
+
+void describe(OptionTable& table, MoeOptions& options) {
+  table.add("router", options.router, "how tokens reach experts", {.choices = router_names()});
+  table.add("experts", options.experts, "experts of a MoE layer", {.unit = "experts", .min = 0});
+  table.add("slots-per-expert", options.slots_per_expert,
+            "slots of each expert; 0 derives them from the capacity factor",
+            {.unit = "slots", .min = 0});
+  table.add("capacity-factor", options.capacity_factor,
+            "slots in all as a multiple of the tokens, where slots are not given", {.min = 1e-6});
+  table.add("router-noise", options.router_noise,
+            "standard deviation of normal noise on the routing logits in training", {.min = 0});
+  table.add("router-eps", options.router_eps,
+            "added to squared norms of tokens and slot parameters", {.min = 0});
+  table.add("dispatch-dtype", options.dispatch_dtype,
+            "precision of the tokens and expert outputs that are mixed");
+  table.add("expert-init", options.expert_init, "how the experts of a layer start");
+}
+
+int64_t slots_per_expert(const MoeLayerOptions& options) {
+  if (options.moe.slots_per_expert > 0) {
+    return options.moe.slots_per_expert;
+  }
+  const double exact = static_cast<double>(options.tokens) * options.moe.capacity_factor /
+                       static_cast<double>(options.moe.experts);
+  // nearbyint rounds halves to even, as the reference does.
+  return std::max<int64_t>(1, static_cast<int64_t>(std::nearbyint(exact)));
+}
+
+}  // namespace softmoe

@@ -1,0 +1,56 @@
+#pragma once
+/// The options of a Mixture-of-Experts layer.
+
+#include <cstdint>
+#include <string>
+
+#include "core/options.h"
+
+namespace softmoe {
+
+/// How the experts of a layer start. The released reference configs start them identical, the
+/// paper speaks of independent ones.
+enum class ExpertInit { kIndependent, kIdentical };
+template <>
+inline constexpr std::array<EnumName<ExpertInit>, 2> kEnumNames<ExpertInit>{
+    {{ExpertInit::kIndependent, "independent"}, {ExpertInit::kIdentical, "identical"}}};
+
+/// The precision in which tokens and expert outputs are mixed.
+enum class DispatchDtype { kFloat32, kBFloat16 };
+template <>
+inline constexpr std::array<EnumName<DispatchDtype>, 2> kEnumNames<DispatchDtype>{
+    {{DispatchDtype::kFloat32, "float32"}, {DispatchDtype::kBFloat16, "bfloat16"}}};
+
+/// What a user chooses about the MoE layers of a model.
+struct MoeOptions {
+  std::string router = "soft";   ///< a row of softmoe/routers.h
+  int64_t experts = 0;           ///< experts a layer
+  int64_t slots_per_expert = 0;  ///< 0: from the capacity factor
+  double capacity_factor = 1.0;  ///< slots = tokens * factor, shared out evenly
+  double router_noise = 0.0;     ///< standard deviation of the noise on logits in training
+  double router_eps = 1e-6;      ///< added to squared norms before the root
+  DispatchDtype dispatch_dtype = DispatchDtype::kFloat32;
+  ExpertInit expert_init = ExpertInit::kIndependent;
+
+  bool operator==(const MoeOptions&) const = default;
+};
+
+void describe(OptionTable& table, MoeOptions& options);
+
+/// Sizes of one MoE layer: what the surrounding model adds to the user's choice.
+struct MoeLayerOptions {
+  int64_t dim = 0;         ///< channels of a token
+  int64_t hidden_dim = 0;  ///< channels inside an expert
+  int64_t tokens = 0;      ///< tokens an image, for the slots that a capacity factor asks for
+  bool gelu_tanh = true;   ///< tanh-approximate GELU (Flax) instead of the exact one (PyTorch)
+  double dropout = 0.0;    ///< inside the experts
+  MoeOptions moe;
+
+  bool operator==(const MoeLayerOptions&) const = default;
+};
+
+/// Slots of each expert: as given, or from the capacity factor as the reference computes them,
+/// round-half-even(tokens * factor / experts), at least 1.
+int64_t slots_per_expert(const MoeLayerOptions& options);
+
+}  // namespace softmoe

@@ -1,0 +1,92 @@
+#include "softmoe/soft_router.h"
+
+#include "core/initialization.h"
+#include "core/tensor_check.h"
+
+namespace softmoe {
+
+SoftRouterImpl::SoftRouterImpl(const MoeLayerOptions& options, SoftMixing mixing)
+    : options_(options), mixing_(mixing), slots_per_expert_(slots_per_expert(options)) {
+  SoftRouterImpl::reset();
+}
+
+void SoftRouterImpl::reset() {
+  if (mixing_ == SoftMixing::kUniform || mixing_ == SoftMixing::kIdentity) {
+    return;
+  }
+  const auto& [dim, experts] = std::pair(options_.dim, options_.moe.experts);
+  phi = register_parameter("phi", torch::empty({dim, experts, slots_per_expert_}));
+  scale = register_parameter("scale", torch::empty({}));
+  init_normal(phi, 1.0 / std::sqrt(static_cast<double>(dim * experts)));
+  init_constant(scale, 1.0);
+}
+
+torch::Tensor SoftRouterImpl::rounded(const torch::Tensor& x) const {
+  return options_.moe.dispatch_dtype == DispatchDtype::kBFloat16 &&
+                 x.scalar_type() == torch::kFloat32
+             ? round_through(x, torch::kBFloat16)
+             : x;
+}
+
+SoftRouting SoftRouterImpl::weights(const torch::Tensor& tokens) {
+  const int64_t slots = options_.moe.experts * slots_per_expert_;
+  SoftRouting uniform;
+  if (mixing_ != SoftMixing::kSoft) {
+    const std::vector<int64_t> shape{tokens.size(0), tokens.size(1), slots};
+    const auto token_share = 1.0 / static_cast<double>(tokens.size(1));
+    uniform.dispatch = torch::full({1}, token_share, tokens.options()).expand(shape);
+    uniform.combine =
+        torch::full({1}, 1.0 / static_cast<double>(slots), tokens.options()).expand(shape);
+  }
+  if (mixing_ == SoftMixing::kUniform) {
+    return uniform;
+  }
+  auto logits = soft_logits(tokens, phi.flatten(1), scale, options_.moe.router_eps);
+  if (is_training() && options_.moe.router_noise > 0) {
+    logits = logits + options_.moe.router_noise * torch::randn_like(logits);
+  }  // [batch, tokens, slots]
+  switch (mixing_) {
+    case SoftMixing::kSoftUniform:
+      return {.dispatch = logits.softmax(/*dim=*/1), .combine = uniform.combine};
+    case SoftMixing::kUniformSoft:
+      return {.dispatch = uniform.dispatch, .combine = logits.softmax(/*dim=*/2)};
+    default:
+      return soft_weights(logits);
+  }
+}
+
+Routed SoftRouterImpl::route(const torch::Tensor& tokens, RoutingRecord* record) {
+  check_shape("SoftRouter: tokens", tokens, {-1, -1, options_.dim});
+  const int64_t experts = options_.moe.experts;
+  if (mixing_ == SoftMixing::kIdentity) {
+    check_shape("SoftRouter: tokens of identity routing, one a slot", tokens,
+                {-1, experts * slots_per_expert_, options_.dim});
+    const auto inputs = tokens.view({tokens.size(0), experts, slots_per_expert_, options_.dim})
+                            .transpose(0, 1)
+                            .reshape({experts, -1, options_.dim});  // [experts, rows, dim]
+    return {.expert_inputs = inputs, .combine_weights = {}, .losses = {}};
+  }
+  const auto routing = weights(tokens);
+  if (record != nullptr) {
+    const std::vector<int64_t> shape{tokens.size(0), tokens.size(1), experts, slots_per_expert_};
+    record->dispatch = routing.dispatch.detach().reshape(shape);
+    record->combine = routing.combine.detach().reshape(shape);
+  }
+  return {.expert_inputs = soft_dispatch(rounded(tokens), routing.dispatch, experts),
+          .combine_weights = routing.combine,
+          .losses = {}};
+}
+
+torch::Tensor SoftRouterImpl::combine(const Routed& routed, const torch::Tensor& expert_outputs) {
+  const int64_t experts = options_.moe.experts;
+  check_shape("SoftRouter: expert outputs", expert_outputs, {experts, -1, -1});
+  if (mixing_ == SoftMixing::kIdentity) {
+    const int64_t slots = experts * slots_per_expert_;
+    return expert_outputs.view({experts, -1, slots_per_expert_, expert_outputs.size(2)})
+        .transpose(0, 1)
+        .reshape({-1, slots, expert_outputs.size(2)});  // [batch, tokens, dim]
+  }
+  return soft_combine(rounded(expert_outputs), routed.combine_weights);
+}
+
+}  // namespace softmoe

@@ -1,0 +1,45 @@
+#pragma once
+/// Soft MoE's router and the ablations of its two mixing steps.
+
+#include <torch/nn/cloneable.h>
+#include <torch/nn/pimpl.h>
+
+#include "softmoe/moe_options.h"
+#include "softmoe/router.h"
+#include "softmoe/soft_routing.h"
+
+namespace softmoe {
+
+/// What mixes tokens into slots, and slot outputs into tokens (paper, section 3.5 and table 3).
+enum class SoftMixing {
+  kSoft,         ///< both learned: Soft MoE
+  kSoftUniform,  ///< learned dispatch, uniform combine
+  kUniformSoft,  ///< uniform dispatch, learned combine
+  kUniform,      ///< averages of all tokens and of all slots
+  kIdentity,     ///< token i is slot i; needs tokens = slots
+};
+
+/// Parameters: `phi` [dim, experts, slots_per_expert] and `scale` [], both only where a step is
+/// learned. Source: Puigcerver et al., arXiv:2308.00951.
+class SoftRouterImpl : public torch::nn::Cloneable<SoftRouterImpl>, public Router {
+ public:
+  SoftRouterImpl(const MoeLayerOptions& options, SoftMixing mixing);
+
+  void reset() override;
+  Routed route(const torch::Tensor& tokens, RoutingRecord* record) override;
+  torch::Tensor combine(const Routed& routed, const torch::Tensor& expert_outputs) override;
+
+  torch::Tensor phi;
+  torch::Tensor scale;
+
+ private:
+  SoftRouting weights(const torch::Tensor& tokens);
+  torch::Tensor rounded(const torch::Tensor& x) const;
+
+  MoeLayerOptions options_;
+  SoftMixing mixing_;
+  int64_t slots_per_expert_;
+};
+TORCH_MODULE(SoftRouter);
+
+}  // namespace softmoe
