@@ -1,0 +1,110 @@
+#include "vit/cost.h"
+
+#include "core/registry.h"
+#include "softmoe/routers.h"
+
+namespace softmoe {
+namespace {
+
+/// Parameters and multiply-adds, the latter as double: they pass 2^63 for no sensible model, but
+/// a user may ask for any.
+struct Tally {
+  int64_t parameters = 0;
+  double multiply_adds = 0.0;
+
+  /// A linear map with bias, applied to `rows` rows an image.
+  void linear(int64_t rows, int64_t in, int64_t out) {
+    parameters += in * out + out;
+    multiply_adds += static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out);
+  }
+  void product(int64_t rows, int64_t inner, int64_t columns) {
+    multiply_adds +=
+        static_cast<double>(rows) * static_cast<double>(inner) * static_cast<double>(columns);
+  }
+};
+
+void add_attention(Tally& tally, const VitOptions& options) {
+  const int64_t tokens = options.tokens();
+  const int64_t dim = options.dim;
+  tally.linear(tokens, dim, 3 * dim);
+  tally.product(tokens, dim, tokens);  // scores, all heads together
+  tally.product(tokens, tokens, dim);  // weighted averages
+  tally.linear(tokens, dim, dim);
+  tally.parameters += options.qk_norm ? 2 * (dim / options.heads) : 0;
+}
+
+void add_moe(Tally& tally, const VitOptions& options) {
+  const auto layer = moe_layer_options(options);
+  const int64_t experts = options.moe.experts;
+  const int64_t rows = slots_per_expert(layer);
+  const int64_t slots = experts * rows;
+  Tally expert;
+  expert.linear(rows, options.dim, options.mlp_dim);
+  expert.linear(rows, options.mlp_dim, options.dim);
+  tally.parameters += experts * expert.parameters;
+  tally.multiply_adds += static_cast<double>(experts) * expert.multiply_adds;
+  if (find_row(router_rows(), options.moe.router, "router").learned) {
+    tally.parameters += options.dim * slots + 1;
+    tally.product(options.tokens(), options.dim, slots);
+  }
+  if (options.moe.router != "identity") {
+    tally.product(options.tokens(), slots, options.dim);  // dispatch
+    tally.product(options.tokens(), slots, options.dim);  // combine
+  }
+}
+
+void add_block(Tally& tally, const VitOptions& options, bool has_moe) {
+  tally.parameters += 4 * options.dim + (options.layer_scale > 0 ? 2 * options.dim : 0);
+  add_attention(tally, options);
+  if (has_moe) {
+    add_moe(tally, options);
+  } else {
+    tally.linear(options.tokens(), options.dim, options.mlp_dim);
+    tally.linear(options.tokens(), options.mlp_dim, options.dim);
+  }
+}
+
+void add_attention_pool(Tally& tally, const VitOptions& options) {
+  const int64_t dim = options.dim;
+  tally.parameters += 3 * dim;  // the query and the norm
+  tally.linear(1, dim, dim);
+  tally.linear(options.tokens(), dim, 2 * dim);
+  tally.product(1, dim, options.tokens());
+  tally.product(1, options.tokens(), dim);
+  tally.linear(1, dim, dim);
+  tally.linear(1, dim, options.mlp_dim);
+  tally.linear(1, options.mlp_dim, dim);
+}
+
+}  // namespace
+
+ModelCost model_cost(const VitOptions& options) {
+  validate(options);
+  Tally tally;
+  const int64_t patches = options.grid_height() * options.grid_width();
+  tally.linear(patches, options.in_chans * options.patch_size * options.patch_size, options.dim);
+  tally.parameters += options.class_token ? options.dim : 0;
+  if (options.pos_embed == PositionEmbedding::kLearned) {
+    tally.parameters += options.tokens() * options.dim;
+  }
+  for (const bool has_moe : moe_block_mask(options.moe_blocks, options.depth)) {
+    add_block(tally, options, has_moe);
+  }
+  tally.parameters += 2 * options.dim;
+  if (options.global_pool == GlobalPool::kMap) {
+    add_attention_pool(tally, options);
+  }
+  if (options.pre_logits > 0) {
+    tally.linear(1, options.dim, options.pre_logits);
+  }
+  ModelCost cost;
+  cost.backbone_parameters = tally.parameters;
+  if (options.num_classes > 0) {
+    tally.linear(1, options.feature_dim(), options.num_classes);
+  }
+  cost.head_parameters = tally.parameters - cost.backbone_parameters;
+  cost.gflop = 2.0 * tally.multiply_adds / 1e9;
+  return cost;
+}
+
+}  // namespace softmoe

@@ -1,0 +1,82 @@
+#include "vit/layers.h"
+
+#include "core/initialization.h"
+
+namespace softmoe {
+
+LinearImpl::LinearImpl(int64_t in_features, int64_t out_features)
+    : in_features_(in_features), out_features_(out_features) {
+  LinearImpl::reset();
+}
+
+void LinearImpl::reset() {
+  weight = register_parameter("weight", torch::empty({out_features_, in_features_}));
+  bias = register_parameter("bias", torch::empty({out_features_}));
+  init_xavier_uniform(weight, in_features_, out_features_);
+  init_constant(bias, 0.0);
+}
+
+torch::Tensor LinearImpl::forward(const torch::Tensor& x) { return torch::linear(x, weight, bias); }
+
+LayerNormImpl::LayerNormImpl(int64_t dim, double eps, bool with_bias)
+    : dim_(dim), eps_(eps), with_bias_(with_bias) {
+  LayerNormImpl::reset();
+}
+
+void LayerNormImpl::reset() {
+  weight = register_parameter("weight", torch::empty({dim_}));
+  init_constant(weight, 1.0);
+  if (with_bias_) {
+    bias = register_parameter("bias", torch::empty({dim_}));
+    init_constant(bias, 0.0);
+  }
+}
+
+torch::Tensor LayerNormImpl::forward(const torch::Tensor& x) {
+  return torch::layer_norm(x, {dim_}, weight, bias, eps_);
+}
+
+LayerScaleImpl::LayerScaleImpl(int64_t dim, double initial_value)
+    : dim_(dim), initial_value_(initial_value) {
+  LayerScaleImpl::reset();
+}
+
+void LayerScaleImpl::reset() {
+  gamma = register_parameter("gamma", torch::empty({dim_}));
+  init_constant(gamma, initial_value_);
+}
+
+torch::Tensor LayerScaleImpl::forward(const torch::Tensor& x) { return x * gamma; }
+
+MlpImpl::MlpImpl(int64_t dim, int64_t hidden_dim, Gelu gelu, double dropout)
+    : dim_(dim), hidden_dim_(hidden_dim), gelu_(gelu), dropout_(dropout) {
+  MlpImpl::reset();
+}
+
+void MlpImpl::reset() {
+  fc1 = register_module("fc1", Linear(dim_, hidden_dim_));
+  fc2 = register_module("fc2", Linear(hidden_dim_, dim_));
+  init_normal(fc1->bias, 1e-6);
+  init_normal(fc2->bias, 1e-6);
+}
+
+torch::Tensor MlpImpl::forward(const torch::Tensor& x) {
+  auto hidden = torch::gelu(fc1(x), gelu_ == Gelu::kTanh ? "tanh" : "none");
+  if (dropout_ > 0) {
+    hidden = torch::dropout(hidden, dropout_, is_training());
+  }                    // [..., hidden_dim]
+  return fc2(hidden);  // [..., dim]
+}
+
+torch::Tensor drop_path(const torch::Tensor& x, double rate, bool training) {
+  if (!training || rate <= 0) {
+    return x;
+  }
+  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+  shape[0] = x.size(0);
+  const double keep = 1.0 - rate;
+  const auto mask = torch::empty(shape, x.options()).bernoulli_(keep).div_(keep);  // [batch, 1 ...]
+  return x * mask;
+}
+
+}  // namespace softmoe

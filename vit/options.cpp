@@ -1,0 +1,132 @@
+#include "vit/options.h"
+
+#include <sstream>
+
+#include "core/error.h"
+
+namespace softmoe {
+namespace {
+
+/// The number that follows `prefix` in `text`, or nothing.
+std::optional<int64_t> number_after(const std::string& text, const std::string& prefix) {
+  if (!text.starts_with(prefix) || text.size() == prefix.size() || text.size() > 9) {
+    return std::nullopt;
+  }
+  const std::string digits = text.substr(prefix.size());
+  if (digits.find_first_not_of("0123456789") != std::string::npos) {
+    return std::nullopt;
+  }
+  return std::stoll(digits);
+}
+
+}  // namespace
+
+void describe(OptionTable& table, VitOptions& options) {
+  table.add("img-size", options.img_size, "image size: one number, or height and width",
+            {.unit = "px", .min = 1});
+  table.add("patch-size", options.patch_size, "edge of a square patch", {.unit = "px", .min = 1});
+  table.add("in-chans", options.in_chans, "channels of an image", {.min = 1});
+  table.add("num-classes", options.num_classes, "classes of the head; 0: no head", {.min = 0});
+  table.add("dim", options.dim, "width of a token", {.unit = "channels", .min = 1});
+  table.add("depth", options.depth, "transformer blocks", {.unit = "blocks", .min = 1});
+  table.add("heads", options.heads, "attention heads", {.min = 1});
+  table.add("mlp-dim", options.mlp_dim, "width inside an MLP or expert",
+            {.unit = "channels", .min = 1});
+  table.add("global-pool", options.global_pool, "how tokens become one vector for the head");
+  table.add("final-norm", options.final_norm, "final LayerNorm on the tokens or after pooling");
+  table.add("class-token", options.class_token, "prepend a learned class token");
+  table.add("pos-embed", options.pos_embed, "position embedding");
+  table.add("qk-norm", options.qk_norm, "LayerNorm on queries and keys");
+  table.add("gelu", options.gelu, "GELU: tanh approximation (Flax) or exact (PyTorch)");
+  table.add("norm-eps", options.norm_eps, "added to variances in LayerNorm", {.min = 0});
+  table.add("drop", options.drop, "dropout rate", {.min = 0, .max = 1});
+  table.add("attn-drop", options.attn_drop, "dropout rate of attention weights",
+            {.min = 0, .max = 1});
+  table.add("drop-path", options.drop_path, "stochastic depth rate of the last block",
+            {.min = 0, .max = 0.999});
+  table.add("layer-scale", options.layer_scale, "initial LayerScale; 0: none", {.min = 0});
+  table.add("pre-logits", options.pre_logits, "width of a tanh layer before the head; 0: none",
+            {.unit = "channels", .min = 0});
+  table.add("head-bias", options.head_bias, "initial value of the head's bias");
+  table.add("moe-blocks", options.moe_blocks,
+            "blocks with MoE layers: none, all, last_half, last_N, every_N or a list 1,3,5");
+  describe(table, options.moe);
+}
+
+void validate(const VitOptions& options) {
+  const auto& size = options.img_size;
+  if (size.empty() || size.size() > 2) {
+    throw UsageError("img-size", "one or two numbers", std::to_string(size.size()));
+  }
+  for (const int64_t edge : size) {
+    if (edge < options.patch_size || edge % options.patch_size != 0) {
+      throw UsageError("img-size", "a multiple of patch-size " + std::to_string(options.patch_size),
+                       std::to_string(edge));
+    }
+  }
+  if (options.dim % options.heads != 0) {
+    throw UsageError("dim", "a multiple of heads " + std::to_string(options.heads),
+                     std::to_string(options.dim));
+  }
+  if (options.pos_embed == PositionEmbedding::kSinCos2d && options.dim % 4 != 0) {
+    throw UsageError("dim", "a multiple of 4 with sincos2d positions", std::to_string(options.dim));
+  }
+  if (options.global_pool == GlobalPool::kToken && !options.class_token) {
+    throw UsageError("global-pool token needs class-token");
+  }
+  const auto mask = moe_block_mask(options.moe_blocks, options.depth);
+  const bool has_moe = std::find(mask.begin(), mask.end(), true) != mask.end();
+  if (has_moe && options.moe.experts < 1) {
+    throw UsageError("experts", "at least 1 where moe-blocks is " + options.moe_blocks,
+                     std::to_string(options.moe.experts));
+  }
+}
+
+std::vector<bool> moe_block_mask(const std::string& moe_blocks, int64_t depth) {
+  std::vector<bool> mask(static_cast<size_t>(depth), false);
+  const auto fill_from = [&](int64_t first) {
+    std::fill(mask.begin() + first, mask.end(), true);
+    return mask;
+  };
+  if (moe_blocks == "none") {
+    return mask;
+  }
+  if (moe_blocks == "all") {
+    return fill_from(0);
+  }
+  if (moe_blocks == "last_half") {
+    return fill_from(depth - depth / 2);
+  }
+  if (const auto count = number_after(moe_blocks, "last_"); count && *count <= depth) {
+    return fill_from(depth - *count);
+  }
+  if (const auto step = number_after(moe_blocks, "every_"); step && *step >= 1) {
+    for (int64_t block = *step - 1; block < depth; block += *step) {
+      mask[static_cast<size_t>(block)] = true;
+    }
+    return mask;
+  }
+  std::istringstream list(moe_blocks);
+  for (std::string item; std::getline(list, item, ',');) {
+    const auto block = number_after(item, "");
+    if (!block || *block >= depth) {
+      throw UsageError("moe-blocks",
+                       "none, all, last_half, last_N, every_N or blocks below " +
+                           std::to_string(depth) + " such as 1,3,5",
+                       "'" + moe_blocks + "'");
+    }
+    mask[static_cast<size_t>(*block)] = true;
+  }
+  return mask;
+}
+
+MoeLayerOptions moe_layer_options(const VitOptions& options) {
+  return {.dim = options.dim,
+          .hidden_dim = options.mlp_dim,
+          .tokens = options.tokens(),
+          .gelu_tanh = options.gelu == Gelu::kTanh,
+          .dropout = options.drop,
+          .moe = options.moe};
+}
+
+}  // namespace softmoe

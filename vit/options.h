@@ -1,0 +1,96 @@
+#pragma once
+/// The options of a vision transformer. A model name is a preset of these.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/options.h"
+#include "softmoe/moe_options.h"
+
+namespace softmoe {
+
+/// How the tokens become one vector for the head.
+enum class GlobalPool {
+  kAvg,    ///< mean of the patch tokens
+  kToken,  ///< the class token
+  kMap,    ///< multi-head attention pooling by one learned query (Zhai et al., arXiv:2106.04560)
+};
+template <>
+inline constexpr std::array<EnumName<GlobalPool>, 3> kEnumNames<GlobalPool>{
+    {{GlobalPool::kAvg, "avg"}, {GlobalPool::kToken, "token"}, {GlobalPool::kMap, "map"}}};
+
+/// Where the final LayerNorm stands: on the tokens (big_vision, vmoe) or after pooling (timm's
+/// fc_norm).
+enum class FinalNorm { kTokens, kPooled };
+template <>
+inline constexpr std::array<EnumName<FinalNorm>, 2> kEnumNames<FinalNorm>{
+    {{FinalNorm::kTokens, "tokens"}, {FinalNorm::kPooled, "pooled"}}};
+
+/// The position embedding.
+enum class PositionEmbedding {
+  kLearned,
+  kSinCos2d,  ///< fixed 2-D sines and cosines (Beyer et al., arXiv:2205.01580)
+};
+template <>
+inline constexpr std::array<EnumName<PositionEmbedding>, 2> kEnumNames<PositionEmbedding>{
+    {{PositionEmbedding::kLearned, "learned"}, {PositionEmbedding::kSinCos2d, "sincos2d"}}};
+
+/// The GELU: exact (PyTorch) or its tanh approximation (Flax).
+enum class Gelu { kTanh, kExact };
+template <>
+inline constexpr std::array<EnumName<Gelu>, 2> kEnumNames<Gelu>{
+    {{Gelu::kTanh, "tanh"}, {Gelu::kExact, "exact"}}};
+
+/// Everything that defines a model but its weights. The defaults are ViT-B/16 as in the Soft MoE
+/// paper: mean pooling, no class token, learned position embedding.
+struct VitOptions {
+  std::vector<int64_t> img_size{224};  ///< height and width in pixels, or one number for both
+  int64_t patch_size = 16;
+  int64_t in_chans = 3;
+  int64_t num_classes = 1000;  ///< 0: no head, the output is the pooled features
+  int64_t dim = 768;
+  int64_t depth = 12;
+  int64_t heads = 12;
+  int64_t mlp_dim = 3072;
+  GlobalPool global_pool = GlobalPool::kAvg;
+  FinalNorm final_norm = FinalNorm::kTokens;
+  bool class_token = false;
+  PositionEmbedding pos_embed = PositionEmbedding::kLearned;
+  bool qk_norm = false;
+  Gelu gelu = Gelu::kTanh;
+  double norm_eps = 1e-6;
+  double drop = 0.0;
+  double attn_drop = 0.0;
+  double drop_path = 0.0;    ///< of the last block; grows linearly from 0 at the first
+  double layer_scale = 0.0;  ///< initial value; 0: no LayerScale
+  int64_t pre_logits = 0;    ///< width of a tanh layer before the head; 0: none
+  double head_bias = 0.0;    ///< initial value of the head's bias
+  std::string moe_blocks = "none";
+  MoeOptions moe;
+
+  bool operator==(const VitOptions&) const = default;
+
+  int64_t image_height() const { return img_size.front(); }
+  int64_t image_width() const { return img_size.back(); }
+  int64_t grid_height() const { return image_height() / patch_size; }
+  int64_t grid_width() const { return image_width() / patch_size; }
+  /// Tokens in the blocks: patches, and the class token where there is one.
+  int64_t tokens() const { return grid_height() * grid_width() + (class_token ? 1 : 0); }
+  /// Width of the features that the head gets.
+  int64_t feature_dim() const { return pre_logits > 0 ? pre_logits : dim; }
+};
+
+void describe(OptionTable& table, VitOptions& options);
+
+/// Throws UsageError that names the option where the options contradict each other.
+void validate(const VitOptions& options);
+
+/// Which blocks have MoE layers, from "none", "all", "last_half", "last_N", "every_N" (blocks N-1,
+/// 2N-1, ...) or a list "1,3,5"; one entry a block. Throws UsageError.
+std::vector<bool> moe_block_mask(const std::string& moe_blocks, int64_t depth);
+
+/// The MoE layer of one block of the model.
+MoeLayerOptions moe_layer_options(const VitOptions& options);
+
+}  // namespace softmoe

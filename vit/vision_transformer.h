@@ -1,0 +1,67 @@
+#pragma once
+/// The vision transformer (Dosovitskiy et al., arXiv:2010.11929) with dense or MoE blocks.
+
+#include <torch/nn/modules/container/modulelist.h>
+
+#include <map>
+
+#include "vit/block.h"
+
+namespace softmoe {
+
+/// Cuts images into square patches and maps each to a token: `proj.weight`
+/// [dim, in_chans, patch, patch], `proj.bias` [dim], applied as one matrix product.
+class PatchEmbedImpl : public torch::nn::Cloneable<PatchEmbedImpl> {
+ public:
+  explicit PatchEmbedImpl(const VitOptions& options);
+  void reset() override;
+  /// `images` [batch, in_chans, height, width] to [batch, patches, dim], patches row by row.
+  torch::Tensor forward(const torch::Tensor& images);
+
+ private:
+  VitOptions options_;
+  torch::Tensor weight_;
+  torch::Tensor bias_;
+};
+TORCH_MODULE(PatchEmbed);
+
+/// The routing of every MoE block of one forward pass, by the number of the block.
+using RoutingRecords = std::map<int64_t, RoutingRecord>;
+
+/// A vision transformer; parameters carry timm's names, MoE layers stand at `blocks.<i>.moe`.
+class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl> {
+ public:
+  /// Throws UsageError where the options contradict each other.
+  explicit VisionTransformerImpl(VitOptions options);
+  void reset() override;
+
+  /// Logits [batch, num_classes] of `images` [batch, in_chans, height, width]; the features where
+  /// the model has no head.
+  torch::Tensor forward(const torch::Tensor& images);
+  /// What the head gets, [batch, feature_dim]: the features of few-shot probes.
+  torch::Tensor forward_features(const torch::Tensor& images, RoutingRecords* records = nullptr);
+  /// Tokens after the last block and the final norm on tokens, [batch, tokens, dim].
+  torch::Tensor forward_tokens(const torch::Tensor& images, RoutingRecords* records = nullptr);
+  /// Logits of features, [batch, num_classes].
+  torch::Tensor forward_head(const torch::Tensor& features);
+
+  const VitOptions& options() const { return options_; }
+
+ private:
+  torch::Tensor embed(const torch::Tensor& images);
+  torch::Tensor pool(const torch::Tensor& tokens);
+
+  VitOptions options_;
+  PatchEmbed patch_embed_{nullptr};
+  torch::Tensor class_token_;
+  torch::Tensor pos_embed_;
+  torch::nn::ModuleList blocks_{nullptr};
+  LayerNorm norm_{nullptr};
+  LayerNorm fc_norm_{nullptr};
+  AttentionPool attn_pool_{nullptr};
+  Linear pre_logits_{nullptr};
+  Linear head_{nullptr};
+};
+TORCH_MODULE(VisionTransformer);
+
+}  // namespace softmoe

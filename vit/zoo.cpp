@@ -1,0 +1,130 @@
+#include "vit/zoo.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <regex>
+
+#include "core/error.h"
+
+namespace softmoe {
+namespace {
+
+/// Sources: arXiv:2010.11929 (B, L, H), arXiv:2106.04560 (Ti, S, g, G).
+struct SizeRow {
+  std::string_view name;
+  std::string_view timm_name;
+  int64_t dim;
+  int64_t depth;
+  int64_t heads;
+  int64_t mlp_dim;
+  std::array<int64_t, 4> patches;  ///< usual patch sizes, 0 fills up
+};
+
+constexpr std::array kSizes{
+    SizeRow{"ti", "tiny", 192, 12, 3, 768, {16, 14, 32, 8}},
+    SizeRow{"s", "small", 384, 12, 6, 1536, {16, 14, 32, 8}},
+    SizeRow{"b", "base", 768, 12, 12, 3072, {16, 14, 32, 8}},
+    SizeRow{"l", "large", 1024, 24, 16, 4096, {16, 14, 32, 0}},
+    SizeRow{"h", "huge", 1280, 32, 16, 5120, {14, 16, 0, 0}},
+    SizeRow{"g", "giant", 1408, 40, 16, 6144, {14, 0, 0, 0}},
+    SizeRow{"G", "gigantic", 1664, 48, 16, 8192, {14, 0, 0, 0}},
+};
+
+/// Soft MoE models beside 128 experts: those of the paper.
+constexpr std::array kPaperExperts{std::pair<std::string_view, int64_t>{"s14", 256},
+                                   std::pair<std::string_view, int64_t>{"h14", 256}};
+
+VitOptions sized(const SizeRow& row, int64_t patch_size) {
+  VitOptions options;
+  options.patch_size = patch_size;
+  options.dim = row.dim;
+  options.depth = row.depth;
+  options.heads = row.heads;
+  options.mlp_dim = row.mlp_dim;
+  return options;
+}
+
+const SizeRow* find_size(const std::string& name, std::string_view SizeRow::*member) {
+  for (const auto& row : kSizes) {
+    if (row.*member == name) {
+      return &row;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+VitOptions model_preset(const std::string& name) {
+  static const std::regex own_pattern("(vit|softmoe)_([a-zG]+)([0-9]{1,3})(?:_([0-9]{1,6})e)?");
+  static const std::regex timm_pattern("vit_([a-z]+)_patch([0-9]{1,3})(_gap)?_([0-9]{1,4})");
+  std::smatch match;
+  if (std::regex_match(name, match, own_pattern)) {
+    const auto* row = find_size(match[2], &SizeRow::name);
+    const bool is_moe = match[1] == "softmoe";
+    if (row != nullptr && is_moe == match[4].matched) {
+      auto options = sized(*row, std::stoll(match[3]));
+      if (is_moe) {
+        options.moe_blocks = "last_half";
+        options.moe.experts = std::stoll(match[4]);
+        options.moe.slots_per_expert = 1;
+      }
+      return options;
+    }
+  } else if (std::regex_match(name, match, timm_pattern)) {
+    const auto* row = find_size(match[1], &SizeRow::timm_name);
+    if (row != nullptr) {
+      auto options = sized(*row, std::stoll(match[2]));
+      options.img_size = {std::stoll(match[4])};
+      options.gelu = Gelu::kExact;
+      if (match[3].matched) {
+        options.final_norm = FinalNorm::kPooled;
+      } else {
+        options.class_token = true;
+        options.global_pool = GlobalPool::kToken;
+      }
+      return options;
+    }
+  }
+  throw UsageError("model",
+                   fmt::format("one of {} (any number of experts, timm's names too)",
+                               fmt::join(zoo_names(), ", ")),
+                   "'" + name + "'");
+}
+
+std::vector<std::string> zoo_names() {
+  std::vector<std::string> dense;
+  std::vector<std::string> sparse;
+  for (const auto& row : kSizes) {
+    for (const int64_t patch : row.patches) {
+      if (patch == 0) {
+        continue;
+      }
+      const auto model = fmt::format("{}{}", row.name, patch);
+      dense.push_back("vit_" + model);
+      sparse.push_back(fmt::format("softmoe_{}_128e", model));
+      for (const auto& [paper_model, experts] : kPaperExperts) {
+        if (paper_model == model) {
+          sparse.push_back(fmt::format("softmoe_{}_{}e", model, experts));
+        }
+      }
+    }
+  }
+  dense.insert(dense.end(), sparse.begin(), sparse.end());
+  return dense;
+}
+
+std::string timm_alias(const std::string& name) {
+  for (const auto& row : kSizes) {
+    for (const int64_t patch : row.patches) {
+      if (patch != 0 && name == fmt::format("vit_{}{}", row.name, patch)) {
+        return fmt::format("vit_{}_patch{}_224", row.timm_name, patch);
+      }
+    }
+  }
+  return "";
+}
+
+}  // namespace softmoe

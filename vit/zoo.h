@@ -1,0 +1,26 @@
+#pragma once
+/// Named models. A name is a preset of VitOptions, every part of which can be overridden.
+
+#include <string>
+#include <vector>
+
+#include "vit/options.h"
+
+namespace softmoe {
+
+/// The options behind a name:
+/// - `vit_<size><patch>`: dense, sizes ti, s, b, l, h, g, G (`vit_b16`);
+/// - `softmoe_<size><patch>_<N>e`: N experts of one slot in the last half of the blocks
+///   (`softmoe_b16_128e`), any N;
+/// - timm's names (`vit_base_patch16_224`), with class token and exact GELU as there.
+/// Throws UsageError that lists the zoo.
+VitOptions model_preset(const std::string& name);
+
+/// The names that `softmoe models` lists: every size with its usual patches, dense and as in the
+/// Soft MoE paper.
+std::vector<std::string> zoo_names();
+
+/// The timm name of a zoo model, empty where timm has none.
+std::string timm_alias(const std::string& name);
+
+}  // namespace softmoe
