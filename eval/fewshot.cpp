@@ -1,0 +1,224 @@
+#include "eval/fewshot.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/progress.h"
+#include "core/rng.h"
+#include "eval/ridge_probe.h"
+
+namespace softmoe {
+namespace {
+
+constexpr int64_t kChunkBytes = int64_t{64} << 20;
+
+/// `labels` with the classes that occur in `train` counted without gaps: a class without examples
+/// would otherwise be learned as "never" and could still win where all others score lower.
+struct CompactLabels {
+  torch::Tensor train;  // [train examples]
+  torch::Tensor test;   // [test examples]
+  int64_t classes = 0;
+};
+
+CompactLabels compact_labels(const FeatureSet& train, const FeatureSet& test) {
+  const auto [classes, train_labels, counts] =
+      at::unique_dim(train.labels.cpu(), /*dim=*/0, /*sorted=*/true, /*return_inverse=*/true);
+  const auto test_labels = test.labels.cpu();                    // [test examples]
+  const auto positions = at::searchsorted(classes, test_labels)  // [test examples]
+                             .clamp_max(classes.size(0) - 1);
+  const auto unknown = classes.index_select(0, positions).ne(test_labels);  // [test examples]
+  if (unknown.any().item<bool>()) {
+    const auto label = test_labels.masked_select(unknown)[0].item<int64_t>();
+    throw InputError(test.name + ": labels", "classes of which " + train.name + " has examples",
+                     std::to_string(label));
+  }
+  return {.train = train_labels, .test = positions, .classes = classes.size(0)};
+}
+
+void check_dims(const FeatureSet& train, const FeatureSet& test) {
+  check_features(train);
+  check_features(test);
+  if (train.features.size(1) != test.features.size(1)) {
+    throw InputError(test.name + ": features",
+                     fmt::format("{} columns as {}", train.features.size(1), train.name),
+                     std::to_string(test.features.size(1)));
+  }
+}
+
+void check_options(const FewShotOptions& options) {
+  if (options.shots.empty()) {
+    throw UsageError("shots", "at least one number", "none");
+  }
+  for (const int64_t shots : options.shots) {
+    if (shots < 1) {
+      throw UsageError("shots", "positive numbers", std::to_string(shots));
+    }
+  }
+  if (options.fewshot_seeds < 1) {
+    throw UsageError("fewshot-seeds", "at least 1", std::to_string(options.fewshot_seeds));
+  }
+}
+
+}  // namespace
+
+void describe(OptionTable& table, FewShotOptions& options) {
+  table.add("shots", &options.shots, "training examples a class, one result each",
+            {.unit = "images", .min = 1});
+  table.add("fewshot-seeds", &options.fewshot_seeds, "draws of the training examples", {.min = 1});
+  table.add("lambdas", &options.lambdas, "ridge penalties, one result each; above 0", {.min = 0});
+  table.add(
+      "test-selected-lambda", &options.test_selected_lambda,
+      "try 2^-10 .. 2^19 and take, for each number of shots, the lambda of the best mean rank "
+      "on the test accuracies (vmoe's variant; optimistic)");
+  table.add("seed", &options.seed, "key of all random choices", {.min = 0});
+}
+
+std::vector<double> vmoe_lambdas() {
+  std::vector<double> lambdas;
+  for (int exponent = -10; exponent < 20; ++exponent) {
+    lambdas.push_back(std::ldexp(1.0, exponent));
+  }
+  return lambdas;
+}
+
+std::vector<double> resolved_lambdas(const FewShotOptions& options) {
+  if (options.test_selected_lambda) {
+    return vmoe_lambdas();
+  }
+  if (options.lambdas.empty()) {
+    throw UsageError("lambdas", "at least one number", "none");
+  }
+  for (const double lambda : options.lambdas) {
+    if (!(lambda > 0) || !std::isfinite(lambda)) {
+      throw UsageError("lambdas", "positive numbers", fmt::format("{:g}", lambda));
+    }
+  }
+  return options.lambdas;
+}
+
+double FewShotScore::mean() const {
+  double sum = 0;
+  for (const double accuracy : accuracies) {
+    sum += accuracy;
+  }
+  return sum / static_cast<double>(accuracies.size());
+}
+
+double FewShotScore::std() const {
+  const double center = mean();
+  double sum = 0;
+  for (const double accuracy : accuracies) {
+    sum += (accuracy - center) * (accuracy - center);
+  }
+  return std::sqrt(sum / static_cast<double>(accuracies.size()));
+}
+
+std::vector<torch::Tensor> shuffled_class_indices(const torch::Tensor& labels, int64_t num_classes,
+                                                  uint64_t seed, uint64_t draw) {
+  std::vector<torch::Tensor> indices;
+  for (int64_t label = 0; label < num_classes; ++label) {
+    const auto members = labels.eq(label).nonzero().flatten();  // [examples of the class]
+    Rng rng(stream_key(seed, "few-shot subset", draw, static_cast<uint64_t>(label)));
+    const auto order = random_permutation(members.size(0), rng);
+    indices.push_back(members.index_select(0, torch::tensor(order, torch::kInt64)));
+  }
+  return indices;
+}
+
+torch::Tensor few_shot_subset(const std::vector<torch::Tensor>& class_indices, int64_t shots) {
+  std::vector<torch::Tensor> parts;
+  for (const auto& indices : class_indices) {
+    parts.push_back(indices.slice(/*dim=*/0, 0, shots));
+  }
+  return torch::cat(parts);  // [examples]
+}
+
+std::vector<double> ridge_accuracies(const torch::Tensor& features, const torch::Tensor& labels,
+                                     const torch::Tensor& test_features,
+                                     const torch::Tensor& test_labels, int64_t num_classes,
+                                     const std::vector<double>& lambdas) {
+  const RidgeProbe probe(features, labels, num_classes);
+  std::vector<torch::Tensor> weights;
+  for (const double lambda : lambdas) {
+    weights.push_back(probe.weights(lambda));  // [dim + 1, classes]
+  }
+  const int64_t examples = test_features.size(0);
+  const int64_t row_bytes = 8 * std::max(test_features.size(1) + 1, num_classes);
+  const int64_t rows = std::max<int64_t>(1, kChunkBytes / row_bytes);
+  std::vector<int64_t> correct(lambdas.size(), 0);
+  for (int64_t first = 0; first < examples; first += rows) {
+    const auto inputs = probe.standardize(test_features.slice(0, first, first + rows));
+    const auto expected = test_labels.slice(0, first, first + rows);  // [rows]
+    for (size_t i = 0; i < lambdas.size(); ++i) {
+      const auto predicted = inputs.matmul(weights[i]).argmax(/*dim=*/1);  // [rows]
+      correct[i] += predicted.eq(expected).sum().item<int64_t>();
+    }
+  }
+  std::vector<double> accuracies;
+  for (const int64_t count : correct) {
+    accuracies.push_back(static_cast<double>(count) / static_cast<double>(examples));
+  }
+  return accuracies;
+}
+
+FewShotResult few_shot(const FeatureSet& train, const FeatureSet& test,
+                       const FewShotOptions& options) {
+  check_options(options);
+  check_dims(train, test);
+  const auto lambdas = resolved_lambdas(options);
+  const auto labels = compact_labels(train, test);
+  const auto train_features = train.features.cpu();  // [train examples, dim]
+  const auto test_features = test.features.cpu();    // [test examples, dim]
+  FewShotResult result{.name = test.name,
+                       .dim = train_features.size(1),
+                       .classes = labels.classes,
+                       .train_examples = train_features.size(0),
+                       .test_examples = test_features.size(0)};
+  for (const int64_t shots : options.shots) {
+    for (const double lambda : lambdas) {
+      result.scores.push_back({.shots = shots, .lambda = lambda});
+    }
+  }
+  const auto probes = options.fewshot_seeds * static_cast<int64_t>(options.shots.size());
+  Progress progress("Few-shot " + result.name, probes, "probes");
+  int64_t done = 0;
+  for (int64_t draw = 0; draw < options.fewshot_seeds; ++draw) {
+    const auto class_indices =
+        shuffled_class_indices(labels.train, labels.classes, static_cast<uint64_t>(options.seed),
+                               static_cast<uint64_t>(draw));
+    auto score = result.scores.begin();
+    for (const int64_t shots : options.shots) {
+      const auto subset = few_shot_subset(class_indices, shots);  // [examples]
+      const auto accuracies = ridge_accuracies(train_features.index_select(0, subset),
+                                               labels.train.index_select(0, subset), test_features,
+                                               labels.test, labels.classes, lambdas);
+      for (const double accuracy : accuracies) {
+        (score++)->accuracies.push_back(accuracy);
+      }
+      progress.update(++done);
+    }
+  }
+  progress.finish();
+  return result;
+}
+
+Json to_json(const FewShotResult& result) {
+  Json json;
+  json["name"] = result.name;
+  json["dim"] = result.dim;
+  json["classes"] = result.classes;
+  json["train_examples"] = result.train_examples;
+  json["test_examples"] = result.test_examples;
+  json["lambda_selected_on_test"] = result.lambda_selected_on_test;
+  json["results"] = Json::array();
+  for (const auto& score : result.scores) {
+    json["results"].push_back({{"shots", score.shots},
+                               {"lambda", score.lambda},
+                               {"accuracy_mean", score.mean()},
+                               {"accuracy_std", score.std()},
+                               {"accuracies", score.accuracies}});
+  }
+  return json;
+}
+
+}  // namespace softmoe

@@ -1,0 +1,171 @@
+#include "eval/metrics.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/tensor_check.h"
+
+namespace softmoe {
+namespace {
+
+constexpr int64_t kTopK = 5;
+
+enum Sum : int64_t { kTop1, kTopFive, kLoss, kBad, kNumSums };
+
+void check_labels(const torch::Tensor& labels, int64_t num_classes) {
+  const auto [smallest, largest] = torch::aminmax(labels);
+  for (const auto label : {smallest.item<int64_t>(), largest.item<int64_t>()}) {
+    if (label < 0 || label >= num_classes) {
+      throw InputError("labels", fmt::format("classes 0 to {} of the model", num_classes - 1),
+                       std::to_string(label));
+    }
+  }
+}
+
+}  // namespace
+
+ClassificationMetrics::ClassificationMetrics(int64_t num_classes, Likelihood likelihood)
+    : num_classes_(num_classes), likelihood_(likelihood) {
+  TORCH_CHECK_VALUE(num_classes > 0, "ClassificationMetrics: expected classes, found ",
+                    num_classes);
+}
+
+void ClassificationMetrics::add(const torch::Tensor& logits, const torch::Tensor& labels) {
+  check_shape("ClassificationMetrics: logits", logits, {-1, num_classes_});
+  check_shape("ClassificationMetrics: labels", labels, {logits.size(0)});
+  if (logits.size(0) == 0) {
+    return;
+  }
+  check_labels(labels, num_classes_);
+  const torch::NoGradGuard no_grad;
+  const auto device = logits.device();
+  if (!sums_.defined()) {
+    const auto counts = torch::dtype(torch::kFloat64).device(device);
+    sums_ = torch::zeros({kNumSums}, counts);
+    bins_ = torch::zeros({kCalibrationBins, 3}, counts);
+    class_counts_ = torch::zeros({num_classes_, 2}, counts);
+    if (num_classes_ <= kMaxConfusionClasses) {
+      confusion_ = torch::zeros({num_classes_ * num_classes_}, counts.dtype(torch::kInt64));
+    }
+  }
+  const auto scores = logits.to(torch::kFloat32);                   // [batch, classes]
+  const auto targets = labels.to(device);                           // [batch]
+  const auto own = scores.gather(/*dim=*/1, targets.unsqueeze(1));  // [batch, 1]
+  const auto classes = torch::arange(num_classes_, targets.options()).unsqueeze(0);
+  const auto ahead = scores.gt(own).logical_or(  // [batch, classes]
+      scores.eq(own).logical_and(classes.lt(targets.unsqueeze(1))));
+  const auto rank = ahead.sum(/*dim=*/1);                          // [batch]
+  const auto finite = scores.isfinite().all(/*dim=*/1);            // [batch]
+  const auto predicted = scores.argmax(/*dim=*/1);                 // [batch]
+  const auto correct = predicted.eq(targets).to(torch::kFloat64);  // [batch]
+  sums_[kTop1] += correct.sum();
+  sums_[kTopFive] += rank.lt(kTopK).logical_and(finite).sum();
+  sums_[kBad] += finite.logical_not().sum();
+  add_loss(scores, targets);
+  add_calibration(scores, correct);
+  const auto per_class = torch::stack({torch::ones_like(correct), correct}, /*dim=*/1);
+  class_counts_.index_add_(/*dim=*/0, targets, per_class);  // [classes, 2]
+  if (confusion_.defined()) {
+    const auto cells = targets * num_classes_ + predicted;  // [batch]
+    confusion_.index_add_(/*dim=*/0, cells, torch::ones_like(cells));
+  }
+  examples_ += logits.size(0);
+}
+
+void ClassificationMetrics::add_loss(const torch::Tensor& logits, const torch::Tensor& labels) {
+  const auto own = logits.gather(/*dim=*/1, labels.unsqueeze(1)).squeeze(1);  // [batch]
+  // With z the logits and y the label: softmax log sum e^z - z_y; sigmoid sum log(1 + e^z) - z_y.
+  const auto normalizer = likelihood_ == Likelihood::kSoftmax
+                              ? logits.logsumexp(/*dim=*/1)              // [batch]
+                              : torch::softplus(logits).sum(/*dim=*/1);  // [batch]
+  sums_[kLoss] += (normalizer - own).to(torch::kFloat64).sum();
+}
+
+void ClassificationMetrics::add_calibration(const torch::Tensor& logits,
+                                            const torch::Tensor& correct) {
+  const auto probabilities =
+      likelihood_ == Likelihood::kSoftmax ? logits.softmax(/*dim=*/1) : logits.sigmoid();
+  const auto confidence = probabilities.amax(/*dim=*/1).to(torch::kFloat64);  // [batch]
+  // (lower, upper] as in the source; a NaN is counted by kBad and goes to the first bin.
+  const auto bin = (confidence * kCalibrationBins)
+                       .ceil()
+                       .sub(1)
+                       .nan_to_num(0)
+                       .clamp(0, kCalibrationBins - 1)
+                       .to(torch::kInt64);  // [batch]
+  bins_.index_add_(/*dim=*/0, bin,
+                   torch::stack({torch::ones_like(correct), confidence, correct}, /*dim=*/1));
+}
+
+ClassificationResult ClassificationMetrics::result() const {
+  if (examples_ == 0) {
+    throw InputError("evaluation", "at least one image", "none");
+  }
+  const auto sums = sums_.cpu();
+  const auto bad = sums[kBad].item<int64_t>();
+  if (bad > 0) {
+    throw InputError("logits", "finite numbers",
+                     fmt::format("NaN or infinity for {} of {} images", bad, examples_));
+  }
+  const auto total = static_cast<double>(examples_);
+  ClassificationResult result{.examples = examples_,
+                              .top1 = sums[kTop1].item<double>() / total,
+                              .top5 = sums[kTopFive].item<double>() / total,
+                              .loss = sums[kLoss].item<double>() / total};
+  const auto bins = bins_.cpu();
+  for (int64_t i = 0; i < kCalibrationBins; ++i) {
+    CalibrationBin bin{.examples = bins[i][0].item<int64_t>()};
+    if (bin.examples > 0) {
+      const auto count = static_cast<double>(bin.examples);
+      bin.confidence = bins[i][1].item<double>() / count;
+      bin.accuracy = bins[i][2].item<double>() / count;
+      result.calibration_error += count / total * std::abs(bin.accuracy - bin.confidence);
+    }
+    result.calibration.push_back(bin);
+  }
+  const auto classes = class_counts_.cpu().contiguous();  // [classes, 2]
+  const auto* counts = classes.const_data_ptr<double>();
+  for (int64_t i = 0; i < num_classes_; ++i) {
+    const double images = counts[2 * i];
+    result.class_examples.push_back(static_cast<int64_t>(images));
+    result.class_accuracy.push_back(images > 0 ? std::optional(counts[2 * i + 1] / images)
+                                               : std::nullopt);
+  }
+  if (confusion_.defined()) {
+    result.confusion =
+        confusion_.cpu().reshape({num_classes_, num_classes_});  // [label, predicted]
+  }
+  return result;
+}
+
+Json to_json(const ClassificationResult& result) {
+  Json json;
+  json["examples"] = result.examples;
+  json["top1"] = result.top1;
+  json["top5"] = result.top5;
+  json["loss"] = result.loss;
+  json["calibration_error"] = result.calibration_error;
+  json["calibration"] = Json::array();
+  for (const auto& bin : result.calibration) {
+    json["calibration"].push_back(
+        {{"examples", bin.examples}, {"confidence", bin.confidence}, {"accuracy", bin.accuracy}});
+  }
+  json["class_examples"] = result.class_examples;
+  json["class_accuracy"] = Json::array();
+  for (const auto& accuracy : result.class_accuracy) {
+    json["class_accuracy"].push_back(accuracy ? Json(*accuracy) : Json(nullptr));
+  }
+  if (result.confusion.defined()) {
+    const auto confusion = result.confusion.contiguous();
+    const auto* counts = confusion.const_data_ptr<int64_t>();
+    const int64_t classes = confusion.size(0);
+    json["confusion"] = Json::array();
+    for (int64_t row = 0; row < classes; ++row) {
+      json["confusion"].push_back(
+          std::vector<int64_t>(counts + row * classes, counts + (row + 1) * classes));
+    }
+  }
+  return json;
+}
+
+}  // namespace softmoe

@@ -1,0 +1,78 @@
+#pragma once
+/// Accuracy, loss and calibration of a classifier, gathered batch by batch.
+
+#include <torch/types.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/options.h"
+
+namespace softmoe {
+
+/// What logits stand for: softmax, one class an image; sigmoid, each class by itself.
+enum class Likelihood { kSoftmax, kSigmoid };
+
+template <>
+inline constexpr std::array<EnumName<Likelihood>, 2> kEnumNames<Likelihood>{
+    {{Likelihood::kSoftmax, "softmax"}, {Likelihood::kSigmoid, "sigmoid"}}};
+
+/// Predictions whose confidence lies in one of the equal parts of [0, 1].
+struct CalibrationBin {
+  int64_t examples = 0;
+  double confidence = 0;  ///< mean probability of the predicted class
+  double accuracy = 0;
+};
+
+/// What is known of a classifier after a data set; shares and probabilities in [0, 1].
+struct ClassificationResult {
+  int64_t examples = 0;
+  double top1 = 0;
+  double top5 = 0;
+  double loss = 0;  ///< mean over images; sigmoid: of the sum over classes
+  /// Expected calibration error: |accuracy - confidence| of the bins, weighted by their size.
+  /// Source: Guo et al., arXiv:1706.04599, section 2.
+  double calibration_error = 0;
+  std::vector<CalibrationBin> calibration{};
+  std::vector<int64_t> class_examples{};                ///< images of each class
+  std::vector<std::optional<double>> class_accuracy{};  ///< none for a class without images
+  torch::Tensor confusion{};  ///< [classes, classes] int64 (label, prediction), or undefined
+};
+
+/// Gathers a ClassificationResult. The prediction is the first largest logit, and the rank of a
+/// label counts larger logits and equal ones before it, so a constant output earns nothing.
+class ClassificationMetrics {
+ public:
+  static constexpr int64_t kCalibrationBins = 15;
+  /// With more classes than this the result has no confusion matrix.
+  static constexpr int64_t kMaxConfusionClasses = 4096;
+
+  explicit ClassificationMetrics(int64_t num_classes, Likelihood likelihood = Likelihood::kSoftmax);
+
+  /// Adds a batch: `logits` [batch, classes] of any float dtype and device, `labels` [batch] int64.
+  /// Throws InputError for a label that the classifier does not know.
+  void add(const torch::Tensor& logits, const torch::Tensor& labels);
+
+  /// Throws InputError where nothing was added or a logit was NaN or infinite.
+  ClassificationResult result() const;
+
+ private:
+  void add_loss(const torch::Tensor& logits, const torch::Tensor& labels);
+  void add_calibration(const torch::Tensor& logits, const torch::Tensor& correct);
+
+  int64_t num_classes_;
+  Likelihood likelihood_;
+  int64_t examples_ = 0;
+  // On the device of the logits, so that a batch costs no wait for the device.
+  torch::Tensor sums_;          // [4] float64: top-1, top-5, loss, images with bad logits
+  torch::Tensor bins_;          // [bins, 3] float64: images, confidence, correct
+  torch::Tensor class_counts_;  // [classes, 2] float64: images, correct
+  torch::Tensor confusion_;     // [classes * classes] int64
+};
+
+/// The numbers as JSON; the confusion matrix as rows where there is one.
+Json to_json(const ClassificationResult& result);
+
+}  // namespace softmoe
