@@ -1,0 +1,49 @@
+#pragma once
+/// Losses of classification: one number per batch, the mean over its images, in fp32 or fp64.
+
+#include <torch/types.h>
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/options.h"
+
+namespace softmoe {
+
+/// Which loss is minimised.
+struct LossOptions {
+  std::string loss = "softmax";
+  double smoothing = 0.0;
+  bool operator==(const LossOptions&) const = default;
+};
+void describe(OptionTable& table, LossOptions& options);
+
+/// A row of the table.
+struct LossRow {
+  std::string_view name;
+  std::string_view meaning;
+  /// `logits` and `targets` [batch, classes] of one dtype, targets in [0, 1]; gives [].
+  torch::Tensor (*loss)(const torch::Tensor& logits, const torch::Tensor& targets);
+};
+/// softmax and sigmoid cross-entropy (the latter: Beyer et al., arXiv:2006.07159, section 5).
+std::span<const LossRow> losses();
+
+/// Sum over classes of the binary cross-entropies, mean over images.
+torch::Tensor sigmoid_cross_entropy(const torch::Tensor& logits, const torch::Tensor& targets);
+/// Cross-entropy of the softmax, mean over images.
+torch::Tensor softmax_cross_entropy(const torch::Tensor& logits, const torch::Tensor& targets);
+
+/// Target probabilities [batch, classes] of `dtype`: one-hot for labels [batch] of integers, or
+/// `labels` themselves where they are [batch, classes]. With smoothing s a target t becomes
+/// (1 - s) t + s / classes (Szegedy et al., arXiv:1512.00567, section 7).
+torch::Tensor target_probabilities(const torch::Tensor& labels, int64_t classes, double smoothing,
+                                   torch::Dtype dtype);
+
+/// The loss that `options` name of `logits` [batch, classes] for labels as in
+/// target_probabilities; reduced-precision logits are taken as fp32. Throws UsageError for an
+/// unknown name and c10::ValueError for shapes that do not fit.
+torch::Tensor classification_loss(const LossOptions& options, const torch::Tensor& logits,
+                                  const torch::Tensor& labels);
+
+}  // namespace softmoe

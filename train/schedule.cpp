@@ -1,0 +1,105 @@
+#include "train/schedule.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include "core/error.h"
+#include "core/registry.h"
+
+namespace softmoe {
+namespace {
+
+/// Share of the way from the end of the warm-up to the end of the run, in [0, 1].
+double decay_share(const ScheduleShape& shape, double step) {
+  const double length = std::max<double>(1.0, static_cast<double>(shape.total - shape.warmup));
+  return std::clamp((step - static_cast<double>(shape.warmup)) / length, 0.0, 1.0);
+}
+
+double cosine_rate(const ScheduleShape& shape, double step) {
+  const double share = 0.5 * (1.0 + std::cos(std::numbers::pi * decay_share(shape, step)));
+  return shape.end + (shape.peak - shape.end) * share;
+}
+
+double linear_rate(const ScheduleShape& shape, double step) {
+  return shape.peak + (shape.end - shape.peak) * decay_share(shape, step);
+}
+
+double rsqrt_rate(const ScheduleShape& shape, double step) {
+  const double after_warmup = std::max(0.0, step - static_cast<double>(shape.warmup));
+  return shape.peak / std::sqrt(1.0 + after_warmup / shape.timescale);
+}
+
+double constant_rate(const ScheduleShape& shape, double /*step*/) { return shape.peak; }
+
+constexpr std::array<ScheduleRow, 4> kSchedules{{
+    {"cosine", "min_lr + (lr - min_lr) (1 + cos(pi t / length)) / 2", cosine_rate},
+    {"linear", "lr + (min_lr - lr) t / length", linear_rate},
+    {"rsqrt", "lr / sqrt(1 + t / timescale)", rsqrt_rate},
+    {"constant", "lr", constant_rate},
+}};
+
+int64_t in_steps(int64_t steps, double epochs, double steps_per_epoch) {
+  return steps > 0 ? steps : std::llround(epochs * steps_per_epoch);
+}
+
+}  // namespace
+
+void describe(OptionTable& table, ScheduleOptions& options) {
+  std::vector<std::string> names;
+  for (const auto& row : kSchedules) {
+    names.emplace_back(row.name);
+  }
+  table.add("sched", options.sched, "how the learning rate falls after the warm-up",
+            {.choices = names});
+  table.add("lr", options.lr, "learning rate at its peak", {.min = 0});
+  table.add("min-lr", options.min_lr, "learning rate at the end of a decay or cooldown",
+            {.min = 0});
+  table.add("warmup-epochs", options.warmup_epochs, "length of the linear warm-up from 0",
+            {.unit = "epochs", .min = 0});
+  table.add("warmup-steps", options.warmup_steps, "the same in steps; 0 takes --warmup-epochs",
+            {.unit = "steps", .min = 0});
+  table.add("cooldown-epochs", options.cooldown_epochs,
+            "length of the linear fall to --min-lr that ends the run",
+            {.unit = "epochs", .min = 0});
+  table.add("cooldown-steps", options.cooldown_steps,
+            "the same in steps; 0 takes --cooldown-epochs", {.unit = "steps", .min = 0});
+  table.add("timescale", options.timescale, "timescale of the rsqrt schedule",
+            {.unit = "steps", .min = 1});
+}
+
+std::span<const ScheduleRow> schedules() { return kSchedules; }
+
+Schedule::Schedule(const ScheduleOptions& options, int64_t total_steps, double steps_per_epoch)
+    : row_(&find_row(schedules(), options.sched, "schedule")) {
+  shape_.peak = options.lr;
+  shape_.end = options.min_lr;
+  shape_.warmup = in_steps(options.warmup_steps, options.warmup_epochs, steps_per_epoch);
+  shape_.cooldown = in_steps(options.cooldown_steps, options.cooldown_epochs, steps_per_epoch);
+  shape_.timescale = options.timescale;
+  shape_.total = total_steps;
+  if (shape_.warmup + shape_.cooldown > total_steps) {
+    throw UsageError(
+        "schedule",
+        "warm-up and cooldown within the " + std::to_string(total_steps) + " steps of the run",
+        std::to_string(shape_.warmup) + " + " + std::to_string(shape_.cooldown));
+  }
+}
+
+double Schedule::rate(int64_t step) const {
+  const int64_t at = std::min(step, shape_.total);
+  if (at < shape_.warmup) {
+    return shape_.peak * static_cast<double>(at) / static_cast<double>(shape_.warmup);
+  }
+  const int64_t cooldown_start = shape_.total - shape_.cooldown;
+  if (shape_.cooldown == 0 || at <= cooldown_start) {
+    return row_->rate(shape_, static_cast<double>(at));
+  }
+  const double reached = row_->rate(shape_, static_cast<double>(cooldown_start));
+  const double share =
+      static_cast<double>(at - cooldown_start) / static_cast<double>(shape_.cooldown);
+  return reached + (shape_.end - reached) * share;
+}
+
+}  // namespace softmoe
