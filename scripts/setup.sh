@@ -1,26 +1,95 @@
 #!/usr/bin/env bash
-# Installs what the build needs and is missing: Debian packages, then libtorch.
-# Quiet and quick where nothing is to do. Source it to get SOFTMOE_TORCH_DIR.
+# Installs what the build needs and this machine lacks: Debian or Ubuntu packages, then libtorch.
+# Says nothing and takes no time where nothing is missing. Prints the folder of TorchConfig.cmake.
 #
-#   Torch_DIR        a libtorch of your own (the folder of TorchConfig.cmake)
-#   SOFTMOE_DEPS     where a libtorch of the project's own is kept (default: .deps in the checkout)
-#   SOFTMOE_CUDA=ON  install the CUDA libraries of the PyPI wheel too (some 3 GB)
+#   Torch_DIR        a libtorch of your own: the folder of its TorchConfig.cmake
+#   SOFTMOE_DEPS     where the project keeps a libtorch of its own (default: .deps in the checkout)
+#   SOFTMOE_CUDA=ON  bring the CUDA libraries that the libtorch of PyPI needs (some 3 GB more)
 set -euo pipefail
 
-softmoe_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+deps=${SOFTMOE_DEPS:-$root/.deps}
 torch_version=2.15.0
 
+build_packages=(
+  g++ cmake ninja-build ccache mold pkg-config python3 python3-pip ca-certificates
+  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
+  libhdf5-dev libfreetype-dev zlib1g-dev libzip-dev libxxhash-dev libfmt-dev
+  libcli11-dev nlohmann-json3-dev libprotobuf-dev protobuf-compiler
+  libgtest-dev libgmock-dev
+)
+# Fonts for the rendered characters, and a set of real images.
+data_packages=(fonts-dejavu fonts-freefont-ttf fonts-liberation fonts-noto-core
+               dataset-fashion-mnist)
+
+note() { echo "setup: $*" >&2; }
 die() {
-  echo "setup: $*" >&2
+  note "$*"
   exit 1
 }
 
-build_packages=(
-  g++ cmake ninja-build ccache mold python3 python3-pip ca-certificates
-  libopencv-dev-minimal-set libhdf5-dev libcli11-dev nlohmann-json3-dev libfmt-dev libfreetype-dev
-  libzip-dev zlib1g-dev libxxhash-dev protobuf-compiler libprotobuf-dev libgtest-dev libgmock-dev
-)
-# "libopencv-dev-minimal-set" stands for the three modules in use; all of OpenCV is ten times that.
-build_packages=("${build_packages[@]/libopencv-dev-minimal-set/}")
-build_packages+=(libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev)
-data_packages=(fonts-dejavu fonts-freefont-ttf fonts-liberation fonts-noto-core dataset-fashion-mnist)
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "missing packages, and neither root nor sudo to install them: $*"
+  fi
+}
+
+install_packages() {
+  command -v dpkg-query >/dev/null || die "needs Debian 12 or Ubuntu 24.04 or newer (no dpkg here)"
+  local missing=()
+  local package
+  for package in "${build_packages[@]}" "${data_packages[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" ||
+      missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  note "installing ${missing[*]}"
+  local log
+  log=$(mktemp)
+  if ! { as_root apt-get update -qq &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 5 "$log" >&2
+    die "apt-get could not install the packages above; its log is $log"
+  fi
+  rm -f "$log"
+}
+
+torch_of_python() {
+  python3 -c 'import torch; print(torch.utils.cmake_prefix_path + "/Torch")' 2>/dev/null
+}
+
+find_torch() {
+  if [ -n "${Torch_DIR:-}" ]; then
+    [ -f "$Torch_DIR/TorchConfig.cmake" ] || die "Torch_DIR has no TorchConfig.cmake: $Torch_DIR"
+    echo "$Torch_DIR"
+  else
+    torch_of_python
+  fi
+}
+
+install_torch() {
+  local folder=$deps/torch-$torch_version
+  [ "${SOFTMOE_CUDA:-}" = ON ] && folder=$folder-cuda
+  if [ ! -f "$folder/complete" ]; then
+    note "fetching libtorch $torch_version into $folder (0.6 GB, with CUDA 3 GB more)"
+    rm -rf "$folder"
+    # libtorch_cpu itself needs these two CUDA libraries; the others serve a GPU alone.
+    local packages=("torch==$torch_version")
+    if [ "${SOFTMOE_CUDA:-}" != ON ]; then
+      packages=(--no-deps "${packages[@]}" nvidia-cuda-runtime nvidia-cuda-cupti)
+    fi
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+      --no-compile --target "$folder" "${packages[@]}" >&2 ||
+      die "pip could not fetch libtorch; set Torch_DIR to one of your own"
+    touch "$folder/complete"
+  fi
+  echo "$folder/torch/share/cmake/Torch"
+}
+
+install_packages
+find_torch || install_torch

@@ -1,0 +1,91 @@
+#pragma once
+/// The flags of one subcommand: declared from option descriptions, read by CLI11, set on the
+/// aggregates that they belong to.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/options.h"
+
+namespace CLI {
+class App;
+}
+
+namespace softmoe::cli {
+
+/// What every subcommand takes.
+struct CommonOptions {
+  std::string json;     ///< where the result goes as JSON; empty: nowhere
+  int64_t threads = 0;  ///< of libtorch's operators; 0: one a core
+  std::string device = "auto";
+
+  bool operator==(const CommonOptions&) const = default;
+};
+
+void describe(OptionTable& table, CommonOptions& options);
+
+/// Parses one subcommand:
+///
+///     FewshotOptions options;
+///     CommandLine line("fewshot", "few-shot ridge probes on frozen features");
+///     line.add("Probe", options);
+///     if (!line.parse(arguments)) return 0;  // --help was shown
+///
+/// Every option is a flag `--name`, a key of a `--config` file (TOML; flags override it) and a
+/// line of `--help`. Bad values throw UsageError that names the flag.
+class CommandLine {
+ public:
+  CommandLine(const std::string& name, const std::string& summary);
+  ~CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  /// Declares the options of an aggregate under the heading `group`; parse() sets what the user
+  /// gave. `options` must outlive parse().
+  template <typename Options>
+  void add(const std::string& group, Options& options) {
+    add_table(group, option_table(options));
+  }
+  /// Words without a flag, such as file names; at least `minimum` of them.
+  void add_positionals(const std::string& name, std::vector<std::string>& words,
+                       const std::string& meaning, int minimum);
+
+  /// Reads the arguments after the subcommand's name. Returns false where help was asked for and
+  /// printed. Applies CommonOptions: threads are set.
+  bool parse(const std::vector<std::string>& arguments);
+
+  /// Whether the user set the option, by flag or config file.
+  bool given(const std::string& name) const { return given_.contains(name); }
+  /// The text that the user gave for an option of one word, or `otherwise`.
+  std::string given_text(const std::string& name, const std::string& otherwise) const;
+  /// Sets what the user gave on another aggregate of the same description: on a model preset, or
+  /// on options read from a checkpoint.
+  template <typename Options>
+  void apply(Options& options) const {
+    apply_table(option_table(options));
+  }
+
+  /// All declared options with their values now, as JSON: the resolved options of a result.
+  Json resolved() const;
+  const CommonOptions& common() const { return common_; }
+
+  /// Writes `results` to the `--json` file where one was asked for, with the command, machine,
+  /// versions and resolved options around them.
+  void write_json(Json results) const;
+
+ private:
+  void add_table(const std::string& group, OptionTable table);
+  void apply_table(const OptionTable& table) const;
+  void declare(const std::string& group, const OptionField& field);
+  [[noreturn]] void throw_unknown_flag(const std::string& flag) const;
+
+  std::string name_;
+  std::unique_ptr<CLI::App> app_;
+  std::vector<OptionTable> tables_;
+  std::map<std::string, std::vector<std::string>> given_;
+  CommonOptions common_;
+};
+
+}  // namespace softmoe::cli

@@ -1,0 +1,32 @@
+#pragma once
+/// The subcommands of the program: one row and one source file each.
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace softmoe::cli {
+
+struct CommandRow {
+  std::string_view name;
+  std::string_view summary;
+  /// Runs with the arguments after the name. Returns normally when done; errors are exceptions.
+  void (*run)(const std::vector<std::string>& arguments);
+};
+
+/// In the order of `softmoe --help`.
+std::span<const CommandRow> command_rows();
+
+void run_train(const std::vector<std::string>& arguments);
+void run_finetune(const std::vector<std::string>& arguments);
+void run_eval(const std::vector<std::string>& arguments);
+void run_fewshot(const std::vector<std::string>& arguments);
+void run_predict(const std::vector<std::string>& arguments);
+void run_inspect(const std::vector<std::string>& arguments);
+void run_benchmark(const std::vector<std::string>& arguments);
+void run_models(const std::vector<std::string>& arguments);
+void run_data(const std::vector<std::string>& arguments);
+void run_report(const std::vector<std::string>& arguments);
+
+}  // namespace softmoe::cli

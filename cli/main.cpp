@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "core/registry.h"
+#include "core/version.h"
+
+namespace {
+
+void print_help() {
+  fmt::print("softmoe {}: vision transformers with Mixture-of-Experts layers\n\n",
+             softmoe::kVersion);
+  fmt::print("usage: softmoe COMMAND [OPTIONS]\n\n");
+  for (const auto& row : softmoe::cli::command_rows()) {
+    fmt::print("  {:<11}{}\n", row.name, row.summary);
+  }
+  fmt::print("\nsoftmoe COMMAND --help explains the options of a command.\n");
+}
+
+int run(const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments.front() == "--help" || arguments.front() == "-h") {
+    print_help();
+    return arguments.empty() ? 2 : 0;
+  }
+  if (arguments.front() == "--version") {
+    fmt::print("softmoe {}\n", softmoe::kVersion);
+    return 0;
+  }
+  const auto& row = softmoe::find_row(softmoe::cli::command_rows(), arguments.front(), "command");
+  row.run({arguments.begin() + 1, arguments.end()});
+  if (std::fflush(stdout) != 0) {
+    throw softmoe::InputError("cannot write the result to standard output");
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  softmoe::set_log_sink([](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+  softmoe::set_progress_style(softmoe::default_progress_style());
+  const auto fail = [](const char* message, int code) {
+    fmt::print(stderr, "softmoe: {}\n", softmoe::single_line(message));
+    return code;
+  };
+  try {
+    return run({argv + 1, argv + argc});
+  } catch (const softmoe::Interrupted& error) {
+    return fail(error.what(), 130);
+  } catch (const softmoe::UsageError& error) {
+    return fail(error.what(), 2);
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory", 1);
+  } catch (const std::exception& error) {
+    return fail(error.what(), 1);
+  }
+}
