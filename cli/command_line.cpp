@@ -164,6 +164,18 @@ Json CommandLine::resolved() const {
   return values;
 }
 
+std::string CommandLine::resolved_config() const {
+  std::string text;
+  for (const auto& table : tables_) {
+    for (const auto& field : table.fields()) {
+      if (field.name() != "json") {
+        text += field.config_line();
+      }
+    }
+  }
+  return text;
+}
+
 void CommandLine::write_json(Json results) const {
   if (common_.json.empty()) {
     return;

@@ -69,6 +69,8 @@ class CommandLine {
 
   /// All declared options with their values now, as JSON: the resolved options of a result.
   Json resolved() const;
+  /// The same as a config file, without the options of this call alone (`--json`).
+  std::string resolved_config() const;
   const CommonOptions& common() const { return common_; }
 
   /// Writes `results` to the `--json` file where one was asked for, with the command, machine,

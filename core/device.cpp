@@ -72,6 +72,17 @@ std::string dtype_name(torch::Dtype dtype) {
   }
 }
 
+bool has_fast_bf16(const torch::Device& device) {
+  if (!device.is_cpu()) {
+    return true;
+  }
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+  return false;
+#endif
+}
+
 void synchronize(const torch::Device& device) {
   if (device.is_cuda()) {
     torch::cuda::synchronize(device.index());

@@ -19,6 +19,9 @@ torch::Dtype parse_dtype(const std::string& name);
 /// The name that parse_dtype reads.
 std::string dtype_name(torch::Dtype dtype);
 
+/// Whether `device` multiplies bf16 matrices in hardware.
+bool has_fast_bf16(const torch::Device& device);
+
 /// Waits until `device` has finished its work; nothing to do on a CPU.
 void synchronize(const torch::Device& device);
 

@@ -148,6 +148,10 @@ std::string OptionField::allowed() const {
 
 std::string OptionField::text() const { return plain_text(to_json()); }
 
+std::string OptionField::config_line() const {
+  return name_ + " = " + config_value(to_json()) + "\n";
+}
+
 Json OptionField::to_json() const {
   return std::visit(
       []<typename T>(const T& target) -> Json {
@@ -263,7 +267,7 @@ void OptionTable::from_json(const Json& values, const std::string& where) const 
 std::string OptionTable::to_config() const {
   std::string text;
   for (const auto& field : fields_) {
-    text += field.name() + " = " + config_value(field.to_json()) + "\n";
+    text += field.config_line();
   }
   return text;
 }

@@ -77,6 +77,9 @@ class OptionField {
   /// The value as a user would type it.
   std::string text() const;
 
+  /// `name = value` and a line break, as in a config file.
+  std::string config_line() const;
+
   Json to_json() const;
   /// Throws UsageError that names `where`, the option, what is allowed and what was found.
   void from_json(const Json& value, const std::string& where) const;
@@ -133,7 +136,8 @@ class OptionTable {
   Json to_json() const;
   /// Sets the options that `values` names; throws UsageError for a name that does not exist.
   void from_json(const Json& values, const std::string& where) const;
-  /// One `name = value` line an option, readable as a config file.
+
+  /// The config line of every option.
   std::string to_config() const;
 
  private:

@@ -1,0 +1,47 @@
+#pragma once
+/// Models with all that it takes to use them, in and out of native checkpoints.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "checkpoints/checkpoint.h"
+#include "vit/vision_transformer.h"
+
+namespace softmoe {
+
+/// What a checkpoint says about its model beside the weights.
+struct ModelDescription {
+  std::string name;  ///< the preset that it was made from
+  VitOptions options;
+  std::vector<std::string> class_names;  ///< empty where labels have no names
+  Json preprocess;                       ///< PreprocessOptions of datasets/, by name
+  std::string loss = "softmax";          ///< what its logits stand for: softmax or sigmoid
+};
+
+/// As metadata of a checkpoint, under the keys `model_name`, `model`, `classes`, `preprocess`,
+/// `loss`.
+Json to_metadata(const ModelDescription& description);
+/// From metadata; throws InputError that names `path` and the field.
+ModelDescription model_description(const Json& metadata, const std::filesystem::path& path);
+
+/// A model read from a checkpoint, in evaluation mode.
+struct LoadedModel {
+  VisionTransformer model{nullptr};
+  ModelDescription description;
+  Json metadata;
+};
+
+/// Reads the model of a native checkpoint onto `device`, its weights as `dtype`. Throws InputError
+/// that names the file, and the tensor or field, where anything does not fit.
+LoadedModel load_model(const std::filesystem::path& path, const torch::Device& device = torch::kCPU,
+                       torch::Dtype dtype = torch::kFloat32);
+
+/// A model of `options` with `seed`'s initial weights, on `device`.
+VisionTransformer make_model(const VitOptions& options, int64_t seed,
+                             const torch::Device& device = torch::kCPU);
+
+/// Parameters and buffers of a module by name; not copies.
+NamedTensors named_tensors(const torch::nn::Module& module);
+
+}  // namespace softmoe

@@ -1,0 +1,97 @@
+#include "cli/training_flags.h"
+
+#include <fmt/format.h>
+
+#include <ctime>
+
+#include "core/device.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "vit/cost.h"
+
+namespace softmoe::cli {
+namespace {
+
+/// "20261122-143005-vit_s16-224": where a run without a name goes.
+std::string default_experiment(const std::string& model_name, const VitOptions& model) {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&now, &local);
+  char stamp[32];
+  std::strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &local);
+  return fmt::format("{}-{}-{}", stamp, model_name, model.image_height());
+}
+
+}  // namespace
+
+void TrainingFlags::declare(CommandLine& line) {
+  line.add("Data", data);
+  line.add("Preprocessing", preprocess);
+  line.add("Loader", loader);
+  line.add("Training", train);
+  line.add("Optimizer", optimizer);
+  line.add("Schedule", schedule);
+  line.add("Loss", loss);
+}
+
+TrainingData open_training_data(const DatasetOptions& options) {
+  TrainingData data{.train = make_dataset(options, options.train_split),
+                    .val = make_dataset(options, options.val_split)};
+  if (data.train->class_names() != data.val->class_names()) {
+    throw InputError(fmt::format("{}: split {}", options.dataset, options.val_split),
+                     fmt::format("the {} classes of split {}", data.train->class_names().size(),
+                                 options.train_split),
+                     fmt::format("{} classes", data.val->class_names().size()));
+  }
+  return data;
+}
+
+void run_training(const CommandLine& line, const TrainingFlags& flags, const TrainingData& data,
+                  const std::string& model_name, VisionTransformer model) {
+  const auto device = parse_device(line.common().device);
+  TrainingRun run;
+  run.model_name = model_name;
+  run.model = model->options();
+  run.preprocess = flags.preprocess;
+  run.train = flags.train;
+  run.optimizer = flags.optimizer;
+  run.schedule = flags.schedule;
+  run.loss = flags.loss;
+  run.loader = flags.loader;
+  run.loader.seed = static_cast<uint64_t>(flags.train.seed);
+  run.loader.shuffle = true;
+  run.loader.drop_last = true;
+  run.config = line.resolved();
+  run.config_text = line.resolved_config();
+
+  const auto experiment = flags.train.experiment.empty() ? default_experiment(model_name, run.model)
+                                                         : flags.train.experiment;
+  RunFolder folder(std::filesystem::path(flags.train.output) / experiment);
+  const auto cost = model_cost(run.model);
+  log_line(
+      fmt::format("{}: {:.2f} M parameters, {:.4f} GFLOP/img, {} classes, {} x {} px, {} on {}",
+                  model_name, static_cast<double>(cost.parameters()) / 1e6, cost.gflop,
+                  run.model.num_classes, run.model.image_height(), run.model.image_width(),
+                  dtype_name(compute_dtype(run.train.amp_dtype, device)), device.str()));
+  log_line(fmt::format("{} training and {} validation images, run folder {}", data.train->size(),
+                       data.val->size(), folder.path().string()));
+  model->to(device);
+  Trainer trainer(std::move(model), std::move(run), *data.train, *data.val, folder, device);
+  const auto result = trainer.run();
+
+  Json document;
+  document["run_folder"] = folder.path().string();
+  document["model"] = model_name;
+  document["parameters"] = cost.parameters();
+  document["gflop"] = cost.gflop;
+  document["result"] = to_json(result);
+  line.write_json(document);
+  fmt::print("{}\n", Json{{"run_folder", folder.path().string()},
+                          {"steps", result.steps},
+                          {"eval_top1", result.last.top1},
+                          {"best_top1", result.best_top1},
+                          {"train_seconds", result.train_seconds}}
+                         .dump());
+}
+
+}  // namespace softmoe::cli

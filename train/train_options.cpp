@@ -1,0 +1,30 @@
+#include "train/train_options.h"
+
+namespace softmoe {
+
+void describe(OptionTable& table, TrainOptions& options) {
+  table.add("epochs", options.epochs, "passes over the training set", {.unit = "epochs", .min = 0});
+  table.add("max-steps", options.max_steps, "end after this many updates; 0: no limit",
+            {.unit = "updates", .min = 0});
+  table.add("grad-accum-steps", options.grad_accum_steps,
+            "batches whose gradients are averaged for one update", {.unit = "batches", .min = 1});
+  table.add("amp-dtype", options.amp_dtype,
+            "compute dtype of training and evaluation; auto: bfloat16 where the hardware has it",
+            {.choices = {"auto", "float32", "bfloat16"}});
+  table.add("eval-interval", options.eval_interval, "between evaluations, fractions allowed",
+            {.unit = "epochs", .min = 1e-6});
+  table.add("checkpoint-interval", options.checkpoint_interval,
+            "between checkpoints, fractions allowed", {.unit = "epochs", .min = 1e-6});
+  table.add("checkpoint-hist", options.checkpoint_hist,
+            "older checkpoints kept beside last and best", {.min = 0});
+  table.add("log-interval", options.log_interval, "between log lines and metrics records",
+            {.unit = "updates", .min = 1});
+  table.add("seed", options.seed, "of initial weights, data order, augmentation and dropout",
+            {.min = 0});
+  table.add("output", options.output, "folder of all runs", {.unit = "folder"});
+  table.add(
+      "experiment", options.experiment,
+      "name of this run's folder; a run that is there already resumes; empty: date and model");
+}
+
+}  // namespace softmoe
