@@ -1,0 +1,27 @@
+#pragma once
+/// Vision transformers as subjects of a throughput benchmark.
+
+#include <functional>
+#include <string>
+
+#include "eval/throughput.h"
+#include "vit/vision_transformer.h"
+
+namespace softmoe {
+
+/// Makes the training step of a model in training mode that computes in `dtype`: how to do that is
+/// the trainer's knowledge.
+using TrainStepFactory =
+    std::function<decltype(RunningModel::train)(VisionTransformer model, torch::Dtype dtype)>;
+
+/// Draws all parameters of `model` anew, fast: one block of random numbers, repeated and scaled as
+/// a Xavier initialisation would, so that billions of parameters take seconds. The values are of no
+/// use but to compute with.
+void fill_parameters(torch::nn::Module& model);
+
+/// The model of `options` under the name `name`, made directly in the dtype and on the device that
+/// it runs in. Without a `train_step` it can only infer.
+ThroughputSubject vit_subject(const std::string& name, const VitOptions& options,
+                              TrainStepFactory train_step = nullptr);
+
+}  // namespace softmoe

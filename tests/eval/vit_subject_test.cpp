@@ -1,0 +1,89 @@
+#include "eval/vit_subject.h"
+
+#include "core/device.h"
+
+namespace softmoe {
+namespace {
+
+VitOptions tiny_options() {
+  VitOptions options;
+  options.img_size = {24, 16};
+  options.patch_size = 8;
+  options.num_classes = 7;
+  options.dim = 20;
+  options.depth = 2;
+  options.heads = 4;
+  options.mlp_dim = 36;
+  options.moe_blocks = "last_half";
+  options.moe.experts = 3;
+  options.moe.slots_per_expert = 2;
+  options.qk_norm = true;
+  return options;
+}
+
+TEST(VitSubject, IsMadeInTheDtypeItInfersIn) {
+  for (const auto& device : present_devices()) {
+    for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
+      const auto subject = vit_subject("tiny", tiny_options());
+      EXPECT_EQ(subject.image_shape, (std::vector<int64_t>{3, 24, 16}));
+      const auto model = subject.make(ThroughputMode::kInfer, dtype, device);
+      const torch::NoGradGuard no_grad;
+      const auto output =
+          model.infer(torch::rand({5, 3, 24, 16}).to(device, dtype));  // [batch, classes]
+      EXPECT_EQ(output.sizes(), (std::vector<int64_t>{5, subject.outputs}));
+      EXPECT_TRUE(output.isfinite().all().item<bool>());
+      EXPECT_GT(output.std().item<double>(), 1e-3);
+    }
+  }
+}
+
+TEST(VitSubject, CountsTheParametersOfTheModel) {
+  const auto subject = vit_subject("tiny", tiny_options());
+  int64_t parameters = 0;
+  for (const auto& parameter : VisionTransformer(tiny_options())->parameters()) {
+    parameters += parameter.numel();
+  }
+  EXPECT_EQ(subject.parameters, parameters);
+  auto headless = tiny_options();
+  headless.num_classes = 0;
+  EXPECT_EQ(vit_subject("tiny", headless).outputs, 20);
+}
+
+TEST(VitSubject, TrainsByTheStepOfItsCaller) {
+  torch::Dtype seen = torch::kFloat64;
+  const auto factory = [&seen](VisionTransformer model, torch::Dtype dtype) {
+    seen = dtype;
+    EXPECT_TRUE(model->is_training());
+    return [model](const torch::Tensor& images, const torch::Tensor& labels) mutable {
+      const auto logits = model->forward(images);  // [batch, classes]
+      return torch::nll_loss(logits.log_softmax(1), labels);
+    };
+  };
+  const auto model = vit_subject("tiny", tiny_options(), factory)
+                         .make(ThroughputMode::kTrain, torch::kBFloat16, torch::kCPU);
+  EXPECT_EQ(seen, torch::kBFloat16);
+  const auto loss = model.train(torch::rand({2, 3, 24, 16}), torch::tensor({1, 6}, torch::kInt64));
+  EXPECT_EQ(loss.scalar_type(), torch::kFloat32);
+  EXPECT_TRUE(loss.isfinite().item<bool>());
+  EXPECT_THROW(vit_subject("tiny", tiny_options())
+                   .make(ThroughputMode::kTrain, torch::kFloat32, torch::kCPU),
+               c10::ValueError);
+}
+
+TEST(VitSubject, FilledWeightsAreVariedAndBounded) {
+  VisionTransformer model(tiny_options());
+  fill_parameters(*model);
+  for (const auto& item : model->named_parameters()) {
+    const auto& value = item.value();
+    if (value.dim() < 2) {
+      EXPECT_EQ(value.min().item<double>(), item.key().ends_with("bias") ? 0.0 : 1.0) << item.key();
+      continue;
+    }
+    const double fan = static_cast<double>(value.size(-1) + value.size(-2));
+    EXPECT_LE(value.abs().max().item<double>(), std::sqrt(6.0 / fan)) << item.key();
+    EXPECT_GT(value.abs().max().item<double>(), 0.8 * std::sqrt(6.0 / fan)) << item.key();
+  }
+}
+
+}  // namespace
+}  // namespace softmoe
