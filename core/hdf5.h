@@ -3,8 +3,10 @@
 /// InputError that names the file and the object. HDF5's library runs behind one global lock:
 /// read bytes through this, decode them outside.
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,11 +20,14 @@ size_t hdf5_type_size(Hdf5Type type);
 
 /// What an array holds.
 struct Hdf5Info {
-  Hdf5Type type;
+  Hdf5Type type = Hdf5Type::kUInt8;
   std::vector<int64_t> shape;
+  int64_t bytes = 0;         ///< of all elements; fits in int64
+  int64_t stored_bytes = 0;  ///< in the file: less than `bytes` where it is sparse or compressed
 };
 
 /// An open file; closed by the destructor. Paths are "/group/name"; groups are made as needed.
+/// Several threads may use one object.
 class Hdf5File {
  public:
   /// Opens an existing file for reading.
@@ -34,7 +39,7 @@ class Hdf5File {
   Hdf5File& operator=(Hdf5File&&) = delete;
   ~Hdf5File();
 
-  /// Writes a whole array from row-major `data`.
+  /// Writes a whole array from row-major `data`, in one piece of the file.
   void write(const std::string& name, Hdf5Type type, const std::vector<int64_t>& shape,
              const void* data);
   /// Makes an array whose first axis grows, for data that does not fit in memory.
@@ -53,21 +58,22 @@ class Hdf5File {
   /// Names of the arrays and groups directly in `group`, sorted.
   std::vector<std::string> list(const std::string& group) const;
 
-  /// Text attributes of the file's root: JSON metadata, versions.
+  /// Text attributes of the file's root, of any length: JSON metadata, versions.
   void write_text(const std::string& name, const std::string& text);
   std::string read_text(const std::string& name) const;
   bool has_text(const std::string& name) const;
 
-  /// Flushes and closes; reports a failure that the destructor would have to swallow.
+  /// Flushes and closes; reports a failure that the destructor would have to swallow. A file that
+  /// was created is complete only after this.
   void close();
 
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const;
 
  private:
-  Hdf5File(int64_t id, std::filesystem::path path);
+  struct State;
+  explicit Hdf5File(std::unique_ptr<State> state);
 
-  int64_t id_;
-  std::filesystem::path path_;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace softmoe

@@ -1,15 +1,14 @@
 #include "core/npz.h"
 
 #include <gmock/gmock.h>
-#include <sys/resource.h>
 #include <zip.h>
 
-#include <csignal>
 #include <cstring>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/npy_header.h"
+#include "support/file_size_limit.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 
@@ -264,19 +263,13 @@ TEST(Npz, LeavesTheOldFileWhenTheDiskIsFull) {
   const test::TemporaryFolder folder;
   const auto path = folder / "a.npz";
   write_npz(path, {{"x", torch::arange(3)}});
-  rlimit old_limit{};
-  ::getrlimit(RLIMIT_FSIZE, &old_limit);
-  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit limit{.rlim_cur = 4096, .rlim_max = old_limit.rlim_max};
-  ::setrlimit(RLIMIT_FSIZE, &limit);
   std::string message = "no error";
   try {
+    const test::FileSizeLimit limit(4096);
     write_npz(path, {{"x", torch::zeros({10000})}});
   } catch (const InputError& error) {
     message = error.what();
   }
-  ::setrlimit(RLIMIT_FSIZE, &old_limit);
-  std::signal(SIGXFSZ, old_handler);
   EXPECT_EQ(message, "cannot write " + path.string() + ": File too large");
   EXPECT_TRUE(test::same_bits(read_npz(path).at("x"), torch::arange(3)));
   const auto files = std::filesystem::directory_iterator(folder.path());

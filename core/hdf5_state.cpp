@@ -1,0 +1,116 @@
+#include "core/hdf5_state.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+namespace softmoe {
+namespace {
+
+constexpr std::array kTypes = {Hdf5Type::kUInt8,   Hdf5Type::kUInt16, Hdf5Type::kInt32,
+                               Hdf5Type::kInt64,   Hdf5Type::kUInt64, Hdf5Type::kFloat16,
+                               Hdf5Type::kFloat32, Hdf5Type::kFloat64};
+
+}  // namespace
+
+size_t hdf5_type_size(Hdf5Type type) {
+  switch (type) {
+    case Hdf5Type::kUInt8:
+      return 1;
+    case Hdf5Type::kUInt16:
+    case Hdf5Type::kFloat16:
+      return 2;
+    case Hdf5Type::kInt32:
+    case Hdf5Type::kFloat32:
+      return 4;
+    case Hdf5Type::kInt64:
+    case Hdf5Type::kUInt64:
+    case Hdf5Type::kFloat64:
+      return 8;
+  }
+  return 0;
+}
+
+Hdf5File::State::State(std::filesystem::path named) : path(std::move(named)) {}
+
+Hdf5File::State::~State() {
+  const Hdf5Lock lock;
+  close();
+}
+
+void Hdf5File::State::close() {
+  arrays.clear();
+  file = {};
+}
+
+void Hdf5File::State::fail(const std::string& name, const std::string& expected) const {
+  fail_of_system();
+  throw InputError(place(name), expected, disk.ended_early ? "a truncated one" : hdf5_error_text());
+}
+
+void Hdf5File::State::fail_of_system() const {
+  if (disk.error != 0) {
+    throw InputError((writable ? "cannot write " : "cannot read ") + path.string() + ": " +
+                     system_error_text(disk.error));
+  }
+}
+
+void Hdf5File::State::check(bool success, const std::string& name) const {
+  fail_of_system();
+  if (!success) {
+    fail(name, "a writable file");
+  }
+}
+
+std::string Hdf5File::State::place(const std::string& name) const {
+  return name.empty() ? path.string() : path.string() + ": '" + name + "'";
+}
+
+hid_t Hdf5File::State::array(const std::string& name) {
+  const auto known = arrays.find(name);
+  if (known != arrays.end()) {
+    return known->second.id();
+  }
+  Hdf5Handle opened(H5Dopen2(file.id(), name.c_str(), H5P_DEFAULT), H5Dclose);
+  if (!opened.is_open()) {
+    fail(name, "an array");
+  }
+  return arrays.emplace(name, std::move(opened)).first->second.id();
+}
+
+Hdf5Info Hdf5File::State::array_info(const std::string& name) {
+  const hid_t id = array(name);
+  const Hdf5Handle stored_type(H5Dget_type(id), H5Tclose);
+  const Hdf5Handle space(H5Dget_space(id), H5Sclose);
+  const int axes = H5Sget_simple_extent_ndims(space.id());
+  if (!stored_type.is_open() || axes < 0 || H5Sget_simple_extent_type(space.id()) == H5S_NULL) {
+    fail(name, "an array");
+  }
+  Hdf5Info info;
+  const auto* const row = std::find_if(kTypes.begin(), kTypes.end(), [&](Hdf5Type type) {
+    return H5Tequal(stored_type.id(), make_hdf5_type(type).id()) > 0;
+  });
+  if (row == kTypes.end()) {
+    throw InputError(place(name), "little-endian integers or floats", "another element type");
+  }
+  info.type = *row;
+  std::vector<hsize_t> sizes(static_cast<size_t>(axes));
+  H5Sget_simple_extent_dims(space.id(), sizes.data(), nullptr);
+  info.bytes = static_cast<int64_t>(hdf5_type_size(info.type));
+  bool is_empty = false;
+  for (const hsize_t size : sizes) {
+    is_empty = is_empty || size == 0;
+    if (__builtin_mul_overflow(info.bytes, std::max<hsize_t>(size, 1), &info.bytes)) {
+      throw InputError(place(name), "a size that fits in memory",
+                       fmt::format("[{}]", fmt::join(sizes, ", ")));
+    }
+    info.shape.push_back(static_cast<int64_t>(size));
+  }
+  info.bytes = is_empty ? 0 : info.bytes;
+  info.stored_bytes = static_cast<int64_t>(H5Dget_storage_size(id));
+  return info;
+}
+
+}  // namespace softmoe
