@@ -1,0 +1,404 @@
+#include "train/run_folder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <clocale>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "tests/support/file_size_limit.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/train/event_reader.h"
+
+namespace softmoe::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+
+const std::string kHeader = "epoch,step,train_loss,eval_loss,eval_top1,eval_top5,lr\n";
+
+/// Writes a text as the checkpoint.
+auto writer(const std::string& text) {
+  return [text](const fs::path& path) { write_text_file(path, text); };
+}
+
+/// The message of the InputError that `act` must throw.
+template <typename Act>
+std::string input_error(Act act) {
+  try {
+    act();
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  ADD_FAILURE() << "no InputError was thrown";
+  return "";
+}
+
+/// A run of 12 updates: metrics after every second, an evaluation after every third, a checkpoint
+/// after every fourth. Numbers are such that each takes all its digits to print.
+class TinyRun {
+ public:
+  explicit TinyRun(const fs::path& path) : folder_(path) {}
+
+  /// Trains from the last checkpoint to update `until` and stops without saving.
+  void sit(int64_t until) {
+    int64_t step =
+        folder_.has_checkpoint() ? std::stoll(read_text_file(folder_.last_checkpoint())) : 0;
+    folder_.begin(step);
+    while (step < until) {
+      ++step;
+      record(step);
+      if (step % 4 == 0) {
+        folder_.flush();
+        folder_.save_checkpoint(step, step == 8, /*hist=*/2, writer(std::to_string(step)));
+      }
+    }
+  }
+
+  /// What must be equal however often the run was interrupted.
+  std::map<std::string, std::string> outcome() const {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::directory_iterator(folder_.path())) {
+      const auto name = entry.path().filename().string();
+      if (!name.starts_with("events.")) {
+        files[name] = read_text_file(entry.path());
+      }
+    }
+    return files;
+  }
+
+ private:
+  void record(int64_t step) {
+    const auto value = static_cast<double>(step);
+    if (step % 2 == 0) {
+      folder_.add_metrics({{"step", step}, {"train_loss", std::exp(-value)}});
+      folder_.add_timing({{"step", step}, {"train_seconds", value}});
+      folder_.add_scalar("train/loss", std::exp(-value), step);
+    }
+    if (step % 3 == 0) {
+      folder_.add_summary({.epoch = value / 7,
+                           .step = step,
+                           .train_loss = std::sqrt(value),
+                           .eval_loss = std::log(value),
+                           .eval_top1 = 1 - 1 / value,
+                           .eval_top5 = 1.0,
+                           .lr = 1e-3 / value});
+    }
+  }
+
+  RunFolder folder_;
+};
+
+TEST(RunFolder, InterruptedAnywhereAndResumedEqualsUninterrupted) {
+  const TemporaryFolder folder;
+  TinyRun whole(folder / "whole");
+  whole.sit(12);
+  const auto expected = whole.outcome();
+  ASSERT_EQ(expected.size(), 7U);  // three records, last, best, two of the history
+  for (int64_t death = 0; death <= 12; ++death) {
+    const auto path = folder / ("run" + std::to_string(death));
+    { TinyRun(path).sit(death); }
+    TinyRun run(path);
+    run.sit(12);
+    EXPECT_EQ(run.outcome(), expected) << "died after update " << death;
+  }
+}
+
+TEST(RunFolder, CrashThatTearsTheLastLineIsRepaired) {
+  const TemporaryFolder folder;
+  TinyRun whole(folder / "whole");
+  whole.sit(12);
+  const auto expected = whole.outcome();
+  for (const std::string name : {"metrics.jsonl", "summary.csv", "timing.jsonl"}) {
+    { TinyRun(folder / name).sit(11); }
+    const auto path = folder / name / name;
+    auto text = read_text_file(path);
+    // The last record is newer than the checkpoint after update 8; no byte of it may matter.
+    const auto start = text.rfind('\n', text.size() - 2) + 1;
+    for (size_t size = start; size < text.size(); size += 5) {
+      write_text_file(path, text.substr(0, size));
+      { RunFolder(folder / name).begin(8); }
+      const auto kept = read_text_file(path);
+      EXPECT_TRUE(kept.ends_with('\n') && text.starts_with(kept)) << name << " cut to " << size;
+    }
+    TinyRun run(folder / name);
+    run.sit(12);
+    EXPECT_EQ(run.outcome(), expected) << name;
+  }
+}
+
+TEST(RunFolder, SummaryWithATornHeaderBeginsAnew) {
+  const TemporaryFolder folder;
+  write_text_file(folder / "summary.csv", "epoch,st");
+  { RunFolder(folder.path()).begin(5); }
+  EXPECT_EQ(read_text_file(folder / "summary.csv"), kHeader);
+}
+
+TEST(RunFolder, StepZeroStartsRecordsAnew) {
+  const TemporaryFolder folder;
+  { TinyRun(folder.path()).sit(3); }
+  RunFolder run(folder.path());
+  run.begin(0);
+  EXPECT_EQ(read_text_file(folder / "metrics.jsonl"), "");
+  EXPECT_EQ(read_text_file(folder / "timing.jsonl"), "");
+  EXPECT_EQ(read_text_file(folder / "summary.csv"), kHeader);
+}
+
+TEST(RunFolder, NumbersReadBackExactlyWhateverTheLocale) {
+  const TemporaryFolder folder;
+  const double third = 1.0 / 3;
+  const double tiny = std::numeric_limits<double>::denorm_min();
+  // A locale with a decimal comma, where the machine has one.
+  const std::string old_locale = std::setlocale(LC_ALL, nullptr);
+  for (const char* name : {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8"}) {
+    if (std::setlocale(LC_ALL, name) != nullptr) {
+      break;
+    }
+  }
+  {
+    RunFolder run(folder.path());
+    run.begin(0);
+    run.add_metrics({{"step", 7}, {"loss", third}, {"lr", tiny}, {"share", 1.0}});
+    run.add_summary({.epoch = 0.5,
+                     .step = 7,
+                     .train_loss = third,
+                     .eval_loss = std::numeric_limits<double>::quiet_NaN(),
+                     .eval_top1 = 0.1,
+                     .eval_top5 = 1,
+                     .lr = tiny});
+  }
+  std::setlocale(LC_ALL, old_locale.c_str());
+  const auto line = read_text_file(folder / "metrics.jsonl");
+  EXPECT_EQ(line, "{\"step\":7,\"loss\":0.3333333333333333,\"lr\":5e-324,\"share\":1.0}\n");
+  EXPECT_EQ(Json::parse(line).at("loss").get<double>(), third);
+  EXPECT_EQ(read_text_file(folder / "summary.csv"),
+            kHeader + "0.5,7,0.3333333333333333,nan,0.1,1,5e-324\n");
+}
+
+TEST(RunFolder, RepeatedEvaluationReplacesItsRow) {
+  const TemporaryFolder folder;
+  {
+    RunFolder run(folder.path());
+    run.begin(0);
+    run.add_summary({.epoch = 1, .step = 3, .train_loss = 0.5});
+    run.add_summary({.epoch = 2, .step = 6, .train_loss = 0.4});
+  }
+  RunFolder run(folder.path());
+  run.begin(6);
+  run.add_summary({.epoch = 2, .step = 6, .train_loss = 0.25});
+  run.add_summary({.epoch = 3, .step = 9, .train_loss = 0.125});
+  EXPECT_EQ(read_text_file(folder / "summary.csv"),
+            kHeader + "1,3,0.5,0,0,0,0\n2,6,0.25,0,0,0,0\n3,9,0.125,0,0,0,0\n");
+}
+
+TEST(RunFolder, DamageBeforeTheCheckpointIsNamed) {
+  const TemporaryFolder folder;
+  write_text_file(folder / "metrics.jsonl", "{\"step\":2}\n{\"stop\":3}\n{\"step\":4}\n");
+  RunFolder run(folder.path());
+  EXPECT_THAT(
+      input_error([&] { run.begin(4); }),
+      AllOf(HasSubstr((folder / "metrics.jsonl").string() + " line 3"), HasSubstr("step 4 after")));
+  EXPECT_EQ(read_text_file(folder / "metrics.jsonl").size(), 33U);
+}
+
+TEST(RunFolder, SummaryOfOtherColumnsIsRefused) {
+  const TemporaryFolder folder;
+  write_text_file(folder / "summary.csv", "epoch,step\n1,3\n");
+  RunFolder run(folder.path());
+  EXPECT_THAT(input_error([&] { run.begin(3); }),
+              AllOf(HasSubstr((folder / "summary.csv").string()), HasSubstr("found epoch,step")));
+  EXPECT_EQ(read_text_file(folder / "summary.csv"), "epoch,step\n1,3\n");
+}
+
+TEST(RunFolder, RecordsWithoutAStepOrOutOfOrderAreMisuse) {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path());
+  EXPECT_THROW(run.add_metrics({{"step", 1}}), c10::ValueError);
+  EXPECT_THROW(run.flush(), c10::ValueError);
+  run.begin(0);
+  EXPECT_THROW(run.add_metrics({{"loss", 1.0}}), c10::ValueError);
+  EXPECT_THROW(run.add_timing({{"step", 1.5}}), c10::ValueError);
+  run.add_metrics({{"step", 5}});
+  EXPECT_THROW(run.add_metrics({{"step", 4}}), c10::ValueError);
+  run.add_summary({.step = 5});
+  EXPECT_THROW(run.add_summary({.step = 4}), c10::ValueError);
+}
+
+TEST(RunFolder, ConfigIsWrittenAndShownInTensorBoard) {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path());
+  run.write_config("epochs = 3\nmodel = \"vit_ti16\"\n");
+  run.begin(0);
+  run.add_scalar("eval/top1", 0.75, 9);
+  run.flush();
+  EXPECT_EQ(read_text_file(folder / "config.toml"), "epochs = 3\nmodel = \"vit_ti16\"\n");
+  for (const auto& entry : fs::directory_iterator(folder.path())) {
+    if (entry.path().filename().string().starts_with("events.")) {
+      const auto events = read_events(read_text_file(entry.path()));
+      ASSERT_EQ(events.size(), 4U);
+      EXPECT_THAT(events[2].texts,
+                  testing::ElementsAre("    epochs = 3\n    model = \"vit_ti16\"\n    "));
+      EXPECT_EQ(events[3].scalar, 0.75F);
+      return;
+    }
+  }
+  FAIL() << "no event file";
+}
+
+TEST(RunFolder, KeepsLastBestAndTheNewestOfTheHistory) {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path());
+  EXPECT_FALSE(run.has_checkpoint());
+  for (const int64_t step : {9, 10, 100, 101}) {
+    run.save_checkpoint(step, /*is_best=*/step == 10, /*hist=*/2, writer(std::to_string(step)));
+  }
+  EXPECT_TRUE(run.has_checkpoint());
+  EXPECT_EQ(read_text_file(run.last_checkpoint()), "101");
+  EXPECT_EQ(read_text_file(run.best_checkpoint()), "10");
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder.path())) {
+    names.insert(entry.path().filename().string());
+  }
+  EXPECT_THAT(names,
+              testing::ElementsAre("best.h5", "checkpoint-100.h5", "checkpoint-101.h5", "last.h5"));
+  EXPECT_EQ(read_text_file(run.checkpoint_of(100)), "100");
+  EXPECT_EQ(fs::hard_link_count(run.last_checkpoint()), 2U);
+}
+
+TEST(RunFolder, HistoryOfNoneAndOfALaterRunIsLeftAlone) {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path());
+  write_text_file(run.checkpoint_of(50), "of a run that went further");
+  write_text_file(folder / "checkpoint-mine.h5", "somebody's");
+  run.save_checkpoint(4, /*is_best=*/false, /*hist=*/1, writer("4"));
+  run.save_checkpoint(5, /*is_best=*/false, /*hist=*/1, writer("5"));
+  EXPECT_TRUE(fs::exists(run.checkpoint_of(5)));
+  EXPECT_FALSE(fs::exists(run.checkpoint_of(4)));
+  run.save_checkpoint(6, /*is_best=*/false, /*hist=*/0, writer("6"));
+  EXPECT_FALSE(fs::exists(run.checkpoint_of(5)));
+  EXPECT_FALSE(fs::exists(run.checkpoint_of(6)));
+  EXPECT_FALSE(fs::exists(run.best_checkpoint()));
+  EXPECT_TRUE(fs::exists(run.checkpoint_of(50)));
+  EXPECT_TRUE(fs::exists(folder / "checkpoint-mine.h5"));
+}
+
+TEST(RunFolder, FailedCheckpointLeavesTheLastGoodOne) {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path());
+  run.begin(0);
+  const std::string large(5000, 'x');
+  {
+    const FileSizeLimit limit(4000);
+    const auto message =
+        input_error([&] { run.save_checkpoint(2, /*is_best=*/true, /*hist=*/3, writer(large)); });
+    EXPECT_THAT(message, testing::StartsWith("cannot write " + folder.path().string()));
+    EXPECT_THAT(message, testing::Not(HasSubstr("stays")));
+  }
+  EXPECT_FALSE(run.has_checkpoint());
+  run.save_checkpoint(3, /*is_best=*/true, /*hist=*/3, writer("good"));
+  {
+    const FileSizeLimit limit(4000);
+    const auto message =
+        input_error([&] { run.save_checkpoint(4, /*is_best=*/true, /*hist=*/3, writer(large)); });
+    EXPECT_THAT(message,
+                testing::EndsWith("; " + run.last_checkpoint().string() + " stays as it was"));
+    EXPECT_THAT(message, testing::Not(HasSubstr("\n")));
+  }
+  EXPECT_EQ(read_text_file(run.last_checkpoint()), "good");
+  EXPECT_EQ(read_text_file(run.best_checkpoint()), "good");
+  EXPECT_FALSE(fs::exists(run.checkpoint_of(4)));
+  EXPECT_FALSE(fs::exists(folder / "next.h5"));
+}
+
+TEST(RunFolder, CheckpointThatThrowsAnythingElseLeavesNothing) {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path());
+  const auto stop = [](const fs::path& path) {
+    write_text_file(path, "half");
+    throw Interrupted("stopped");
+  };
+  EXPECT_THROW(run.save_checkpoint(1, /*is_best=*/false, /*hist=*/1, stop), Interrupted);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(RunFolder, BeginRemovesWhatAKilledProcessLeft) {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path());
+  run.save_checkpoint(1, /*is_best=*/true, /*hist=*/1, writer("1"));
+  write_text_file(folder / "next.h5", "half");
+  write_text_file(folder / "next.h5.tmp123", "half");
+  write_text_file(folder / "best.h5.tmp123", "half");
+  run.begin(1);
+  EXPECT_FALSE(fs::exists(folder / "next.h5"));
+  EXPECT_FALSE(fs::exists(folder / "next.h5.tmp123"));
+  EXPECT_FALSE(fs::exists(folder / "best.h5.tmp123"));
+  EXPECT_EQ(read_text_file(run.best_checkpoint()), "1");
+}
+
+TEST(RunFolder, FullDiskIsNamedAndLeavesWholeRecords) {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path());
+  run.begin(0);
+  const auto fill = [&](const std::string& name, const auto& add) {
+    const FileSizeLimit limit(1000);
+    const auto message = input_error([&] {
+      for (int64_t step = 1; step < 1000; ++step) {
+        add(step);
+      }
+    });
+    EXPECT_THAT(message, testing::StartsWith("cannot write " + (folder / name).string() + ": "));
+    EXPECT_TRUE(read_text_file(folder / name).ends_with('\n')) << name;
+  };
+  fill("metrics.jsonl", [&](int64_t step) { run.add_metrics({{"step", step}, {"loss", 0.1}}); });
+  fill("summary.csv", [&](int64_t step) { run.add_summary({.step = step, .eval_loss = 0.1}); });
+  fill("timing.jsonl", [&](int64_t step) { run.add_timing({{"step", step}}); });
+  // There is room again: the records go on where they were.
+  run.add_metrics({{"step", 1000}, {"loss", 0.1}});
+  EXPECT_TRUE(read_text_file(folder / "metrics.jsonl")
+                  .ends_with(",\"loss\":0.1}\n{\"step\":1000,\"loss\":0.1}\n"));
+}
+
+TEST(RunFolder, DeviceWithoutSpaceIsNamed) {
+  if (!fs::exists("/dev/full")) {
+    GTEST_SKIP() << "no /dev/full";
+  }
+  const TemporaryFolder folder;
+  fs::create_symlink("/dev/full", folder / "metrics.jsonl");
+  RunFolder run(folder.path());
+  run.begin(0);
+  EXPECT_EQ(input_error([&] {
+              run.add_metrics({{"step", 1}});
+            }),
+            "cannot write " + (folder / "metrics.jsonl").string() + ": No space left on device");
+}
+
+TEST(RunFolder, IsHeldByOneRunAtATime) {
+  const TemporaryFolder folder;
+  {
+    RunFolder first(folder.path());
+    first.begin(0);
+    RunFolder second(folder.path());
+    EXPECT_THAT(input_error([&] { second.begin(0); }),
+                AllOf(HasSubstr(folder.path().string()), HasSubstr("another process")));
+    first.begin(0);
+  }
+  EXPECT_NO_THROW(RunFolder(folder.path()).begin(0));
+}
+
+TEST(RunFolder, FileInThePlaceOfTheFolderIsNamed) {
+  const TemporaryFolder folder;
+  write_text_file(folder / "run", "a file");
+  EXPECT_THAT(input_error([&] { RunFolder{folder / "run"}; }),
+              HasSubstr((folder / "run").string()));
+  EXPECT_THAT(input_error([&] { RunFolder{folder / "run" / "inner"}; }),
+              HasSubstr((folder / "run" / "inner").string()));
+}
+
+}  // namespace
+}  // namespace softmoe::test

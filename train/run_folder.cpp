@@ -1,0 +1,201 @@
+#include "train/run_folder.h"
+
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <vector>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+
+namespace softmoe {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSummaryHeader =
+    "epoch,step,train_loss,eval_loss,eval_top1,eval_top5,lr";
+constexpr std::string_view kHistoryPrefix = "checkpoint-";
+constexpr std::string_view kNextCheckpoint = "next.h5";
+
+[[noreturn]] void throw_write_error(const fs::path& path, const std::error_code& error) {
+  throw InputError("cannot write " + path.string() + ": " + system_error_text(error.value()));
+}
+
+void remove_quietly(const fs::path& path) {
+  std::error_code ignored;
+  fs::remove(path, ignored);
+}
+
+/// Makes `to` the same file as `from`, or a copy of it where the file system has no hard links.
+void share_file(const fs::path& from, const fs::path& to) {
+  write_atomically(to, [&](const fs::path& temporary) {
+    std::error_code error;
+    fs::create_hard_link(from, temporary, error);
+    if (error && (!fs::copy_file(from, temporary, error) || error)) {
+      throw_write_error(to, error);
+    }
+  });
+}
+
+/// The step in the name of a checkpoint of the history.
+std::optional<int64_t> history_step(const std::string& name) {
+  const std::string_view suffix = ".h5";
+  if (!name.starts_with(kHistoryPrefix) || !name.ends_with(suffix)) {
+    return std::nullopt;
+  }
+  int64_t step = 0;
+  const auto* const end = name.data() + name.size() - suffix.size();
+  const auto [stop, error] = std::from_chars(name.data() + kHistoryPrefix.size(), end, step);
+  return error == std::errc() && stop == end ? std::optional(step) : std::nullopt;
+}
+
+/// Removes what a killed process left of checkpoints.
+void remove_unfinished(const fs::path& folder) {
+  std::vector<fs::path> unfinished;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const auto name = entry.path().filename().string();
+    if (name == kNextCheckpoint || name.find(".h5.tmp") != std::string::npos) {
+      unfinished.push_back(entry.path());
+    }
+  }
+  std::for_each(unfinished.begin(), unfinished.end(), remove_quietly);
+}
+
+int64_t step_of(const Json& record) {
+  TORCH_CHECK_VALUE(
+      record.is_object() && record.contains("step") && record.at("step").is_number_integer(),
+      "RunFolder: a record needs an integer \"step\", got ", record.dump());
+  return record.at("step").get<int64_t>();
+}
+
+/// `text` as a block of code in Markdown.
+std::string code_block(const std::string& text) {
+  std::string block = "    ";
+  for (const char character : text) {
+    block += character == '\n' ? std::string("\n    ") : std::string(1, character);
+  }
+  return block;
+}
+
+}  // namespace
+
+RunFolder::RunFolder(fs::path path) : path_(std::move(path)) {
+  std::error_code error;
+  fs::create_directories(path_, error);
+  if (error || !fs::is_directory(path_, error)) {
+    throw InputError("cannot make the run folder " + path_.string() + ": " +
+                     (error ? system_error_text(error.value()) : "a file is in its place"));
+  }
+}
+
+bool RunFolder::has_checkpoint() const { return fs::exists(last_checkpoint()); }
+fs::path RunFolder::last_checkpoint() const { return path_ / "last.h5"; }
+fs::path RunFolder::best_checkpoint() const { return path_ / "best.h5"; }
+fs::path RunFolder::checkpoint_of(int64_t step) const {
+  return path_ / fmt::format("{}{}.h5", kHistoryPrefix, step);
+}
+
+void RunFolder::write_config(const std::string& toml) {
+  write_text_file(path_ / "config.toml", toml);
+  config_ = toml;
+}
+
+void RunFolder::begin(int64_t step) {
+  TORCH_CHECK_VALUE(step >= 0, "RunFolder: cannot begin after step ", step);
+  if (!lock_) {
+    lock_.emplace(path_);
+  }
+  remove_unfinished(path_);
+  metrics_.emplace(path_ / "metrics.jsonl", json_lines(), step);
+  summary_.emplace(path_ / "summary.csv", csv_rows(std::string(kSummaryHeader)), step);
+  timing_.emplace(path_ / "timing.jsonl", json_lines(), step);
+  events_.emplace(path_, step);
+  if (!config_.empty()) {
+    events_->add_text("config", code_block(config_), step);
+  }
+}
+
+void RunFolder::add_metrics(const Json& record) {
+  TORCH_CHECK_VALUE(metrics_, "RunFolder: add_metrics before begin");
+  metrics_->append(step_of(record), record.dump());
+}
+
+void RunFolder::add_summary(const SummaryRow& row) {
+  TORCH_CHECK_VALUE(summary_, "RunFolder: add_summary before begin");
+  // Without a precision fmt prints the shortest text that reads back as the same number.
+  summary_->put(row.step, fmt::format("{},{},{},{},{},{},{}", row.epoch, row.step, row.train_loss,
+                                      row.eval_loss, row.eval_top1, row.eval_top5, row.lr));
+}
+
+void RunFolder::add_timing(const Json& record) {
+  TORCH_CHECK_VALUE(timing_, "RunFolder: add_timing before begin");
+  timing_->append(step_of(record), record.dump());
+}
+
+void RunFolder::add_scalar(const std::string& tag, double value, int64_t step) {
+  TORCH_CHECK_VALUE(events_, "RunFolder: add_scalar before begin");
+  events_->add_scalar(tag, value, step);
+}
+
+void RunFolder::flush() {
+  TORCH_CHECK_VALUE(events_, "RunFolder: flush before begin");
+  metrics_->sync();
+  summary_->sync();
+  timing_->sync();
+  events_->sync();
+}
+
+void RunFolder::save_checkpoint(int64_t step, bool is_best, int64_t hist,
+                                const std::function<void(const fs::path&)>& write) {
+  const auto next = path_ / kNextCheckpoint;
+  try {
+    write(next);
+    // last.h5 comes last: after a crash in between, the run goes on from an older one and makes
+    // the others again. The other way round best.h5 would never be made.
+    if (hist > 0) {
+      share_file(next, checkpoint_of(step));
+    }
+    if (is_best) {
+      share_file(next, best_checkpoint());
+    }
+    std::error_code error;
+    fs::rename(next, last_checkpoint(), error);
+    if (error) {
+      throw_write_error(last_checkpoint(), error);
+    }
+  } catch (const InputError& error) {
+    remove_quietly(next);
+    if (!has_checkpoint()) {
+      throw;
+    }
+    throw InputError(std::string(error.what()) + "; " + last_checkpoint().string() +
+                     " stays as it was");
+  } catch (...) {
+    remove_quietly(next);
+    throw;
+  }
+  prune_history(step, hist);
+}
+
+void RunFolder::prune_history(int64_t step, int64_t hist) const {
+  std::vector<int64_t> steps;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path_, error)) {
+    const auto history = history_step(entry.path().filename().string());
+    if (history && *history <= step) {
+      steps.push_back(*history);
+    }
+  }
+  std::sort(steps.rbegin(), steps.rend());
+  for (size_t i = static_cast<size_t>(std::max<int64_t>(0, hist)); i < steps.size(); ++i) {
+    remove_quietly(checkpoint_of(steps[i]));
+  }
+}
+
+}  // namespace softmoe
