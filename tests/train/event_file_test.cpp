@@ -28,15 +28,14 @@ TEST(Crc32c, AgreesWithPublishedValues) {
 
 TEST(EventRecord, BeginsWithTheBytesThatTensorBoardWrites) {
   // As tensorboard 2.21 writes the first record of a file at the time 1.
-  const auto record = version_record(1.0);
   const std::string expected{
       "\x18\0\0\0\0\0\0\0"
       "\xA3\x7F\x4B\x22"
       "\x09\0\0\0\0\0\0\xF0\x3F\x1A\x0D"
-      "brain.Event:2",
-      36};
-  EXPECT_EQ(record.substr(0, 36), expected);
-  EXPECT_EQ(record.size(), 40U);
+      "brain.Event:2"
+      "\x86\xBF\x57\x7A",
+      40};
+  EXPECT_EQ(version_record(1.0), expected);
 }
 
 TEST(EventRecord, DamageIsSeenByTheChecksums) {
