@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "checkpoints/adapt.h"
+#include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
 #include "cli/commands.h"
 #include "cli/training_flags.h"

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <set>
 
+#include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
 #include "core/command_interrupt.h"
 #include "core/device.h"

@@ -1,0 +1,84 @@
+#include "checkpoints/model_checkpoint.h"
+
+#include "checkpoints/load_into.h"
+#include "core/error.h"
+#include "core/initialization.h"
+#include "core/rng.h"
+
+namespace softmoe {
+namespace {
+
+/// A field of the metadata; a missing one or one of another type is an InputError.
+template <typename T>
+T field(const Json& metadata, const std::string& name, const std::filesystem::path& path) {
+  try {
+    return metadata.at(name).get<T>();
+  } catch (const nlohmann::json::exception& error) {
+    throw InputError(path.string() + ": metadata field '" + name +
+                     "' is missing or of another type");
+  }
+}
+
+}  // namespace
+
+Json to_metadata(const ModelDescription& description) {
+  Json metadata;
+  metadata["model_name"] = description.name;
+  metadata["model"] = options_to_json(description.options);
+  metadata["classes"] = description.class_names;
+  metadata["preprocess"] = description.preprocess;
+  metadata["loss"] = description.loss;
+  return metadata;
+}
+
+ModelDescription model_description(const Json& metadata, const std::filesystem::path& path) {
+  ModelDescription description;
+  description.name = field<std::string>(metadata, "model_name", path);
+  try {
+    description.options =
+        options_from_json<VitOptions>(field<Json>(metadata, "model", path), "model");
+    validate(description.options);
+  } catch (const UsageError& error) {
+    // Wrong in a file, not on the command line.
+    throw InputError(path.string() + ": " + error.what());
+  }
+  description.class_names = field<std::vector<std::string>>(metadata, "classes", path);
+  description.preprocess = field<Json>(metadata, "preprocess", path);
+  description.loss = field<std::string>(metadata, "loss", path);
+  return description;
+}
+
+LoadedModel load_model(const std::filesystem::path& path, const torch::Device& device,
+                       torch::Dtype dtype) {
+  auto checkpoint = load_checkpoint(path, {.model = true, .optimizer = false, .ema = false});
+  LoadedModel loaded;
+  loaded.description = model_description(checkpoint.metadata, path);
+  loaded.metadata = std::move(checkpoint.metadata);
+  const SkipInitialization skip;
+  const DefaultDtypeGuard default_dtype(dtype);
+  loaded.model = VisionTransformer(loaded.description.options);
+  load_into(*loaded.model, checkpoint.model, path.string(), {.share_memory = true});
+  loaded.model->to(device);
+  loaded.model->eval();
+  return loaded;
+}
+
+VisionTransformer make_model(const VitOptions& options, int64_t seed, const torch::Device& device) {
+  torch::manual_seed(stream_key(static_cast<uint64_t>(seed), "weights"));
+  VisionTransformer model(options);
+  model->to(device);
+  return model;
+}
+
+NamedTensors named_tensors(const torch::nn::Module& module) {
+  NamedTensors tensors;
+  for (const auto& parameter : module.named_parameters()) {
+    tensors[parameter.key()] = parameter.value().detach();
+  }
+  for (const auto& buffer : module.named_buffers()) {
+    tensors[buffer.key()] = buffer.value();
+  }
+  return tensors;
+}
+
+}  // namespace softmoe
