@@ -1,0 +1,193 @@
+#include "checkpoints/checkpoint.h"
+
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <array>
+#include <string_view>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "core/hdf5.h"
+#include "core/version.h"
+
+namespace softmoe {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFormat = "softmoe-checkpoint";
+
+/// How a dtype is written.
+struct DtypeRow {
+  torch::Dtype dtype;
+  std::string_view name;
+  Hdf5Type stored;
+};
+constexpr std::array kDtypes = {
+    DtypeRow{torch::kFloat32, "float32", Hdf5Type::kFloat32},
+    DtypeRow{torch::kFloat64, "float64", Hdf5Type::kFloat64},
+    DtypeRow{torch::kFloat16, "float16", Hdf5Type::kFloat16},
+    DtypeRow{torch::kBFloat16, "bfloat16", Hdf5Type::kUInt16},
+    DtypeRow{torch::kInt32, "int32", Hdf5Type::kInt32},
+    DtypeRow{torch::kInt64, "int64", Hdf5Type::kInt64},
+    DtypeRow{torch::kUInt8, "uint8", Hdf5Type::kUInt8},
+    DtypeRow{torch::kBool, "bool", Hdf5Type::kUInt8},
+};
+
+/// A group of the file and the member that holds it.
+struct GroupRow {
+  std::string_view name;
+  NamedTensors Checkpoint::*tensors;
+  bool CheckpointParts::*wanted;
+};
+constexpr std::array kGroups = {
+    GroupRow{"model", &Checkpoint::model, &CheckpointParts::model},
+    GroupRow{"optimizer", &Checkpoint::optimizer, &CheckpointParts::optimizer},
+    GroupRow{"ema", &Checkpoint::ema, &CheckpointParts::ema},
+};
+
+const DtypeRow* find_dtype(torch::Dtype dtype) {
+  const auto* const row = std::find_if(kDtypes.begin(), kDtypes.end(),
+                                       [&](const DtypeRow& r) { return r.dtype == dtype; });
+  return row == kDtypes.end() ? nullptr : row;
+}
+
+const DtypeRow* find_dtype(const std::string& name) {
+  const auto* const row = std::find_if(kDtypes.begin(), kDtypes.end(),
+                                       [&](const DtypeRow& r) { return r.name == name; });
+  return row == kDtypes.end() ? nullptr : row;
+}
+
+std::string checksum(const void* data, size_t bytes) {
+  return fmt::format("{:016x}", XXH3_64bits(data, bytes));
+}
+
+std::string description_checksum(const std::string& metadata, const std::string& tensors) {
+  const std::string both = metadata + '\n' + tensors;
+  return checksum(both.data(), both.size());
+}
+
+/// Writes one tensor and returns its line of the index.
+Json write_tensor(Hdf5File& file, const std::string& name, const torch::Tensor& tensor) {
+  const DtypeRow* row = find_dtype(tensor.scalar_type());
+  TORCH_CHECK_VALUE(row != nullptr, "save_checkpoint: ", name, " has dtype ", tensor.scalar_type());
+  TORCH_CHECK_VALUE(!name.ends_with('/') && name.find("//") == std::string::npos,
+                    "save_checkpoint: a tensor is called '", name, "'");
+  const auto plain = tensor.detach().to(torch::kCPU).contiguous();
+  file.write("/" + name, row->stored, plain.sizes().vec(), plain.const_data_ptr());
+  return {{"dtype", row->name}, {"xxh3", checksum(plain.const_data_ptr(), plain.nbytes())}};
+}
+
+void write_file(Hdf5File& file, const Checkpoint& checkpoint) {
+  Json tensors = Json::object();
+  for (const auto& group : kGroups) {
+    for (const auto& [name, tensor] : checkpoint.*group.tensors) {
+      const auto full_name = fmt::format("{}/{}", group.name, name);
+      tensors[full_name] = write_tensor(file, full_name, tensor);
+    }
+  }
+  const std::string metadata_text = checkpoint.metadata.dump();
+  const std::string tensors_text = tensors.dump();
+  file.write_text("format", std::string(kFormat));
+  file.write_text("format_version", std::to_string(kCheckpointFormatVersion));
+  file.write_text("softmoe_version", kVersion);
+  file.write_text("metadata", metadata_text);
+  file.write_text("tensors", tensors_text);
+  file.write_text("checksum", description_checksum(metadata_text, tensors_text));
+  file.close();
+}
+
+/// The two descriptions of a checkpoint.
+struct Description {
+  Json metadata;
+  Json tensors;
+};
+
+void check_format(const Hdf5File& file) {
+  const std::string where = file.path().string();
+  if (!file.has_text("format") || file.read_text("format") != kFormat) {
+    throw InputError(where, "a softmoe checkpoint", "another HDF5 file");
+  }
+  const auto version = file.read_text("format_version");
+  if (version != std::to_string(kCheckpointFormatVersion)) {
+    throw InputError(
+        where, fmt::format("checkpoint format {}", kCheckpointFormatVersion),
+        fmt::format("format '{}' of softmoe {}", version,
+                    file.has_text("softmoe_version") ? file.read_text("softmoe_version") : "?"));
+  }
+}
+
+Description read_description(const Hdf5File& file) {
+  check_format(file);
+  const std::string metadata = file.read_text("metadata");
+  const std::string tensors = file.read_text("tensors");
+  if (description_checksum(metadata, tensors) != file.read_text("checksum")) {
+    throw InputError(file.path().string(), "the description that was saved", "an altered one");
+  }
+  Description description{.metadata = Json::parse(metadata, nullptr, /*allow_exceptions=*/false),
+                          .tensors = Json::parse(tensors, nullptr, /*allow_exceptions=*/false)};
+  if (description.metadata.is_discarded() || !description.tensors.is_object()) {
+    throw InputError(file.path().string(), "a description in JSON", "something else");
+  }
+  return description;
+}
+
+/// The text `key` of `entry`; empty where it is none.
+std::string text_field(const Json& entry, const char* key) {
+  const bool has_text = entry.is_object() && entry.contains(key) && entry[key].is_string();
+  return has_text ? entry[key].get<std::string>() : "";
+}
+
+torch::Tensor read_tensor(const Hdf5File& file, const std::string& name, const Json& entry) {
+  const std::string where = file.path().string() + ": tensor '" + name + "'";
+  const DtypeRow* row = find_dtype(text_field(entry, "dtype"));
+  if (row == nullptr) {
+    throw InputError(where, "a dtype of this version", "'" + text_field(entry, "dtype") + "'");
+  }
+  const Hdf5Info info = file.info("/" + name);
+  if (info.type != row->stored || info.stored_bytes != info.bytes) {
+    throw InputError(where, fmt::format("{} stored as a whole", row->name),
+                     fmt::format("{} of {} bytes", info.stored_bytes, info.bytes));
+  }
+  const bool is_bool = row->dtype == torch::kBool;
+  auto tensor = torch::empty(info.shape, is_bool ? torch::kUInt8 : row->dtype);
+  file.read("/" + name, info.type, tensor.data_ptr(), tensor.nbytes());
+  const std::string found = checksum(tensor.const_data_ptr(), tensor.nbytes());
+  if (found != text_field(entry, "xxh3")) {
+    throw InputError(where, "checksum " + text_field(entry, "xxh3"),
+                     found + " (the file is damaged)");
+  }
+  return is_bool ? tensor.ne(0) : tensor;
+}
+
+}  // namespace
+
+void save_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
+  write_atomically(path, [&](const fs::path& temporary) {
+    auto file = Hdf5File::create(temporary, path);
+    write_file(file, checkpoint);
+  });
+}
+
+Checkpoint load_checkpoint(const fs::path& path, const CheckpointParts& parts) {
+  const auto file = Hdf5File::open(path);
+  auto description = read_description(file);
+  Checkpoint checkpoint;
+  checkpoint.metadata = std::move(description.metadata);
+  for (const auto& [full_name, entry] : description.tensors.items()) {
+    for (const auto& group : kGroups) {
+      const std::string prefix = std::string(group.name) + "/";
+      if (parts.*group.wanted && full_name.starts_with(prefix)) {
+        (checkpoint.*group.tensors)[full_name.substr(prefix.size())] =
+            read_tensor(file, full_name, entry);
+      }
+    }
+  }
+  return checkpoint;
+}
+
+Json load_metadata(const fs::path& path) { return read_description(Hdf5File::open(path)).metadata; }
+
+}  // namespace softmoe

@@ -1,0 +1,29 @@
+#pragma once
+/// Named tensors into the parameters and buffers of a module.
+
+#include <string>
+
+#include "core/npz.h"
+
+namespace torch::nn {
+class Module;
+}
+
+namespace softmoe {
+
+/// How strictly load_into compares.
+struct LoadRules {
+  bool allow_missing = false;  ///< the module may keep values that `tensors` does not have
+  bool allow_unused = false;   ///< `tensors` may hold names that the module does not have
+  /// Let the module use the memory of tensors of its own dtype and device instead of copying them.
+  /// For large models; the tensors must not be used for anything else afterwards.
+  bool share_memory = false;
+};
+
+/// Sets the parameters and buffers of `module` to `tensors`, converting dtype and device. Throws
+/// one InputError that starts with `where` and lists what is missing, unused or of another shape;
+/// nothing is changed then.
+void load_into(torch::nn::Module& module, const NamedTensors& tensors, const std::string& where,
+               const LoadRules& rules = {});
+
+}  // namespace softmoe

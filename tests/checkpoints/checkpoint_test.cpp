@@ -1,0 +1,203 @@
+#include "checkpoints/checkpoint.h"
+
+#include <gmock/gmock.h>
+
+#include <cstring>
+
+#include "core/atomic_file.h"
+#include "core/device.h"
+#include "core/error.h"
+#include "core/hdf5.h"
+#include "support/file_size_limit.h"
+#include "support/temporary_folder.h"
+#include "support/tensor_matcher.h"
+
+namespace softmoe {
+namespace {
+
+using testing::HasSubstr;
+
+template <typename Action>
+std::string input_error(Action action) {
+  try {
+    action();
+  } catch (const InputError& error) {
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+    return error.what();
+  }
+  return "no error";
+}
+
+/// Equality of the memory itself: NaN payloads and negative zeros count.
+bool same_memory(const torch::Tensor& a, const torch::Tensor& b) {
+  const auto x = a.cpu().contiguous();
+  const auto y = b.cpu().contiguous();
+  return x.scalar_type() == y.scalar_type() && x.sizes() == y.sizes() &&
+         std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
+}
+
+Checkpoint example() {
+  Checkpoint checkpoint;
+  checkpoint.metadata = {{"model", {{"dim", 64}}}, {"classes", {"ä", "b"}}, {"step", 12}};
+  checkpoint.model["blocks.0.norm1.weight"] = torch::arange(7, torch::kFloat32);
+  checkpoint.model["pos_embed"] = torch::arange(30, torch::kFloat32).view({1, 5, 6});
+  checkpoint.optimizer["blocks.0.norm1.weight/exp_avg"] = torch::full({7}, 3.0);
+  checkpoint.ema["pos_embed"] = torch::full({1, 5, 6}, 4.0);
+  return checkpoint;
+}
+
+TEST(Checkpoint, RoundTripsEveryDtypeBitExactly) {
+  const test::TemporaryFolder folder;
+  Checkpoint checkpoint;
+  const auto bytes = torch::randint(256, {16 * 15}, torch::kUInt8);
+  for (const auto dtype : {torch::kFloat32, torch::kFloat64, torch::kFloat16, torch::kBFloat16,
+                           torch::kInt32, torch::kInt64, torch::kUInt8}) {
+    checkpoint.model[c10::toString(dtype)] = bytes.view(dtype).slice(0, 0, 30).view({3, 2, 5});
+  }
+  checkpoint.model["bool"] = torch::tensor({true, false, false, true});
+  checkpoint.model["scalar"] = torch::tensor(-0.0F);
+  checkpoint.model["empty"] = torch::empty({0, 3});
+  checkpoint.model["transposed"] = torch::randn({4, 9}).t();
+  checkpoint.model["slice"] = torch::randn({4, 9}).slice(1, 2, 5);
+  checkpoint.model["parameter"] = torch::randn({2, 3}).requires_grad_();
+  save_checkpoint(folder / "a.h5", checkpoint);
+
+  const auto read = load_checkpoint(folder / "a.h5").model;
+  ASSERT_EQ(read.size(), checkpoint.model.size());
+  for (const auto& [name, tensor] : checkpoint.model) {
+    EXPECT_TRUE(same_memory(read.at(name), tensor)) << name;
+  }
+  EXPECT_FALSE(read.at("parameter").requires_grad());
+}
+
+TEST(Checkpoint, TakesTensorsOfEveryDevice) {
+  const test::TemporaryFolder folder;
+  for (const auto& device : present_devices()) {
+    const auto tensor = torch::randn({3, 4}, device);
+    save_checkpoint(folder / "a.h5", {.model = {{"x", tensor}}});
+    EXPECT_TRUE(same_memory(load_checkpoint(folder / "a.h5").model.at("x"), tensor));
+  }
+}
+
+TEST(Checkpoint, KeepsGroupsApartAndReadsTheWantedOnes) {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "a.h5";
+  save_checkpoint(path, example());
+
+  const auto all = load_checkpoint(path);
+  EXPECT_EQ(all.metadata, example().metadata);
+  EXPECT_EQ(all.model.size(), 2U);
+  EXPECT_EQ(all.optimizer.size(), 1U);
+  EXPECT_TRUE(
+      test::same_bits(all.optimizer.at("blocks.0.norm1.weight/exp_avg"), torch::full({7}, 3.0)));
+  EXPECT_TRUE(test::same_bits(all.ema.at("pos_embed"), torch::full({1, 5, 6}, 4.0)));
+
+  const auto weights = load_checkpoint(path, {.optimizer = false, .ema = false});
+  EXPECT_EQ(weights.model.size(), 2U);
+  EXPECT_TRUE(weights.optimizer.empty());
+  EXPECT_TRUE(weights.ema.empty());
+  EXPECT_EQ(load_metadata(path), example().metadata);
+}
+
+TEST(Checkpoint, IsAnOrdinaryHdf5File) {
+  const test::TemporaryFolder folder;
+  save_checkpoint(folder / "a.h5", example());
+  const auto file = Hdf5File::open(folder / "a.h5");
+  EXPECT_EQ(file.info("/model/pos_embed").shape, (std::vector<int64_t>{1, 5, 6}));
+  EXPECT_EQ(file.read_text("format_version"), "1");
+  EXPECT_EQ(Json::parse(file.read_text("metadata")), example().metadata);
+}
+
+TEST(Checkpoint, NamesTheDamagedTensor) {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "a.h5";
+  save_checkpoint(path, example());
+  std::string bytes = read_text_file(path);
+  const float last = 29;
+  const std::string pattern(reinterpret_cast<const char*>(&last), sizeof(last));
+  const auto at = bytes.find(pattern);
+  ASSERT_NE(at, std::string::npos);
+  bytes[at] = static_cast<char>(bytes[at] ^ 1);
+  write_text_file(path, bytes);
+
+  EXPECT_THAT(input_error([&] { load_checkpoint(path); }),
+              HasSubstr(path.string() + ": tensor 'model/pos_embed': expected checksum"));
+  EXPECT_NO_THROW(load_checkpoint(path, {.model = false}));
+  EXPECT_NO_THROW(load_metadata(path));
+}
+
+TEST(Checkpoint, NoticesAnyAlteredByteOfItsDescription) {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "a.h5";
+  save_checkpoint(path, example());
+  const std::string whole = read_text_file(path);
+  for (const char* text : {"\"dim\":64", "float32", "softmoe-checkpoint", "\"step\":12"}) {
+    std::string bytes = whole;
+    const auto at = bytes.find(text);
+    ASSERT_NE(at, std::string::npos) << text;
+    bytes[at + std::strlen(text) - 1] = static_cast<char>(bytes[at + std::strlen(text) - 1] ^ 1);
+    write_text_file(path, bytes);
+    EXPECT_THAT(input_error([&] { load_metadata(path); }), HasSubstr(path.string())) << text;
+  }
+}
+
+TEST(Checkpoint, RefusesEveryTruncation) {
+  const test::TemporaryFolder folder;
+  save_checkpoint(folder / "a.h5", example());
+  const std::string whole = read_text_file(folder / "a.h5");
+  const auto path = folder / "cut.h5";
+  for (size_t length = 0; length < whole.size(); length += 97) {
+    write_text_file(path, whole.substr(0, length));
+    const auto message = input_error([&] { load_checkpoint(path); });
+    EXPECT_THAT(message, HasSubstr(path.string() + ": expected a whole HDF5 file")) << length;
+  }
+}
+
+TEST(Checkpoint, RefusesOtherFiles) {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "a.h5";
+  EXPECT_THAT(input_error([&] { load_checkpoint(path); }),
+              HasSubstr("cannot read " + path.string() + ": No such file"));
+  auto other = Hdf5File::create(path, path);
+  other.write_text("title", "something");
+  other.close();
+  EXPECT_THAT(input_error([&] { load_checkpoint(path); }), HasSubstr("a softmoe checkpoint"));
+
+  auto newer = Hdf5File::create(path, path);
+  newer.write_text("format", "softmoe-checkpoint");
+  newer.write_text("format_version", "2");
+  newer.write_text("softmoe_version", "9.9");
+  newer.close();
+  EXPECT_EQ(input_error([&] { load_checkpoint(path); }),
+            path.string() + ": expected checkpoint format 1, found format '2' of softmoe 9.9");
+}
+
+TEST(Checkpoint, LeavesTheOldOneWhenTheDiskIsFull) {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "a.h5";
+  save_checkpoint(path, example());
+  Checkpoint large = example();
+  large.model["large"] = torch::zeros({200'000});
+  const auto message = input_error([&] {
+    const test::FileSizeLimit limit(100'000);
+    save_checkpoint(path, large);
+  });
+  EXPECT_EQ(message, "cannot write " + path.string() + ": File too large");
+  EXPECT_EQ(load_checkpoint(path).model.size(), 2U);
+  const auto files = std::filesystem::directory_iterator(folder.path());
+  EXPECT_EQ(std::distance(begin(files), end(files)), 1);
+}
+
+TEST(Checkpoint, RefusesDtypesAndNamesItCannotStore) {
+  const test::TemporaryFolder folder;
+  const auto save = [&](const std::string& name, const torch::Tensor& tensor) {
+    save_checkpoint(folder / "a.h5", {.model = {{name, tensor}}});
+  };
+  EXPECT_THROW(save("x", torch::zeros({2}, torch::kComplexFloat)), c10::ValueError);
+  EXPECT_THROW(save("", torch::zeros({2})), c10::ValueError);
+  EXPECT_THROW(save("a//b", torch::zeros({2})), c10::ValueError);
+  EXPECT_FALSE(std::filesystem::exists(folder / "a.h5"));
+}
+
+}  // namespace
+}  // namespace softmoe
