@@ -76,7 +76,7 @@ void run_finetune(const std::vector<std::string>& arguments) {
                      std::to_string(source.options.num_classes) + " as in the checkpoint",
                      std::to_string(options.num_classes));
   }
-  fit_preprocessing(training.preprocess, options);
+  training.fit_to_model(line, options);
   run_training(line, training, data, source.name,
                adapted_model(flags, source, options, training.train.seed));
 }

@@ -28,7 +28,7 @@ void run_train(const std::vector<std::string>& arguments) {
     // Every class starts as likely as it is among equals, as in the reference.
     options.head_bias = -std::log(static_cast<double>(options.num_classes));
   }
-  fit_preprocessing(training.preprocess, options);
+  training.fit_to_model(line, options);
   run_training(line, training, data, flags.model, make_model(options, training.train.seed));
 }
 

@@ -1,6 +1,7 @@
 #include "cli/training_flags.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <ctime>
 
@@ -32,6 +33,15 @@ void TrainingFlags::declare(CommandLine& line) {
   line.add("Optimizer", optimizer);
   line.add("Schedule", schedule);
   line.add("Loss", loss);
+}
+
+void TrainingFlags::fit_to_model(const CommandLine& line, const VitOptions& model) {
+  const auto given_size = preprocess.input_size;
+  fit_preprocessing(preprocess, model);
+  if (line.given("input-size") && given_size != preprocess.input_size) {
+    throw UsageError("--input-size", "the model's --in-chans and --img-size",
+                     fmt::format("{}", fmt::join(given_size, " ")));
+  }
 }
 
 TrainingData open_training_data(const DatasetOptions& options) {

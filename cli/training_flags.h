@@ -18,6 +18,8 @@ struct TrainingFlags {
   LossOptions loss;
 
   void declare(CommandLine& line);
+  /// Makes preprocessing fit the model; throws UsageError where the user gave another input size.
+  void fit_to_model(const CommandLine& line, const VitOptions& model);
 };
 
 /// The training and validation sets of a run, which must have the same classes.

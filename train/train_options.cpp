@@ -16,7 +16,7 @@ void describe(OptionTable& table, TrainOptions& options) {
   table.add("checkpoint-interval", options.checkpoint_interval,
             "between checkpoints, fractions allowed", {.unit = "epochs", .min = 1e-6});
   table.add("checkpoint-hist", options.checkpoint_hist,
-            "older checkpoints kept beside last and best", {.min = 0});
+            "newest checkpoints kept by step, beside last and best", {.min = 0});
   table.add("log-interval", options.log_interval, "between log lines and metrics records",
             {.unit = "updates", .min = 1});
   table.add("seed", options.seed, "of initial weights, data order, augmentation and dropout",

@@ -17,7 +17,7 @@ struct TrainOptions {
   std::string amp_dtype = "auto";  ///< compute dtype; auto: bf16 where the processor has it
   double eval_interval = 1;        ///< epochs between evaluations
   double checkpoint_interval = 1;  ///< epochs between checkpoints
-  int64_t checkpoint_hist = 2;     ///< older checkpoints kept beside last and best
+  int64_t checkpoint_hist = 2;     ///< newest checkpoints kept beside last and best
   int64_t log_interval = 50;       ///< updates between log lines and metrics records
   int64_t seed = 0;
   std::string output = "runs";

@@ -20,6 +20,10 @@ double seconds_since(Clock::time_point start) {
 
 }  // namespace
 
+void fit_preprocessing(PreprocessOptions& preprocess, const VitOptions& model) {
+  preprocess.input_size = {model.in_chans, model.image_height(), model.image_width()};
+}
+
 torch::Dtype compute_dtype(const std::string& amp_dtype, const torch::Device& device) {
   if (amp_dtype != "auto") {
     return parse_dtype(amp_dtype);
@@ -166,6 +170,10 @@ TrainResult Trainer::run() {
       stop_for_interrupt();
     }
     train_step();
+  }
+  if (last_evaluation_.examples == 0) {
+    // A finished run started again: its result needs the evaluation, its records have it.
+    last_evaluation_ = evaluate_model();
   }
   return result();
 }

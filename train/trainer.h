@@ -19,6 +19,9 @@
 
 namespace softmoe {
 
+/// Makes preprocessing give what a model takes: its channels, height and width.
+void fit_preprocessing(PreprocessOptions& preprocess, const VitOptions& model);
+
 /// Everything that defines a run but its data and initial weights.
 struct TrainingRun {
   std::string model_name;
