@@ -1,0 +1,68 @@
+#pragma once
+/// One HTML page that needs no other file and no script.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "report/table.h"
+
+namespace softmoe::report {
+
+/// A number worth seeing first.
+struct Headline {
+  std::string value;    ///< "5.7x"
+  std::string meaning;  ///< what it is
+  std::string context;  ///< what to compare it with; may be empty
+};
+
+/// One part of the page.
+class Section {
+ public:
+  /// `id` is the anchor, unique on the page; `lede` a sentence on what is to be seen.
+  Section(std::string id, std::string title, std::string lede = "");
+
+  void add_heading(const std::string& text);
+  void add_paragraph(const std::string& text);
+  void add_table(const Table& table);
+  /// Small tables side by side where the screen has room.
+  void add_tables(const std::vector<Table>& tables);
+  void add_headlines(const std::vector<Headline>& headlines);
+  /// Keys of the series that the figures below show.
+  void add_legend(const std::vector<std::pair<std::string, int>>& labels_and_colors);
+  /// Drawings side by side where the screen has room; those without content are left out.
+  struct Figure {
+    std::string title;
+    std::string content;  ///< SVG or other HTML
+    std::string caption{};
+  };
+  void add_figures(const std::vector<Figure>& figures, bool wide = false);
+  /// Ready HTML.
+  void add_html(const std::string& html) { body_ += html; }
+  /// HTML that opens at a click.
+  void add_details(const std::string& summary, const std::string& html);
+
+  bool empty() const { return body_.empty(); }
+  const std::string& id() const { return id_; }
+  const std::string& title() const { return title_; }
+  std::string html() const;
+
+ private:
+  std::string id_;
+  std::string title_;
+  std::string lede_;
+  std::string body_;
+};
+
+/// The whole page; empty sections are left out.
+std::string page_html(const std::string& title, const std::string& subtitle,
+                      const std::vector<Section>& sections);
+
+/// An image as an <img> with its bytes inside. `media_type`: "image/png".
+std::string embedded_image_html(const std::string& bytes, const std::string& media_type,
+                                const std::string& alternative);
+
+/// RFC 4648 base64 with padding.
+std::string base64(const std::string& bytes);
+
+}  // namespace softmoe::report

@@ -1,0 +1,247 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <map>
+
+#include "core/error.h"
+#include "report/json_node.h"
+#include "report/number_text.h"
+#include "report/result_files.h"
+
+namespace softmoe::report {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A `--json` file that is being read.
+struct Document {
+  JsonNode root;
+  fs::path path;
+  std::string given_label;  ///< by the user; may be empty
+  std::string label;        ///< never empty
+  Json options;
+};
+
+FewShotPoint few_shot_point(const JsonNode& node) {
+  return {.shots = node.at("shots").integer(),
+          .lambda = node.number_or("lambda", kMissing),
+          .accuracy = node.at("accuracy_mean").number(),
+          .deviation = node.number_or("accuracy_std", kMissing)};
+}
+
+/// The scores of one pair of sets; a curve for each lambda where there are several.
+void read_few_shot_set(const Document& document, const JsonNode& node, Results& results) {
+  const auto label =
+      document.given_label.empty() ? node.text_or("label", document.label) : document.given_label;
+  const auto data_set = node.text_or("name", data_set_name(document.options));
+  const auto selected = node.find("lambda_selected_on_test");
+  std::vector<FewShotPoint> points;
+  std::map<int64_t, int64_t> scores_of_shots;
+  bool has_several = false;
+  for (const auto& item : node.at("results").items()) {
+    points.push_back(few_shot_point(item));
+    has_several = ++scores_of_shots[points.back().shots] > 1 || has_several;
+  }
+  std::map<double, FewShotCurve> curves;
+  for (const auto& point : points) {
+    const double key = has_several ? point.lambda : 0.0;
+    auto& curve = curves[key];
+    curve.label = label + (has_several ? fmt::format(" (\u03bb = {:g})", point.lambda) : "");
+    curve.data_set = data_set;
+    curve.lambda_selected_on_test = selected && selected->boolean();
+    curve.points.push_back(point);
+  }
+  for (auto& [key, curve] : curves) {
+    std::sort(curve.points.begin(), curve.points.end(),
+              [](const auto& a, const auto& b) { return a.shots < b.shots; });
+    results.few_shot.push_back(std::move(curve));
+  }
+}
+
+/// Scores stand under `results`, or under `results` of each element of a list of sets.
+void read_few_shot(const Document& document, Results& results) {
+  bool found = false;
+  for (const auto& [key, value] : document.root.value().items()) {
+    const auto is_set = [](const Json& item) {
+      return item.is_object() && item.contains("results");
+    };
+    if (value.is_array() && !value.empty() && is_set(value.front())) {
+      for (const auto& item : document.root.at(key).items()) {
+        read_few_shot_set(document, item, results);
+      }
+      found = true;
+    }
+  }
+  if (!found) {
+    read_few_shot_set(document, document.root, results);
+  }
+}
+
+Measured measured(const JsonNode& node) {
+  return {.median = node.at("median").number(),
+          .minimum = node.number_or("minimum", kMissing),
+          .maximum = node.number_or("maximum", kMissing)};
+}
+
+void read_benchmark(const Document& document, Results& results) {
+  for (const auto& node : document.root.at("records").items()) {
+    const auto interleaved = node.find("interleaved");
+    const auto milliseconds = node.find("ms_per_image");
+    results.throughput.push_back(
+        {.model = node.at("model").text(),
+         .mode = node.at("mode").text(),
+         .dtype = node.at("dtype").text(),
+         .batch_size = node.at("batch_size").integer(),
+         .images_per_second = measured(node.at("images_per_second")),
+         .milliseconds_per_image = milliseconds ? measured(*milliseconds).median : kMissing,
+         .gflop = node.number_or("gflop", kMissing),
+         .matmul_share = node.number_or("matmul_share", kMissing),
+         .ratio = node.number_or("ratio_to_baseline", kMissing),
+         .parameters = node.number_or("parameters", kMissing),
+         .peak_memory_bytes = node.number_or("peak_memory_bytes", kMissing),
+         .interleaved = !interleaved || interleaved->boolean()});
+  }
+}
+
+void read_eval(const Document& document, Results& results) {
+  const auto nested = document.root.find("result");
+  const auto& node = nested ? *nested : document.root;
+  results.evaluations.push_back(
+      {.label = document.label,
+       .data_set = data_set_name(document.options),
+       .examples = node.number_or("examples", kMissing),
+       .top1 = node.at("top1").number(),
+       .top5 = node.number_or("top5", kMissing),
+       .loss = node.number_or("loss", kMissing),
+       .calibration_error = node.number_or("calibration_error", kMissing)});
+}
+
+void read_predict(const Document& document, Results& results) {
+  for (const auto& node : document.root.at("images").items()) {
+    if (node.find("error")) {
+      continue;  // an image that could not be read has no labels
+    }
+    Prediction prediction{.label = document.label, .image = node.at("image").text()};
+    for (const auto& guess : node.at("predictions").items()) {
+      prediction.guesses.push_back(
+          {.label = guess.at("name").text(), .probability = guess.at("probability").number()});
+    }
+    results.predictions.push_back(std::move(prediction));
+  }
+}
+
+/// What the file names: as named, beside the file, or in the folder that the command wrote to.
+std::string find_named(const Document& document, const JsonNode& node) {
+  const fs::path name = node.text();
+  const fs::path folder = option_text(document.options, "output");
+  const auto beside = document.path.parent_path();
+  for (const auto& candidate : {beside / name, folder / name, beside / folder / name, name}) {
+    if (fs::exists(candidate)) {
+      return candidate.string();
+    }
+  }
+  throw InputError(node.where(), "a file or folder beside " + document.path.string(),
+                   "no " + name.string());
+}
+
+void read_inspect(const Document& document, Results& results) {
+  DispatchMaps maps{.label = document.label};
+  for (const auto& node : document.root.at("sheets").items()) {
+    maps.sheets.push_back({.file = find_named(document, node.at("file")),
+                           .title = node.text_or("title", ""),
+                           .caption = node.text_or("caption", "")});
+  }
+  for (const auto& layer : document.root.at("layers").items()) {
+    std::vector<std::string> names;
+    std::vector<double> values;
+    for (const auto& [name, value] : layer.value().items()) {
+      if (name != "block" && value.is_number()) {
+        names.push_back(name);
+        values.push_back(value.get<double>());
+      }
+    }
+    if (maps.statistic_names.empty()) {
+      maps.statistic_names = names;
+    } else if (maps.statistic_names != names) {
+      throw InputError(layer.where(), "the statistics of the first layer", "others");
+    }
+    maps.layers.emplace_back(layer.at("block").integer(), values);
+  }
+  results.dispatch_maps.push_back(std::move(maps));
+}
+
+void read_training(const Document& document, Results& results) {
+  auto run =
+      read_training_run(find_named(document, document.root.at("run_folder")), document.given_label);
+  run.finetuned = document.root.at("command").text() == "finetune";
+  run.model = document.root.text_or("model", run.model);
+  run.parameters = document.root.number_or("parameters", kMissing);
+  run.gflop = document.root.number_or("gflop", kMissing);
+  results.runs.push_back(std::move(run));
+}
+
+struct ReaderRow {
+  std::string_view command;
+  void (*read)(const Document& document, Results& results);
+};
+
+constexpr std::array kReaders{
+    ReaderRow{"fewshot", read_few_shot},  ReaderRow{"benchmark", read_benchmark},
+    ReaderRow{"eval", read_eval},         ReaderRow{"inspect", read_inspect},
+    ReaderRow{"predict", read_predict},   ReaderRow{"train", read_training},
+    ReaderRow{"finetune", read_training},
+};
+
+const ReaderRow& reader_for(const JsonNode& command) {
+  std::string known;
+  for (const auto& row : kReaders) {
+    if (row.command == command.text()) {
+      return row;
+    }
+    known += (known.empty() ? "" : ", ") + std::string(row.command);
+  }
+  throw InputError(command.where(), "one of " + known, "'" + command.text() + "'");
+}
+
+}  // namespace
+
+std::string option_text(const Json& options, const std::string& name) {
+  const bool is_text =
+      options.is_object() && options.contains(name) && options.at(name).is_string();
+  return is_text ? options.at(name).get<std::string>() : "";
+}
+
+std::string data_set_name(const Json& options) {
+  const auto source = option_text(options, "dataset");
+  const auto folder =
+      fs::path(option_text(options, "data-dir") + "/").parent_path().filename().string();
+  if (source == "folder" || source == "hdf5" || source == "idx") {
+    return folder.empty() ? source : folder;  // what is in them is told by their name alone
+  }
+  return source;
+}
+
+void read_result_json(const std::string& path, const std::string& label, Results& results) {
+  const auto json = read_json_file(path);
+  const JsonNode root(json, path + ": ");
+  const auto command = root.at("command");
+  const auto& reader = reader_for(command);
+  const auto own_label = root.text_or("label", fs::path(path).stem().string());
+  const Document document{.root = root,
+                          .path = path,
+                          .given_label = label,
+                          .label = label.empty() ? own_label : label,
+                          .options = json.value("options", Json::object())};
+  reader.read(document, results);
+  Provenance provenance{.label = document.label, .path = path, .command = command.text()};
+  if (const auto arguments = root.find("arguments")) {
+    for (const auto& argument : arguments->items()) {
+      provenance.arguments.push_back(argument.text());
+    }
+  }
+  provenance.machine = json.value("machine", Json());
+  provenance.options = document.options;
+  results.provenance.push_back(std::move(provenance));
+}
+
+}  // namespace softmoe::report

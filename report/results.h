@@ -1,0 +1,135 @@
+#pragma once
+/// What a report is about: the results of other commands, as read from their files.
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "core/options.h"
+
+namespace softmoe::report {
+
+inline constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+
+/// How a result came about.
+struct Provenance {
+  std::string label;
+  std::string path{};
+  std::string command{};                 ///< "train", "fewshot", ..
+  std::vector<std::string> arguments{};  ///< after the command, where they are known
+  Json machine{};                        ///< null where it was not written down
+  Json options{};                        ///< resolved
+};
+
+/// One value of a run.
+struct CurvePoint {
+  double step = 0.0;
+  double seconds = kMissing;  ///< of training until then
+  double value = kMissing;
+};
+
+using Curve = std::vector<CurvePoint>;
+
+/// One run folder.
+struct TrainingRun {
+  std::string label;
+  std::string model{};
+  std::string data_set{};
+  bool finetuned = false;  ///< began from a checkpoint
+  Curve train_loss{};
+  Curve eval_loss{};
+  Curve eval_top1{};  ///< shares in [0, 1]
+  double steps = kMissing;
+  double seconds = kMissing;  ///< of training, without evaluation
+  double images_per_second = kMissing;
+  double parameters = kMissing;
+  double gflop = kMissing;  ///< of one image, forward
+};
+
+/// One number of shots.
+struct FewShotPoint {
+  int64_t shots = 0;
+  double lambda = kMissing;
+  double accuracy = kMissing;   ///< mean over the seeds, in [0, 1]
+  double deviation = kMissing;  ///< standard deviation over the seeds
+};
+
+/// One feature source on one data set.
+struct FewShotCurve {
+  std::string label{};
+  std::string data_set{};
+  bool lambda_selected_on_test = false;
+  std::vector<FewShotPoint> points{};
+};
+
+/// Median and ends over the rounds of a benchmark.
+struct Measured {
+  double median = kMissing;
+  double minimum = kMissing;
+  double maximum = kMissing;
+};
+
+/// One model, mode, batch size and dtype.
+struct ThroughputResult {
+  std::string model{};
+  std::string mode{};
+  std::string dtype{};
+  int64_t batch_size = 0;
+  Measured images_per_second{};
+  double milliseconds_per_image = kMissing;
+  double gflop = kMissing;  ///< of one image
+  double matmul_share = kMissing;
+  double ratio = kMissing;  ///< of img/s to the baseline's
+  double parameters = kMissing;
+  double peak_memory_bytes = kMissing;
+  bool interleaved = true;
+};
+
+/// One evaluation on a labelled set.
+struct EvalScore {
+  std::string label{};
+  std::string data_set{};
+  double examples = kMissing;
+  double top1 = kMissing;
+  double top5 = kMissing;
+  double loss = kMissing;
+  double calibration_error = kMissing;
+};
+
+/// The labels that a model gives one image.
+struct Prediction {
+  struct Guess {
+    std::string label;
+    double probability = kMissing;
+  };
+  std::string label{};  ///< of the result file
+  std::string image{};  ///< path as it was given to the command
+  std::vector<Guess> guesses{};
+};
+
+/// The dispatch maps of a model: a drawing and the numbers of each layer.
+struct DispatchMaps {
+  struct Sheet {
+    std::string file;  ///< path that exists
+    std::string title{};
+    std::string caption{};
+  };
+  std::string label{};
+  std::vector<Sheet> sheets{};
+  std::vector<std::string> statistic_names{};
+  std::vector<std::pair<int64_t, std::vector<double>>> layers{};  ///< block, its statistics
+};
+
+/// Everything, in the order in which it was given.
+struct Results {
+  std::vector<TrainingRun> runs{};
+  std::vector<FewShotCurve> few_shot{};
+  std::vector<ThroughputResult> throughput{};
+  std::vector<EvalScore> evaluations{};
+  std::vector<DispatchMaps> dispatch_maps{};
+  std::vector<Prediction> predictions{};
+  std::vector<Provenance> provenance{};
+};
+
+}  // namespace softmoe::report

@@ -1,0 +1,93 @@
+#include <fmt/format.h>
+
+#include "report/number_text.h"
+#include "report/sections.h"
+#include "report/svg_plot.h"
+
+namespace softmoe::report {
+namespace {
+
+/// What a ratio says beside a bar; the baseline is its own measure.
+std::string ratio_note(const ThroughputResult& record) {
+  if (!std::isfinite(record.ratio)) {
+    return "";
+  }
+  return record.ratio == 1.0 ? "baseline" : short_text(record.ratio) + "\u00d7";
+}
+
+std::string rate_chart(const ThroughputGroup& group) {
+  BarChart chart{.name = "throughput, " + group.title, .title = "images per second", .bars = {}};
+  for (const auto& record : group.records) {
+    chart.bars.push_back({.label = record.model,
+                          .value = record.images_per_second.median,
+                          .low = record.images_per_second.minimum,
+                          .high = record.images_per_second.maximum,
+                          .note = ratio_note(record),
+                          .is_reference = record.ratio == 1.0});
+  }
+  return bar_chart_svg(chart);
+}
+
+std::string share_chart(const ThroughputGroup& group) {
+  BarChart chart{.name = "share of the matmul peak, " + group.title,
+                 .title = "share of this machine's measured matmul peak (%)",
+                 .bars = {},
+                 .full_scale = 100.0,
+                 .digits = 2};
+  for (const auto& record : group.records) {
+    if (std::isfinite(record.matmul_share)) {
+      chart.bars.push_back({.label = record.model,
+                            .value = 100.0 * record.matmul_share,
+                            .is_reference = record.ratio == 1.0});
+    }
+  }
+  return bar_chart_svg(chart);
+}
+
+Table record_table(const std::vector<ThroughputResult>& records) {
+  Table table{.columns = {{"model"},
+                          {"mode"},
+                          {"dtype"},
+                          {"batch", true},
+                          {"img/s", true},
+                          {"min\u2013max", true},
+                          {"ratio", true},
+                          {"ms/img", true},
+                          {"GFLOP/img", true},
+                          {"of peak, %", true},
+                          {"parameters", true},
+                          {"peak memory", true}}};
+  bool alone = false;
+  for (const auto& record : records) {
+    const auto& rate = record.images_per_second;
+    table.rows.push_back(
+        {.cells = {record.model, record.mode, record.dtype, std::to_string(record.batch_size),
+                   short_text(rate.median),
+                   short_text(rate.minimum) + "\u2013" + short_text(rate.maximum),
+                   short_text(record.ratio), short_text(record.milliseconds_per_image),
+                   short_text(record.gflop), percent_text(record.matmul_share, 0),
+                   count_text(record.parameters), bytes_text(record.peak_memory_bytes)}});
+    alone = alone || !record.interleaved;
+  }
+  table.note =
+      alone ? "One model was in memory at a time, so they ran one after another."
+            : "The models took turns, so that what disturbs the machine disturbs all of them.";
+  return table;
+}
+
+}  // namespace
+
+Section throughput_section(const Results& results) {
+  Section section("throughput", "Throughput",
+                  "Bars: median of the rounds; whiskers: slowest and fastest round.");
+  for (const auto& group : throughput_groups(results.throughput)) {
+    auto title = group.title;
+    title.front() = static_cast<char>(std::toupper(title.front()));
+    section.add_heading(title);
+    section.add_figures({{"", rate_chart(group), ""}, {"", share_chart(group), ""}});
+  }
+  section.add_table(record_table(results.throughput));
+  return section;
+}
+
+}  // namespace softmoe::report
