@@ -47,7 +47,9 @@ std::string short_text(double value, int digits) {
   if (magnitude != 0.0 && (magnitude < 1e-4 || magnitude >= 1e15)) {
     return fmt::format("{:.{}g}", value, digits);
   }
-  const int leading = magnitude == 0.0 ? 0 : static_cast<int>(std::floor(std::log10(magnitude)));
+  // The exponent after rounding: 9.996 with three digits is 10.0.
+  const auto scientific = fmt::format("{:.{}e}", magnitude, digits - 1);
+  const int leading = std::stoi(scientific.substr(scientific.find('e') + 1));
   return fixed_text(value, std::max(0, digits - 1 - leading));
 }
 
