@@ -1,0 +1,139 @@
+#include <fmt/format.h>
+
+#include <numeric>
+
+#include "checkpoints/model_checkpoint.h"
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "core/device.h"
+#include "core/error.h"
+#include "core/progress.h"
+#include "datasets/loader.h"
+#include "eval/metrics.h"
+#include "eval/table.h"
+#include "train/trainer.h"
+
+namespace softmoe::cli {
+namespace {
+
+/// Classes that the table shows; with more, those with the lowest accuracy.
+constexpr size_t kTableRows = 20;
+
+struct EvalOptions {
+  std::string checkpoint;
+  std::string amp_dtype = "auto";
+
+  bool operator==(const EvalOptions&) const = default;
+};
+
+void describe(OptionTable& table, EvalOptions& options) {
+  table.add("checkpoint", options.checkpoint, "the model, as training saved it", {.unit = "file"});
+  table.add("amp-dtype", options.amp_dtype,
+            "compute dtype; auto, as in training: bfloat16 where the hardware has it",
+            {.choices = {"auto", "float32", "bfloat16"}});
+}
+
+/// Throws InputError unless the labels of a data set called `name` mean what the model's do.
+void check_classes(const std::vector<std::string>& found, const ModelDescription& model,
+                   const std::string& name) {
+  const auto& expected = model.class_names;
+  const auto count =
+      expected.empty() ? static_cast<size_t>(model.options.num_classes) : expected.size();
+  if (found.size() != count) {
+    throw InputError(name, fmt::format("the {} classes of the checkpoint", count),
+                     fmt::format("{} classes", found.size()));
+  }
+  const auto [mine, other] = std::mismatch(expected.begin(), expected.end(), found.begin());
+  if (mine != expected.end()) {
+    throw InputError(fmt::format("{}: class {}", name, mine - expected.begin()),
+                     "'" + *mine + "' as in the checkpoint", "'" + *other + "'");
+  }
+}
+
+ClassificationResult evaluate(LoadedModel& loaded, const Dataset& set, const LoaderOptions& options,
+                              const torch::Device& device, torch::Dtype dtype) {
+  const torch::InferenceMode inference;
+  const auto preprocess =
+      options_from_json<PreprocessOptions>(loaded.description.preprocess, "preprocess");
+  Loader loader(set, Transform::evaluation(preprocess), options);
+  loader.start(/*epoch=*/0);
+  ClassificationMetrics metrics(
+      loaded.description.options.num_classes,
+      loaded.description.loss == "sigmoid" ? Likelihood::kSigmoid : Likelihood::kSoftmax);
+  Progress progress("Test", set.size(), "images");
+  int64_t done = 0;
+  while (const auto batch = loader.next()) {
+    const AutocastGuard autocast(device, dtype);
+    metrics.add(loaded.model(batch->images.to(device)), batch->labels);
+    done += batch->labels.size(0);
+    progress.update(done);
+  }
+  progress.finish();
+  return metrics.result();
+}
+
+std::string class_table(const ClassificationResult& result, const std::vector<std::string>& names) {
+  std::vector<size_t> order(names.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::string title;
+  if (names.size() > kTableRows) {
+    std::erase_if(order, [&](size_t label) { return !result.class_accuracy[label]; });
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+      return *result.class_accuracy[a] < *result.class_accuracy[b];
+    });
+    order.resize(std::min(order.size(), kTableRows));
+    title = fmt::format("the {} of {} classes with the lowest accuracy (all are in --json)\n",
+                        order.size(), names.size());
+  }
+  TextTable table({"class", "images", "accuracy"});
+  for (const auto label : order) {
+    const auto& accuracy = result.class_accuracy[label];
+    table.add_row({names[label], std::to_string(result.class_examples[label]),
+                   accuracy ? fmt::format("{:.2f} %", 100 * *accuracy) : "-"});
+  }
+  return title + table.text();
+}
+
+std::string summary(const ClassificationResult& result) {
+  return fmt::format(
+      " * Acc@1 {:.3f} ({:.3f}) Acc@5 {:.3f} ({:.3f})\n"
+      "{} images, loss {:.4f}, calibration error {:.2f} %\n",
+      100 * result.top1, 100 * (1 - result.top1), 100 * result.top5, 100 * (1 - result.top5),
+      result.examples, result.loss, 100 * result.calibration_error);
+}
+
+}  // namespace
+
+void run_eval(const std::vector<std::string>& arguments) {
+  EvalOptions options;
+  DatasetOptions data;
+  LoaderOptions loader;
+  CommandLine line("eval",
+                   "Accuracy, loss, calibration and accuracy by class of a checkpoint on the split "
+                   "--val-split of a data set. --json has the confusion matrix too.");
+  line.add("Evaluation", options);
+  line.add("Data", data);
+  line.add("Loader", loader);
+  if (!line.parse(arguments)) {
+    return;
+  }
+  if (options.checkpoint.empty()) {
+    throw UsageError("--checkpoint is missing: the model to evaluate");
+  }
+  const auto device = parse_device(line.common().device);
+  auto loaded = load_model(options.checkpoint, device);
+  const auto set = make_dataset(data, data.val_split);
+  const auto name = fmt::format("{} split {}", data.dataset, data.val_split);
+  check_classes(set->class_names(), loaded.description, name);
+  const auto result =
+      evaluate(loaded, *set, loader, device, compute_dtype(options.amp_dtype, device));
+  fmt::print("{}{}", summary(result), class_table(result, set->class_names()));
+  Json document;
+  document["checkpoint"] = options.checkpoint;
+  document["model"] = loaded.description.name;
+  document["classes"] = set->class_names();
+  document.update(to_json(result));
+  line.write_json(document);
+}
+
+}  // namespace softmoe::cli
