@@ -1,0 +1,150 @@
+#include "datasets/batch_maker.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/log.h"
+
+namespace softmoe {
+namespace {
+
+constexpr size_t kMostListed = 20;
+
+}  // namespace
+
+BatchMaker::BatchMaker(const Dataset& dataset, Transform transform, const LoaderOptions& options)
+    : dataset_(dataset), transform_(std::move(transform)), options_(options) {
+  TORCH_CHECK_VALUE(options.batch_size > 0 && options.workers >= 0 && options.prefetch > 0,
+                    "Loader: batch_size and prefetch must be positive, workers not negative");
+  if (dataset.size() == 0) {
+    throw UsageError("data set", "at least one image", "none");
+  }
+}
+
+int64_t BatchMaker::batches_per_epoch() const {
+  const int64_t size = dataset_.size();
+  return options_.drop_last ? size / options_.batch_size
+                            : (size + options_.batch_size - 1) / options_.batch_size;
+}
+
+void BatchMaker::set_epoch(int64_t epoch) {
+  epoch_ = epoch;
+  order_.clear();
+  if (options_.shuffle && !dataset_.endless()) {
+    Rng rng(stream_key(options_.seed, "order", static_cast<uint64_t>(epoch)));
+    order_ = random_permutation(dataset_.size(), rng);
+  }
+}
+
+int64_t BatchMaker::index_at(int64_t position) const {
+  if (dataset_.endless()) {
+    return epoch_ * dataset_.size() + position;
+  }
+  const int64_t wrapped = position % dataset_.size();
+  return order_.empty() ? wrapped : order_[static_cast<size_t>(wrapped)];
+}
+
+Draft BatchMaker::start_batch(int64_t number) const {
+  Draft draft;
+  draft.number = number;
+  draft.rows = std::min(options_.batch_size, dataset_.size() - number * options_.batch_size);
+  const auto memory = torch::TensorOptions().pinned_memory(options_.pin_memory);
+  draft.images =
+      torch::empty({draft.rows, transform_.channels(), transform_.height(), transform_.width()},
+                   memory.dtype(torch::kFloat32));
+  draft.labels = torch::empty({draft.rows}, memory.dtype(torch::kInt64));
+  draft.indices = torch::empty({draft.rows}, torch::kInt64);
+  return draft;
+}
+
+std::vector<BadPlace> BatchMaker::fill(const Draft& draft, int64_t begin, int64_t end) const {
+  std::vector<BadPlace> bad;
+  for (int64_t row = begin; row < end; ++row) {
+    write_row(draft, row, draft.number * options_.batch_size + row, bad);
+  }
+  return bad;
+}
+
+bool BatchMaker::write_row(const Draft& draft, int64_t row, int64_t position,
+                           std::vector<BadPlace>& bad) const {
+  const int64_t index = index_at(position);
+  Sample sample;
+  try {
+    sample = dataset_.get(index);
+  } catch (const InputError& error) {
+    bad.push_back({row, {index, error.what()}});
+    return false;
+  }
+  Rng rng(stream_key(options_.seed, "augment", static_cast<uint64_t>(epoch_),
+                     static_cast<uint64_t>(index)));
+  const int64_t floats = transform_.channels() * transform_.height() * transform_.width();
+  transform_.apply(sample, rng, draft.images.data_ptr<float>() + row * floats);
+  draft.labels.data_ptr<int64_t>()[row] = sample.label;
+  draft.indices.data_ptr<int64_t>()[row] = index;
+  return true;
+}
+
+Batch BatchMaker::finish(Draft draft, std::vector<BadPlace> bad) {
+  if (bad.empty()) {
+    return {draft.images, draft.labels, draft.indices, draft.number};
+  }
+  std::sort(bad.begin(), bad.end(),
+            [](const BadPlace& a, const BadPlace& b) { return a.row < b.row; });
+  std::vector<int64_t> bad_rows;
+  for (const auto& place : bad) {
+    note_bad(place.image);
+    bad_rows.push_back(place.row);
+  }
+  if (options_.drop_last) {
+    fill_places(draft, bad_rows);
+    return {draft.images, draft.labels, draft.indices, draft.number};
+  }
+  std::vector<int64_t> good_rows;
+  for (int64_t row = 0; row < draft.rows; ++row) {
+    if (!std::binary_search(bad_rows.begin(), bad_rows.end(), row)) {
+      good_rows.push_back(row);
+    }
+  }
+  const auto rows = torch::tensor(good_rows, torch::kInt64);
+  return {draft.images.index_select(0, rows), draft.labels.index_select(0, rows),
+          draft.indices.index_select(0, rows), draft.number};
+}
+
+void BatchMaker::fill_places(const Draft& draft, const std::vector<int64_t>& rows) {
+  // From behind the batch, round the end of the epoch if need be, so that the batch depends on its
+  // number alone. The limit on bad images ends this before it comes round to where it began.
+  int64_t position = (draft.number + 1) * options_.batch_size;
+  const int64_t end = position + dataset_.size();
+  for (const int64_t row : rows) {
+    std::vector<BadPlace> bad;
+    while (!write_row(draft, row, position++, bad)) {
+      note_bad(bad.back().image);
+      if (position == end) {
+        throw InputError("the data set has no readable image");
+      }
+    }
+  }
+}
+
+void BatchMaker::note_bad(const BadImage& image) {
+  if (!known_bad_.insert(image.index).second) {
+    return;
+  }
+  bad_images_.push_back(image);
+  const auto limit = options_.max_bad_images * static_cast<double>(dataset_.size());
+  if (static_cast<double>(bad_images_.size()) <= limit) {
+    log_line("left out: " + image.reason);
+    return;
+  }
+  std::string list;
+  for (size_t i = 0; i < std::min(bad_images_.size(), kMostListed); ++i) {
+    list += (i == 0 ? " " : "; ") + bad_images_[i].reason;
+  }
+  if (bad_images_.size() > kMostListed) {
+    list += fmt::format("; and {} more", bad_images_.size() - kMostListed);
+  }
+  throw InputError(fmt::format("more than --max-bad-images {:g} of {} images cannot be read:{}",
+                               options_.max_bad_images, dataset_.size(), list));
+}
+
+}  // namespace softmoe

@@ -1,0 +1,76 @@
+#pragma once
+/// Labelled images behind one interface, and the table of where they can come from.
+
+#include <cstdint>
+#include <memory>
+#include <opencv2/core/mat.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/options.h"
+#include "datasets/character_options.h"
+
+namespace softmoe {
+
+/// One labelled image.
+struct Sample {
+  cv::Mat image;      ///< uint8, 1 (gray) or 3 (RGB order) channels
+  int64_t label = 0;  ///< index into class_names()
+};
+
+/// A set of labelled images. Every member is safe to call from several threads at once.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+
+  /// Number of images; of an endless set, the images that count as one epoch.
+  virtual int64_t size() const = 0;
+
+  /// Image `index` in [0, size()), any index >= 0 of an endless set. Throws InputError that names
+  /// the file or record where it cannot be read, c10::IndexError for an index outside the set.
+  virtual Sample get(int64_t index) const = 0;
+
+  /// The label of get(index), without decoding the image where the source allows it.
+  virtual int64_t label(int64_t index) const { return get(index).label; }
+
+  virtual const std::vector<std::string>& class_names() const = 0;
+
+  /// Where image `index` comes from: a file's path or "file[record]".
+  virtual std::string sample_name(int64_t index) const = 0;
+
+  /// Whether get() goes on beyond size() with images never seen before.
+  virtual bool endless() const { return false; }
+
+  /// The bytes of the image file behind get(index), where there is one; packing keeps them as they
+  /// are. Throws InputError like get(), but does not decode.
+  virtual std::optional<std::vector<uint8_t>> encoded_bytes(int64_t /*index*/) const {
+    return std::nullopt;
+  }
+};
+
+/// An image that could not be read, and why.
+struct BadImage {
+  int64_t index = 0;
+  std::string reason;  ///< one line that names the file or record
+};
+
+/// Which images to use.
+struct DatasetOptions {
+  std::string dataset = "folder";
+  std::string data_dir;
+  std::string train_split = "train";
+  std::string val_split = "val";
+  CharacterOptions characters;
+
+  bool operator==(const DatasetOptions&) const = default;
+};
+void describe(OptionTable& table, DatasetOptions& options);
+
+/// Opens one split of a source. `split` is "train", "val" or "all" or one of the words that other
+/// tools use for them ("training", "validation", "valid", "test"); a folder source takes the name
+/// of any of its subfolders too. Throws UsageError for an unknown source or split, InputError for
+/// files that are missing or broken.
+std::unique_ptr<Dataset> make_dataset(const DatasetOptions& options, const std::string& split);
+
+}  // namespace softmoe

@@ -1,0 +1,101 @@
+#include "datasets/image_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <opencv2/core/utils/logger.hpp>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+
+#include "core/error.h"
+#include "datasets/jpeg.h"
+
+namespace softmoe {
+namespace {
+
+constexpr std::array<std::string_view, 22> kExtensions = {
+    ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".jp2", ".pbm",
+    ".pgm", ".ppm",  ".pxm", ".pnm", ".pfm",  ".sr",  ".ras", ".hdr", ".pic",  ".exr", ".avif"};
+
+cv::Mat decode_with_opencv(std::span<const uint8_t> bytes, const std::string& where) {
+  // OpenCV writes to stderr what it also reports by an empty image.
+  [[maybe_unused]] static const auto silenced =
+      cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+  cv::Mat image;
+  try {
+    const cv::Mat view(1, static_cast<int>(bytes.size()), CV_8U,
+                       const_cast<uint8_t*>(bytes.data()));
+    image = cv::imdecode(view, cv::IMREAD_COLOR);
+  } catch (const cv::Exception& error) {
+    throw InputError(where + ": cannot be decoded as an image: " + error.err);
+  }
+  if (image.empty()) {
+    throw InputError(where + ": cannot be decoded as an image");
+  }
+  cv::cvtColor(image, image, cv::COLOR_BGR2RGB);
+  return image;
+}
+
+}  // namespace
+
+bool is_image_name(const std::filesystem::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+}
+
+cv::Mat decode_image(std::span<const uint8_t> bytes, const std::string& where) {
+  if (bytes.empty()) {
+    throw InputError(where + ": the image is empty");
+  }
+  return is_jpeg(bytes) ? decode_jpeg(bytes, where) : decode_with_opencv(bytes, where);
+}
+
+std::vector<uint8_t> read_bytes(const std::filesystem::path& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat status {};
+  std::vector<uint8_t> bytes;
+  size_t done = 0;
+  bool ok = file >= 0 && ::fstat(file, &status) == 0;
+  if (ok) {
+    bytes.resize(static_cast<size_t>(status.st_size));
+  }
+  while (ok && done < bytes.size()) {
+    const ssize_t count = ::read(file, bytes.data() + done, bytes.size() - done);
+    if (count == 0) {
+      bytes.resize(done);
+    } else if (count > 0) {
+      done += static_cast<size_t>(count);
+    } else {
+      ok = errno == EINTR;
+    }
+  }
+  const int error_number = errno;
+  if (file >= 0) {
+    ::close(file);
+  }
+  if (!ok) {
+    throw InputError("cannot read " + path.string() + ": " + system_error_text(error_number));
+  }
+  return bytes;
+}
+
+cv::Mat load_image(const std::filesystem::path& path) {
+  return decode_image(read_bytes(path), path.string());
+}
+
+std::vector<uint8_t> encode_png(const cv::Mat& image) {
+  cv::Mat as_stored = image;
+  if (image.channels() == 3) {
+    cv::cvtColor(image, as_stored, cv::COLOR_RGB2BGR);
+  }
+  std::vector<uint8_t> bytes;
+  TORCH_CHECK_VALUE(cv::imencode(".png", as_stored, bytes), "encode_png: needs 1 or 3 channels");
+  return bytes;
+}
+
+}  // namespace softmoe

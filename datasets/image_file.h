@@ -1,0 +1,31 @@
+#pragma once
+/// Image files: which files are images, and their pixels.
+
+#include <cstdint>
+#include <filesystem>
+#include <opencv2/core/mat.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace softmoe {
+
+/// Whether the file's name ends as those of the formats that are read: JPEG, PNG, WebP, BMP, TIFF,
+/// JPEG 2000, PNM and the rest of what OpenCV decodes.
+bool is_image_name(const std::filesystem::path& path);
+
+/// Decodes the bytes of an image file to uint8 with 3 channels in RGB order, upright (EXIF
+/// orientation applied), transparency dropped. `where` names the image in errors. A damaged image
+/// is an InputError even where a decoder would fill the missing part with gray.
+cv::Mat decode_image(std::span<const uint8_t> bytes, const std::string& where);
+
+/// The bytes of a file; throws InputError that names it.
+std::vector<uint8_t> read_bytes(const std::filesystem::path& path);
+
+/// read_bytes and decode_image.
+cv::Mat load_image(const std::filesystem::path& path);
+
+/// `image` (1 channel, or 3 in RGB order) as a PNG file.
+std::vector<uint8_t> encode_png(const cv::Mat& image);
+
+}  // namespace softmoe

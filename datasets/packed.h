@@ -1,0 +1,60 @@
+#pragma once
+/// The packed format: one HDF5 file with images, labels, names and checksums.
+///
+/// Text attributes of the root: `format` "softmoe images", `version`, `layout`, `split`,
+/// `class_names` (a JSON list) and `checksum` (XXH3-64, in hex, of the class names and of the
+/// arrays that are not images). Arrays, with n images: `/labels` int64 [n]; `/checksums` uint64
+/// [n], XXH3-64 of each image's bytes; `/names` uint8, the names one after the other, and
+/// `/name_ends` int64 [n]. Layout "encoded": `/bytes` uint8, image files one after the other, and
+/// `/ends` int64 [n]. Layout "raw": `/images` uint8 [n, height, width, channels].
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "datasets/dataset.h"
+
+namespace softmoe {
+
+/// How images lie in a packed file.
+enum class PackLayout {
+  kAuto,     ///< kEncoded where the source has image files, kRaw elsewhere
+  kEncoded,  ///< files as they are; of sources without files, PNG
+  kRaw       ///< pixels, all images of one size
+};
+template <>
+inline constexpr std::array<EnumName<PackLayout>, 3> kEnumNames<PackLayout>{
+    {{PackLayout::kAuto, "auto"}, {PackLayout::kEncoded, "encoded"}, {PackLayout::kRaw, "raw"}}};
+
+struct PackOptions {
+  PackLayout layout = PackLayout::kAuto;
+  double max_bad_images = 0.01;
+
+  bool operator==(const PackOptions&) const = default;
+};
+void describe(OptionTable& table, PackOptions& options);
+
+/// What became of a set that was packed or checked.
+struct PackReport {
+  int64_t images = 0;  ///< that are well
+  int64_t bytes = 0;   ///< as stored, of the packed images; as pixels, of checked ones
+  std::vector<BadImage> bad;
+};
+
+/// Writes `dataset` to `path`, atomically; `split` is noted in the file. Every image is decoded
+/// once; bad ones are logged and left out up to the limit. Throws InputError past it, where the
+/// disk is full, and for images of several sizes in raw layout.
+PackReport pack_dataset(const Dataset& dataset, const std::filesystem::path& path,
+                        const std::string& split, const PackOptions& options);
+
+/// Checks every image of a packed file against its checksum and decodes it. Throws InputError where
+/// the file itself is broken.
+PackReport verify_packed(const std::filesystem::path& path);
+
+/// Opens `split` of a packed file, or of a folder with one packed file a split ("train.h5",
+/// "val.h5"). A file that holds the split "all" is divided as folders without splits are. Throws
+/// InputError that names the file for whatever contradicts the format.
+std::unique_ptr<Dataset> open_packed(const std::filesystem::path& path, const std::string& split);
+
+}  // namespace softmoe

@@ -1,0 +1,125 @@
+#include "datasets/sources.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "core/error.h"
+#include "core/registry.h"
+#include "datasets/characters.h"
+#include "datasets/digits.h"
+#include "datasets/image_folder.h"
+#include "datasets/packed.h"
+#include "datasets/raw_sets.h"
+#include "datasets/splits.h"
+
+namespace softmoe {
+namespace {
+
+constexpr const char* kFashionFolder = "/usr/share/datasets/fashion-mnist";
+
+std::unique_ptr<Dataset> open_folder_row(const DatasetOptions& options, const std::string& split) {
+  return open_image_folder(options.data_dir, split);
+}
+
+std::unique_ptr<Dataset> open_packed_row(const DatasetOptions& options, const std::string& split) {
+  return open_packed(options.data_dir, split);
+}
+
+std::unique_ptr<Dataset> open_idx_row(const DatasetOptions& options, const std::string& split) {
+  return open_idx(options.data_dir, require_split_kind(split, "idx"), {});
+}
+
+std::unique_ptr<Dataset> open_mnist_row(const DatasetOptions& options, const std::string& split) {
+  return open_idx(options.data_dir, require_split_kind(split, "mnist"), numbered_classes(10));
+}
+
+std::unique_ptr<Dataset> open_fashion_row(const DatasetOptions& options, const std::string& split) {
+  // Source of the names: https://github.com/zalandoresearch/fashion-mnist.
+  const std::vector<std::string> names = {"T-shirt/top", "Trouser",   "Pullover", "Dress",
+                                          "Coat",        "Sandal",    "Shirt",    "Sneaker",
+                                          "Bag",         "Ankle boot"};
+  const auto kind = require_split_kind(split, "fashion-mnist");
+  if (!options.data_dir.empty()) {
+    return open_idx(options.data_dir, kind, names);
+  }
+  if (!std::filesystem::is_directory(kFashionFolder)) {
+    throw InputError(kFashionFolder,
+                     "Fashion-MNIST (Debian's package dataset-fashion-mnist), or its "
+                     "folder by --data-dir",
+                     "no such folder");
+  }
+  return open_idx(kFashionFolder, kind, names);
+}
+
+std::unique_ptr<Dataset> open_cifar10_row(const DatasetOptions& options, const std::string& split) {
+  return open_cifar(options.data_dir, require_split_kind(split, "cifar10"), /*hundred=*/false);
+}
+
+std::unique_ptr<Dataset> open_cifar100_row(const DatasetOptions& options,
+                                           const std::string& split) {
+  return open_cifar(options.data_dir, require_split_kind(split, "cifar100"), /*hundred=*/true);
+}
+
+std::unique_ptr<Dataset> open_digits_row(const DatasetOptions&, const std::string& split) {
+  return open_digits(require_split_kind(split, "digits"));
+}
+
+std::unique_ptr<Dataset> open_characters_row(const DatasetOptions& options,
+                                             const std::string& split) {
+  return std::make_unique<Characters>(options.characters, require_split_kind(split, "characters"));
+}
+
+constexpr std::array kRows{
+    DatasetRow{"folder",
+               "image files in class folders below --data-dir, with or without folders for "
+               "train and val",
+               true, true, open_folder_row},
+    DatasetRow{"hdf5", "files packed by `softmoe data pack`: one, or a folder of one a split", true,
+               true, open_packed_row},
+    DatasetRow{"characters", "letters of this machine's fonts, distorted, without end", false,
+               false, open_characters_row},
+    DatasetRow{"digits", "1,797 handwritten digits, embedded", false, false, open_digits_row},
+    DatasetRow{"fashion-mnist", "70,000 pictures of clothes, 28x28", false, true, open_fashion_row},
+    DatasetRow{"mnist", "MNIST's four IDX files, gzipped or not", true, false, open_mnist_row},
+    DatasetRow{"idx", "any IDX files named as MNIST's (EMNIST, KMNIST, ...)", true, false,
+               open_idx_row},
+    DatasetRow{"cifar10", "CIFAR-10, binary version", true, true, open_cifar10_row},
+    DatasetRow{"cifar100", "CIFAR-100, binary version, 100 fine classes", true, true,
+               open_cifar100_row},
+};
+
+}  // namespace
+
+std::span<const DatasetRow> dataset_rows() { return kRows; }
+
+const DatasetRow& dataset_row(const std::string& name) {
+  return find_row(dataset_rows(), name, "dataset");
+}
+
+void describe(OptionTable& table, DatasetOptions& options) {
+  OptionLimits names;
+  for (const auto& row : kRows) {
+    names.choices.emplace_back(row.name);
+  }
+  table.add("dataset", options.dataset, "where images come from", names);
+  table.add("data-dir", options.data_dir, "folder or file of the data set", {.unit = "path"});
+  table.add("train-split", options.train_split, "part of the set to train on");
+  table.add("val-split", options.val_split, "part of the set to evaluate on");
+  describe(table, options.characters);
+}
+
+std::unique_ptr<Dataset> make_dataset(const DatasetOptions& options, const std::string& split) {
+  const auto& row = dataset_row(options.dataset);
+  if (row.needs_data_dir) {
+    if (options.data_dir.empty()) {
+      throw UsageError(fmt::format("dataset {} needs --data-dir", row.name));
+    }
+    if (!std::filesystem::exists(options.data_dir)) {
+      throw InputError("data-dir " + options.data_dir, "a folder or file", "nothing there");
+    }
+  }
+  return row.open(options, split);
+}
+
+}  // namespace softmoe
