@@ -3,6 +3,7 @@
 #include <set>
 #include <sstream>
 
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/prediction_output.h"
 #include "core/device.h"

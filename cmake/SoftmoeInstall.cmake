@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 get_property(libraries GLOBAL PROPERTY SOFTMOE_LIBRARIES)
 install(TARGETS ${libraries} softmoe_torch EXPORT softmoe
         FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/softmoe)
-install(TARGETS softmoe_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS softmoe_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(EXPORT softmoe NAMESPACE softmoe:: FILE softmoeTargets.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/softmoe)
 configure_package_config_file(cmake/softmoeConfig.cmake.in ${CMAKE_BINARY_DIR}/softmoeConfig.cmake

@@ -9,7 +9,9 @@ namespace softmoe {
 int64_t cuda_peak_memory_bytes(int index);
 /// Starts that count again.
 void cuda_reset_peak_memory(int index);
-/// Memory of the device in bytes, and its name.
+/// Bytes of CUDA device `index` that libtorch can still hand out: free ones and its unused cache.
+int64_t cuda_available_memory_bytes(int index);
+/// Memory of the device in bytes.
 int64_t cuda_total_memory_bytes(int index);
 
 }  // namespace softmoe

@@ -1,5 +1,6 @@
 #include "softmoe/experts.h"
 
+#include "core/fused_ops.h"
 #include "core/initialization.h"
 #include "core/tensor_check.h"
 
@@ -41,6 +42,11 @@ void ExpertsImpl::reset() {
 
 torch::Tensor ExpertsImpl::forward(const torch::Tensor& inputs) {
   check_shape("Experts: inputs", inputs, {options_.moe.experts, -1, options_.dim});
+  const MlpParameters parameters{fc1_weight, fc1_bias, fc2_weight, fc2_bias};
+  const bool drops = options_.dropout > 0 && is_training();
+  if (!drops && fused_ops_apply(inputs) && fused_mlp_takes(parameters)) {
+    return fused_mlp(inputs, parameters, options_.gelu_tanh);  // [experts, rows, dim]
+  }
   auto hidden = batched_linear(inputs, fc1_weight, fc1_bias);  // [experts, rows, hidden]
   hidden = torch::gelu(hidden, options_.gelu_tanh ? "tanh" : "none");
   if (options_.dropout > 0) {

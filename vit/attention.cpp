@@ -2,6 +2,7 @@
 
 #include <ATen/Functions.h>
 
+#include "core/fused_ops.h"
 #include "core/initialization.h"
 
 namespace softmoe {
@@ -23,7 +24,26 @@ void AttentionImpl::reset() {
   }
 }
 
-torch::Tensor AttentionImpl::forward(const torch::Tensor& x) {
+torch::Tensor AttentionImpl::forward(const torch::Tensor& x, const torch::Tensor& residual) {
+  const bool drops = is_training() && (options_.drop > 0 || options_.attn_drop > 0);
+  if (!drops && fused_ops_apply(x)) {
+    const AttentionParameters parameters{.qkv_weight = qkv->weight,
+                                         .qkv_bias = qkv->bias,
+                                         .proj_weight = proj->weight,
+                                         .proj_bias = proj->bias,
+                                         .q_norm = q_norm ? q_norm->weight : torch::Tensor(),
+                                         .k_norm = k_norm ? k_norm->weight : torch::Tensor(),
+                                         .norm_eps = options_.norm_eps,
+                                         .heads = options_.heads};
+    if (fused_attention_takes(parameters, x.size(1))) {
+      return fused_attention(x, parameters, residual);  // [batch, tokens, dim]
+    }
+  }
+  const auto out = attend(x);                        // [batch, tokens, dim]
+  return residual.defined() ? residual + out : out;  // [batch, tokens, dim]
+}
+
+torch::Tensor AttentionImpl::attend(const torch::Tensor& x) {
   const int64_t batch = x.size(0);
   const int64_t tokens = x.size(1);
   const int64_t dim = options_.dim;

@@ -11,8 +11,8 @@ class AttentionImpl : public torch::nn::Cloneable<AttentionImpl> {
  public:
   explicit AttentionImpl(const VitOptions& options);
   void reset() override;
-  /// `x` and the result: [batch, tokens, dim].
-  torch::Tensor forward(const torch::Tensor& x);
+  /// Attention of `x` [batch, tokens, dim], plus `residual` where it is defined.
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& residual = {});
 
   Linear qkv{nullptr};
   Linear proj{nullptr};
@@ -20,6 +20,8 @@ class AttentionImpl : public torch::nn::Cloneable<AttentionImpl> {
   LayerNorm k_norm{nullptr};
 
  private:
+  torch::Tensor attend(const torch::Tensor& x);
+
   VitOptions options_;
 };
 TORCH_MODULE(Attention);

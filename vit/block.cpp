@@ -23,13 +23,22 @@ void BlockImpl::reset() {
 }
 
 torch::Tensor BlockImpl::forward(torch::Tensor x, RoutingRecord* record) {
-  auto branch = attn(norm1(x));  // [batch, tokens, dim]
-  branch = ls1 ? ls1(branch) : branch;
-  x = x + drop_path(branch, drop_path_rate_, is_training());
-  branch = norm2(x);  // [batch, tokens, dim]
-  branch = has_moe_ ? moe->forward(branch, record) : mlp(branch);
-  branch = ls2 ? ls2(branch) : branch;
-  return x + drop_path(branch, drop_path_rate_, is_training());
+  // A branch that is added as it is takes the skip along, so that one operator can do both.
+  const bool plain = !ls1 && (drop_path_rate_ <= 0 || !is_training());
+  const auto [tokens, skip] = norm1->branch(x, /*for_products=*/true);  // [batch, tokens, dim]
+  if (plain) {
+    x = attn(tokens, skip);  // [batch, tokens, dim]
+  } else {
+    const auto mixed = attn(tokens);  // [batch, tokens, dim]
+    x = skip + drop_path(ls1 ? ls1(mixed) : mixed, drop_path_rate_, is_training());
+  }
+  // Routing logits are fp32 under autocast, from tokens in fp32.
+  const auto [inputs, rest] = norm2->branch(x, /*for_products=*/!has_moe_);
+  if (plain && !has_moe_) {
+    return mlp(inputs, rest);  // [batch, tokens, dim]
+  }
+  const auto out = has_moe_ ? moe->forward(inputs, record) : mlp(inputs);  // [batch, tokens, dim]
+  return rest + drop_path(ls2 ? ls2(out) : out, drop_path_rate_, is_training());
 }
 
 }  // namespace softmoe

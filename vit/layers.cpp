@@ -1,5 +1,6 @@
 #include "vit/layers.h"
 
+#include "core/fused_ops.h"
 #include "core/initialization.h"
 
 namespace softmoe {
@@ -33,7 +34,18 @@ void LayerNormImpl::reset() {
 }
 
 torch::Tensor LayerNormImpl::forward(const torch::Tensor& x) {
+  if (fused_ops_apply(x) && weight.scalar_type() == torch::kFloat32) {
+    return fused_layer_norm(x, weight, bias, eps_);
+  }
   return torch::layer_norm(x, {dim_}, weight, bias, eps_);
+}
+
+NormedBranch LayerNormImpl::branch(const torch::Tensor& x, bool for_products) {
+  if (fused_ops_apply(x) && weight.scalar_type() == torch::kFloat32) {
+    return fused_layer_norm_with_skip(x, weight, bias, eps_,
+                                      for_products ? torch::kBFloat16 : torch::kFloat32);
+  }
+  return {.normed = forward(x), .skip = x};
 }
 
 LayerScaleImpl::LayerScaleImpl(int64_t dim, double initial_value)
@@ -60,12 +72,18 @@ void MlpImpl::reset() {
   init_normal(fc2->bias, 1e-6);
 }
 
-torch::Tensor MlpImpl::forward(const torch::Tensor& x) {
+torch::Tensor MlpImpl::forward(const torch::Tensor& x, const torch::Tensor& residual) {
+  const MlpParameters parameters{fc1->weight, fc1->bias, fc2->weight, fc2->bias};
+  const bool drops = dropout_ > 0 && is_training();
+  if (!drops && fused_ops_apply(x) && fused_mlp_takes(parameters)) {
+    return fused_mlp(x, parameters, gelu_ == Gelu::kTanh, residual);  // [..., dim]
+  }
   auto hidden = torch::gelu(fc1(x), gelu_ == Gelu::kTanh ? "tanh" : "none");
   if (dropout_ > 0) {
     hidden = torch::dropout(hidden, dropout_, is_training());
-  }                    // [..., hidden_dim]
-  return fc2(hidden);  // [..., dim]
+  }                                                  // [..., hidden_dim]
+  const auto out = fc2(hidden);                      // [..., dim]
+  return residual.defined() ? residual + out : out;  // [..., dim]
 }
 
 torch::Tensor drop_path(const torch::Tensor& x, double rate, bool training) {

@@ -4,6 +4,7 @@
 #include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
 
+#include "core/fused_ops.h"
 #include "vit/options.h"
 
 namespace softmoe {
@@ -31,6 +32,9 @@ class LayerNormImpl : public torch::nn::Cloneable<LayerNormImpl> {
   LayerNormImpl(int64_t dim, double eps, bool with_bias = true);
   void reset() override;
   torch::Tensor forward(const torch::Tensor& x);
+  /// The start of a residual branch; `for_products`: only matrix products under autocast follow, so
+  /// the result may come in their precision.
+  NormedBranch branch(const torch::Tensor& x, bool for_products);
 
   torch::Tensor weight;
   torch::Tensor bias;
@@ -62,7 +66,8 @@ class MlpImpl : public torch::nn::Cloneable<MlpImpl> {
  public:
   MlpImpl(int64_t dim, int64_t hidden_dim, Gelu gelu, double dropout);
   void reset() override;
-  torch::Tensor forward(const torch::Tensor& x);
+  /// The MLP of `x` [..., dim], plus `residual` where it is defined.
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& residual = {});
 
   Linear fc1{nullptr};
   Linear fc2{nullptr};

@@ -1,0 +1,39 @@
+#pragma once
+/// Softmax attention within one image, all heads, in fp32 between bf16 tensors: for sequences whose
+/// scores fit into the second-level cache.
+
+#include <cstdint>
+
+#include "core/kernels/types.h"
+
+namespace softmoe::kernels {
+
+/// Sizes of one image's attention.
+struct AttentionShape {
+  int64_t tokens;
+  int64_t heads;
+  int64_t head_dim;  ///< a multiple of 16
+  float norm_eps;    ///< of QK-norm
+
+  int64_t dim() const { return heads * head_dim; }
+};
+
+/// Weights [head_dim] of QK-norm, null where there is none.
+struct QkNorm {
+  const float* query = nullptr;
+  const float* key = nullptr;
+};
+
+/// Floats of scratch memory that the functions below need.
+int64_t attention_scratch(const AttentionShape& shape);
+
+/// `mixed` [tokens, dim] from `qkv` [tokens, 3 dim]: queries, keys and values of all heads.
+void attention_forward(const AttentionShape& shape, const QkNorm& norm, const Bf16* qkv,
+                       Bf16* mixed, float* scratch);
+
+/// `d_qkv` [tokens, 3 dim] from `d_mixed` [tokens, dim]; adds the gradients of the norms' weights
+/// to `d_norm` [2, head_dim] (queries, keys) where there are norms.
+void attention_backward(const AttentionShape& shape, const QkNorm& norm, const Bf16* qkv,
+                        const Bf16* d_mixed, Bf16* d_qkv, float* d_norm, float* scratch);
+
+}  // namespace softmoe::kernels

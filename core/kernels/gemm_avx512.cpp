@@ -1,0 +1,277 @@
+#include "core/kernels/avx512_math.h"
+#include "core/kernels/gemm.h"
+
+namespace softmoe::kernels {
+namespace {
+
+__m512bh as_pairs(__m512i bits) { return reinterpret_cast<__m512bh>(bits); }
+
+/// Sums of kRows rows and one panel, into `sums` [kRows, 32]. A function of its own: beside the
+/// code that follows a product the compiler would not keep all sums in registers.
+template <int kRows>
+__attribute__((noinline)) void accumulate(const Pair* left, int64_t row_stride, int64_t pair_stride,
+                                          const Pair* panel, int64_t pairs, const float* start,
+                                          float* sums) {
+  __m512 low[kRows];
+  __m512 high[kRows];
+#pragma GCC unroll 8
+  for (int row = 0; row < kRows; ++row) {
+    low[row] = _mm512_load_ps(start);
+    high[row] = _mm512_load_ps(start + 16);
+  }
+  for (int64_t pair = 0; pair < pairs; ++pair) {
+    const __m512bh right_low = as_pairs(_mm512_loadu_si512(panel));
+    const __m512bh right_high = as_pairs(_mm512_loadu_si512(panel + 16));
+#pragma GCC unroll 8
+    for (int row = 0; row < kRows; ++row) {
+      const __m512bh value = as_pairs(_mm512_set1_epi32(static_cast<int>(left[row * row_stride])));
+      low[row] = _mm512_dpbf16_ps(low[row], value, right_low);
+      high[row] = _mm512_dpbf16_ps(high[row], value, right_high);
+    }
+    left += pair_stride;
+    panel += kPanelColumns;
+  }
+#pragma GCC unroll 8
+  for (int row = 0; row < kRows; ++row) {
+    _mm512_store_ps(sums + row * kPanelColumns, low[row]);
+    _mm512_store_ps(sums + row * kPanelColumns + 16, high[row]);
+  }
+}
+
+/// Asks for the cache lines of 32 neighbouring values, which are needed after the next product.
+/// (gcc 12 takes functions of nothing but __builtin_prefetch for pure and drops their calls.)
+template <typename Value>
+inline void fetch(const Value* values) {
+  const auto* const bytes = reinterpret_cast<const char*>(values);
+  asm volatile("prefetcht0 %0" : : "m"(*bytes));
+  if constexpr (sizeof(Value) == 4) {
+    asm volatile("prefetcht0 %0" : : "m"(*(bytes + 64)));
+  }
+}
+
+/// Computes the sums of kRows rows and hands them on as finish(row, columns 0-15, columns 16-31).
+/// prepare(row) comes before the sums: rows are far apart in memory, so that what finish() reads
+/// and writes would not arrive in time by itself.
+template <int kRows, typename Prepare, typename Finish>
+inline void tile(const LeftFactor& a, int64_t first_row, const Pair* panel, int64_t pairs,
+                 const float* start, const Prepare& prepare, const Finish& finish) {
+  alignas(64) float sums[kTileRows * kPanelColumns];
+  for (int row = 0; row < kRows; ++row) {
+    prepare(first_row + row);
+  }
+  accumulate<kRows>(a.data + first_row * a.row_stride, a.row_stride, a.pair_stride, panel, pairs,
+                    start, sums);
+  for (int row = 0; row < kRows; ++row) {
+    finish(first_row + row, _mm512_load_ps(sums + row * kPanelColumns),
+           _mm512_load_ps(sums + row * kPanelColumns + 16));
+  }
+}
+
+/// All rows of one panel.
+template <typename Prepare, typename Finish>
+inline void panel_rows(const LeftFactor& a, int64_t rows, const Pair* panel, int64_t pairs,
+                       const float* start, const Prepare& prepare, const Finish& finish) {
+  int64_t row = 0;
+  for (; row + 8 <= rows; row += 8) {
+    tile<8>(a, row, panel, pairs, start, prepare, finish);
+  }
+  if (row + 4 <= rows) {
+    tile<4>(a, row, panel, pairs, start, prepare, finish);
+    row += 4;
+  }
+  if (row + 2 <= rows) {
+    tile<2>(a, row, panel, pairs, start, prepare, finish);
+    row += 2;
+  }
+  if (row < rows) {
+    tile<1>(a, row, panel, pairs, start, prepare, finish);
+  }
+}
+
+/// Calls prepare(at) and finish(at, mask, columns 0-15, columns 16-31) for every row of every
+/// panel, where `at` is the index of the row's first column in matrices with rows `stride` apart.
+template <typename Prepare, typename Finish>
+inline void product(const GemmShape& shape, const LeftFactor& a, const Pair* b, const float* bias,
+                    int64_t stride, const Prepare& prepare, const Finish& finish) {
+  for (int64_t column = 0; column < shape.columns; column += kPanelColumns) {
+    const __mmask32 mask = lanes32(column, shape.columns);
+    alignas(64) float start[kPanelColumns] = {};
+    if (bias != nullptr) {
+      const auto mask_low = static_cast<__mmask16>(mask);
+      const auto mask_high = static_cast<__mmask16>(mask >> 16);
+      _mm512_store_ps(start, _mm512_maskz_loadu_ps(mask_low, bias + column));
+      _mm512_store_ps(start + 16, _mm512_maskz_loadu_ps(mask_high, bias + column + 16));
+    }
+    panel_rows(
+        a, shape.rows, b + column * shape.pairs, shape.pairs, start,
+        [&](int64_t row) { prepare(row * stride + column); },
+        [&](int64_t row, __m512 low, __m512 high) {
+          finish(row * stride + column, mask, low, high);
+        });
+  }
+}
+
+inline void store_fp32(float* target, __mmask32 mask, __m512 low, __m512 high) {
+  _mm512_mask_storeu_ps(target, static_cast<__mmask16>(mask), low);
+  _mm512_mask_storeu_ps(target + 16, static_cast<__mmask16>(mask >> 16), high);
+}
+
+/// x Phi(x) and its derivative, both shared between the two kinds as x p and p + x p'.
+template <GeluKind kKind>
+inline __m512 gelu(__m512 x, __m512* derivative) {
+  const __m512 one = _mm512_set1_ps(1.0F);
+  const __m512 square = _mm512_mul_ps(x, x);
+  if constexpr (kKind == GeluKind::kTanh) {
+    // (1 + tanh(u)) / 2 = 1 / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
+    const __m512 factor = _mm512_fmadd_ps(square, _mm512_set1_ps(-2.0F * 0.79788456F * 0.044715F),
+                                          _mm512_set1_ps(-2.0F * 0.79788456F));
+    const __m512 power =
+        exp2_rough(_mm512_mul_ps(_mm512_mul_ps(x, factor), _mm512_set1_ps(1.44269504F)));
+    const __m512 share = _mm512_rcp14_ps(_mm512_add_ps(one, power));
+    const __m512 value = _mm512_mul_ps(x, share);
+    if (derivative != nullptr) {
+      const __m512 slope = _mm512_fmadd_ps(square, _mm512_set1_ps(6.0F * 0.79788456F * 0.044715F),
+                                           _mm512_set1_ps(2.0F * 0.79788456F));
+      *derivative = _mm512_fmadd_ps(_mm512_mul_ps(value, slope), _mm512_sub_ps(one, share), share);
+    }
+    return value;
+  } else {
+    // erf by Abramowitz and Stegun 7.1.26 (error 1.5e-7), whose e^(-x^2 / 2) is the density too.
+    const __m512 magnitude = _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(0.70710678F));
+    const __m512 t = reciprocal(_mm512_fmadd_ps(magnitude, _mm512_set1_ps(0.3275911F), one));
+    const __m512 density = exp2_rough(_mm512_mul_ps(square, _mm512_set1_ps(-0.72134752F)));
+    __m512 tail = _mm512_set1_ps(1.061405429F);
+    tail = _mm512_fmadd_ps(tail, t, _mm512_set1_ps(-1.453152027F));
+    tail = _mm512_fmadd_ps(tail, t, _mm512_set1_ps(1.421413741F));
+    tail = _mm512_fmadd_ps(tail, t, _mm512_set1_ps(-0.284496736F));
+    tail = _mm512_fmadd_ps(tail, t, _mm512_set1_ps(0.254829592F));
+    tail = _mm512_mul_ps(_mm512_mul_ps(tail, t), _mm512_mul_ps(density, _mm512_set1_ps(0.5F)));
+    const __mmask16 negative = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
+    const __m512 share = _mm512_mask_mov_ps(_mm512_sub_ps(one, tail), negative, tail);
+    if (derivative != nullptr) {
+      *derivative = _mm512_fmadd_ps(_mm512_mul_ps(x, density), _mm512_set1_ps(0.39894228F), share);
+    }
+    return _mm512_mul_ps(x, share);
+  }
+}
+
+template <GeluKind kKind>
+void gemm_gelu_of(const GemmShape& shape, const LeftFactor& a, const Pair* b, const float* bias,
+                  Bf16* before, Bf16* after, int64_t stride) {
+  if (before == nullptr) {
+    product(
+        shape, a, b, bias, stride, [&](int64_t at) { fetch(after + at); },
+        [&](int64_t at, __mmask32 mask, __m512 low, __m512 high) {
+          store_bf16(mask, after + at, gelu<kKind>(low, nullptr), gelu<kKind>(high, nullptr));
+        });
+    return;
+  }
+  product(
+      shape, a, b, bias, stride,
+      [&](int64_t at) {
+        fetch(before + at);
+        fetch(after + at);
+      },
+      [&](int64_t at, __mmask32 mask, __m512 low, __m512 high) {
+        store_bf16(mask, before + at, low, high);
+        store_bf16(mask, after + at, gelu<kKind>(low, nullptr), gelu<kKind>(high, nullptr));
+      });
+}
+
+template <GeluKind kKind>
+void gemm_gelu_backward_of(const GemmShape& shape, const LeftFactor& a, const Pair* b,
+                           const Bf16* before, Bf16* after, Bf16* d_before, int64_t stride) {
+  product(
+      shape, a, b, /*bias=*/nullptr, stride,
+      [&](int64_t at) {
+        fetch(before + at);
+        fetch(after + at);
+        fetch(d_before + at);
+      },
+      [&](int64_t at, __mmask32 mask, __m512 low, __m512 high) {
+        __m512 slope_low;
+        __m512 slope_high;
+        const __m512 value_low =
+            gelu<kKind>(load_bf16(static_cast<__mmask16>(mask), before + at), &slope_low);
+        const __m512 value_high = gelu<kKind>(
+            load_bf16(static_cast<__mmask16>(mask >> 16), before + at + 16), &slope_high);
+        store_bf16(mask, after + at, value_low, value_high);
+        store_bf16(mask, d_before + at, _mm512_mul_ps(low, slope_low),
+                   _mm512_mul_ps(high, slope_high));
+      });
+}
+
+}  // namespace
+
+void gemm(const GemmShape& shape, const LeftFactor& a, const Pair* b, const float* bias,
+          const float* residual, Target out, int64_t out_stride) {
+  if (out.bf16 != nullptr) {
+    product(
+        shape, a, b, bias, out_stride, [&](int64_t at) { fetch(out.bf16 + at); },
+        [&](int64_t at, __mmask32 mask, __m512 low, __m512 high) {
+          store_bf16(mask, out.bf16 + at, low, high);
+        });
+  } else if (residual != nullptr) {
+    product(
+        shape, a, b, bias, out_stride,
+        [&](int64_t at) {
+          fetch(residual + at);
+          fetch(out.fp32 + at);
+        },
+        [&](int64_t at, __mmask32 mask, __m512 low, __m512 high) {
+          const auto mask_low = static_cast<__mmask16>(mask);
+          const auto mask_high = static_cast<__mmask16>(mask >> 16);
+          store_fp32(out.fp32 + at, mask,
+                     _mm512_add_ps(low, _mm512_maskz_loadu_ps(mask_low, residual + at)),
+                     _mm512_add_ps(high, _mm512_maskz_loadu_ps(mask_high, residual + at + 16)));
+        });
+  } else {
+    product(
+        shape, a, b, bias, out_stride, [&](int64_t at) { fetch(out.fp32 + at); },
+        [&](int64_t at, __mmask32 mask, __m512 low, __m512 high) {
+          store_fp32(out.fp32 + at, mask, low, high);
+        });
+  }
+}
+
+void gemm_left_transposed(int64_t first, int64_t last, int64_t columns, int64_t pairs,
+                          const Pair* y, const Pair* x, bool accumulate_out, float* out,
+                          int64_t out_stride) {
+  alignas(64) const float start[kPanelColumns] = {};
+  for (int64_t column = 0; column < columns; column += kPanelColumns) {
+    const __mmask32 mask = lanes32(column, columns);
+    for (int64_t row = first; row < last; row += kTileRows) {
+      const LeftFactor left{y + row * pairs, 1, kTileRows};
+      float* const corner = out + row * out_stride + column;
+      panel_rows(
+          left, last - row < kTileRows ? last - row : kTileRows, x + column * pairs, pairs, start,
+          [&](int64_t tile_row) { fetch(corner + tile_row * out_stride); },
+          [&](int64_t tile_row, __m512 low, __m512 high) {
+            float* target = corner + tile_row * out_stride;
+            if (accumulate_out) {
+              const auto mask_low = static_cast<__mmask16>(mask);
+              const auto mask_high = static_cast<__mmask16>(mask >> 16);
+              low = _mm512_add_ps(low, _mm512_maskz_loadu_ps(mask_low, target));
+              high = _mm512_add_ps(high, _mm512_maskz_loadu_ps(mask_high, target + 16));
+            }
+            store_fp32(target, mask, low, high);
+          });
+    }
+  }
+}
+
+void gemm_gelu(const GemmShape& shape, const LeftFactor& a, const Pair* b, const float* bias,
+               GeluKind kind, Bf16* before, Bf16* after, int64_t stride) {
+  kind == GeluKind::kTanh
+      ? gemm_gelu_of<GeluKind::kTanh>(shape, a, b, bias, before, after, stride)
+      : gemm_gelu_of<GeluKind::kExact>(shape, a, b, bias, before, after, stride);
+}
+
+void gemm_gelu_backward(const GemmShape& shape, const LeftFactor& a, const Pair* b, GeluKind kind,
+                        const Bf16* before, Bf16* after, Bf16* d_before, int64_t stride) {
+  kind == GeluKind::kTanh
+      ? gemm_gelu_backward_of<GeluKind::kTanh>(shape, a, b, before, after, d_before, stride)
+      : gemm_gelu_backward_of<GeluKind::kExact>(shape, a, b, before, after, d_before, stride);
+}
+
+}  // namespace softmoe::kernels

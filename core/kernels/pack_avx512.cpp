@@ -1,0 +1,143 @@
+// Packing of the factors of matrix products.
+
+#include "core/kernels/avx512_math.h"
+#include "core/kernels/gemm.h"
+
+namespace softmoe::kernels {
+namespace {
+
+/// Rows that are asked for ahead of time: the processor does not foresee steps of whole rows.
+constexpr int64_t kAhead = 16;
+
+inline void fetch(Source source, int64_t index) {
+  const auto* const bytes = source.bf16 != nullptr
+                                ? reinterpret_cast<const char*>(source.bf16 + index)
+                                : reinterpret_cast<const char*>(source.fp32 + index);
+  asm volatile("prefetcht0 %0" : : "m"(*bytes));
+  if (source.fp32 != nullptr) {
+    asm volatile("prefetcht0 %0" : : "m"(*(bytes + 64)));
+  }
+}
+
+/// Two rows as pairs: lane c holds upper[c] in its low half and lower[c] in its high half.
+inline __m512i pair_rows(Source source, int64_t upper, int64_t lower, bool has_lower,
+                         __mmask16 mask) {
+  if (source.bf16 != nullptr) {
+    const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, source.bf16 + upper));
+    if (!has_lower) {
+      return low;
+    }
+    const __m512i high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, source.bf16 + lower));
+    return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+  }
+  const __m512 low = _mm512_maskz_loadu_ps(mask, source.fp32 + upper);
+  const __m512 high =
+      has_lower ? _mm512_maskz_loadu_ps(mask, source.fp32 + lower) : _mm512_setzero_ps();
+  const __m512i low_bits =
+      _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(low)));
+  const __m512i high_bits =
+      _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(high)));
+  return _mm512_or_si512(low_bits, _mm512_slli_epi32(high_bits, 16));
+}
+
+/// 32 values of one row as 16 pairs, those from `count` on zero.
+inline __m512i row_pairs(Source source, int64_t index, int64_t count) {
+  if (source.bf16 != nullptr) {
+    return _mm512_maskz_loadu_epi16(lanes32(0, count), source.bf16 + index);
+  }
+  const __m512 low = _mm512_maskz_loadu_ps(lanes16(0, count), source.fp32 + index);
+  const __m512 high = _mm512_maskz_loadu_ps(lanes16(16, count), source.fp32 + index + 16);
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+}
+
+}  // namespace
+
+void pack_transposed(Source w, int64_t stride, int64_t depth, int64_t first, int64_t last,
+                     Pair* packed) {
+  const int64_t pairs = pairs_of(depth);
+  for (int64_t column = first; column < last; column += 16) {
+    Pair* target = packed + column / kPanelColumns * kPanelColumns * pairs + column % kPanelColumns;
+    for (int64_t pair = 0; pair < pairs; pair += 16) {
+      __m512i rows[16];
+#pragma GCC unroll 16
+      for (int row = 0; row < 16; ++row) {
+        rows[row] = column + row < last
+                        ? row_pairs(w, (column + row) * stride + 2 * pair, depth - 2 * pair)
+                        : _mm512_setzero_si512();
+      }
+      transpose(rows);
+      const int64_t count = pairs - pair < 16 ? pairs - pair : 16;
+      for (int64_t row = 0; row < count; ++row) {
+        _mm512_storeu_si512(target + (pair + row) * kPanelColumns, rows[row]);
+      }
+    }
+    if (column + 16 >= last && column % kPanelColumns == 0) {
+      // The second half of the last panel is there, but no columns are.
+      for (int64_t pair = 0; pair < pairs; ++pair) {
+        _mm512_storeu_si512(target + pair * kPanelColumns + 16, _mm512_setzero_si512());
+      }
+    }
+  }
+}
+
+void pack_rows(Source b, int64_t stride, int64_t depth, int64_t first, int64_t last, Pair* packed) {
+  const int64_t pairs = pairs_of(depth);
+  for (int64_t column = first; column < last; column += kPanelColumns) {
+    Pair* target = packed + column * pairs;
+    const __mmask16 low = lanes16(column, last);
+    const __mmask16 high = lanes16(column + 16, last);
+    for (int64_t pair = 0; pair < pairs; ++pair) {
+      const int64_t upper = 2 * pair * stride + column;
+      const bool has_lower = 2 * pair + 1 < depth;
+      fetch(b, upper + kAhead * stride);
+      fetch(b, upper + (kAhead + 1) * stride);
+      _mm512_storeu_si512(target, pair_rows(b, upper, upper + stride, has_lower, low));
+      _mm512_storeu_si512(target + 16,
+                          pair_rows(b, upper + 16, upper + stride + 16, has_lower, high));
+      target += kPanelColumns;
+    }
+  }
+}
+
+void pack_left_transposed(Source y, int64_t stride, int64_t rows, int64_t first, int64_t last,
+                          Pair* packed, float* column_sums) {
+  const int64_t pairs = pairs_of(rows);
+  for (int64_t column = first; column < last; column += 16) {
+    const __mmask16 mask = lanes16(column, last);
+    Pair* target = packed + column * pairs;
+    const bool has_second = column + kTileRows < last;
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t pair = 0; pair < pairs; ++pair) {
+      const int64_t upper = 2 * pair * stride + column;
+      fetch(y, upper + kAhead * stride);
+      fetch(y, upper + (kAhead + 1) * stride);
+      const __m512i both = pair_rows(y, upper, upper + stride, 2 * pair + 1 < rows, mask);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(target + pair * kTileRows),
+                          _mm512_castsi512_si256(both));
+      if (has_second) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(target + (pairs + pair) * kTileRows),
+                            _mm512_extracti64x4_epi64(both, 1));
+      }
+      sum = _mm512_add_ps(sum, _mm512_castsi512_ps(_mm512_slli_epi32(both, 16)));
+      sum = _mm512_add_ps(sum,
+                          _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(-65536))));
+    }
+    if (column_sums != nullptr) {
+      const __m512 before = _mm512_maskz_loadu_ps(mask, column_sums + column);
+      _mm512_mask_storeu_ps(column_sums + column, mask, _mm512_add_ps(before, sum));
+    }
+  }
+}
+
+void to_bf16(Source source, int64_t source_stride, int64_t rows, int64_t columns, Bf16* target,
+             int64_t target_stride) {
+  const int64_t even_columns = round_up(columns, 2);
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t column = 0; column < columns; column += 16) {
+      store_bf16(lanes16(column, even_columns), target + row * target_stride + column,
+                 load(source, row * source_stride + column, lanes16(column, columns)));
+    }
+  }
+}
+
+}  // namespace softmoe::kernels
