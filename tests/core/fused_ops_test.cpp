@@ -124,6 +124,30 @@ TEST_F(FusedOps, LayerNormTakesReducedPrecisionAndNoBias) {
       inputs);
 }
 
+TEST_F(FusedOps, LayerNormWithSkipAddsBothGradients) {
+  const Tensors inputs{torch::randn({5, 17, 32}), torch::randn({32}), torch::randn({32})};
+  const auto direction = torch::randn({5, 17, 32}, torch::kFloat64);
+  for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
+    expect_agreement(
+        [&](const Tensors& in) {
+          const auto [normed, skip] = fused_layer_norm_with_skip(in[0], in[1], in[2], 1e-6, dtype);
+          EXPECT_EQ(normed.scalar_type(), dtype);
+          return normed + skip * direction.to(torch::kFloat32);
+        },
+        [&](const Tensors& in) {
+          return torch::layer_norm(in[0], {32}, in[1], in[2], 1e-6) + in[0] * direction;
+        },
+        inputs);
+  }
+}
+
+TEST_F(FusedOps, LayerNormWithUnusedSkipOrUnusedBranch) {
+  const auto x = torch::randn({4, 32}).requires_grad_();
+  const auto weight = torch::randn({32});
+  fused_layer_norm_with_skip(x, weight, {}, 1e-6, torch::kFloat32).skip.sum().backward();
+  EXPECT_TRUE(test::all_close(x.grad(), torch::ones({4, 32})));
+}
+
 struct MlpCase {
   std::string name;
   std::vector<int64_t> shape;  ///< of x

@@ -1,0 +1,160 @@
+// Images per second of one training step (forward, loss, backward, clipping, optimizer) of small
+// vision transformers, by part of the step.
+//
+//     train_step_bench [MODEL ...] [--dtypes bf16 fp32] [--batch 64] [--seconds 3]
+
+#include <ATen/Context.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <torch/types.h>
+
+#include <array>
+#include <chrono>
+#include <ctime>
+#include <string>
+#include <vector>
+
+#include "core/device.h"
+#include "core/machine.h"
+#include "train/loss.h"
+#include "train/optimizer.h"
+#include "vit/vision_transformer.h"
+
+namespace softmoe {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct BenchModel {
+  std::string name;
+  int64_t patch_size;
+  int64_t dim;
+  int64_t heads;
+  int64_t experts;  ///< 0: dense
+  int64_t slots_per_expert;
+};
+
+const std::vector<BenchModel> kModels{
+    {"dense_p7_d128", 7, 128, 4, 0, 0},     {"soft_p7_d128_16e", 7, 128, 4, 16, 1},
+    {"dense_p4_d192", 4, 192, 3, 0, 0},     {"soft_p4_d192_32e", 4, 192, 3, 32, 1},
+    {"soft_p7_d128_32e", 7, 128, 4, 32, 1}, {"dense_p4_d128", 4, 128, 4, 0, 0},
+};
+
+VitOptions model_options(const BenchModel& model) {
+  VitOptions options;
+  options.img_size = {28};
+  options.in_chans = 1;
+  options.patch_size = model.patch_size;
+  options.dim = model.dim;
+  options.heads = model.heads;
+  options.depth = 6;
+  options.mlp_dim = 4 * model.dim;
+  options.num_classes = 395;
+  if (model.experts > 0) {
+    options.moe_blocks = "last_half";
+    options.moe.experts = model.experts;
+    options.moe.slots_per_expert = model.slots_per_expert;
+  }
+  return options;
+}
+
+double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+int64_t page_faults() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+/// Runs steps for `seconds` and prints one line.
+void measure(const BenchModel& model, torch::Dtype dtype, int64_t batch, double seconds) {
+  at::manual_seed(1);
+  auto vit = VisionTransformer(model_options(model));
+  vit->train();
+  OptimizerOptions options;
+  const auto optimizer = make_optimizer(named_parameters(*vit), options);
+  const auto images = torch::rand({batch, 1, 28, 28}) * 2 - 1;
+  const auto labels = torch::randint(395, {batch});
+  std::array<double, 4> parts{};  // forward, backward, clip, update
+  const auto step = [&] {
+    std::array<Clock::time_point, 5> at{};
+    at[0] = Clock::now();
+    torch::Tensor loss;
+    {
+      const AutocastGuard autocast(torch::kCPU, dtype);
+      loss = classification_loss({.loss = "softmax", .smoothing = 0.0}, vit(images), labels);
+    }
+    at[1] = Clock::now();
+    loss.backward();
+    at[2] = Clock::now();
+    clip_gradient_norm(optimizer->gradients(), options.clip_grad);
+    at[3] = Clock::now();
+    optimizer->step(1e-3);
+    optimizer->zero_grad();
+    at[4] = Clock::now();
+    for (size_t part = 0; part < parts.size(); ++part) {
+      parts[part] += std::chrono::duration<double>(at[part + 1] - at[part]).count();
+    }
+    return loss.item<float>();
+  };
+  for (int warmup = 0; warmup < 5; ++warmup) {
+    step();
+  }
+  parts = {};
+  const int64_t faults = page_faults();
+  const double processor_start = processor_seconds();
+  const auto start = Clock::now();
+  int64_t steps = 0;
+  float loss = 0;
+  double elapsed = 0;
+  double best = 1e9;
+  while (elapsed < seconds) {
+    loss = step();
+    ++steps;
+    const double now = std::chrono::duration<double>(Clock::now() - start).count();
+    best = std::min(best, now - elapsed);
+    elapsed = now;
+  }
+  const double ms = 1e3 / static_cast<double>(steps);
+  fmt::print(
+      "{:18} {:8} batch {:4}: {:7.0f} img/s (best step {:7.0f})  forward {:6.2f} backward {:6.2f} "
+      "clip {:5.2f} update {:5.2f} ms  processor {:6.2f} ms  faults/step {:6}  loss {:.4f}\n",
+      model.name, dtype_name(dtype), batch, static_cast<double>(steps * batch) / elapsed,
+      static_cast<double>(batch) / best, parts[0] * ms, parts[1] * ms, parts[2] * ms, parts[3] * ms,
+      (processor_seconds() - processor_start) * ms, (page_faults() - faults) / steps, loss);
+}
+
+int run(int argc, char** argv) {
+  std::vector<std::string> models;
+  std::vector<std::string> dtypes;
+  int64_t batch = 64;
+  double seconds = 3;
+  auto* list = &models;
+  for (int index = 1; index < argc; ++index) {
+    const std::string word = argv[index];
+    if (word == "--dtypes") {
+      list = &dtypes;
+    } else if (word == "--batch" && index + 1 < argc) {
+      batch = std::stoll(argv[++index]);
+    } else if (word == "--seconds" && index + 1 < argc) {
+      seconds = std::stod(argv[++index]);
+    } else {
+      list->push_back(word);
+    }
+  }
+  set_compute_threads(0);
+  for (const auto& model : kModels) {
+    if (!models.empty() && std::find(models.begin(), models.end(), model.name) == models.end()) {
+      continue;
+    }
+    for (const auto& dtype : dtypes.empty() ? std::vector<std::string>{"bf16"} : dtypes) {
+      measure(model, parse_dtype(dtype), batch, seconds);
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace softmoe
+
+int main(int argc, char** argv) { return softmoe::run(argc, argv); }
