@@ -103,17 +103,46 @@ void read_benchmark(const Document& document, Results& results) {
   }
 }
 
+/// `class_accuracy` beside the names in `classes`; classes without images are left out.
+std::vector<std::pair<std::string, double>> class_accuracies(const JsonNode& root) {
+  std::vector<std::pair<std::string, double>> accuracies;
+  const auto list = root.find("class_accuracy");
+  const auto names = root.find("classes");
+  if (!list || !names) {
+    return accuracies;
+  }
+  const auto values = list->items();
+  const auto texts = names->items();
+  if (values.size() != texts.size()) {
+    throw InputError(list->where(), fmt::format("{} values as in classes", texts.size()),
+                     std::to_string(values.size()));
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (std::isfinite(values[i].number())) {
+      accuracies.emplace_back(texts[i].text(), values[i].number());
+    }
+  }
+  return accuracies;
+}
+
 void read_eval(const Document& document, Results& results) {
-  const auto nested = document.root.find("result");
-  const auto& node = nested ? *nested : document.root;
-  results.evaluations.push_back(
-      {.label = document.label,
-       .data_set = data_set_name(document.options),
-       .examples = node.number_or("examples", kMissing),
-       .top1 = node.at("top1").number(),
-       .top5 = node.number_or("top5", kMissing),
-       .loss = node.number_or("loss", kMissing),
-       .calibration_error = node.number_or("calibration_error", kMissing)});
+  const auto& root = document.root;
+  EvalScore score{.label = document.label,
+                  .data_set = data_set_name(document.options),
+                  .examples = root.number_or("examples", kMissing),
+                  .top1 = root.at("top1").number(),
+                  .top5 = root.number_or("top5", kMissing),
+                  .loss = root.number_or("loss", kMissing),
+                  .calibration_error = root.number_or("calibration_error", kMissing)};
+  if (const auto bins = root.find("calibration")) {
+    for (const auto& bin : bins->items()) {
+      score.calibration.push_back({.confidence = bin.at("confidence").number(),
+                                   .accuracy = bin.at("accuracy").number(),
+                                   .examples = bin.at("examples").number()});
+    }
+  }
+  score.class_accuracy = class_accuracies(root);
+  results.evaluations.push_back(std::move(score));
 }
 
 void read_predict(const Document& document, Results& results) {

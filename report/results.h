@@ -95,6 +95,14 @@ struct EvalScore {
   double top5 = kMissing;
   double loss = kMissing;
   double calibration_error = kMissing;
+  /// Mean confidence and accuracy of predictions that are about equally sure, and their number.
+  struct CalibrationBin {
+    double confidence = kMissing;
+    double accuracy = kMissing;
+    double examples = 0.0;
+  };
+  std::vector<CalibrationBin> calibration{};
+  std::vector<std::pair<std::string, double>> class_accuracy{};
 };
 
 /// The labels that a model gives one image.

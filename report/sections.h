@@ -61,7 +61,7 @@ Section summary_section(const Results& results);
 Section training_section(const Results& results, bool finetuned, SeriesColors& colors);
 Section few_shot_section(const Results& results, SeriesColors& colors);
 Section throughput_section(const Results& results);
-Section evaluation_section(const Results& results);
+Section evaluation_section(const Results& results, SeriesColors& colors);
 Section dispatch_section(const Results& results);
 Section prediction_section(const Results& results);
 Section provenance_section(const Results& results);

@@ -15,6 +15,9 @@ namespace softmoe::report {
 /// Number of series colours of the page; series beyond it repeat them with dashes.
 inline constexpr int kSeriesColors = 8;
 
+/// A colour that belongs to no series, for reference lines.
+inline constexpr int kNeutralColor = 6;
+
 /// One measured value, perhaps with its spread.
 struct Point {
   double x = 0.0;

@@ -70,7 +70,12 @@ Results everything(const TemporaryFolder& folder) {
   results.few_shot = {few_shot_of("dense <1>", "digits"), few_shot_of("pixels", "digits"),
                       few_shot_of("pixels", "clothes")};
   results.throughput = {throughput_of("vit_h14", 2, 1.0), throughput_of("softmoe_b16", 11, 5.5)};
-  results.evaluations = {{.label = "best", .data_set = "clothes", .examples = 10, .top1 = 0.9}};
+  results.evaluations = {{.label = "best",
+                          .data_set = "clothes",
+                          .examples = 40,
+                          .top1 = 0.9,
+                          .calibration = {{0.5, 0.4, 30}, {0.9, 0.95, 60}, {0.2, 0.0, 1}},
+                          .class_accuracy = {{"<coat>", 0.75}, {"bag", 0.5}}}};
   results.dispatch_maps = {{.label = "maps",
                             .sheets = {{.file = image, .title = "Block 3", .caption = "<c>"}},
                             .statistic_names = {"tokens_per_slot"},
@@ -165,6 +170,14 @@ TEST(Page, ADispatchSheetMustBeAPng) {
   results.dispatch_maps[0].sheets[0].file = (folder / "sheet.png").string();
   EXPECT_THAT([&] { report_html(results, "T", ""); },
               ThrowsMessage<InputError>(HasSubstr("sheet.png: expected a PNG image")));
+}
+
+TEST(Page, EvaluationsShowTheWorstClassFirstAndTrustworthyBins) {
+  const TemporaryFolder folder;
+  SeriesColors colors;
+  const auto html = evaluation_section(everything(folder), colors).html();
+  EXPECT_LT(html.find(">bag<"), html.find(">&lt;coat&gt;<"));
+  EXPECT_EQ(attributes(html, "circle", "m0", "cx").size(), 2U);  // not the bin of one image
 }
 
 TEST(Summary, ComparesAtEqualTime) {

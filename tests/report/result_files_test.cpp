@@ -183,6 +183,23 @@ TEST(ResultJson, ReadsBenchmarkRecords) {
   EXPECT_FALSE(records[0].interleaved);
 }
 
+TEST(ResultJson, ReadsEvaluations) {
+  const TemporaryFolder folder;
+  const auto path = write_json(folder, "e.json", R"({"command":"eval","examples":40,"top1":0.75,
+      "options":{"dataset":"cifar10"},"classes":["cat","dog","owl"],
+      "class_accuracy":[0.5,null,0.875],
+      "calibration":[{"examples":30,"confidence":0.6,"accuracy":0.7}]})");
+  const auto scores = read_results({path}).evaluations;
+  ASSERT_THAT(scores, SizeIs(1));
+  EXPECT_EQ(scores[0].top1, 0.75);
+  EXPECT_EQ(scores[0].data_set, "cifar10");
+  EXPECT_TRUE(std::isnan(scores[0].loss));
+  ASSERT_THAT(scores[0].class_accuracy, SizeIs(2));
+  EXPECT_EQ(scores[0].class_accuracy[1].first, "owl");
+  EXPECT_EQ(scores[0].class_accuracy[1].second, 0.875);
+  EXPECT_EQ(scores[0].calibration.at(0).accuracy, 0.7);
+}
+
 TEST(ResultJson, ReadsPredictionsAndSkipsUnreadableImages) {
   const TemporaryFolder folder;
   const auto path = write_json(folder, "p.json", R"({"command":"predict","images":[
@@ -239,6 +256,8 @@ TEST(ResultJson, NamesFileAndFieldOfWhatIsWrong) {
             ": results[0]: expected a field 'accuracy_mean', found none");
   EXPECT_EQ(error_of(R"({"command":"eval","top1":"high"})"),
             ": top1: expected a number, found \"high\"");
+  EXPECT_EQ(error_of(R"({"command":"eval","top1":1,"classes":["a","b"],"class_accuracy":[1]})"),
+            ": class_accuracy: expected 2 values as in classes, found 1");
   EXPECT_THAT(error_of(R"({"command":"train","run_folder":"gone"})"),
               HasSubstr(": run_folder: expected a file or folder beside "));
 }
