@@ -1,0 +1,68 @@
+#pragma once
+/// Pictures of Soft MoE routing: which patches a slot is made of, and which patches it goes back to
+/// (Puigcerver et al., arXiv:2308.00951, section 5 and appendix E).
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <opencv2/core/mat.hpp>
+#include <string>
+#include <vector>
+
+#include "core/options.h"
+#include "softmoe/router.h"
+#include "vit/options.h"
+
+namespace softmoe {
+
+/// Which slots of a layer are drawn.
+enum class SlotChoice {
+  kImportant,  ///< the largest sums of combine weights
+  kPeaked,     ///< the largest single dispatch weights
+  kEven,       ///< evenly spaced over all slots
+};
+template <>
+inline constexpr std::array<EnumName<SlotChoice>, 3> kEnumNames<SlotChoice>{
+    {{SlotChoice::kImportant, "important"},
+     {SlotChoice::kPeaked, "peaked"},
+     {SlotChoice::kEven, "even"}}};
+
+struct DispatchMapOptions {
+  std::vector<int64_t> blocks{};  ///< numbers of MoE blocks; empty: all of them
+  int64_t slots = 8;              ///< drawn in a block
+  SlotChoice slot_choice = SlotChoice::kImportant;
+  bool smooth = false;      ///< maps between patches interpolated instead of patch by patch
+  int64_t tile_size = 104;  ///< px, of the longer side of one map
+
+  bool operator==(const DispatchMapOptions&) const = default;
+};
+
+void describe(OptionTable& table, DispatchMapOptions& options);
+
+/// An image that is shown beside its maps.
+struct InspectedImage {
+  cv::Mat picture;      ///< uint8, 1 or 3 (RGB) channels
+  std::string caption;  ///< a few words, such as the label
+};
+
+/// Images as a model takes them, [batch, channels, height, width], back in pixels: `mean` and `std`
+/// are those of the preprocessing, one value or one a channel.
+std::vector<cv::Mat> to_pictures(const torch::Tensor& images, const std::vector<double>& mean,
+                                 const std::vector<double>& std);
+
+/// `weights` [batch, tokens, experts, slots_per_expert] over the grid of patches:
+/// [batch, slots, grid_height, grid_width], without the class token where the model has one.
+torch::Tensor weights_over_grid(const torch::Tensor& weights, const VitOptions& model);
+
+/// The numbers of at most `count` slots of a layer, ascending.
+std::vector<int64_t> choose_slots(const RoutingRecord& record, int64_t count, SlotChoice choice);
+
+/// One sheet of a layer, uint8 RGB: for each image its dispatch maps above its combine maps. The
+/// first map is about all slots: the sum of a token's dispatch weights, the largest of its combine
+/// weights; the others are those of `slots`. Each is coloured from 0 to its largest weight, which
+/// stands below it. `record` must be of as many images as there are `images`.
+cv::Mat draw_dispatch_sheet(const std::vector<InspectedImage>& images, const RoutingRecord& record,
+                            const VitOptions& model, const std::vector<int64_t>& slots,
+                            const DispatchMapOptions& options);
+
+}  // namespace softmoe
