@@ -142,6 +142,7 @@ int run(int argc, char** argv) {
       list->push_back(word);
     }
   }
+  prepare_process();
   set_compute_threads(0);
   for (const auto& model : kModels) {
     if (!models.empty() && std::find(models.begin(), models.end(), model.name) == models.end()) {

@@ -134,6 +134,7 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
   for (const auto& table : tables_) {
     apply_table(table);
   }
+  prepare_process();
   set_compute_threads(common_.threads);
   return true;
 }

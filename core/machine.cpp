@@ -1,14 +1,17 @@
 #include "core/machine.h"
 
 #include <ATen/Parallel.h>
+#include <malloc.h>
 #include <sched.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "core/version.h"
 #ifdef SOFTMOE_WITH_CUDA
@@ -35,6 +38,26 @@ int64_t usable_cores() {
   return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
+/// Replaces this process by a new run of its program; returns where that is impossible.
+void start_again() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> words;
+  for (std::string word; std::getline(file, word, '\0');) {
+    words.push_back(word);
+  }
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (words.empty() || error) {
+    return;
+  }
+  std::vector<char*> arguments;
+  for (auto& word : words) {
+    arguments.push_back(word.data());
+  }
+  arguments.push_back(nullptr);
+  ::execv(program.c_str(), arguments.data());
+}
+
 }  // namespace
 
 Json machine_description() {
@@ -56,8 +79,19 @@ Json machine_description() {
   return machine;
 }
 
+void prepare_process() {
+  // Tensors above the first limit go back to the system when they are freed, so that a model of
+  // gigabytes leaves room for the next one.
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  ::mallopt(M_TOP_PAD, 64 << 20);
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr) {
+    ::setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
+    start_again();
+  }
+}
+
 void set_compute_threads(int64_t threads) {
-  ::setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
   at::set_num_threads(static_cast<int>(threads > 0 ? threads : usable_cores()));
 }
 
