@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -19,6 +21,38 @@ namespace {
 constexpr std::array<std::string_view, 22> kExtensions = {
     ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".jp2", ".pbm",
     ".pgm", ".ppm",  ".pxm", ".pnm", ".pfm",  ".sr",  ".ras", ".hdr", ".pic",  ".exr", ".avif"};
+
+constexpr std::array<uint8_t, 8> kPngSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+
+bool is_png(std::span<const uint8_t> bytes) {
+  return bytes.size() >= kPngSignature.size() &&
+         std::equal(kPngSignature.begin(), kPngSignature.end(), bytes.begin());
+}
+
+uint32_t big_endian(std::span<const uint8_t> bytes, size_t at) {
+  return (uint32_t{bytes[at]} << 24) | (uint32_t{bytes[at + 1]} << 16) |
+         (uint32_t{bytes[at + 2]} << 8) | uint32_t{bytes[at + 3]};
+}
+
+/// Walks the chunks of a PNG file: libpng, inside OpenCV, would write what is wrong to stderr.
+void check_png(std::span<const uint8_t> bytes, const std::string& where) {
+  constexpr size_t kAround = 12;  // length, kind and checksum of a chunk
+  for (size_t at = kPngSignature.size(); bytes.size() - at >= kAround;) {
+    const size_t length = big_endian(bytes, at);
+    if (length > bytes.size() - at - kAround) {
+      break;
+    }
+    const auto checked = bytes.subspan(at + 4, length + 4);
+    if (crc32_z(0, checked.data(), checked.size()) != big_endian(bytes, at + 8 + length)) {
+      throw InputError(where + ": damaged PNG: a checksum differs");
+    }
+    if (std::memcmp(checked.data(), "IEND", 4) == 0) {
+      return;
+    }
+    at += kAround + length;
+  }
+  throw InputError(where + ": damaged PNG: it ends before its end");
+}
 
 cv::Mat decode_with_opencv(std::span<const uint8_t> bytes, const std::string& where) {
   // OpenCV writes to stderr what it also reports by an empty image.
@@ -52,7 +86,13 @@ cv::Mat decode_image(std::span<const uint8_t> bytes, const std::string& where) {
   if (bytes.empty()) {
     throw InputError(where + ": the image is empty");
   }
-  return is_jpeg(bytes) ? decode_jpeg(bytes, where) : decode_with_opencv(bytes, where);
+  if (is_jpeg(bytes)) {
+    return decode_jpeg(bytes, where);
+  }
+  if (is_png(bytes)) {
+    check_png(bytes, where);
+  }
+  return decode_with_opencv(bytes, where);
 }
 
 std::vector<uint8_t> read_bytes(const std::filesystem::path& path) {

@@ -1,0 +1,86 @@
+#include "datasets/sources.h"
+
+#include <gmock/gmock.h>
+
+#include "datasets/small_sets.h"
+#include "datasets/splits.h"
+
+namespace softmoe {
+namespace {
+
+using test::input_error;
+using testing::AllOf;
+using testing::HasSubstr;
+
+class EverySource : public testing::TestWithParam<DatasetRow> {};
+
+TEST_P(EverySource, SaysWhatItNeeds) {
+  const auto& row = GetParam();
+  EXPECT_FALSE(row.description.empty());
+  DatasetOptions options;
+  options.dataset = std::string(row.name);
+  if (row.needs_data_dir) {
+    EXPECT_THAT(input_error([&] { make_dataset(options, "train"); }), HasSubstr("--data-dir"));
+  }
+  options.data_dir = "/nonexistent/folder";
+  if (row.needs_data_dir) {
+    EXPECT_THAT(input_error([&] { make_dataset(options, "train"); }),
+                HasSubstr("/nonexistent/folder"));
+  }
+}
+
+TEST_P(EverySource, RejectsASplitThatDoesNotExist) {
+  DatasetOptions options;
+  options.dataset = std::string(GetParam().name);
+  options.data_dir = testing::TempDir();
+  EXPECT_THROW(make_dataset(options, "no-such-split"), InputError);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EverySource,
+                         testing::ValuesIn(dataset_rows().begin(), dataset_rows().end()),
+                         [](const auto& test) {
+                           std::string name(test.param.name);
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+TEST(Sources, ListKnownNamesForAnUnknownOne) {
+  DatasetOptions options;
+  options.dataset = "imagnet";
+  EXPECT_THAT(input_error([&] { make_dataset(options, "train"); }),
+              AllOf(HasSubstr("'imagnet'"), HasSubstr("folder, hdf5, characters")));
+}
+
+TEST(Sources, OpenTheEmbeddedDigits) {
+  DatasetOptions options;
+  options.dataset = "digits";
+  EXPECT_EQ(make_dataset(options, "validation")->size(), 899);
+}
+
+TEST(Sources, OptionsSurviveTheirJson) {
+  DatasetOptions options;
+  options.dataset = "characters";
+  options.characters.scripts = {"han"};
+  options.characters.min_faces = 1;
+  options.characters.noise = 0.25;
+  EXPECT_EQ(options_from_json<DatasetOptions>(options_to_json(options), "test"), options);
+}
+
+TEST(Splits, KnowTheWordsOfOtherTools) {
+  EXPECT_EQ(split_kind("training"), SplitKind::kTrain);
+  EXPECT_EQ(split_kind("validation"), SplitKind::kVal);
+  EXPECT_EQ(split_kind("test"), SplitKind::kVal);
+  EXPECT_EQ(split_kind("fold1"), std::nullopt);
+}
+
+TEST(Splits, SubsetsKeepTheOrderOfTheirIndices) {
+  const Subset part(std::make_shared<test::NumberedSet>(20), {19, 4, 4});
+  ASSERT_EQ(part.size(), 3);
+  EXPECT_EQ(part.label(0), 19 % 3);
+  EXPECT_EQ(part.sample_name(1), "numbered[4]");
+  EXPECT_TRUE(test::same_pixels(part.get(2).image, test::NumberedSet(20).get(4).image));
+  EXPECT_THROW(part.get(3), c10::IndexError);
+}
+
+}  // namespace
+}  // namespace softmoe
