@@ -9,12 +9,12 @@ constexpr std::array kRows{
     CommandRow{"train", "train a model from scratch; started again, it resumes", run_train},
     CommandRow{"finetune", "train a checkpoint on another data set", run_finetune},
     CommandRow{"eval", "accuracy and calibration of a checkpoint on a labelled set", run_eval},
-    //CommandRow{"fewshot", "few-shot ridge probes on frozen features", run_fewshot},
+    CommandRow{"fewshot", "few-shot ridge probes on frozen features", run_fewshot},
     CommandRow{"predict", "labels, logits or features of images", run_predict},
     CommandRow{"inspect", "where a Soft MoE model's slots look, over images", run_inspect},
-    //CommandRow{"benchmark", "throughput of models side by side", run_benchmark},
-    //CommandRow{"models", "the zoo with parameters and GFLOP", run_models},
-    //CommandRow{"data", "describe, verify and pack data sets", run_data},
+    CommandRow{"benchmark", "throughput of models side by side", run_benchmark},
+    CommandRow{"models", "the zoo with parameters and GFLOP", run_models},
+    // CommandRow{"data", "describe, verify and pack data sets", run_data},
     CommandRow{"report", "one HTML page of tables and plots from results", run_report},
 };
 

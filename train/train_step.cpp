@@ -1,0 +1,29 @@
+#include "train/train_step.h"
+
+#include "core/device.h"
+#include "train/loss.h"
+#include "train/optimizer.h"
+
+namespace softmoe {
+
+std::function<torch::Tensor(const torch::Tensor& images, const torch::Tensor& labels)>
+make_train_step(VisionTransformer model, torch::Dtype dtype) {
+  const OptimizerOptions options;
+  std::shared_ptr<Optimizer> optimizer = make_optimizer(named_parameters(*model), options);
+  model->train();
+  return [model, dtype, options, optimizer](const torch::Tensor& images,
+                                            const torch::Tensor& labels) mutable {
+    torch::Tensor loss;
+    {
+      const AutocastGuard autocast(images.device(), dtype);
+      loss = classification_loss(LossOptions{}, model(images), labels);  // []
+    }
+    loss.backward();
+    clip_gradient_norm(optimizer->gradients(), options.clip_grad);
+    optimizer->step(/*lr=*/1e-4);
+    optimizer->zero_grad();
+    return loss.detach();
+  };
+}
+
+}  // namespace softmoe
