@@ -129,9 +129,11 @@ cv::Mat load_image(const std::filesystem::path& path) {
 }
 
 std::vector<uint8_t> encode_png(const cv::Mat& image) {
-  cv::Mat as_stored = image;
+  cv::Mat as_stored;  // memory of its own: `image` stays as it is
   if (image.channels() == 3) {
     cv::cvtColor(image, as_stored, cv::COLOR_RGB2BGR);
+  } else {
+    as_stored = image;
   }
   std::vector<uint8_t> bytes;
   TORCH_CHECK_VALUE(cv::imencode(".png", as_stored, bytes), "encode_png: needs 1 or 3 channels");
