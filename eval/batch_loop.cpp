@@ -1,0 +1,37 @@
+#include "eval/batch_loop.h"
+
+#include "core/device.h"
+#include "core/error.h"
+#include "core/progress.h"
+
+namespace softmoe {
+
+void for_each_output(const Forward& forward, Loader& loader, const BatchLoopOptions& options,
+                     const std::function<void(const Batch&, const torch::Tensor&)>& consume) {
+  const c10::InferenceMode inference;
+  Progress progress(options.label, options.images, "images");
+  loader.start(/*epoch=*/0);
+  int64_t done = 0;
+  while (const auto batch = loader.next()) {
+    if (options.before_batch) {
+      options.before_batch();
+    }
+    torch::Tensor outputs;
+    {
+      const AutocastGuard autocast(options.device, options.dtype);
+      outputs = forward(batch->images.to(options.device));  // [batch, n]
+    }
+    TORCH_CHECK_VALUE(outputs.dim() == 2 && outputs.size(0) == batch->images.size(0), options.label,
+                      ": expected outputs [", batch->images.size(0), ", n], found ",
+                      outputs.sizes());
+    consume(*batch, outputs);
+    done += batch->images.size(0);
+    progress.update(done);
+  }
+  progress.finish();
+  if (done == 0) {
+    throw InputError(options.label, "at least one readable image", "none");
+  }
+}
+
+}  // namespace softmoe

@@ -1,0 +1,30 @@
+#pragma once
+/// A model over a data set, batch by batch: the loop under every evaluation.
+
+#include <torch/types.h>
+
+#include <functional>
+#include <string>
+
+#include "datasets/loader.h"
+
+namespace softmoe {
+
+/// Maps images [batch, channels, height, width] float32, on the device of the model, to [batch, n].
+using Forward = std::function<torch::Tensor(const torch::Tensor& images)>;
+
+/// How a model is run over a data set.
+struct BatchLoopOptions {
+  torch::Device device = torch::kCPU;
+  torch::Dtype dtype = torch::kFloat32;     ///< autocast of the model
+  std::string label = "Test";               ///< of the progress bar
+  int64_t images = 0;                       ///< in an epoch of the loader, for the progress bar
+  std::function<void()> before_batch = {};  ///< such as to see whether the user wants to stop
+};
+
+/// Starts epoch 0 of `loader` and gives each batch and the model's outputs [batch, n], on the
+/// device, to `consume`; all in inference mode. Throws InputError where the loader gives no batch.
+void for_each_output(const Forward& forward, Loader& loader, const BatchLoopOptions& options,
+                     const std::function<void(const Batch&, const torch::Tensor&)>& consume);
+
+}  // namespace softmoe

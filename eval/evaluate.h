@@ -1,0 +1,15 @@
+#pragma once
+/// A classifier on a labelled set.
+
+#include "eval/batch_loop.h"
+#include "eval/metrics.h"
+
+namespace softmoe {
+
+/// Accuracy, loss and calibration of the logits [batch, num_classes] that `forward` gives for the
+/// images of `loader`. Throws InputError for logits that are not finite and for labels beyond
+/// `num_classes`.
+ClassificationResult evaluate(const Forward& forward, Loader& loader, int64_t num_classes,
+                              Likelihood likelihood, const BatchLoopOptions& options);
+
+}  // namespace softmoe
