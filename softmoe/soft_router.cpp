@@ -2,6 +2,7 @@
 
 #include "core/initialization.h"
 #include "core/tensor_check.h"
+#include "softmoe/fused_soft_mixing.h"
 
 namespace softmoe {
 
@@ -28,15 +29,22 @@ torch::Tensor SoftRouterImpl::rounded(const torch::Tensor& x) const {
              : x;
 }
 
+bool SoftRouterImpl::is_fused(const torch::Tensor& x) const {
+  return mixing_ == SoftMixing::kSoft && options_.moe.dispatch_dtype == DispatchDtype::kFloat32 &&
+         fused_soft_mixing_applies(x);
+}
+
 SoftRouting SoftRouterImpl::weights(const torch::Tensor& tokens) {
   const int64_t slots = options_.moe.experts * slots_per_expert_;
   SoftRouting uniform;
   if (mixing_ != SoftMixing::kSoft) {
     const std::vector<int64_t> shape{tokens.size(0), tokens.size(1), slots};
+    const auto precision = tokens.options().dtype(
+        tokens.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32);
     const auto token_share = 1.0 / static_cast<double>(tokens.size(1));
-    uniform.dispatch = torch::full({1}, token_share, tokens.options()).expand(shape);
-    uniform.combine =
-        torch::full({1}, 1.0 / static_cast<double>(slots), tokens.options()).expand(shape);
+    const auto slot_share = 1.0 / static_cast<double>(slots);
+    uniform.dispatch = torch::full({1}, token_share, precision).expand(shape);
+    uniform.combine = torch::full({1}, slot_share, precision).expand(shape);
   }
   if (mixing_ == SoftMixing::kUniform) {
     return uniform;
@@ -66,6 +74,12 @@ Routed SoftRouterImpl::route(const torch::Tensor& tokens, RoutingRecord* record)
                             .reshape({experts, -1, options_.dim});  // [experts, rows, dim]
     return {.expert_inputs = inputs, .combine_weights = {}, .losses = {}};
   }
+  const bool noisy = is_training() && options_.moe.router_noise > 0;
+  if (record == nullptr && !noisy && is_fused(tokens)) {
+    const auto keys = soft_keys(phi.flatten(1), scale, options_.moe.router_eps);  // [dim, slots]
+    const auto fused = fused_soft_dispatch(tokens, keys, experts, options_.moe.router_eps);
+    return {.expert_inputs = fused.expert_inputs, .combine_weights = fused.combine, .losses = {}};
+  }
   const auto routing = weights(tokens);
   if (record != nullptr) {
     const std::vector<int64_t> shape{tokens.size(0), tokens.size(1), experts, slots_per_expert_};
@@ -85,6 +99,9 @@ torch::Tensor SoftRouterImpl::combine(const Routed& routed, const torch::Tensor&
     return expert_outputs.view({experts, -1, slots_per_expert_, expert_outputs.size(2)})
         .transpose(0, 1)
         .reshape({-1, slots, expert_outputs.size(2)});  // [batch, tokens, dim]
+  }
+  if (is_fused(expert_outputs)) {
+    return fused_soft_combine(expert_outputs, routed.combine_weights);  // [batch, tokens, dim]
   }
   return soft_combine(rounded(expert_outputs), routed.combine_weights);
 }

@@ -35,6 +35,8 @@ class SoftRouterImpl : public torch::nn::Cloneable<SoftRouterImpl>, public Route
  private:
   SoftRouting weights(const torch::Tensor& tokens);
   torch::Tensor rounded(const torch::Tensor& x) const;
+  /// Whether the fused operators do the mixing of `x`, tokens or expert outputs.
+  bool is_fused(const torch::Tensor& x) const;
 
   MoeLayerOptions options_;
   SoftMixing mixing_;

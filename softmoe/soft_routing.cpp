@@ -16,14 +16,19 @@ torch::Tensor l2_normalize(const torch::Tensor& x, int64_t axis, double eps) {
   return x * x.square().sum(axis, /*keepdim=*/true).add(eps).rsqrt();
 }
 
+torch::Tensor soft_keys(const torch::Tensor& phi, const torch::Tensor& scale, double eps) {
+  const AutocastGuard full_precision(phi.device(), torch::kFloat32);
+  const auto slots = at_least_fp32(phi);  // [dim, slots]
+  return l2_normalize(slots, /*axis=*/0, eps) * scale.to(slots.dtype());
+}
+
 torch::Tensor soft_logits(const torch::Tensor& x, const torch::Tensor& phi,
                           const torch::Tensor& scale, double eps) {
   check_shape("soft_logits: x", x, {-1, -1, -1});
   check_shape("soft_logits: phi", phi, {x.size(2), -1});
   const AutocastGuard full_precision(x.device(), torch::kFloat32);
-  const auto tokens = at_least_fp32(x);  // [batch, tokens, dim]
-  const auto keys = l2_normalize(phi.to(tokens.dtype()), /*axis=*/0, eps) *
-                    scale.to(tokens.dtype());  // [dim, slots]
+  const auto tokens = at_least_fp32(x);                             // [batch, tokens, dim]
+  const auto keys = soft_keys(phi.to(tokens.dtype()), scale, eps);  // [dim, slots]
   // A token's norm divides its row of logits: the same as normalising the token, without writing
   // a second copy of all tokens.
   const auto inverse_norm =

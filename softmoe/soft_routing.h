@@ -19,6 +19,10 @@ struct SoftRouting {
 /// `x` divided by sqrt(sum of squares over `axis` + eps): the reference code's normalisation.
 torch::Tensor l2_normalize(const torch::Tensor& x, int64_t axis, double eps);
 
+/// The slot parameters `phi` [dim, slots] as the tokens meet them: normalised over dim, times
+/// `scale` []; fp32 (fp64 for fp64).
+torch::Tensor soft_keys(const torch::Tensor& phi, const torch::Tensor& scale, double eps);
+
 /// Routing logits [batch, tokens, slots] of `x` [batch, tokens, dim] by `phi` [dim, slots] and
 /// `scale` []: cosine similarities times the scale. Section 2.3 of the paper; `eps` is added to the
 /// squared norms.

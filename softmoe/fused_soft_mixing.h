@@ -1,0 +1,27 @@
+#pragma once
+/// The mixing steps of Soft MoE as two differentiable operators for training on a CPU: what
+/// core/fused_ops.h is to the transformer. All arithmetic is fp32.
+
+#include <torch/types.h>
+
+namespace softmoe {
+
+/// Whether the operators below take these sizes and apply here.
+bool fused_soft_mixing_applies(const torch::Tensor& tokens);
+
+/// Expert inputs and the weights that combine their outputs.
+struct FusedDispatch {
+  torch::Tensor expert_inputs;  ///< [experts, batch * slots_per_expert, dim], bf16
+  torch::Tensor combine;        ///< [batch, tokens, slots], fp32
+};
+
+/// Logits, both softmaxes and the dispatch of `tokens` [batch, tokens, dim] by `keys` [dim, slots],
+/// the normalised slot parameters times the scale; `eps` is added to the tokens' squared norms.
+FusedDispatch fused_soft_dispatch(const torch::Tensor& tokens, const torch::Tensor& keys,
+                                  int64_t experts, double eps);
+
+/// Output tokens [batch, tokens, dim], fp32, from `expert_outputs`
+/// [experts, batch * slots_per_expert, dim] by `combine` [batch, tokens, slots].
+torch::Tensor fused_soft_combine(const torch::Tensor& expert_outputs, const torch::Tensor& combine);
+
+}  // namespace softmoe
