@@ -15,6 +15,7 @@ namespace {
 struct FinetuneOptions {
   std::string checkpoint;
   bool keep_head = false;
+  bool random_weights = false;
   PositionResize pos_resize = PositionResize::kBilinearCorners;
 
   bool operator==(const FinetuneOptions&) const = default;
@@ -24,6 +25,8 @@ void describe(OptionTable& table, FinetuneOptions& options) {
   table.add("checkpoint", options.checkpoint, "the checkpoint to start from", {.unit = "file"});
   table.add("keep-head", options.keep_head,
             "keep the head where the classes are the same; else it starts anew");
+  table.add("random-weights", options.random_weights,
+            "take the checkpoint's shape alone and start from random weights, to compare with");
   table.add("pos-resize", options.pos_resize,
             "interpolation of position embeddings to another image size");
 }
@@ -31,6 +34,9 @@ void describe(OptionTable& table, FinetuneOptions& options) {
 /// The checkpoint's weights in a model of `options`.
 VisionTransformer adapted_model(const FinetuneOptions& flags, const ModelDescription& source,
                                 const VitOptions& options, int64_t seed) {
+  if (flags.random_weights) {
+    return make_model(options, seed);
+  }
   auto weights = adapt_weights(load_checkpoint(flags.checkpoint).model, source.options, options,
                                flags.pos_resize, flags.keep_head, flags.checkpoint);
   auto model = make_model(options, seed);

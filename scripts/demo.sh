@@ -1,24 +1,36 @@
 #!/usr/bin/env bash
 # The main job, end to end, on two CPU cores: train a dense and a Soft MoE vision transformer on
 # rendered characters, probe both with few shots on images they never saw, fine-tune, compare
-# throughput with ViT-H/14, predict labels of image files. Ends with a table and a page, report.html.
+# throughput with ViT-H/14, predict labels of image files. Ends with a table and report.html.
 #
-#   scripts/demo.sh            everything, some 14 minutes after the build
+#   scripts/demo.sh            everything, under 15 minutes after the build
 #   scripts/demo.sh --quick    the same steps with little training, under 2 minutes
-#   DEMO=folder                where results go (default: demo/; training found there resumes)
+#
+# DEMO names the folder of the results (default: demo). Training that it holds resumes there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-quick=false
-[ "${1:-}" = --quick ] && quick=true
-demo=${DEMO:-demo}
-$quick && demo=${DEMO:-demo/quick}
+upstream=(--config configs/demo/upstream.toml)
+finetune=(--config configs/demo/finetune.toml)
+fewshot=(--shots 1 5 10 25)
+benchmark=(--batch-sizes 1 8 --rounds 3)
+case "${1:-}" in
+  "") demo=${DEMO:-demo} ;;
+  --quick)
+    demo=${DEMO:-demo-quick}
+    upstream+=(--epochs 0.25 --warmup-epochs 0.05 --eval-interval 0.05 --char-val 1000)
+    finetune+=(--epochs 0.1 --warmup-epochs 0.02 --eval-interval 0.05)
+    fewshot+=(--pool 100)
+    benchmark=(--batch-sizes 1 --rounds 2 --round-seconds 0.5)
+    ;;
+  *)
+    echo "usage: scripts/demo.sh [--quick]" >&2
+    exit 2
+    ;;
+esac
 
-scripts/build.sh release
-mkdir -p "$demo"
-
-step() { printf '\n\033[1m== %s\033[0m\n' "$1"; }
-# Prints a command as one would type it, then runs it.
+step() { printf '\n\033[1m%s\033[0m\n' "$1"; }
+# Shows a command as one would type it, then runs it.
 softmoe() {
   printf '\n$ build/softmoe'
   printf ' %q' "$@"
@@ -26,18 +38,45 @@ softmoe() {
   build/softmoe "$@"
 }
 
-upstream=(--config configs/demo/upstream.toml --output "$demo" --seed 0)
-finetune=(--config configs/demo/finetune.toml --output "$demo" --seed 0)
-fewshot=(--shots 1 5 10 25)
-benchmark=(--batch-sizes 1 8 --rounds 3)
-if $quick; then
-  upstream+=(--epochs 0.25 --eval-interval 0.125 --val-images 1000)
-  finetune+=(--epochs 0.1 --eval-interval 0.05)
-  fewshot+=(--max-test-images 2000)
-  benchmark=(--batch-sizes 1 --rounds 1 --round-seconds 0.5)
-fi
+step "Set-up and build"
+scripts/build.sh release
+mkdir -p "$demo"
 
 step "1. Upstream: a dense and a Soft MoE model of equal GFLOP learn rendered characters"
-softmoe train "${upstream[@]}" --experiment dense --json "$demo/dense.json"
-softmoe train "${upstream[@]}" --experiment softmoe --json "$demo/softmoe.json" \
-  --moe-blocks last_half --experts 16 --slots-per-expert 1
+softmoe train "${upstream[@]}" --output "$demo" --experiment dense
+softmoe train "${upstream[@]}" --output "$demo" --experiment softmoe \
+  --moe-blocks last_half --experts 32 --slots-per-expert 1
+
+step "2. Few-shot probes of the frozen models on sets that they never saw"
+for set in digits fashion-mnist; do
+  for model in dense softmoe; do
+    softmoe fewshot "${fewshot[@]}" --dataset "$set" --checkpoint "$demo/$model/last.h5" \
+      --label "$model" --json "$demo/fewshot-$set-$model.json"
+  done
+  for features in random pixels; do
+    softmoe fewshot "${fewshot[@]}" --dataset "$set" --checkpoint "$demo/softmoe/last.h5" \
+      --features "$features" --label "$features" --json "$demo/fewshot-$set-$features.json"
+  done
+done
+
+step "3. Fine-tuning on Fashion-MNIST, against the same model from scratch for the same time"
+softmoe finetune "${finetune[@]}" --output "$demo" --experiment finetuned \
+  --checkpoint "$demo/softmoe/last.h5"
+softmoe finetune "${finetune[@]}" --output "$demo" --experiment scratch \
+  --checkpoint "$demo/softmoe/last.h5" --random-weights
+
+step "4. Throughput beside dense ViT-H/14, at 224 px in bf16"
+softmoe benchmark "${benchmark[@]}" --models vit_h14 vit_b16 softmoe_b16_128e --dtypes bfloat16 \
+  --baseline vit_h14 --json "$demo/benchmark.json"
+
+step "5. Predictions on image files, and where the slots look"
+softmoe data export --dataset fashion-mnist --split test --count 8 --output "$demo/images"
+softmoe predict --checkpoint "$demo/finetuned/last.h5" --topk 3 "$demo/images" \
+  --json "$demo/predict.json"
+softmoe inspect --checkpoint "$demo/finetuned/last.h5" --images "$demo/images" --count 4 \
+  --output "$demo/maps" --json "$demo/inspect.json"
+
+step "The results"
+softmoe report --output "$demo/report.html" --title "softmoe: the demo" \
+  "$demo/dense" "$demo/softmoe" "$demo/finetuned" "$demo/scratch" \
+  "$demo"/fewshot-*.json "$demo/benchmark.json" "$demo/predict.json" "$demo/inspect.json"
