@@ -14,7 +14,7 @@ constexpr std::array kRows{
     CommandRow{"inspect", "where a Soft MoE model's slots look, over images", run_inspect},
     CommandRow{"benchmark", "throughput of models side by side", run_benchmark},
     CommandRow{"models", "the zoo with parameters and GFLOP", run_models},
-    // CommandRow{"data", "describe, verify and pack data sets", run_data},
+    CommandRow{"data", "describe, verify, pack and show data sets", run_data},
     CommandRow{"report", "one HTML page of tables and plots from results", run_report},
 };
 

@@ -7,7 +7,6 @@
 #include <opencv2/core.hpp>
 
 #include "core/error.h"
-#include "core/progress.h"
 #include "datasets/image_file.h"
 #include "datasets/packed_index.h"
 #include "datasets/splits.h"
@@ -128,23 +127,6 @@ std::unique_ptr<Dataset> open_packed(const fs::path& path, const std::string& sp
     return hold_out(std::move(dataset), *wanted);
   }
   throw InputError(path.string(), "split " + split, "split " + dataset->split());
-}
-
-PackReport verify_packed(const fs::path& path) {
-  const PackedDataset dataset(path);
-  PackReport report;
-  Progress progress("Verify " + path.filename().string(), dataset.size(), "images");
-  for (int64_t index = 0; index < dataset.size(); ++index) {
-    try {
-      const auto bytes = dataset.get(index).image;
-      ++report.images;
-      report.bytes += static_cast<int64_t>(bytes.total() * bytes.elemSize());
-    } catch (const InputError& error) {
-      report.bad.push_back({index, error.what()});
-    }
-    progress.update(index + 1);
-  }
-  return report;
 }
 
 }  // namespace softmoe

@@ -35,10 +35,10 @@ struct PackOptions {
 };
 void describe(OptionTable& table, PackOptions& options);
 
-/// What became of a set that was packed or checked.
+/// What became of a set that was packed.
 struct PackReport {
-  int64_t images = 0;  ///< that are well
-  int64_t bytes = 0;   ///< as stored, of the packed images; as pixels, of checked ones
+  int64_t images = 0;  ///< in the file
+  int64_t bytes = 0;   ///< of the images as they are stored
   std::vector<BadImage> bad;
 };
 
@@ -47,10 +47,6 @@ struct PackReport {
 /// disk is full, and for images of several sizes in raw layout.
 PackReport pack_dataset(const Dataset& dataset, const std::filesystem::path& path,
                         const std::string& split, const PackOptions& options);
-
-/// Checks every image of a packed file against its checksum and decodes it. Throws InputError where
-/// the file itself is broken.
-PackReport verify_packed(const std::filesystem::path& path);
 
 /// Opens `split` of a packed file, or of a folder with one packed file a split ("train.h5",
 /// "val.h5"). A file that holds the split "all" is divided as folders without splits are. Throws

@@ -8,6 +8,7 @@
 #include "core/hdf5.h"
 #include "datasets/image_file.h"
 #include "datasets/image_folder.h"
+#include "datasets/inspection.h"
 #include "datasets/small_sets.h"
 #include "support/temporary_folder.h"
 
@@ -67,7 +68,7 @@ TEST_P(PackedLayouts, GiveBackEveryPixel) {
     cv::extractChannel(sample.image, first, 0);
     EXPECT_TRUE(same_pixels(first, gray));
   }
-  EXPECT_EQ(verify_packed(folder / "train.h5").images, 23);
+  EXPECT_TRUE(find_bad_images(*packed, /*workers=*/2).empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, PackedLayouts,
@@ -133,10 +134,9 @@ TEST(Packed, DamageOfOneImageIsFoundAndNamed) {
   EXPECT_NO_THROW(packed->get(4));
   EXPECT_THAT(input_error([&] { packed->get(5); }),
               AllOf(HasSubstr("a.h5[5]"), HasSubstr("checksum")));
-  const auto report = verify_packed(path);
-  EXPECT_EQ(report.images, 11);
-  ASSERT_EQ(report.bad.size(), 1);
-  EXPECT_EQ(report.bad[0].index, 5);
+  const auto bad = find_bad_images(*packed, /*workers=*/2);
+  ASSERT_EQ(bad.size(), 1);
+  EXPECT_EQ(bad[0].index, 5);
 }
 
 TEST(Packed, DamageOfTheIndexIsFound) {

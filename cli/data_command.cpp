@@ -1,0 +1,239 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <numeric>
+
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "datasets/image_file.h"
+#include "datasets/inspection.h"
+#include "datasets/packed.h"
+#include "datasets/sources.h"
+#include "eval/table.h"
+
+namespace softmoe::cli {
+namespace {
+
+/// Classes that the description shows; with more, the largest and smallest.
+constexpr int64_t kTableRows = 20;
+
+struct DataOptions {
+  std::string split;
+  std::string output;
+  int64_t decode = 2000;
+  int64_t columns = 20;
+  int64_t rows = 12;
+  int64_t tile = 56;
+  int64_t workers = 2;
+
+  bool operator==(const DataOptions&) const = default;
+};
+
+void describe(OptionTable& table, DataOptions& options) {
+  table.add("split", options.split,
+            "the only part to look at (all: everything); without it --train-split and --val-split");
+  table.add("output", options.output,
+            "pack: a folder for one file a split, or one .h5 file; sheet: a .png file",
+            {.unit = "path"});
+  table.add("decode", options.decode, "describe: images to decode for sizes and colours",
+            {.unit = "images", .min = 0});
+  table.add("columns", options.columns, "sheet: images side by side", {.min = 1, .max = 200});
+  table.add("rows", options.rows, "sheet: lines of images", {.min = 1, .max = 200});
+  table.add("tile", options.tile, "sheet: side of each image",
+            {.unit = "px", .min = 1, .max = 500});
+  table.add("workers", options.workers, "verify: threads that decode",
+            {.unit = "threads", .min = 0});
+}
+
+/// All that an action works on.
+struct Job {
+  DataOptions options;
+  DatasetOptions data;
+  PackOptions pack;
+
+  std::vector<std::string> splits() const {
+    if (!options.split.empty()) {
+      return {options.split};
+    }
+    return data.train_split == data.val_split
+               ? std::vector<std::string>{data.train_split}
+               : std::vector<std::string>{data.train_split, data.val_split};
+  }
+  std::string name() const {
+    return data.dataset + (data.data_dir.empty() ? "" : " " + data.data_dir);
+  }
+};
+
+std::string range_text(int64_t least, int64_t most) {
+  return least == most ? std::to_string(least) : fmt::format("{} to {}", least, most);
+}
+
+std::string values_text(const std::vector<double>& values) {
+  std::string text;
+  for (const double value : values) {
+    text += fmt::format("{}{:.4f}", text.empty() ? "" : " ", value);
+  }
+  return text;
+}
+
+std::string class_table(const std::vector<std::string>& names, const std::vector<int64_t>& counts) {
+  std::vector<size_t> order(names.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&counts](size_t a, size_t b) { return counts[a] > counts[b]; });
+  TextTable table({"class", "images"});
+  for (size_t place = 0; place < order.size(); ++place) {
+    const bool shown = std::ssize(order) <= kTableRows ||
+                       static_cast<int64_t>(place) < kTableRows / 2 ||
+                       std::ssize(order) - static_cast<int64_t>(place) <= kTableRows / 2;
+    if (shown) {
+      table.add_row({names[order[place]], std::to_string(counts[order[place]])});
+    } else if (static_cast<int64_t>(place) == kTableRows / 2) {
+      table.add_row({fmt::format("({} more)", std::ssize(order) - kTableRows), ""});
+    }
+  }
+  return table.text();
+}
+
+Json bad_json(const std::vector<BadImage>& bad) {
+  Json list = Json::array();
+  for (const auto& image : bad) {
+    list.push_back({{"index", image.index}, {"reason", image.reason}});
+  }
+  return list;
+}
+
+Json describe_split(const Job& job, const std::string& split) {
+  const auto set = make_dataset(job.data, split);
+  const auto summary = summarize(*set, job.options.decode);
+  const auto& names = set->class_names();
+  fmt::print("{} split {}: {} images{}, {} classes\n", job.name(), split, set->size(),
+             set->endless() ? " an epoch, endless" : "", names.size());
+  if (summary.decoded > 0) {
+    fmt::print("of {} decoded: height {} px, width {} px, --mean {} --std {}\n", summary.decoded,
+               range_text(summary.least_height, summary.most_height),
+               range_text(summary.least_width, summary.most_width), values_text(summary.mean),
+               values_text(summary.std));
+  }
+  for (const auto& image : summary.bad) {
+    fmt::print("unreadable: {}\n", image.reason);
+  }
+  fmt::print("{}\n", class_table(names, summary.class_images));
+  return {{"split", split},
+          {"images", set->size()},
+          {"endless", set->endless()},
+          {"classes", names},
+          {"class_images", summary.class_images},
+          {"decoded", summary.decoded},
+          {"height", {summary.least_height, summary.most_height}},
+          {"width", {summary.least_width, summary.most_width}},
+          {"mean", summary.mean},
+          {"std", summary.std},
+          {"bad", bad_json(summary.bad)}};
+}
+
+Json verify_split(const Job& job, const std::string& split) {
+  const auto set = make_dataset(job.data, split);
+  const auto bad = find_bad_images(*set, job.options.workers);
+  for (const auto& image : bad) {
+    fmt::print("{}\n", image.reason);
+  }
+  fmt::print("{} split {}: {} images, {} unreadable\n", job.name(), split, set->size(), bad.size());
+  return {{"split", split}, {"images", set->size()}, {"bad", bad_json(bad)}};
+}
+
+bool is_file_name(const std::string& output) {
+  return output.ends_with(".h5") || output.ends_with(".hdf5");
+}
+
+Json pack_split(const Job& job, const std::string& split) {
+  const std::filesystem::path output(job.options.output);
+  const auto path = is_file_name(job.options.output) ? output : output / (split + ".h5");
+  const auto set = make_dataset(job.data, split);
+  const auto report = pack_dataset(*set, path, split, job.pack);
+  fmt::print("{}: {} images, {}{}\n", path.string(), report.images, format_bytes(report.bytes),
+             report.bad.empty() ? "" : fmt::format(", {} left out", report.bad.size()));
+  return {{"split", split},
+          {"file", path.string()},
+          {"images", report.images},
+          {"bytes", report.bytes},
+          {"bad", bad_json(report.bad)}};
+}
+
+Json draw_sheet(const Job& job, const std::string& split) {
+  const auto& options = job.options;
+  const auto set = make_dataset(job.data, split);
+  const auto sheet = contact_sheet(*set, options.columns, options.rows, options.tile);
+  const auto bytes = encode_png(sheet);
+  write_text_file(options.output, {bytes.begin(), bytes.end()});
+  fmt::print("{}\n", options.output);
+  return {{"split", split}, {"file", options.output}};
+}
+
+void check_output(Job& job, const std::string& action) {
+  if (action != "pack" && action != "sheet") {
+    return;
+  }
+  auto& options = job.options;
+  if (options.output.empty()) {
+    throw UsageError("data " + action + " needs --output");
+  }
+  if (options.split.empty() && action == "sheet") {
+    options.split = job.data.train_split;
+  } else if (options.split.empty() && is_file_name(options.output)) {
+    options.split = "all";
+  }
+}
+
+/// Ends the command where images of a set that was to be verified are bad.
+void check_verified(const Json& results) {
+  size_t bad = 0;
+  for (const auto& result : results) {
+    bad += result["bad"].size();
+  }
+  if (bad > 0) {
+    throw InputError(fmt::format("{} images cannot be read", bad));
+  }
+}
+
+}  // namespace
+
+void run_data(const std::vector<std::string>& arguments) {
+  Job job;
+  std::vector<std::string> words;
+  CommandLine line("data",
+                   "describe: classes, sizes and colours. verify: decode every image, list the bad "
+                   "ones. pack: one HDF5 file a split, with checksums. sheet: a picture of many "
+                   "images.");
+  line.add("Action", job.options);
+  line.add("Data", job.data);
+  line.add("Packing", job.pack);
+  line.add_positionals("ACTION", words, "describe, verify, pack or sheet", 1);
+  if (!line.parse(arguments)) {
+    return;
+  }
+  using Action = Json (*)(const Job&, const std::string&);
+  const std::map<std::string, Action> actions = {{"describe", describe_split},
+                                                 {"verify", verify_split},
+                                                 {"pack", pack_split},
+                                                 {"sheet", draw_sheet}};
+  const auto action = actions.find(words.front());
+  if (words.size() != 1 || action == actions.end()) {
+    throw UsageError("data", "one of describe, verify, pack, sheet",
+                     fmt::format("'{}'", fmt::join(words, " ")));
+  }
+  check_output(job, action->first);
+  Json results = Json::array();
+  for (const auto& split : job.splits()) {
+    results.push_back(action->second(job, split));
+  }
+  line.write_json({{"action", action->first}, {"splits", results}});
+  if (action->first == "verify") {
+    check_verified(results);
+  }
+}
+
+}  // namespace softmoe::cli

@@ -1,0 +1,93 @@
+/// `softmoe data` as a user runs it.
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "cli/tiny.h"
+#include "core/atomic_file.h"
+#include "datasets/image_file.h"
+#include "support/temporary_folder.h"
+
+namespace softmoe::test {
+namespace {
+
+using testing::HasSubstr;
+
+nlohmann::json read_json(const std::string& path) {
+  return nlohmann::json::parse(read_text_file(path));
+}
+
+class DataCommand : public testing::Test {
+ protected:
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(DataCommand, DescribesBothSplits) {
+  const auto run =
+      run_program({"data", "describe", "--dataset", "digits", "--json", path("d.json")});
+  ASSERT_TRUE(succeeds(run));
+  EXPECT_THAT(run.output, HasSubstr("digits split train: 898 images, 10 classes"));
+  EXPECT_THAT(run.output, HasSubstr("height 8 px"));
+  const auto splits = read_json(path("d.json"))["splits"];
+  ASSERT_EQ(splits.size(), 2);
+  EXPECT_EQ(splits[1]["images"], 899);
+  EXPECT_EQ(splits[1]["class_images"].size(), 10);
+}
+
+TEST_F(DataCommand, PacksWhatItThenVerifiesAndReads) {
+  ASSERT_TRUE(
+      succeeds(run_program({"data", "pack", "--dataset", "digits", "--output", path("packed")})));
+  const Words packed = {"--dataset", "hdf5", "--data-dir", path("packed")};
+  const auto verified = run_program(Words{"data", "verify"} + packed);
+  ASSERT_TRUE(succeeds(verified));
+  EXPECT_THAT(verified.output, HasSubstr("split val: 899 images, 0 unreadable"));
+  const auto json = path("d.json");
+  ASSERT_TRUE(succeeds(run_program(Words{"data", "describe", "--json", json} + packed)));
+  const auto from_packed = read_json(json)["splits"];
+  ASSERT_TRUE(succeeds(run_program({"data", "describe", "--dataset", "digits", "--json", json})));
+  EXPECT_EQ(from_packed, read_json(json)["splits"]);
+}
+
+TEST_F(DataCommand, VerifyNamesBadImagesAndFails) {
+  write_random_png(path("cat-0.png"), 6, 7, /*seed=*/1);
+  for (const char* name : {"cat", "dog"}) {
+    std::filesystem::create_directories(folder_ / "images" / name);
+    std::filesystem::copy(folder_ / "cat-0.png", folder_ / "images" / name / "0.png");
+  }
+  write_text_file(folder_ / "images" / "dog" / "1.jpg", "no picture");
+  const auto run = run_program({"data", "verify", "--data-dir", path("images"), "--split", "all"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.output, HasSubstr("dog/1.jpg"));
+  EXPECT_THAT(run.output, HasSubstr("3 images, 1 unreadable"));
+  // A third of the images is more than --max-bad-images allows.
+  EXPECT_TRUE(ends_with_one_error(
+      run_program({"data", "pack", "--data-dir", path("images"), "--output", path("images.h5")}), 1,
+      {"--max-bad-images", "dog/1.jpg"}));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "images.h5"));
+}
+
+TEST_F(DataCommand, DrawsASheet) {
+  ASSERT_TRUE(succeeds(run_program({"data", "sheet", "--dataset", "digits", "--columns", "5",
+                                    "--rows", "3", "--tile", "16", "--output", path("s.png")})));
+  EXPECT_EQ(load_image(path("s.png")).size(), cv::Size(80, 48));
+}
+
+TEST_F(DataCommand, SaysWhatIsWrong) {
+  EXPECT_TRUE(fails_with_one_line(run_program({"data", "fly"}), 2, {"describe, verify", "'fly'"}));
+  EXPECT_TRUE(
+      fails_with_one_line(run_program({"data", "pack", "--dataset", "digits"}), 2, {"--output"}));
+  EXPECT_TRUE(fails_with_one_line(run_program({"data", "describe", "--dataset", "nothing"}), 2,
+                                  {"--dataset", "'nothing'", "characters"}));
+  EXPECT_TRUE(fails_with_one_line(run_program({"data", "describe"}), 2, {"--data-dir"}));
+  write_text_file(folder_ / "text.h5", "text");
+  EXPECT_TRUE(fails_with_one_line(
+      run_program({"data", "verify", "--dataset", "hdf5", "--data-dir", path("text.h5")}), 1,
+      {path("text.h5")}));
+}
+
+}  // namespace
+}  // namespace softmoe::test
