@@ -10,6 +10,8 @@ SkipInitialization::SkipInitialization() : previous_(skip_initialization) {
 }
 SkipInitialization::~SkipInitialization() { skip_initialization = previous_; }
 
+bool initialization_skipped() { return skip_initialization; }
+
 DefaultDtypeGuard::DefaultDtypeGuard(torch::Dtype dtype)
     : previous_(c10::typeMetaToScalarType(torch::get_default_dtype())) {
   torch::set_default_dtype(c10::scalarTypeToTypeMeta(dtype));

@@ -18,6 +18,9 @@ class SkipInitialization {
   bool previous_;
 };
 
+/// Whether one exists in this thread.
+bool initialization_skipped();
+
 /// New parameters of this thread get `dtype` for the life of the object, so that a model of
 /// billions of parameters is made directly in bf16.
 class DefaultDtypeGuard {

@@ -32,7 +32,7 @@ void ExpertsImpl::reset() {
   init_normal(fc1_bias, 1e-6);
   init_xavier_uniform(fc2_weight, hidden, dim);
   init_normal(fc2_bias, 1e-6);
-  if (options_.moe.expert_init == ExpertInit::kIdentical) {
+  if (options_.moe.expert_init == ExpertInit::kIdentical && !initialization_skipped()) {
     const torch::NoGradGuard no_grad;
     for (auto& parameter : parameters(/*recurse=*/false)) {
       parameter.copy_(parameter.slice(0, 0, 1).clone().expand_as(parameter));
@@ -49,10 +49,11 @@ torch::Tensor ExpertsImpl::forward(const torch::Tensor& inputs) {
   }
   auto hidden = batched_linear(inputs, fc1_weight, fc1_bias);  // [experts, rows, hidden]
   hidden = torch::gelu(hidden, options_.gelu_tanh ? "tanh" : "none");
-  if (options_.dropout > 0) {
-    hidden = torch::dropout(hidden, options_.dropout, is_training());
+  if (drops) {
+    hidden = torch::dropout(hidden, options_.dropout, /*train=*/true);
   }
-  return batched_linear(hidden, fc2_weight, fc2_bias);  // [experts, rows, dim]
+  const auto outputs = batched_linear(hidden, fc2_weight, fc2_bias);  // [experts, rows, dim]
+  return drops ? torch::dropout(outputs, options_.dropout, /*train=*/true) : outputs;
 }
 
 }  // namespace softmoe

@@ -8,7 +8,8 @@
 
 namespace softmoe {
 
-/// Expert e computes fc2_e(GELU(fc1_e(x))) on its own rows; knows nothing of routing.
+/// Expert e computes fc2_e(GELU(fc1_e(x))) on its own rows; knows nothing of routing. Dropout
+/// follows both maps, as in the reference.
 /// Parameters: `fc1_weight` [experts, hidden, dim], `fc1_bias` [experts, hidden],
 /// `fc2_weight` [experts, dim, hidden], `fc2_bias` [experts, dim].
 class ExpertsImpl : public torch::nn::Cloneable<ExpertsImpl> {

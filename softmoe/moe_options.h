@@ -50,7 +50,8 @@ struct MoeLayerOptions {
 };
 
 /// Slots of each expert: as given, or from the capacity factor as the reference computes them,
-/// round-half-even(tokens * factor / experts), at least 1.
+/// round-half-even(tokens * factor / experts), at least 1. Throws c10::ValueError where a count is
+/// negative, or where experts or the tokens that a capacity factor needs are not given.
 int64_t slots_per_expert(const MoeLayerOptions& options);
 
 }  // namespace softmoe

@@ -45,8 +45,6 @@ RouterHandle make_router(const MoeLayerOptions& options) {
   TORCH_CHECK_VALUE(options.dim > 0 && options.hidden_dim > 0 && options.moe.experts > 0,
                     "MoE layer: dim, hidden_dim and experts must be positive, found ", options.dim,
                     ", ", options.hidden_dim, " and ", options.moe.experts);
-  TORCH_CHECK_VALUE(options.tokens > 0 || options.moe.slots_per_expert > 0,
-                    "MoE layer: slots from a capacity factor need the number of tokens");
   return find_row(router_rows(), options.moe.router, "router").make(options);
 }
 

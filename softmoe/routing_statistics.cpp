@@ -1,5 +1,7 @@
 #include "softmoe/routing_statistics.h"
 
+#include <limits>
+
 #include "softmoe/soft_routing.h"
 
 namespace softmoe {
@@ -20,6 +22,10 @@ Similarity column_similarity(const torch::Tensor& vectors) {
   const auto pairs =
       torch::ones({count, count}, torch::kBool).triu(1).to(cosine.device());  // [count, count]
   const auto values = cosine.masked_select(pairs);
+  if (values.numel() == 0) {
+    const auto none = torch::full({}, std::numeric_limits<double>::quiet_NaN(), cosine.options());
+    return {.min = none, .max = none, .mean = none};
+  }
   return {.min = values.min(), .max = values.max(), .mean = values.mean()};
 }
 

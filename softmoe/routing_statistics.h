@@ -7,7 +7,8 @@
 
 namespace softmoe {
 
-/// Cosine similarities between pairs of different columns or rows: their extremes and mean.
+/// Cosine similarities between pairs of different columns or rows: their extremes and mean; NaN
+/// where there is but one.
 struct Similarity {
   torch::Tensor min;   ///< []
   torch::Tensor max;   ///< []
