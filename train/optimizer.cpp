@@ -13,6 +13,7 @@
 #include <regex>
 
 #include "core/error.h"
+#include "core/fused_update.h"
 #include "core/registry.h"
 
 namespace softmoe {
@@ -210,6 +211,13 @@ torch::Tensor clip_gradient_norm(const std::vector<torch::Tensor>& gradients, do
   const torch::NoGradGuard no_grad;
   if (gradients.empty()) {
     return at::zeros({});
+  }
+  if (fused_update_takes(gradients)) {
+    const double found = fused_norm(gradients);
+    if (max_norm > 0 && found > max_norm) {
+      fused_multiply(gradients, max_norm / found);
+    }
+    return at::scalar_tensor(found, torch::kFloat32);  // []
   }
   auto norms = at::_foreach_norm(gradients, /*ord=*/2, torch::kFloat32);
   for (auto& norm : norms) {

@@ -13,6 +13,7 @@
 
 #include <array>
 
+#include "core/fused_update.h"
 #include "train/optimizer.h"
 
 namespace softmoe {
@@ -26,6 +27,12 @@ class AdamW : public Optimizer {
 
  protected:
   void update_fused(Batch& batch, double lr) override {
+    if (fused_update_takes(batch.parameters) && fused_update_takes(batch.gradients) &&
+        fused_update_takes(batch.state[0]) && fused_update_takes(batch.state[1])) {
+      fused_adamw(step_of(lr, batch.decay), batch.gradients, batch.parameters, batch.state[0],
+                  batch.state[1]);
+      return;
+    }
     // The kernels read how often each parameter was updated from a tensor: one serves them all.
     std::map<std::pair<int, int>, torch::Tensor> steps_by_device;
     std::vector<torch::Tensor> step_tensors;
@@ -44,8 +51,7 @@ class AdamW : public Optimizer {
   }
 
   void update_plain(Batch& batch, double lr) override {
-    const double correction1 = 1.0 - std::pow(options_.beta1, static_cast<double>(steps()));
-    const double correction2 = 1.0 - std::pow(options_.beta2, static_cast<double>(steps()));
+    const auto [correction1, correction2] = corrections();
     auto& mean = batch.state[0];
     auto& mean_square = batch.state[1];
     at::_foreach_mul_(batch.parameters, 1.0 - lr * batch.decay);
@@ -59,6 +65,22 @@ class AdamW : public Optimizer {
   }
 
  private:
+  /// What the moments lack of their full weight, as they start from zero.
+  std::pair<double, double> corrections() const {
+    const auto step = static_cast<double>(steps());
+    return {1.0 - std::pow(options_.beta1, step), 1.0 - std::pow(options_.beta2, step)};
+  }
+
+  kernels::AdamWStep step_of(double lr, double decay) const {
+    const auto [correction1, correction2] = corrections();
+    return {.decay = static_cast<float>(1.0 - lr * decay),
+            .rate = static_cast<float>(lr / correction1),
+            .beta1 = static_cast<float>(options_.beta1),
+            .beta2 = static_cast<float>(options_.beta2),
+            .inverse_correction = static_cast<float>(1.0 / std::sqrt(correction2)),
+            .eps = static_cast<float>(options_.opt_eps)};
+  }
+
   OptimizerOptions options_;
 };
 

@@ -1,5 +1,6 @@
 #include "train/optimizer.h"
 
+#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include "core/device.h"
@@ -151,6 +152,21 @@ TEST(ClipGradientNorm, ReturnsTheNormAndScalesOnlyAboveTheBound) {
   }
 }
 
+TEST(ClipGradientNorm, AgreesForAnyLayoutAndManyElements) {
+  at::manual_seed(4);
+  const auto large = torch::randn({3, 20011});
+  const auto small = torch::randn({7});
+  const double expected = torch::cat({large.flatten(), small}).norm().item<double>();
+  for (const auto& view : {large, large.t()}) {
+    const std::vector<torch::Tensor> gradients{view.clone(at::MemoryFormat::Preserve),
+                                               small.clone()};
+    const auto norm = clip_gradient_norm(gradients, 0.5);
+    EXPECT_NEAR(norm.item<double>(), expected, 1e-5 * expected);
+    EXPECT_TRUE(test::all_close(gradients[0], view * (0.5 / expected)));
+    EXPECT_TRUE(test::all_close(gradients[1], small * (0.5 / expected)));
+  }
+}
+
 TEST(ClipGradientNorm, OfNothingIsZero) {
   EXPECT_EQ(clip_gradient_norm({}, 1.0).item<float>(), 0.0F);
 }
@@ -217,6 +233,25 @@ TEST_P(EveryOptimizer, FusedAndPlainPathsAgree) {
     EXPECT_TRUE(test::all_close(fused[index].tensor.detach(), plain[index].tensor.detach()))
         << fused[index].name;
   }
+}
+
+TEST_P(EveryOptimizer, GivesTheSameBitsOnAnyNumberOfThreads) {
+  const int threads = at::get_num_threads();
+  std::vector<Parameters> results;
+  for (const int count : {1, 2, 3}) {
+    at::set_num_threads(count);
+    at::manual_seed(6);
+    results.push_back({{"fc1.weight", torch::randn({210, 201}).requires_grad_()},
+                       {"fc1.bias", torch::randn({13}).requires_grad_()}});
+    const auto optimizer = make_optimizer(results.back(), options());
+    for (int64_t step = 0; step < 3; ++step) {
+      set_gradients(results.back(), step);
+      clip_gradient_norm(optimizer->gradients(), 1.0);
+      optimizer->step(0.01);
+    }
+    expect_same_bits(results.back(), results.front());
+  }
+  at::set_num_threads(threads);
 }
 
 TEST_P(EveryOptimizer, DecayAloneShrinksByRateTimesDecay) {

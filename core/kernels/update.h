@@ -1,0 +1,28 @@
+#pragma once
+/// Element-wise work of a training step on fp32 memory.
+
+#include <cstdint>
+
+namespace softmoe::kernels {
+
+/// One step of AdamW with everything that depends on the step alone worked out.
+struct AdamWStep {
+  float decay;  ///< factor of the parameter: 1 - lr * weight decay
+  float rate;   ///< lr / (1 - beta1^step)
+  float beta1;
+  float beta2;
+  float inverse_correction;  ///< 1 / sqrt(1 - beta2^step)
+  float eps;
+};
+
+/// Updates `count` parameters and their moments from their gradients.
+void adamw(const AdamWStep& step, int64_t count, const float* gradient, float* parameter,
+           float* mean, float* mean_square);
+
+/// Sum of the squares of `count` values.
+double sum_of_squares(const float* values, int64_t count);
+
+/// Multiplies `count` values by `factor`.
+void multiply(float* values, int64_t count, float factor);
+
+}  // namespace softmoe::kernels
