@@ -28,6 +28,7 @@ struct DataOptions {
   int64_t rows = 12;
   int64_t tile = 56;
   int64_t workers = 2;
+  int64_t count = 8;
 
   bool operator==(const DataOptions&) const = default;
 };
@@ -36,7 +37,8 @@ void describe(OptionTable& table, DataOptions& options) {
   table.add("split", options.split,
             "the only part to look at (all: everything); without it --train-split and --val-split");
   table.add("output", options.output,
-            "pack: a folder for one file a split, or one .h5 file; sheet: a .png file",
+            "pack: a folder for one file a split, or one .h5 file; sheet: a .png file; export: a "
+            "folder of PNG files",
             {.unit = "path"});
   table.add("decode", options.decode, "describe: images to decode for sizes and colours",
             {.unit = "images", .min = 0});
@@ -46,6 +48,8 @@ void describe(OptionTable& table, DataOptions& options) {
             {.unit = "px", .min = 1, .max = 500});
   table.add("workers", options.workers, "verify: threads that decode",
             {.unit = "threads", .min = 0});
+  table.add("count", options.count, "export: images to write, the first of the split",
+            {.unit = "images", .min = 1});
 }
 
 /// All that an action works on.
@@ -173,15 +177,31 @@ Json draw_sheet(const Job& job, const std::string& split) {
   return {{"split", split}, {"file", options.output}};
 }
 
+Json export_images(const Job& job, const std::string& split) {
+  const auto& options = job.options;
+  const auto set = make_dataset(job.data, split);
+  Json files = Json::array();
+  for (int64_t index = 0; index < std::min(options.count, set->size()); ++index) {
+    const auto sample = set->get(index);
+    const auto bytes = encode_png(sample.image);
+    const auto path = std::filesystem::path(options.output) / fmt::format("{:05}.png", index);
+    write_text_file(path, {bytes.begin(), bytes.end()});
+    const auto& name = set->class_names()[static_cast<size_t>(sample.label)];
+    fmt::print("{}  {}\n", path.string(), name);
+    files.push_back({{"file", path.string()}, {"label", name}});
+  }
+  return {{"split", split}, {"files", files}};
+}
+
 void check_output(Job& job, const std::string& action) {
-  if (action != "pack" && action != "sheet") {
+  if (action != "pack" && action != "sheet" && action != "export") {
     return;
   }
   auto& options = job.options;
   if (options.output.empty()) {
     throw UsageError("data " + action + " needs --output");
   }
-  if (options.split.empty() && action == "sheet") {
+  if (options.split.empty() && action != "pack") {
     options.split = job.data.train_split;
   } else if (options.split.empty() && is_file_name(options.output)) {
     options.split = "all";
@@ -207,11 +227,11 @@ void run_data(const std::vector<std::string>& arguments) {
   CommandLine line("data",
                    "describe: classes, sizes and colours. verify: decode every image, list the bad "
                    "ones. pack: one HDF5 file a split, with checksums. sheet: a picture of many "
-                   "images.");
+                   "images. export: the first images as PNG files.");
   line.add("Action", job.options);
   line.add("Data", job.data);
   line.add("Packing", job.pack);
-  line.add_positionals("ACTION", words, "describe, verify, pack or sheet", 1);
+  line.add_positionals("ACTION", words, "describe, verify, pack, sheet or export", 1);
   if (!line.parse(arguments)) {
     return;
   }
@@ -219,10 +239,11 @@ void run_data(const std::vector<std::string>& arguments) {
   const std::map<std::string, Action> actions = {{"describe", describe_split},
                                                  {"verify", verify_split},
                                                  {"pack", pack_split},
-                                                 {"sheet", draw_sheet}};
+                                                 {"sheet", draw_sheet},
+                                                 {"export", export_images}};
   const auto action = actions.find(words.front());
   if (words.size() != 1 || action == actions.end()) {
-    throw UsageError("data", "one of describe, verify, pack, sheet",
+    throw UsageError("data", "one of describe, verify, pack, sheet, export",
                      fmt::format("'{}'", fmt::join(words, " ")));
   }
   check_output(job, action->first);

@@ -45,7 +45,7 @@ mkdir -p "$demo"
 step "1. Upstream: a dense and a Soft MoE model of equal GFLOP learn rendered characters"
 softmoe train "${upstream[@]}" --output "$demo" --experiment dense
 softmoe train "${upstream[@]}" --output "$demo" --experiment softmoe \
-  --moe-blocks last_half --experts 32 --slots-per-expert 1
+  --moe-blocks last_half --experts 16 --slots-per-expert 1
 
 step "2. Few-shot probes of the frozen models on sets that they never saw"
 for set in digits fashion-mnist; do
@@ -73,7 +73,7 @@ step "5. Predictions on image files, and where the slots look"
 softmoe data export --dataset fashion-mnist --split test --count 8 --output "$demo/images"
 softmoe predict --checkpoint "$demo/finetuned/last.h5" --topk 3 "$demo/images" \
   --json "$demo/predict.json"
-softmoe inspect --checkpoint "$demo/finetuned/last.h5" --images "$demo/images" --count 4 \
+softmoe inspect --checkpoint "$demo/finetuned/last.h5" "$demo/images" --count 4 \
   --output "$demo/maps" --json "$demo/inspect.json"
 
 step "The results"
