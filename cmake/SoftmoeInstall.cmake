@@ -2,8 +2,10 @@
 include(CMakePackageConfigHelpers)
 
 get_property(libraries GLOBAL PROPERTY SOFTMOE_LIBRARIES)
-install(TARGETS ${libraries} softmoe_torch EXPORT softmoe
-        FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/softmoe)
+install(TARGETS ${libraries} softmoe_torch softmoe_opencv EXPORT softmoe
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/softmoe
+        FILE_SET generated DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/softmoe)
 install(TARGETS softmoe_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(EXPORT softmoe NAMESPACE softmoe:: FILE softmoeTargets.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/softmoe)
