@@ -16,6 +16,12 @@ void cuda_reset_peak_memory(int index) {
   c10::cuda::CUDACachingAllocator::resetPeakStats(index);
 }
 
+int64_t cuda_memory_in_use_bytes(int index) {
+  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(index);
+  constexpr auto kAggregate = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  return stats.allocated_bytes[kAggregate].current;
+}
+
 int64_t cuda_available_memory_bytes(int index) {
   int previous = 0;
   size_t free_bytes = 0;

@@ -1,5 +1,6 @@
 #include "core/error.h"
 
+#include <algorithm>
 #include <system_error>
 
 namespace softmoe {
@@ -9,7 +10,7 @@ std::string system_error_text(int error_number) {
 }
 
 std::string single_line(const std::string& message) {
-  const auto end = message.find("\nException raised from");
+  const auto end = std::min(message.find("\nException raised from"), message.find("\nframe #0: "));
   std::string line;
   for (const char c : message.substr(0, end)) {
     if (c == '\n') {

@@ -1,6 +1,7 @@
 #include "core/memory.h"
 
 #include <c10/util/Exception.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <fstream>
@@ -55,6 +56,17 @@ int64_t available_memory_bytes(const torch::Device& device) {
 #endif
   (void)device;
   return host_available_bytes();
+}
+
+int64_t memory_in_use_bytes(const torch::Device& device) {
+#ifdef SOFTMOE_WITH_CUDA
+  if (device.is_cuda()) {
+    return cuda_memory_in_use_bytes(device.index());
+  }
+#endif
+  (void)device;
+  ::malloc_trim(0);
+  return proc_bytes("/proc/self/status", "VmRSS:").value_or(0);
 }
 
 MemoryLimit::MemoryLimit(const torch::Device& device) {

@@ -1,7 +1,6 @@
 #include "eval/throughput.h"
 
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <chrono>
 #include <map>
@@ -31,6 +30,13 @@ std::string describe_case(const ThroughputSubject& subject, const Setting& setti
                      dtype_name(setting.dtype), batch);
 }
 
+/// What an allocator says, without where in its source it says so.
+std::string memory_error_text(const std::string& message) {
+  const auto line = single_line(message);
+  const auto start = std::min(line.find("can't allocate memory"), line.find("out of memory"));
+  return line.substr(start == line.npos ? 0 : start);
+}
+
 /// Runs `work`; running out of memory becomes an error that names the case.
 void within_memory(const std::string& what, const std::function<void()>& work) {
   try {
@@ -41,7 +47,7 @@ void within_memory(const std::string& what, const std::function<void()>& work) {
     if (!is_out_of_memory(error)) {
       throw;
     }
-    throw InputError(what, "enough memory", single_line(error.what()));
+    throw InputError(what, "enough memory", memory_error_text(error.what()));
   }
 }
 
@@ -49,25 +55,38 @@ void within_memory(const std::string& what, const std::function<void()>& work) {
 class Contestant {
  public:
   Contestant(const ThroughputSubject& subject, const Setting& setting)
-      : subject_(&subject), setting_(setting) {
+      : subject_(&subject), setting_(setting), memory_before_(memory_in_use_bytes(setting.device)) {
     within_memory(
         fmt::format("{}, {} in {}", subject.name, enum_name(setting.mode),
                     dtype_name(setting.dtype)),
         [this] { model_ = subject_->make(setting_.mode, setting_.dtype, setting_.device); });
   }
 
+  /// Runs the model on one image, so that all that it keeps in memory (such as the state of an
+  /// optimizer) is there and known.
+  void warm_up() {
+    what_ = describe_case(*subject_, setting_, 1);
+    within_memory(what_, [this] {
+      make_inputs(1);
+      run();
+    });
+    resident_bytes_ = memory_in_use_bytes(setting_.device) - memory_before_;
+  }
+
+  /// What the model keeps in memory between runs.
+  int64_t resident_bytes() const { return resident_bytes_; }
+
   /// Checks the model on a new batch size and finds how many batches fill a round.
   void start(int64_t batch, double round_seconds) {
     what_ = describe_case(*subject_, setting_, batch);
     within_memory(what_, [&] {
       make_inputs(batch);
-      reset_peak_memory(setting_.device);
       check(run());
       const double seconds = timed(1);
       iterations_ = std::clamp(static_cast<int64_t>(std::ceil(round_seconds / seconds)), int64_t{1},
                                kMostIterations);
-      peak_memory_ = peak_memory_bytes(setting_.device);
     });
+    peak_memory_ = 0;
     record_ = {.model = subject_->name,
                .mode = setting_.mode,
                .batch_size = batch,
@@ -87,7 +106,7 @@ class Contestant {
     });
   }
 
-  /// What was measured since start().
+  /// What was measured since start(), beside models that keep `bytes_of_others` in memory.
   ThroughputRecord record(int64_t bytes_of_others) const {
     auto record = record_;
     record.peak_memory_bytes = peak_memory_ - bytes_of_others;
@@ -140,6 +159,8 @@ class Contestant {
   torch::Tensor images_;
   torch::Tensor labels_;
   int64_t iterations_ = 1;
+  int64_t memory_before_;
+  int64_t resident_bytes_ = 0;
   int64_t peak_memory_ = 0;
   ThroughputRecord record_;
 };
@@ -169,7 +190,6 @@ class Group {
     } else {
       for (size_t i = 0; i < subjects_.size(); ++i) {
         measure_together(subjects_.subspan(i, 1), records);
-        ::malloc_trim(0);  // what is freed but kept would count as the next model's memory
       }
     }
     for (auto& record : records) {
@@ -186,8 +206,8 @@ class Group {
     int64_t bytes = 0;
     for (const auto& subject : subjects) {
       progress_.update(done_, "making " + subject.name);
-      contestants.emplace_back(subject, setting_);
-      bytes += weight_bytes(subject, setting_.mode, setting_.dtype);
+      contestants.emplace_back(subject, setting_).warm_up();
+      bytes += contestants.back().resident_bytes();
     }
     for (const int64_t batch : options_.batch_sizes) {
       for (auto& contestant : contestants) {
@@ -200,8 +220,7 @@ class Group {
         }
       }
       for (size_t i = 0; i < contestants.size(); ++i) {
-        const int64_t own = weight_bytes(subjects[i], setting_.mode, setting_.dtype);
-        records.push_back(contestants[i].record(bytes - own));
+        records.push_back(contestants[i].record(bytes - contestants[i].resident_bytes()));
       }
     }
   }

@@ -79,8 +79,8 @@ struct ThroughputRecord {
   int64_t parameters = 0;
   double gflop = 0;  ///< of one image: forward alone, or 3 x that for a training step
   std::vector<double> images_per_second{};  ///< one a round
-  /// Largest memory of the process (CPU) or allocator (CUDA) while this model ran, less the weights
-  /// of the other models that were in memory.
+  /// Largest memory of the process (CPU) or of all tensors (CUDA) in this model's turns, less what
+  /// the other models kept in memory.
   int64_t peak_memory_bytes = 0;
   double matmul_peak_gflops = 0;  ///< measure_matmul_peak of the device and dtype
   /// Whether the models took turns; false where they do not fit into memory together.
