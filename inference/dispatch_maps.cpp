@@ -14,9 +14,10 @@ const cv::Scalar kBackground(20, 23, 27);
 const cv::Scalar kText(214, 219, 226);
 const cv::Scalar kFaintText(140, 148, 158);
 constexpr int kGap = 8;
-constexpr int kGutter = 66;  // px, for the names of the rows
-constexpr int kHeader = 24;  // px, for the names of the columns
-constexpr int kFooter = 16;  // px, for the scale below each map
+constexpr int kGutter = 66;       // px, for the names of the rows
+constexpr int kHeader = 24;       // px, for the names of the columns
+constexpr int kFooter = 16;       // px, for the scale below each map
+constexpr double kDarkest = 0.4;  // brightness of a colour over a black pixel
 constexpr double kTextScale = 0.38;
 constexpr double kSmallTextScale = 0.32;
 
@@ -50,9 +51,11 @@ Layout layout_of(const VitOptions& model, size_t images, size_t slots, int64_t t
           .images = static_cast<int>(images)};
 }
 
-/// OpenCV's fonts have ASCII alone: other characters are written as their numbers, "U+0416".
+/// The ASCII part of `text`, all that OpenCV's fonts have; where there is none, the numbers of its
+/// characters: "U+0416".
 std::string ascii_text(const std::string& text) {
   std::string ascii;
+  std::string numbers;
   for (size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
     const size_t bytes = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
@@ -60,10 +63,11 @@ std::string ascii_text(const std::string& text) {
     for (size_t k = 1; k < bytes && i + k < text.size(); ++k) {
       number = number << 6 | (static_cast<unsigned char>(text[i + k]) & 0x3FU);
     }
-    ascii += bytes == 1 ? std::string(1, text[i]) : fmt::format("U+{:04X}", number);
+    ascii += bytes == 1 ? std::string(1, text[i]) : "";
+    numbers += fmt::format("{}U+{:04X}", numbers.empty() ? "" : " ", number);
     i += bytes;
   }
-  return ascii;
+  return ascii.find_first_not_of(' ') == std::string::npos ? numbers : ascii;
 }
 
 /// `text` with its left end at x; cut where it is wider than `width`.
@@ -94,7 +98,7 @@ cv::Mat picture_tile(const cv::Mat& picture, const Layout& layout) {
   return enlarged(color, layout, shrinks ? cv::INTER_AREA : cv::INTER_NEAREST);
 }
 
-/// The gray picture under colours that say how large the weights [grid_height, grid_width] are.
+/// Colours that say how large the weights [grid_height, grid_width] are, shaded by the picture.
 cv::Mat heat_tile(const cv::Mat& picture, const torch::Tensor& weights, const Layout& layout,
                   bool smooth) {
   const auto scaled = (weights / weights.max().clamp_min(1e-30)).to(torch::kFloat32).contiguous();
@@ -106,11 +110,12 @@ cv::Mat heat_tile(const cv::Mat& picture, const torch::Tensor& weights, const La
   cv::Mat color;
   cv::applyColorMap(level, color, cv::COLORMAP_INFERNO);
   cv::cvtColor(color, color, cv::COLOR_BGR2RGB);
-  cv::Mat gray;
-  cv::cvtColor(picture, gray, cv::COLOR_RGB2GRAY);
-  cv::cvtColor(gray, gray, cv::COLOR_GRAY2RGB);
+  cv::Mat shade;
+  cv::cvtColor(picture, shade, cv::COLOR_RGB2GRAY);
+  cv::cvtColor(shade, shade, cv::COLOR_GRAY2RGB);
+  shade.convertTo(shade, CV_8U, 1.0 - kDarkest, 255.0 * kDarkest);
   cv::Mat tile;
-  cv::addWeighted(gray, 0.35, color, 0.75, 0.0, tile);
+  cv::multiply(color, shade, tile, 1.0 / 255.0);
   return tile;
 }
 
@@ -121,7 +126,7 @@ void place_map(cv::Mat& sheet, const cv::Mat& picture, const torch::Tensor& weig
   const int y = layout.y_of(image, row);
   heat_tile(picture, weights, layout, smooth)
       .copyTo(sheet(cv::Rect(x, y, layout.tile_width, layout.tile_height)));
-  write_text(sheet, fmt::format("max {:.3g}", weights.max().item<double>()), x,
+  write_text(sheet, fmt::format("max {:.2g}", weights.max().item<double>()), x,
              y + layout.tile_height + 11, layout.tile_width, kSmallTextScale, kFaintText);
 }
 
@@ -147,8 +152,9 @@ void write_header(cv::Mat& sheet, const std::vector<int64_t>& slots, int64_t slo
   write("all slots", 1);
   for (size_t i = 0; i < slots.size(); ++i) {
     const int64_t expert = slots[i] / slots_per_expert;
-    write(slots_per_expert == 1 ? fmt::format("expert {}", expert)
-                                : fmt::format("expert {}/{}", expert, slots[i] % slots_per_expert),
+    write(slots_per_expert == 1
+              ? fmt::format("expert {}", expert)
+              : fmt::format("exp {} slot {}", expert, slots[i] % slots_per_expert),
           static_cast<int>(i) + 2);
   }
 }

@@ -76,6 +76,16 @@ Curve thinned(const Curve& curve, size_t count) {
   return thin;
 }
 
+Curve without_short_end(Curve curve) {
+  constexpr double kShort = 0.5;  // of the interval before
+  const size_t size = curve.size();
+  if (size >= 3 && curve[size - 1].step - curve[size - 2].step <
+                       kShort * (curve[size - 2].step - curve[size - 3].step)) {
+    curve.pop_back();
+  }
+  return curve;
+}
+
 Curve smoothed(const Curve& curve, size_t reach) {
   Curve smooth = curve;
   for (size_t i = 0; i < curve.size(); ++i) {

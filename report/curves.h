@@ -19,6 +19,9 @@ double last_value(const Curve& curve);
 /// The means of at most `count` runs of neighbouring points.
 Curve thinned(const Curve& curve, size_t count);
 
+/// Without a last record that is about far fewer steps than the others, and so mostly noise.
+Curve without_short_end(Curve curve);
+
 /// Each value averaged with its neighbours, `reach` points to both sides.
 Curve smoothed(const Curve& curve, size_t reach);
 

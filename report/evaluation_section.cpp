@@ -31,7 +31,8 @@ std::string calibration_chart(const EvalScore& score, SeriesColors& colors) {
   LineChart chart{.name = "calibration",
                   .x = {.title = "mean confidence (%)", .from_zero = true},
                   .y = {.title = "accuracy (%)", .from_zero = true},
-                  .series = {}};
+                  .series = {},
+                  .end_values = false};
   chart.series.push_back({.label = "calibrated",
                           .color = kNeutralColor,
                           .points = {{0.0, 0.0}, {100.0, 100.0}},

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -69,29 +70,65 @@ std::string sheet_html(const DispatchMaps::Sheet& sheet) {
   return embedded_image_html(bytes, "image/png", sheet.title);
 }
 
-/// The statistics of the layers, one row a block; names are written as words.
+/// A number of a layer and how it is shown.
+struct StatisticRow {
+  std::string_view name;
+  const char* title;
+  std::string (*text)(double value);
+};
+
+constexpr std::array kStatistics{
+    StatisticRow{"block", "block", [](double value) { return fixed_text(value, 0); }},
+    StatisticRow{"tokens", "tokens", [](double value) { return fixed_text(value, 0); }},
+    StatisticRow{"experts", "experts", [](double value) { return fixed_text(value, 0); }},
+    StatisticRow{"slots_per_expert", "slots each",
+                 [](double value) { return fixed_text(value, 0); }},
+    StatisticRow{"importance_spread", "expert importance, max/min",
+                 [](double value) { return fixed_text(value, 2); }},
+    StatisticRow{"tokens_for_90_percent", "patches for 90 % of a slot",
+                 [](double value) { return fixed_text(value, 1); }},
+    StatisticRow{"contribution_above_2", "patches that count > 2, %",
+                 [](double value) { return percent_text(value); }},
+    StatisticRow{"contribution_up_to_quarter", "patches that count \u2264 \u00bc, %",
+                 [](double value) { return percent_text(value); }},
+    StatisticRow{"dispatch_similarity", "slot similarity",
+                 [](double value) { return fixed_text(value, 3); }},
+    StatisticRow{"combine_similarity", "patch similarity",
+                 [](double value) { return fixed_text(value, 3); }},
+};
+
+/// One row a layer, of the numbers that the first layer has.
 Table statistics_table(const DispatchMaps& maps) {
-  Table table{.columns = {{"block", true}}};
-  for (auto name : maps.statistic_names) {
-    std::replace(name.begin(), name.end(), '_', ' ');
-    table.columns.push_back({name, true});
-  }
-  for (const auto& [block, values] : maps.layers) {
-    Row row{.cells = {std::to_string(block)}};
-    for (const double value : values) {
-      row.cells.emplace_back(value == std::round(value) ? fixed_text(value, 0) : short_text(value));
+  Table table;
+  for (const auto& layer : maps.layers) {
+    Row row;
+    for (const auto& [name, title, text] : kStatistics) {
+      const auto first = maps.layers.front().find(std::string(name));
+      if (first == maps.layers.front().end()) {
+        continue;
+      }
+      if (table.rows.empty()) {
+        table.columns.push_back({title, true});
+      }
+      const auto value = layer.find(std::string(name));
+      row.cells.emplace_back(value == layer.end() ? kNoValue : text(value->second));
     }
     table.rows.push_back(std::move(row));
   }
+  table.note =
+      "A patch counts by the sum of its dispatch weights over all slots, whose mean is slots / "
+      "patches. Similarities are mean cosines between the weights of two slots or patches.";
   return table;
 }
 
 }  // namespace
 
 Section dispatch_section(const Results& results) {
-  Section section("dispatch", "Where the slots look",
-                  "Each slot of a Soft MoE layer is a weighted mean of all patches of the image. "
-                  "The maps show these weights over the image, bright where they are large.");
+  Section section(
+      "dispatch", "Where the slots look",
+      "Each slot of a Soft MoE layer is a weighted mean of all patches of the image. "
+      "The maps show these weights over the image, light yellow where they are largest, "
+      "dark where they are small.");
   for (const auto& maps : results.dispatch_maps) {
     section.add_heading(maps.label);
     std::vector<Section::Figure> figures;

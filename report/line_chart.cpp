@@ -212,7 +212,7 @@ void spread_apart(std::vector<EndValue>& values, const Frame& frame) {
 std::string end_values_svg(const LineChart& chart, const Frame& frame) {
   auto values = end_values(chart, frame);
   const auto room = static_cast<size_t>((frame.bottom - frame.top) / kLabelGap);
-  if (values.size() > room) {
+  if (!chart.end_values || values.size() > room) {
     return "";
   }
   spread_apart(values, frame);

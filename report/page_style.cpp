@@ -36,7 +36,7 @@ header p, .lede, .note, figcaption, .context { color: var(--soft); }
 header { padding-bottom: 1.2rem; }
 nav { display: flex; flex-wrap: wrap; gap: .4rem; margin-top: 1rem; }
 nav a { color: var(--text); text-decoration: none; border: 1px solid var(--rule); border-radius: 2rem;
-  padding: .2rem .8rem; font-size: .88rem; }
+  padding: .2rem .7rem; font-size: .85rem; }
 nav a:hover { border-color: var(--accent); color: var(--accent); }
 section { border-top: 1px solid var(--rule); padding: 2rem 0 1.4rem; }
 .note, figcaption { font-size: .88rem; }

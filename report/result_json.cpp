@@ -181,20 +181,13 @@ void read_inspect(const Document& document, Results& results) {
                            .caption = node.text_or("caption", "")});
   }
   for (const auto& layer : document.root.at("layers").items()) {
-    std::vector<std::string> names;
-    std::vector<double> values;
+    auto& numbers = maps.layers.emplace_back();
+    numbers["block"] = static_cast<double>(layer.at("block").integer());
     for (const auto& [name, value] : layer.value().items()) {
-      if (name != "block" && value.is_number()) {
-        names.push_back(name);
-        values.push_back(value.get<double>());
+      if (value.is_number()) {
+        numbers[name] = value.get<double>();
       }
     }
-    if (maps.statistic_names.empty()) {
-      maps.statistic_names = names;
-    } else if (maps.statistic_names != names) {
-      throw InputError(layer.where(), "the statistics of the first layer", "others");
-    }
-    maps.layers.emplace_back(layer.at("block").integer(), values);
   }
   results.dispatch_maps.push_back(std::move(maps));
 }

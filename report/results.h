@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -125,8 +126,8 @@ struct DispatchMaps {
   };
   std::string label{};
   std::vector<Sheet> sheets{};
-  std::vector<std::string> statistic_names{};
-  std::vector<std::pair<int64_t, std::vector<double>>> layers{};  ///< block, its statistics
+  /// The numbers of each MoE layer by name, its block among them.
+  std::vector<std::map<std::string, double>> layers{};
 };
 
 /// Everything, in the order in which it was given.

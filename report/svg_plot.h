@@ -44,6 +44,7 @@ struct LineChart {
   Axis y;
   std::vector<Series> series;
   int value_decimals = 1;  ///< of the values at the ends and in tool tips
+  bool end_values = true;
 };
 
 std::string line_chart_svg(const LineChart& chart);

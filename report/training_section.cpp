@@ -80,7 +80,7 @@ std::string loss_chart(const RunGroup& group, const Abscissa& x, SeriesColors& c
   LineChart chart{
       .name = "training loss", .x = {.title = x.title, .from_zero = true}, .y = {}, .series = {}};
   for (const auto& run : group.runs) {
-    const auto raw = thinned(run.train_loss, kDrawnPoints);
+    const auto raw = thinned(without_short_end(run.train_loss), kDrawnPoints);
     const size_t reach = raw.size() / 40;
     const int color = colors.color_of(run.label);
     if (reach > 0) {

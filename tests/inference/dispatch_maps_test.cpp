@@ -148,10 +148,15 @@ TEST(DispatchSheet, RejectsARecordOfOtherImages) {
 TEST(DispatchSheet, TakesCaptionsOfAnyScript) {
   SheetCase one;
   const auto plain = one.draw();
-  one.images[0].caption = "\u0416 \U0001F600 and a caption that is far too long for its tile";
-  const auto sheet = one.draw();
-  EXPECT_EQ(sheet.size(), plain.size());
-  EXPECT_GT(cv::norm(sheet, plain, cv::NORM_INF), 0.0);
+  one.images[0].caption = "and a caption that is far too long for its tile";
+  EXPECT_EQ(one.draw().size(), plain.size());
+  one.images[0].caption = "\u0416\U0001F600";
+  const auto letters = one.draw();
+  EXPECT_GT(cv::norm(letters, plain, cv::NORM_INF), 0.0);
+  one.images[0].caption = "U+0416 U+1F600";  // as numbers where no letter can be drawn
+  EXPECT_EQ(cv::norm(letters, one.draw(), cv::NORM_INF), 0.0);
+  one.images[0].caption = "first \u0416";  // and left out beside what can
+  EXPECT_EQ(cv::norm(plain, one.draw(), cv::NORM_INF), 0.0);
 }
 
 }  // namespace

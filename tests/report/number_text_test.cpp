@@ -128,6 +128,14 @@ TEST(Curves, ThinningKeepsTheMeanOfEvenRuns) {
   EXPECT_DOUBLE_EQ(thin.front().step, 2.0);
 }
 
+TEST(Curves, OnlyAShortLastRecordIsLeftOut) {
+  const Curve even{{10, kNan, 1}, {20, kNan, 2}, {30, kNan, 3}};
+  const Curve short_end{{10, kNan, 1}, {20, kNan, 2}, {21, kNan, 3}};
+  EXPECT_EQ(without_short_end(even).size(), 3U);
+  EXPECT_EQ(without_short_end(short_end).size(), 2U);
+  EXPECT_EQ(without_short_end({{10, kNan, 1}, {11, kNan, 1}}).size(), 2U);
+}
+
 TEST(Curves, SmoothingLeavesAStraightLineAlone) {
   Curve line;
   for (int i = 0; i < 11; ++i) {

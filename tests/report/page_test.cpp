@@ -78,8 +78,7 @@ Results everything(const TemporaryFolder& folder) {
                           .class_accuracy = {{"<coat>", 0.75}, {"bag", 0.5}}}};
   results.dispatch_maps = {{.label = "maps",
                             .sheets = {{.file = image, .title = "Block 3", .caption = "<c>"}},
-                            .statistic_names = {"tokens_per_slot"},
-                            .layers = {{3, {12.5}}}}};
+                            .layers = {{{"block", 3}, {"contribution_above_2", 0.125}}}}};
   results.predictions = {
       {.label = "p", .image = image, .guesses = {{"<bag>", 0.75}, {"coat", 0.25}}},
       {.label = "p", .image = (folder / "gone.png").string(), .guesses = {{"hat", kMissing}}}};
@@ -161,6 +160,13 @@ TEST(Page, RunsWithoutEvaluationsShowTheirLoss) {
   const auto html = training_section(results, false, colors).html();
   EXPECT_THAT(html, Not(HasSubstr("Accuracy by steps")));
   EXPECT_THAT(html, HasSubstr("Loss by steps"));
+}
+
+TEST(Page, LayersAreShownByTheirNumbers) {
+  const TemporaryFolder folder;
+  const auto html = dispatch_section(everything(folder)).html();
+  EXPECT_THAT(html, HasSubstr("<td class=\"number\">12.5</td>"));
+  EXPECT_THAT(html, Not(HasSubstr("slot similarity</th>")));
 }
 
 TEST(Page, ADispatchSheetMustBeAPng) {

@@ -13,6 +13,7 @@ using test::TemporaryFolder;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Pair;
 using testing::SizeIs;
 using testing::ThrowsMessage;
 
@@ -219,8 +220,8 @@ TEST(ResultJson, FindsDispatchMapsBesideItself) {
   const auto maps = read_results({write_json(folder, "i.json", text)}).dispatch_maps;
   ASSERT_THAT(maps, SizeIs(1));
   EXPECT_EQ(maps[0].sheets.at(0).file, (folder / "maps/block_3.png").string());
-  EXPECT_THAT(maps[0].statistic_names, ElementsAre("experts", "similarity"));
-  EXPECT_EQ(maps[0].layers.at(0).first, 3);
+  EXPECT_THAT(maps[0].layers.at(0),
+              ElementsAre(Pair("block", 3), Pair("experts", 4), Pair("similarity", 0.5)));
   std::filesystem::remove(folder / "maps/block_3.png");
   EXPECT_THAT([&] { read_results({(folder / "i.json").string()}); },
               ThrowsMessage<InputError>(HasSubstr("i.json: sheets[0].file")));
