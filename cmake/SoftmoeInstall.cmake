@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 
 get_property(libraries GLOBAL PROPERTY SOFTMOE_LIBRARIES)
-install(TARGETS ${libraries} softmoe_torch softmoe_opencv EXPORT softmoe
+install(TARGETS ${libraries} EXPORT softmoe
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
         FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/softmoe
         FILE_SET generated DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/softmoe)
@@ -14,4 +14,5 @@ configure_package_config_file(cmake/softmoeConfig.cmake.in ${CMAKE_BINARY_DIR}/s
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/softmoeConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/softmoeConfig.cmake ${CMAKE_BINARY_DIR}/softmoeConfigVersion.cmake
+              cmake/SoftmoeTorch.cmake cmake/SoftmoeOpenCV.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/softmoe)

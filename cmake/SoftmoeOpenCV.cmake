@@ -4,18 +4,16 @@
 # gigabyte of modules that are not used here), so where it is absent headers and libraries are
 # looked up one by one.
 
-add_library(softmoe_opencv INTERFACE)
-add_library(softmoe::opencv ALIAS softmoe_opencv)
-set_target_properties(softmoe_opencv PROPERTIES EXPORT_NAME opencv)
+add_library(softmoe::opencv INTERFACE IMPORTED GLOBAL)
 find_package(OpenCV QUIET COMPONENTS core imgproc imgcodecs)
 if(OpenCV_FOUND)
-  target_include_directories(softmoe_opencv SYSTEM INTERFACE ${OpenCV_INCLUDE_DIRS})
-  target_link_libraries(softmoe_opencv INTERFACE ${OpenCV_LIBS})
+  target_include_directories(softmoe::opencv INTERFACE ${OpenCV_INCLUDE_DIRS})
+  target_link_libraries(softmoe::opencv INTERFACE ${OpenCV_LIBS})
 else()
   find_path(OPENCV_INCLUDE_DIR opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
-  target_include_directories(softmoe_opencv SYSTEM INTERFACE ${OPENCV_INCLUDE_DIR})
+  target_include_directories(softmoe::opencv INTERFACE ${OPENCV_INCLUDE_DIR})
   foreach(module imgcodecs imgproc core)
     find_library(OPENCV_${module}_LIBRARY opencv_${module} REQUIRED)
-    target_link_libraries(softmoe_opencv INTERFACE ${OPENCV_${module}_LIBRARY})
+    target_link_libraries(softmoe::opencv INTERFACE ${OPENCV_${module}_LIBRARY})
   endforeach()
 endif()

@@ -3,6 +3,7 @@
 # Torch's own TorchConfig.cmake insists on the CUDA toolkit where the library was built with CUDA,
 # and defines targets that shadow protobuf's. A CPU build of ours needs neither, so only the
 # folders are taken from Torch_DIR (or a python3 that has torch) and the libraries are named here.
+# Installed beside the package's config file, so that a consumer finds libtorch in the same way.
 
 if(NOT Torch_DIR AND DEFINED ENV{Torch_DIR})
   set(Torch_DIR $ENV{Torch_DIR})
@@ -30,7 +31,7 @@ if(NOT EXISTS ${Torch_DIR}/TorchConfig.cmake)
   message(FATAL_ERROR "libtorch not found: pass -DTorch_DIR=<folder of TorchConfig.cmake>, "
           "or run scripts/build.sh, which installs a pinned one (Torch_DIR is '${Torch_DIR}')")
 endif()
-cmake_path(SET torch_root NORMALIZE ${Torch_DIR}/../../..)
+get_filename_component(torch_root ${Torch_DIR}/../../.. ABSOLUTE)
 
 file(GLOB torch_cudart ${torch_root}/../nvidia/*/lib/libcudart.so.* ${torch_root}/lib/libcudart*)
 file(GLOB torch_cublas ${torch_root}/../nvidia/*/lib/libcublas.so.* ${torch_root}/lib/libcublas*)
@@ -49,34 +50,37 @@ if(NOT SOFTMOE_CUDA STREQUAL "OFF")
   endif()
 endif()
 
-add_library(softmoe_torch INTERFACE)
-add_library(softmoe::torch ALIAS softmoe_torch)
-set_target_properties(softmoe_torch PROPERTIES EXPORT_NAME torch)
-target_include_directories(softmoe_torch SYSTEM INTERFACE
+add_library(softmoe::torch INTERFACE IMPORTED GLOBAL)
+target_include_directories(softmoe::torch INTERFACE
   ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
 set(torch_libraries ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
 # libtorch carries headers of its own fmt, found before the system's: use them as headers alone.
-target_compile_definitions(softmoe_torch INTERFACE FMT_HEADER_ONLY=1)
+target_compile_definitions(softmoe::torch INTERFACE FMT_HEADER_ONLY=1)
 # libtorch_cpu names CUDA libraries that it does not call on a CPU.
-target_link_options(softmoe_torch INTERFACE LINKER:--allow-shlib-undefined)
+target_link_options(softmoe::torch INTERFACE LINKER:--allow-shlib-undefined)
 if(torch_cudart)
   list(GET torch_cudart 0 first_cudart)
   cmake_path(GET first_cudart PARENT_PATH cudart_folder)
-  target_link_options(softmoe_torch INTERFACE
+  target_link_options(softmoe::torch INTERFACE
                       LINKER:-rpath,${torch_root}/lib LINKER:-rpath,${cudart_folder})
 else()
-  target_link_options(softmoe_torch INTERFACE LINKER:-rpath,${torch_root}/lib)
+  target_link_options(softmoe::torch INTERFACE LINKER:-rpath,${torch_root}/lib)
 endif()
 if(SOFTMOE_WITH_CUDA)
   if(NOT CMAKE_CUDA_ARCHITECTURES)
     set(CMAKE_CUDA_ARCHITECTURES 80 90)
   endif()
   enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+    # CMake 3.25 does not know that nvcc has had C++20 since version 12.
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  endif()
   # Nothing of ours refers to libtorch_cuda by symbol: keep it loaded, it registers the kernels.
   list(APPEND torch_libraries -Wl,--push-state,--no-as-needed ${torch_root}/lib/libtorch_cuda.so
        ${torch_root}/lib/libc10_cuda.so -Wl,--pop-state)
-  target_include_directories(softmoe_torch SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS})
-  target_compile_definitions(softmoe_torch INTERFACE SOFTMOE_WITH_CUDA=1)
+  target_include_directories(softmoe::torch INTERFACE ${CUDAToolkit_INCLUDE_DIRS})
+  target_compile_definitions(softmoe::torch INTERFACE SOFTMOE_WITH_CUDA=1)
 endif()
-target_link_libraries(softmoe_torch INTERFACE ${torch_libraries})
+target_link_libraries(softmoe::torch INTERFACE ${torch_libraries})
 message(STATUS "libtorch: ${torch_root}, CUDA: ${SOFTMOE_WITH_CUDA}")
