@@ -1,7 +1,9 @@
 // Images per second of one training step (forward, loss, backward, clipping, optimizer) of small
 // vision transformers, by part of the step.
 //
-//     train_step_bench [MODEL ...] [--dtypes bf16 fp32] [--batch 64] [--seconds 3]
+//     train_step_bench [MODEL ...] [--dtypes bf16 fp32] [--batch 64] [--seconds 3] [--plain]
+//
+// A model is one of the small ones below or of the zoo; --plain switches the fused operators off.
 
 #include <ATen/Context.h>
 #include <fmt/format.h>
@@ -15,10 +17,12 @@
 #include <vector>
 
 #include "core/device.h"
+#include "core/fused_ops.h"
 #include "core/machine.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
 #include "vit/vision_transformer.h"
+#include "vit/zoo.h"
 
 namespace softmoe {
 namespace {
@@ -40,7 +44,7 @@ const std::vector<BenchModel> kModels{
     {"soft_p7_d128_32e", 7, 128, 4, 32, 1}, {"dense_p4_d128", 4, 128, 4, 0, 0},
 };
 
-VitOptions model_options(const BenchModel& model) {
+VitOptions small_model(const BenchModel& model) {
   VitOptions options;
   options.img_size = {28};
   options.in_chans = 1;
@@ -60,6 +64,15 @@ VitOptions model_options(const BenchModel& model) {
 
 double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
+VitOptions model_options(const std::string& name) {
+  for (const auto& model : kModels) {
+    if (model.name == name) {
+      return small_model(model);
+    }
+  }
+  return model_preset(name);
+}
+
 int64_t page_faults() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
@@ -67,14 +80,16 @@ int64_t page_faults() {
 }
 
 /// Runs steps for `seconds` and prints one line.
-void measure(const BenchModel& model, torch::Dtype dtype, int64_t batch, double seconds) {
+void measure(const std::string& name, torch::Dtype dtype, int64_t batch, double seconds) {
   at::manual_seed(1);
-  auto vit = VisionTransformer(model_options(model));
+  const auto sizes = model_options(name);
+  auto vit = VisionTransformer(sizes);
   vit->train();
   OptimizerOptions options;
   const auto optimizer = make_optimizer(named_parameters(*vit), options);
-  const auto images = torch::rand({batch, 1, 28, 28}) * 2 - 1;
-  const auto labels = torch::randint(395, {batch});
+  const auto images =
+      torch::rand({batch, sizes.in_chans, sizes.image_height(), sizes.image_width()}) * 2 - 1;
+  const auto labels = torch::randint(sizes.num_classes, {batch});
   std::array<double, 4> parts{};  // forward, backward, clip, update
   const auto step = [&] {
     std::array<Clock::time_point, 5> at{};
@@ -97,7 +112,7 @@ void measure(const BenchModel& model, torch::Dtype dtype, int64_t batch, double 
     }
     return loss.item<float>();
   };
-  for (int warmup = 0; warmup < 5; ++warmup) {
+  for (int warmup = 0; warmup < 2; ++warmup) {
     step();
   }
   parts = {};
@@ -119,7 +134,7 @@ void measure(const BenchModel& model, torch::Dtype dtype, int64_t batch, double 
   fmt::print(
       "{:18} {:8} batch {:4}: {:7.0f} img/s (best step {:7.0f})  forward {:6.2f} backward {:6.2f} "
       "clip {:5.2f} update {:5.2f} ms  processor {:6.2f} ms  faults/step {:6}  loss {:.4f}\n",
-      model.name, dtype_name(dtype), batch, static_cast<double>(steps * batch) / elapsed,
+      name, dtype_name(dtype), batch, static_cast<double>(steps * batch) / elapsed,
       static_cast<double>(batch) / best, parts[0] * ms, parts[1] * ms, parts[2] * ms, parts[3] * ms,
       (processor_seconds() - processor_start) * ms, (page_faults() - faults) / steps, loss);
 }
@@ -134,6 +149,8 @@ int run(int argc, char** argv) {
     const std::string word = argv[index];
     if (word == "--dtypes") {
       list = &dtypes;
+    } else if (word == "--plain") {
+      set_fused_ops(false);
     } else if (word == "--batch" && index + 1 < argc) {
       batch = std::stoll(argv[++index]);
     } else if (word == "--seconds" && index + 1 < argc) {
@@ -144,12 +161,14 @@ int run(int argc, char** argv) {
   }
   prepare_process();
   set_compute_threads(0);
-  for (const auto& model : kModels) {
-    if (!models.empty() && std::find(models.begin(), models.end(), model.name) == models.end()) {
-      continue;
+  if (models.empty()) {
+    for (const auto& model : kModels) {
+      models.push_back(model.name);
     }
+  }
+  for (const auto& name : models) {
     for (const auto& dtype : dtypes.empty() ? std::vector<std::string>{"bf16"} : dtypes) {
-      measure(model, parse_dtype(dtype), batch, seconds);
+      measure(name, parse_dtype(dtype), batch, seconds);
     }
   }
   return 0;

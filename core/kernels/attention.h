@@ -27,13 +27,20 @@ struct QkNorm {
 /// Floats of scratch memory that the functions below need.
 int64_t attention_scratch(const AttentionShape& shape);
 
-/// `mixed` [tokens, dim] from `qkv` [tokens, 3 dim]: queries, keys and values of all heads.
-void attention_forward(const AttentionShape& shape, const QkNorm& norm, const Bf16* qkv,
-                       Bf16* mixed, float* scratch);
+/// Heads [first, last).
+struct HeadRange {
+  int64_t first;
+  int64_t last;
+};
 
-/// `d_qkv` [tokens, 3 dim] from `d_mixed` [tokens, dim]; adds the gradients of the norms' weights
-/// to `d_norm` [2, head_dim] (queries, keys) where there are norms.
-void attention_backward(const AttentionShape& shape, const QkNorm& norm, const Bf16* qkv,
-                        const Bf16* d_mixed, Bf16* d_qkv, float* d_norm, float* scratch);
+/// `mixed` [tokens, dim] from `qkv` [tokens, 3 dim]: queries, keys and values of all heads.
+void attention_forward(const AttentionShape& shape, HeadRange heads, const QkNorm& norm,
+                       const Bf16* qkv, Bf16* mixed, float* scratch);
+
+/// `d_qkv` [tokens, 3 dim] from `d_mixed` [tokens, dim]; where there are norms, adds the gradients
+/// of their weights to `d_norm` [heads, 2, head_dim] (queries, keys).
+void attention_backward(const AttentionShape& shape, HeadRange heads, const QkNorm& norm,
+                        const Bf16* qkv, const Bf16* d_mixed, Bf16* d_qkv, float* d_norm,
+                        float* scratch);
 
 }  // namespace softmoe::kernels

@@ -198,10 +198,10 @@ int64_t attention_scratch(const AttentionShape& shape) {
          2 * shape.tokens * padded + round_up(4 * shape.tokens, 16);
 }
 
-void attention_forward(const AttentionShape& shape, const QkNorm& norm, const Bf16* qkv,
-                       Bf16* mixed, float* scratch) {
+void attention_forward(const AttentionShape& shape, HeadRange heads, const QkNorm& norm,
+                       const Bf16* qkv, Bf16* mixed, float* scratch) {
   const Head head = divide(shape, scratch);
-  for (int64_t index = 0; index < shape.heads; ++index) {
+  for (int64_t index = heads.first; index < heads.last; ++index) {
     const int64_t first = index * shape.head_dim;
     attention_weights(shape, norm, qkv + first, head);
     fp32_gemm(shape.tokens, shape.head_dim, shape.tokens, {head.scores, head.padded, 1},
@@ -210,14 +210,16 @@ void attention_forward(const AttentionShape& shape, const QkNorm& norm, const Bf
   }
 }
 
-void attention_backward(const AttentionShape& shape, const QkNorm& norm, const Bf16* qkv,
-                        const Bf16* d_mixed, Bf16* d_qkv, float* d_norm, float* scratch) {
+void attention_backward(const AttentionShape& shape, HeadRange heads, const QkNorm& norm,
+                        const Bf16* qkv, const Bf16* d_mixed, Bf16* d_qkv, float* d_norm,
+                        float* scratch) {
   const Head head = divide(shape, scratch);
   const int64_t stride = 3 * shape.dim();
   const int64_t head_dim = shape.head_dim;
   const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(head_dim));
-  for (int64_t index = 0; index < shape.heads; ++index) {
+  for (int64_t index = heads.first; index < heads.last; ++index) {
     const int64_t first = index * head_dim;
+    float* const d_weights = d_norm != nullptr ? d_norm + index * 2 * head_dim : nullptr;
     attention_weights(shape, norm, qkv + first, head);
     load_rows(d_mixed + first, shape.dim(), shape, 1.0F, head.d_mixed);
     // Values: the weights transposed times d_mixed.
@@ -240,7 +242,7 @@ void attention_backward(const AttentionShape& shape, const QkNorm& norm, const B
       }
       query_factor = 1.0F;
       normalize_rows_backward(shape, norm.query, qkv + first, stride, head.statistics, head.result,
-                              d_norm);
+                              d_weights);
     }
     store_rows(head.result, shape, query_factor, d_qkv + first, stride);
     // Keys: the queries already carry the scale.
@@ -248,7 +250,8 @@ void attention_backward(const AttentionShape& shape, const QkNorm& norm, const B
               head_dim, head.result, head_dim);
     if (norm.key != nullptr) {
       normalize_rows_backward(shape, norm.key, qkv + shape.dim() + first, stride,
-                              head.statistics + 2 * shape.tokens, head.result, d_norm + head_dim);
+                              head.statistics + 2 * shape.tokens, head.result,
+                              d_weights + head_dim);
     }
     store_rows(head.result, shape, 1.0F, d_qkv + shape.dim() + first, stride);
   }

@@ -289,6 +289,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, FusedAttention,
                                          AttentionCase{"Odd", 3, 17, 3, 16, false, false},
                                          AttentionCase{"Norms", 7, 13, 2, 48, true, true},
                                          AttentionCase{"Long", 2, 101, 3, 32, true, false},
+                                         AttentionCase{"OneImage", 1, 70, 2, 16, true, true},
                                          AttentionCase{"ManyRows", 130, 18, 1, 16, false, true}),
                          [](const auto& test_case) { return test_case.param.name; });
 

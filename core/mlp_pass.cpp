@@ -1,0 +1,231 @@
+#include "core/mlp_pass.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/thread_team.h"
+#include "core/weight_gradient.h"
+
+namespace softmoe {
+namespace {
+
+using kernels::Bf16;
+using kernels::Pair;
+
+/// Rows that go through both layers before the next ones do: their hidden values stay in the
+/// second-level cache.
+constexpr int64_t kChunkRows = 64;
+
+struct PackedWeights {
+  Pair* fc1;
+  Pair* fc2;
+};
+
+size_t packed_room(const MlpShape& shape) {
+  return Arena::room<Pair>(kernels::packed_size(shape.dim, shape.hidden)) +
+         Arena::room<Pair>(kernels::packed_size(shape.hidden, shape.dim));
+}
+
+/// Rows that the backward pass holds at a time.
+int64_t block_rows(const MlpShape& shape) { return std::min(shape.rows, kGradientRows); }
+
+size_t backward_room(const MlpShape& shape) {
+  const int64_t rows = block_rows(shape);
+  return packed_room(shape) + Arena::room<Bf16>(rows * shape.dim) +
+         2 * Arena::room<Bf16>(rows * shape.hidden) +
+         weight_gradient_room(rows, shape.hidden, shape.dim) +
+         weight_gradient_room(rows, shape.dim, shape.hidden);
+}
+
+PackedWeights take_packed(Arena& arena, const MlpShape& shape) {
+  return {.fc1 = arena.take<Pair>(kernels::packed_size(shape.dim, shape.hidden)),
+          .fc2 = arena.take<Pair>(kernels::packed_size(shape.hidden, shape.dim))};
+}
+
+void forward_expert(const Team& team, const MlpShape& shape, const MlpForwardJob& job,
+                    const PackedWeights& packed, Bf16* hidden) {
+  const int64_t dim = shape.dim;
+  const auto hidden_share = team.share(shape.hidden, kernels::kPanelColumns);
+  kernels::pack_transposed(job.fc1_weight, dim, dim, hidden_share.first, hidden_share.last,
+                           packed.fc1);
+  const auto dim_share = team.share(dim, kernels::kPanelColumns);
+  kernels::pack_transposed(job.fc2_weight, shape.hidden, shape.hidden, dim_share.first,
+                           dim_share.last, packed.fc2);
+  team.barrier();
+  const auto rows = team.share(shape.rows, kernels::kTileRows);
+  for (int64_t row = rows.first; row < rows.last; row += kChunkRows) {
+    const int64_t count = std::min(kChunkRows, rows.last - row);
+    const Bf16* x = job.x.bf16 + row * dim;
+    if (job.x.bf16 == nullptr) {
+      x = job.x_kept + row * dim;
+      kernels::to_bf16(job.x.offset(row * dim), dim, count, dim, job.x_kept + row * dim, dim);
+    }
+    kernels::gemm_gelu({count, shape.hidden, dim / 2}, kernels::left_rows(x, dim), packed.fc1,
+                       job.fc1_bias, shape.gelu,
+                       job.before != nullptr ? job.before + row * shape.hidden : nullptr, hidden,
+                       shape.hidden);
+    kernels::gemm({count, dim, shape.hidden / 2}, kernels::left_rows(hidden, shape.hidden),
+                  packed.fc2, job.fc2_bias,
+                  job.residual != nullptr ? job.residual + row * dim : nullptr,
+                  job.out.offset(row * dim), dim);
+  }
+}
+
+/// Scratch memory of one expert in the backward pass, for one block of rows.
+struct BackwardScratch {
+  PackedWeights packed;
+  Bf16* d_out;     // [rows, dim]
+  Bf16* after;     // [rows, hidden]
+  Bf16* d_before;  // [rows, hidden]
+  std::array<WeightGradientScratch, 2> gradients;
+};
+
+BackwardScratch take_backward(Arena& arena, const MlpShape& shape) {
+  // Transposed against the forward pass, so the padding changes sides.
+  const PackedWeights packed{
+      .fc1 = arena.take<Pair>(kernels::packed_size(shape.hidden, shape.dim)),
+      .fc2 = arena.take<Pair>(kernels::packed_size(shape.dim, shape.hidden))};
+  const int64_t rows = block_rows(shape);
+  return {.packed = packed,
+          .d_out = arena.take<Bf16>(rows * shape.dim),
+          .after = arena.take<Bf16>(rows * shape.hidden),
+          .d_before = arena.take<Bf16>(rows * shape.hidden),
+          .gradients = {take_weight_gradient_scratch(arena, rows, shape.hidden, shape.dim),
+                        take_weight_gradient_scratch(arena, rows, shape.dim, shape.hidden)}};
+}
+
+/// Gradients of the values, rows [block, block + count) of the expert; `d_out` are the same rows.
+void backward_rows(const Team& team, const MlpShape& shape, const MlpBackwardJob& job,
+                   int64_t block, int64_t count, const Bf16* d_out,
+                   const BackwardScratch& scratch) {
+  const int64_t dim = shape.dim;
+  const int64_t hidden = shape.hidden;
+  const auto rows = team.share(count, kernels::kTileRows);
+  for (int64_t row = rows.first; row < rows.last; row += kChunkRows) {
+    const int64_t chunk = std::min(kChunkRows, rows.last - row);
+    if (job.d_out.bf16 == nullptr) {
+      kernels::to_bf16(job.d_out.offset((block + row) * dim), dim, chunk, dim,
+                       scratch.d_out + row * dim, dim);
+    }
+    kernels::gemm_gelu_backward(
+        {chunk, hidden, dim / 2}, kernels::left_rows(d_out + row * dim, dim), scratch.packed.fc2,
+        shape.gelu, job.before + (block + row) * hidden, scratch.after + row * hidden,
+        scratch.d_before + row * hidden, hidden);
+    kernels::gemm({chunk, dim, hidden / 2},
+                  kernels::left_rows(scratch.d_before + row * hidden, hidden), scratch.packed.fc1,
+                  /*bias=*/nullptr, /*residual=*/nullptr, job.d_x.offset((block + row) * dim), dim);
+  }
+}
+
+void backward_expert(const Team& team, const MlpShape& shape, const MlpBackwardJob& job,
+                     const BackwardScratch& scratch) {
+  const int64_t dim = shape.dim;
+  const int64_t hidden = shape.hidden;
+  const auto dim_share = team.share(dim, kernels::kPanelColumns);
+  kernels::pack_rows(job.fc1_weight, dim, hidden, dim_share.first, dim_share.last,
+                     scratch.packed.fc1);
+  const auto hidden_share = team.share(hidden, kernels::kPanelColumns);
+  kernels::pack_rows(job.fc2_weight, hidden, dim, hidden_share.first, hidden_share.last,
+                     scratch.packed.fc2);
+  team.barrier();
+  for (int64_t block = 0; block < shape.rows; block += kGradientRows) {
+    const int64_t count = std::min(kGradientRows, shape.rows - block);
+    const Bf16* const d_out =
+        job.d_out.bf16 != nullptr ? job.d_out.bf16 + block * dim : scratch.d_out;
+    backward_rows(team, shape, job, block, count, d_out, scratch);
+    team.barrier();
+    weight_gradients(
+        team, count,
+        {{{scratch.d_before, hidden, job.x + block * dim, dim, job.d_fc1_weight, job.d_fc1_bias},
+          {d_out, dim, scratch.after, hidden, job.d_fc2_weight, job.d_fc2_bias}}},
+        scratch.gradients, /*accumulate=*/block > 0);
+  }
+}
+
+/// Calls run(team, index, scratch) for every expert: with many experts each thread has its own,
+/// with few all threads share each. `take(arena, threads)` makes the scratch memory of one.
+template <typename Take, typename Run>
+void for_each_expert(int64_t experts, size_t room, const Take& take, const Run& run) {
+  if (experts >= 2 * at::get_num_threads()) {
+    run_team([&](const Team& team) {
+      Arena& arena = thread_arena();
+      arena.reset(room);
+      const auto scratch = take(arena);
+      const auto share = team.share(experts);
+      for (int64_t index = share.first; index < share.last; ++index) {
+        run(Team{}, index, scratch);
+      }
+    });
+    return;
+  }
+  Arena& arena = thread_arena();
+  arena.reset(room);
+  const auto scratch = take(arena);
+  run_team([&](const Team& team) {
+    for (int64_t index = 0; index < experts; ++index) {
+      run(team, index, scratch);
+      team.barrier();
+    }
+  });
+}
+
+/// The memory of expert `index`.
+MlpForwardJob job_of(MlpForwardJob job, const MlpShape& shape, int64_t index) {
+  const int64_t rows = index * shape.rows;
+  const int64_t weights = index * shape.hidden * shape.dim;
+  job.x = job.x.offset(rows * shape.dim);
+  job.x_kept += rows * shape.dim;
+  job.fc1_weight = job.fc1_weight.offset(weights);
+  job.fc1_bias += index * shape.hidden;
+  job.fc2_weight = job.fc2_weight.offset(weights);
+  job.fc2_bias += index * shape.dim;
+  job.residual = job.residual != nullptr ? job.residual + rows * shape.dim : nullptr;
+  job.before = job.before != nullptr ? job.before + rows * shape.hidden : nullptr;
+  job.out = job.out.offset(rows * shape.dim);
+  return job;
+}
+
+MlpBackwardJob job_of(MlpBackwardJob job, const MlpShape& shape, int64_t index) {
+  const int64_t rows = index * shape.rows;
+  const int64_t weights = index * shape.hidden * shape.dim;
+  job.d_out = job.d_out.offset(rows * shape.dim);
+  job.x += rows * shape.dim;
+  job.before += rows * shape.hidden;
+  job.fc1_weight = job.fc1_weight.offset(weights);
+  job.fc2_weight = job.fc2_weight.offset(weights);
+  job.d_x = job.d_x.offset(rows * shape.dim);
+  job.d_fc1_weight += weights;
+  job.d_fc1_bias += index * shape.hidden;
+  job.d_fc2_weight += weights;
+  job.d_fc2_bias += index * shape.dim;
+  return job;
+}
+
+}  // namespace
+
+void mlp_forward(const MlpShape& shape, const MlpForwardJob& job) {
+  const int64_t threads = at::get_num_threads();
+  const int64_t chunk = kChunkRows * shape.hidden;
+  for_each_expert(
+      shape.experts, packed_room(shape) + Arena::room<Bf16>(threads * chunk),
+      [&](Arena& arena) {
+        return std::pair(take_packed(arena, shape), arena.take<Bf16>(threads * chunk));
+      },
+      [&](const Team& team, int64_t index, const std::pair<PackedWeights, Bf16*>& scratch) {
+        forward_expert(team, shape, job_of(job, shape, index), scratch.first,
+                       scratch.second + team.rank * chunk);
+      });
+}
+
+void mlp_backward(const MlpShape& shape, const MlpBackwardJob& job) {
+  for_each_expert(
+      shape.experts, backward_room(shape),
+      [&](Arena& arena) { return take_backward(arena, shape); },
+      [&](const Team& team, int64_t index, const BackwardScratch& scratch) {
+        backward_expert(team, shape, job_of(job, shape, index), scratch);
+      });
+}
+
+}  // namespace softmoe
