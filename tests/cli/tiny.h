@@ -1,0 +1,43 @@
+#pragma once
+/// Small models, runs and images for tests of the whole program.
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "support/run_program.h"
+
+namespace softmoe::test {
+
+using Words = std::vector<std::string>;
+
+/// `words` with `more` behind them.
+Words operator+(Words words, const Words& more);
+
+/// Flags of a tiny Soft MoE model for the embedded digits.
+Words tiny_model_flags();
+/// `softmoe train` of that model on the digits, some 50 quick updates, into `output`/run.
+Words tiny_training(const std::filesystem::path& output);
+
+/// A checkpoint of a tiny model with random weights: 8x8 px, one channel, the ten digits.
+void write_tiny_checkpoint(const std::filesystem::path& path);
+
+/// A PNG file of random pixels, 3 channels, drawn from `seed`.
+void write_random_png(const std::filesystem::path& path, int height, int width, uint64_t seed);
+
+/// `count` of the embedded digits as PNG files "0-<digit>.png", "1-<digit>.png", ...
+void write_digit_files(const std::filesystem::path& folder, int64_t count);
+
+/// The exit code is `exit_code` and standard error is one line that holds each of `parts`.
+testing::AssertionResult fails_with_one_line(const ProgramRun& run, int exit_code,
+                                             const Words& parts);
+/// The same where a program logged what it did before: one line is the error.
+testing::AssertionResult ends_with_one_error(const ProgramRun& run, int exit_code,
+                                             const Words& parts);
+/// The exit code is 0.
+testing::AssertionResult succeeds(const ProgramRun& run);
+
+}  // namespace softmoe::test
