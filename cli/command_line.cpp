@@ -87,6 +87,9 @@ void CommandLine::declare(const std::string& group, const OptionField& field) {
                                       : field.type_name() + " (" + field.limits().unit + ")");
   if (field.is_list()) {
     option->expected(1, 1 << 20);
+  } else {
+    // As in other tools: a wrapper's flags can be overridden behind them.
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
 }
 
@@ -115,6 +118,7 @@ void CommandLine::throw_unknown_flag(const std::string& flag) const {
 }
 
 bool CommandLine::parse(const std::vector<std::string>& arguments) {
+  arguments_ = arguments;
   try {
     auto reversed = arguments;
     std::reverse(reversed.begin(), reversed.end());
@@ -183,6 +187,7 @@ void CommandLine::write_json(Json results) const {
   }
   Json document;
   document["command"] = name_;
+  document["arguments"] = arguments_;
   document["machine"] = machine_description();
   document["options"] = resolved();
   document.update(results);

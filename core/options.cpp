@@ -149,7 +149,11 @@ std::string OptionField::allowed() const {
 std::string OptionField::text() const { return plain_text(to_json()); }
 
 std::string OptionField::config_line() const {
-  return name_ + " = " + config_value(to_json()) + "\n";
+  const auto value = to_json();
+  if (value.is_array() && value.empty()) {
+    return "# " + name_ + " = []\n";  // CLI11 takes no empty lists
+  }
+  return name_ + " = " + config_value(value) + "\n";
 }
 
 Json OptionField::to_json() const {
