@@ -2,15 +2,13 @@
 
 #include <numeric>
 
-#include "checkpoints/model_checkpoint.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "core/device.h"
 #include "core/error.h"
-#include "core/progress.h"
-#include "datasets/loader.h"
-#include "eval/metrics.h"
+#include "eval/evaluate.h"
 #include "eval/table.h"
+#include "inference/predictor.h"
 #include "train/trainer.h"
 
 namespace softmoe::cli {
@@ -50,26 +48,16 @@ void check_classes(const std::vector<std::string>& found, const ModelDescription
   }
 }
 
-ClassificationResult evaluate(LoadedModel& loaded, const Dataset& set, const LoaderOptions& options,
-                              const torch::Device& device, torch::Dtype dtype) {
-  const torch::InferenceMode inference;
-  const auto preprocess =
-      options_from_json<PreprocessOptions>(loaded.description.preprocess, "preprocess");
-  Loader loader(set, Transform::evaluation(preprocess), options);
-  loader.start(/*epoch=*/0);
-  ClassificationMetrics metrics(
-      loaded.description.options.num_classes,
-      loaded.description.loss == "sigmoid" ? Likelihood::kSigmoid : Likelihood::kSoftmax);
-  Progress progress("Test", set.size(), "images");
-  int64_t done = 0;
-  while (const auto batch = loader.next()) {
-    const AutocastGuard autocast(device, dtype);
-    metrics.add(loaded.model(batch->images.to(device)), batch->labels);
-    done += batch->labels.size(0);
-    progress.update(done);
-  }
-  progress.finish();
-  return metrics.result();
+/// The model of a checkpoint on the images of a set.
+ClassificationResult evaluate_checkpoint(LoadedModel& loaded, const std::string& checkpoint,
+                                         const Dataset& set, const LoaderOptions& options,
+                                         const BatchLoopOptions& loop) {
+  const auto& description = loaded.description;
+  Loader loader(set, evaluation_transform(description, checkpoint), options);
+  return evaluate([&loaded](const torch::Tensor& images) { return loaded.model(images); }, loader,
+                  description.options.num_classes,
+                  description.loss == "sigmoid" ? Likelihood::kSigmoid : Likelihood::kSoftmax,
+                  loop);
 }
 
 std::string class_table(const ClassificationResult& result, const std::vector<std::string>& names) {
@@ -125,8 +113,9 @@ void run_eval(const std::vector<std::string>& arguments) {
   const auto set = make_dataset(data, data.val_split);
   const auto name = fmt::format("{} split {}", data.dataset, data.val_split);
   check_classes(set->class_names(), loaded.description, name);
-  const auto result =
-      evaluate(loaded, *set, loader, device, compute_dtype(options.amp_dtype, device));
+  const auto result = evaluate_checkpoint(
+      loaded, options.checkpoint, *set, loader,
+      {.device = device, .dtype = compute_dtype(options.amp_dtype, device), .images = set->size()});
   fmt::print("{}{}", summary(result), class_table(result, set->class_names()));
   Json document;
   document["checkpoint"] = options.checkpoint;

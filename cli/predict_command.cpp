@@ -55,6 +55,18 @@ void describe(OptionTable& table, PredictOptions& options) {
             {.choices = {"auto", "float32", "bfloat16"}});
 }
 
+/// While one exists, log lines are dropped.
+class QuietLog {
+ public:
+  QuietLog() : previous_(set_log_sink([](const std::string&) {})) {}
+  ~QuietLog() { set_log_sink(std::move(previous_)); }
+  QuietLog(const QuietLog&) = delete;
+  QuietLog& operator=(const QuietLog&) = delete;
+
+ private:
+  LogSink previous_;
+};
+
 /// The arrays that `what` names.
 std::set<std::string> requested_arrays(const std::string& what) {
   static const std::set<std::string> known{"logits", "features", "labels"};
@@ -117,6 +129,7 @@ Inputs open_inputs(const PredictOptions& options, const std::vector<std::string>
 
 Predictions predict_inputs(Predictor& predictor, const Inputs& inputs,
                            const PredictOptions& options, const std::set<std::string>& arrays) {
+  const QuietLog quiet;  // the bad images are named at the end, once
   const bool writes = !options.output.empty();
   const PredictionRequest request{.topk = options.topk,
                                   .logits = writes && arrays.contains("logits"),

@@ -18,7 +18,9 @@ torch::Tensor joined(const std::vector<torch::Tensor>& batches) {
   return batches.empty() ? torch::Tensor() : torch::cat(batches);
 }
 
-Transform read_transform(const ModelDescription& model, const std::string& name) {
+}  // namespace
+
+Transform evaluation_transform(const ModelDescription& model, const std::string& name) {
   try {
     const auto where = name + ": preprocess";
     const auto options = options_from_json<PreprocessOptions>(model.preprocess, where);
@@ -33,8 +35,6 @@ Transform read_transform(const ModelDescription& model, const std::string& name)
     throw InputError(error.what());  // wrong in the file, not on the command line
   }
 }
-
-}  // namespace
 
 /// Runs batches and gathers what was asked for.
 class Predictor::Collector {
@@ -103,7 +103,7 @@ Predictor::Predictor(LoadedModel model, std::string name, torch::Dtype compute_d
     : model_(std::move(model)),
       name_(std::move(name)),
       compute_dtype_(compute_dtype),
-      transform_(read_transform(model_.description, name_)) {}
+      transform_(evaluation_transform(model_.description, name_)) {}
 
 std::string Predictor::class_name(int64_t label) const {
   const auto& names = description().class_names;

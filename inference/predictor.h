@@ -12,6 +12,10 @@
 
 namespace softmoe {
 
+/// The preprocessing of a checkpoint called `name` in evaluation. Throws InputError where it does
+/// not fit the model or cannot be understood.
+Transform evaluation_transform(const ModelDescription& model, const std::string& name);
+
 /// What is kept of each image.
 struct PredictionRequest {
   int64_t topk = 5;  ///< at most the number of classes are given
@@ -35,7 +39,7 @@ struct Predictions {
 class Predictor {
  public:
   /// `model` computes in `compute_dtype` where it is; `name` stands for it in errors. Throws
-  /// InputError where the checkpoint's preprocessing does not fit its model.
+  /// like evaluation_transform.
   Predictor(LoadedModel model, std::string name, torch::Dtype compute_dtype = torch::kFloat32);
 
   const ModelDescription& description() const { return model_.description; }
