@@ -1,15 +1,15 @@
 #include <fmt/format.h>
 
-#include "checkpoints/model_checkpoint.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "core/device.h"
 #include "core/error.h"
-#include "core/progress.h"
 #include "core/rng.h"
 #include "datasets/loader.h"
+#include "eval/features.h"
 #include "eval/fewshot.h"
 #include "eval/table.h"
+#include "inference/predictor.h"
 #include "train/trainer.h"
 
 namespace softmoe::cli {
@@ -35,10 +35,11 @@ namespace softmoe::cli {
 namespace {
 
 struct ProbeOptions {
-  std::string train_features;
-  std::string test_features;
+  std::vector<std::string> train_features;
+  std::vector<std::string> test_features;
   std::string checkpoint;
   FeatureSource features = FeatureSource::kCheckpoint;
+  std::string save_features;
   std::string label;
   std::string amp_dtype = "auto";
   int64_t pool = 0;
@@ -48,14 +49,19 @@ struct ProbeOptions {
 
 void describe(OptionTable& table, ProbeOptions& options) {
   table.add("train-features", options.train_features,
-            "features from anywhere: an .npz with arrays `features` and `labels`",
+            "features from anywhere: an .npz with arrays `features` and `labels`; several for "
+            "several data sets",
             {.unit = "file"});
-  table.add("test-features", options.test_features, "the same for the test set", {.unit = "file"});
+  table.add("test-features", options.test_features,
+            "the same for the test sets, in the order of the training sets", {.unit = "file"});
   table.add("checkpoint", options.checkpoint, "the model whose frozen features are probed",
             {.unit = "file"});
   table.add("features", options.features,
             "features of the checkpoint, of a model of its shape with random weights, or the "
             "pixels that it would see");
+  table.add("save-features", options.save_features,
+            "write the features of the images to this path + -train.npz and -test.npz",
+            {.unit = "path"});
   table.add("label", options.label, "what tables and plots call these features");
   table.add("amp-dtype", options.amp_dtype,
             "compute dtype; auto: bfloat16 where the hardware has it",
@@ -100,64 +106,68 @@ std::vector<int64_t> pool_indices(const Dataset& set, int64_t pool, int64_t seed
   return indices;
 }
 
-/// Maps a batch of images to features [batch, dim].
-using FeatureFunction = std::function<torch::Tensor(const torch::Tensor& images)>;
-
 FeatureSet extract(const Dataset& set, const std::string& name, const Transform& transform,
-                   const LoaderOptions& options, const FeatureFunction& features) {
-  const torch::InferenceMode inference;
-  Loader loader(set, transform, options);
-  loader.start(/*epoch=*/0);
-  Progress progress("Features of " + name, set.size(), "images");
-  std::vector<torch::Tensor> rows;
-  std::vector<torch::Tensor> labels;
-  int64_t done = 0;
-  while (const auto batch = loader.next()) {
-    rows.push_back(features(batch->images).to(torch::kCPU, torch::kFloat32));  // [batch, dim]
-    labels.push_back(batch->labels);
-    done += batch->labels.size(0);
-    progress.update(done);
-  }
-  FeatureSet result{.name = name, .features = torch::cat(rows), .labels = torch::cat(labels)};
-  check_features(result);
-  return result;
+                   const LoaderOptions& loader_options, const Forward& forward,
+                   BatchLoopOptions options) {
+  Loader loader(set, transform, loader_options);
+  options.label = "Features of " + name;
+  options.images = set.size();
+  return extract_features(forward, loader, name, options);
 }
 
-FeatureFunction feature_function(const ProbeOptions& options, LoadedModel& loaded, int64_t seed,
-                                 const torch::Device& device) {
+Forward feature_function(const ProbeOptions& options, const LoadedModel& loaded, int64_t seed,
+                         const torch::Device& device) {
   if (options.features == FeatureSource::kPixels) {
-    return [](const torch::Tensor& images) { return images.flatten(1); };
+    return pixel_features;
   }
   auto model = loaded.model;
   if (options.features == FeatureSource::kRandom) {
     model = make_model(loaded.description.options, seed, device);
     model->eval();
   }
-  const auto dtype = compute_dtype(options.amp_dtype, device);
-  return [model, dtype, device](const torch::Tensor& images) mutable {
-    const AutocastGuard autocast(device, dtype);
-    return model->forward_features(images.to(device));
+  return [model](const torch::Tensor& images) mutable {
+    return model->forward_features(images);  // [batch, dim]
   };
 }
 
 FewShotResult probe_images(const ProbeOptions& options, const DatasetOptions& data,
                            const LoaderOptions& loader, const FewShotOptions& fewshot,
                            const torch::Device& device) {
-  auto loaded = load_model(options.checkpoint, device);
-  const auto preprocess =
-      options_from_json<PreprocessOptions>(loaded.description.preprocess, options.checkpoint);
-  const auto transform = Transform::evaluation(preprocess);
-  const auto features = feature_function(options, loaded, fewshot.seed, device);
+  const auto loaded = load_model(options.checkpoint, device);
+  const auto transform = evaluation_transform(loaded.description, options.checkpoint);
+  const auto forward = feature_function(options, loaded, fewshot.seed, device);
+  const bool pixels = options.features == FeatureSource::kPixels;
+  const BatchLoopOptions loop{
+      .device = device,
+      .dtype = pixels ? torch::kFloat32 : compute_dtype(options.amp_dtype, device)};
   const auto train_set = make_dataset(data, data.train_split);
   const auto test_set = make_dataset(data, data.val_split);
   const Subset pool(*train_set, pool_indices(*train_set, options.pool, fewshot.seed));
   const auto train =
-      extract(pool, data.dataset + " " + data.train_split, transform, loader, features);
+      extract(pool, data.dataset + " " + data.train_split, transform, loader, forward, loop);
   const auto test =
-      extract(*test_set, data.dataset + " " + data.val_split, transform, loader, features);
+      extract(*test_set, data.dataset + " " + data.val_split, transform, loader, forward, loop);
+  if (!options.save_features.empty()) {
+    write_features(options.save_features + "-train.npz", train);
+    write_features(options.save_features + "-test.npz", test);
+  }
   auto result = few_shot(train, test, fewshot);
   result.name = data.dataset;
   return result;
+}
+
+std::vector<FewShotResult> probe_files(const ProbeOptions& options, const FewShotOptions& fewshot) {
+  if (options.train_features.size() != options.test_features.size()) {
+    throw UsageError("--test-features",
+                     fmt::format("{} files as --train-features", options.train_features.size()),
+                     std::to_string(options.test_features.size()));
+  }
+  std::vector<FewShotResult> results;
+  for (size_t i = 0; i < options.train_features.size(); ++i) {
+    results.push_back(few_shot(read_features(options.train_features[i]),
+                               read_features(options.test_features[i]), fewshot));
+  }
+  return results;
 }
 
 void print_table(const FewShotResult& result, const std::string& label) {
@@ -190,23 +200,31 @@ void run_fewshot(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) {
     return;
   }
-  FewShotResult result;
-  if (!options.train_features.empty() && !options.test_features.empty()) {
-    result = few_shot(read_features(options.train_features), read_features(options.test_features),
-                      fewshot);
-    result.name = options.test_features;
+  std::vector<FewShotResult> results;
+  auto label = options.label.empty() ? enum_name(options.features) : options.label;
+  if (!options.train_features.empty() || !options.test_features.empty()) {
+    results = probe_files(options, fewshot);
+    label = options.label.empty() ? "given features" : options.label;
   } else if (!options.checkpoint.empty()) {
-    result = probe_images(options, data, loader, fewshot, parse_device(line.common().device));
+    results = {probe_images(options, data, loader, fewshot, parse_device(line.common().device))};
   } else {
     throw UsageError("give --checkpoint and a data set, or --train-features and --test-features");
   }
   if (fewshot.test_selected_lambda) {
-    result = select_lambdas_on_test({result}).front();
+    results = select_lambdas_on_test(results);
   }
-  const auto label = options.label.empty() ? enum_name(options.features) : options.label;
-  print_table(result, label);
-  auto document = to_json(result);
+  Json sets = Json::array();
+  for (const auto& result : results) {
+    print_table(result, label);
+    sets.push_back(to_json(result));
+  }
+  Json document;
   document["label"] = label;
+  if (sets.size() == 1) {
+    document.update(sets.front());
+  } else {
+    document["sets"] = sets;
+  }
   line.write_json(document);
 }
 
