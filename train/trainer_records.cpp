@@ -11,6 +11,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "eval/evaluate.h"
 #include "train/trainer.h"
 
 namespace softmoe {
@@ -131,30 +132,25 @@ void Trainer::record_interval(double loss, double gradient_norm) {
 }
 
 ClassificationResult Trainer::evaluate_model() {
-  const torch::InferenceMode inference;
-  model_->eval();
   auto options = run_.loader;
   options.shuffle = false;
   options.drop_last = false;
   Loader loader(val_set_, val_transform_, options);
-  loader.start(/*epoch=*/0, /*first_batch=*/0);
-  ClassificationMetrics metrics(run_.model.num_classes, run_.loss.loss == "sigmoid"
-                                                            ? Likelihood::kSigmoid
-                                                            : Likelihood::kSoftmax);
-  Progress progress("Test", val_set_.size(), "images");
-  int64_t done = 0;
-  while (const auto batch = loader.next()) {
-    if (interrupt_requested()) {
-      model_->train();
-      stop_for_interrupt();
-    }
-    const AutocastGuard autocast(device_, compute_dtype_);
-    metrics.add(model_(batch->images.to(device_)), batch->labels.to(device_));
-    done += batch->labels.size(0);
-    progress.update(done);
-  }
+  const BatchLoopOptions loop{.device = device_,
+                              .dtype = compute_dtype_,
+                              .images = val_set_.size(),
+                              .before_batch = [this] {
+                                if (interrupt_requested()) {
+                                  stop_for_interrupt();
+                                }
+                              }};
+  model_->eval();
+  auto result = softmoe::evaluate(
+      [this](const torch::Tensor& images) { return model_(images); }, loader,
+      run_.model.num_classes,
+      run_.loss.loss == "sigmoid" ? Likelihood::kSigmoid : Likelihood::kSoftmax, loop);
   model_->train();
-  return metrics.result();
+  return result;
 }
 
 bool Trainer::evaluate() {

@@ -114,8 +114,10 @@ TEST(Trainer, LearnsAndRecordsItsBestModel) {
   TemporaryFolder folder;
   Corners train_set(120);
   Corners val_set(41);
-  const auto result = train(tiny_run(), folder.path(), train_set, val_set);
-  EXPECT_EQ(result.steps, 30);
+  auto run = tiny_run();
+  run.train.epochs = 10;
+  const auto result = train(run, folder.path(), train_set, val_set);
+  EXPECT_EQ(result.steps, 100);
   EXPECT_GT(result.last.top1, 0.9);
   EXPECT_GE(result.best_top1, result.last.top1);
   const auto loaded = load_model(folder / "best.h5");
@@ -138,7 +140,7 @@ TEST(Trainer, InterruptedAnywhereAndResumedEqualsUninterrupted) {
   Corners val_set(41);
   TemporaryFolder whole;
   train(tiny_run(), whole.path(), train_set, val_set);
-  for (const int64_t gets : {1, 100, 200, 391}) {
+  for (const int64_t gets : {1, 100, 200, 300}) {
     TemporaryFolder parts;
     Corners stopping(120);
     stopping.interrupt_after(gets);
@@ -171,6 +173,7 @@ TEST(Trainer, AccumulatedGradientsEqualThoseOfOneLargerBatch) {
   run.model.drop_path = 0;
   run.model.moe.router_noise = 0;
   run.train.epochs = 1;
+  run.optimizer.opt = "sgd";  // Adam would blow rounding errors of tiny gradients up
   TemporaryFolder large;
   train(run, large.path(), train_set, val_set);
   run.loader.batch_size = 4;
@@ -180,7 +183,7 @@ TEST(Trainer, AccumulatedGradientsEqualThoseOfOneLargerBatch) {
   const auto expected = load_checkpoint(large / "last.h5");
   const auto actual = load_checkpoint(accumulated / "last.h5");
   for (const auto& [name, tensor] : expected.model) {
-    EXPECT_TRUE(test::all_close(actual.model.at(name), tensor, {.absolute = 1e-4})) << name;
+    EXPECT_TRUE(test::all_close(actual.model.at(name), tensor, {.absolute = 1e-5})) << name;
   }
 }
 

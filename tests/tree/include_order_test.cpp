@@ -43,8 +43,9 @@ std::vector<fs::path> sources_of(const std::string& folder) {
   return files;
 }
 
+/// What a file includes of the tree; `.inc` files are data that the build generates.
 std::vector<std::string> included_files(const fs::path& file) {
-  static const std::regex pattern("^\\s*#include\\s+\"([^\"]+)\"");
+  static const std::regex pattern("^\\s*#include\\s+\"([^\"]+\\.h)\"");
   std::vector<std::string> names;
   std::ifstream text(file);
   for (std::string line; std::getline(text, line);) {
