@@ -80,6 +80,7 @@ Selection select_images(const InspectOptions& options, const DatasetOptions& dat
 /// What one run of the command works with and gathers.
 struct Inspection {
   LoadedModel loaded;
+  std::string checkpoint;
   PreprocessOptions preprocess;
   torch::Device device;
   RoutingSummary summary{};
@@ -100,7 +101,8 @@ void run_batch(Inspection& inspection, const Selection& selection, size_t first,
     transform.apply(sample, unused, images[static_cast<int64_t>(i - first)].data_ptr<float>());
     captions.push_back(selection.caption(selection.indices[i], sample));
   }
-  const auto records = record_routing(inspection.loaded.model, images.to(inspection.device));
+  const auto records =
+      record_routing(inspection.loaded.model, inspection.checkpoint, images.to(inspection.device));
   inspection.summary.add(records);
   const auto pictures = to_pictures(images, inspection.preprocess.mean, inspection.preprocess.std);
   const auto missing = static_cast<size_t>(count) - inspection.drawn.size();
@@ -188,8 +190,10 @@ std::string statistics_table(const std::vector<LayerRouting>& layers) {
 }
 
 Inspection open_model(const InspectOptions& options, const torch::Device& device) {
-  Inspection inspection{
-      .loaded = load_model(options.checkpoint, device), .preprocess = {}, .device = device};
+  Inspection inspection{.loaded = load_model(options.checkpoint, device),
+                        .checkpoint = options.checkpoint,
+                        .preprocess = {},
+                        .device = device};
   try {
     inspection.preprocess = options_from_json<PreprocessOptions>(
         inspection.loaded.description.preprocess, options.checkpoint + ": preprocess");

@@ -12,17 +12,18 @@ double share_of(const torch::Tensor& condition) {
 
 }  // namespace
 
-RoutingRecords record_routing(VisionTransformer& model, const torch::Tensor& images) {
+RoutingRecords record_routing(VisionTransformer& model, const std::string& name,
+                              const torch::Tensor& images) {
   TORCH_CHECK_VALUE(!model->is_training(), "record_routing: expected a model in evaluation mode");
   const torch::InferenceMode inference;
   RoutingRecords records;
   model->forward_tokens(images, &records);
   if (records.empty()) {
-    throw InputError("the model", "a block with a MoE layer", "dense blocks alone");
+    throw InputError(name, "a model with MoE layers", "dense blocks only");
   }
   for (const auto& [block, record] : records) {
     if (!record.dispatch.defined() || !record.combine.defined()) {
-      throw InputError("the MoE layer of block " + std::to_string(block),
+      throw InputError(name + ": the MoE layer of block " + std::to_string(block),
                        "a router with dispatch and combine weights", "one without");
     }
   }

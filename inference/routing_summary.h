@@ -14,9 +14,10 @@
 namespace softmoe {
 
 /// The routing of every MoE block for `images` [batch, in_chans, height, width], by the number of
-/// the block; the model must be in evaluation mode. Throws InputError where the model has no MoE
-/// block, or a router that keeps no dispatch and combine weights.
-RoutingRecords record_routing(VisionTransformer& model, const torch::Tensor& images);
+/// the block; the model must be in evaluation mode. Throws InputError that names `name` where the
+/// model has no MoE block, or a router that keeps no dispatch and combine weights.
+RoutingRecords record_routing(VisionTransformer& model, const std::string& name,
+                              const torch::Tensor& images);
 
 /// One MoE block, averaged over the images that were seen.
 struct LayerRouting {

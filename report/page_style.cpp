@@ -46,7 +46,7 @@ section { border-top: 1px solid var(--rule); padding: 2rem 0 1.4rem; }
   font-variant-numeric: tabular-nums; }
 .headline .context { font-size: .88rem; }
 .figures { display: grid; gap: 1.6rem 2.2rem; margin: 1rem 0 1.4rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); }
 .figures.wide { grid-template-columns: 1fr; }
 figure { margin: 0; min-width: 0; max-width: 36rem; }
 .wide figure { max-width: none; }
@@ -64,7 +64,9 @@ th:last-child, td:last-child { padding-right: .2rem; }
 thead th { color: var(--soft); font-weight: 500; font-size: .85rem; vertical-align: bottom;
   border-bottom-color: var(--soft); }
 tbody th { font-weight: 400; white-space: nowrap; }
-.number { text-align: right; white-space: nowrap; }
+.number { text-align: right; }
+td.number { white-space: nowrap; }
+thead .number { max-width: 9rem; }
 strong { font-weight: 700; }
 details { margin: .8rem 0; }
 summary { cursor: pointer; color: var(--accent); }
@@ -108,12 +110,13 @@ pre { background: var(--card); border-radius: .5rem; padding: .8rem 1rem; margin
 .guess span { float: right; font-variant-numeric: tabular-nums; padding-left: .5rem; }
 .guess i { display: block; clear: both; height: 4px; border-radius: 2px; background: var(--bar); }
 .first i { background: var(--accent); }
+@media (max-width: 30rem) { .plot text { font-size: 13.5px; } }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   nav { display: none; }
   section { padding: 1rem 0 .5rem; }
   figure, tr, .headline { break-inside: avoid; }
-  h2, h3 { break-after: avoid; }
+  h2, h3, h4, .lede, .legend { break-after: avoid; }
   .figures { grid-template-columns: 1fr 1fr; }
   .table { overflow: visible; }
 }

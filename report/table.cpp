@@ -26,6 +26,15 @@ std::string row_html(const Table& table, const Row& row) {
   return html + "</tr>\n";
 }
 
+/// A column's name, whose unit must not stand alone on a line.
+std::string heading_html(const std::string& name) {
+  auto html = escape_html(name);
+  if (html.ends_with(", %")) {
+    html.replace(html.size() - 2, 1, "&nbsp;");
+  }
+  return html;
+}
+
 std::string padded(const std::string& text, int64_t width, bool to_right) {
   const std::string spaces(static_cast<size_t>(std::max<int64_t>(0, width - text_length(text))),
                            ' ');
@@ -47,7 +56,7 @@ std::string table_html(const Table& table) {
   html += "<thead><tr>";
   for (const auto& column : table.columns) {
     html += fmt::format("<th scope=\"col\"{}>{}</th>", column.numeric ? " class=\"number\"" : "",
-                        escape_html(column.name));
+                        heading_html(column.name));
   }
   html += "</tr></thead>\n<tbody>\n";
   for (const auto& row : table.rows) {

@@ -50,7 +50,7 @@ RoutingRecord random_record(int64_t batch) {
 
 TEST(RecordRouting, RecordsEveryMoeBlock) {
   auto model = tiny_model(tiny_options());
-  const auto records = record_routing(model, some_images(2));
+  const auto records = record_routing(model, "tiny.h5", some_images(2));
   ASSERT_EQ(records.size(), 2U);
   for (const int64_t block : {1, 3}) {
     const auto& record = records.at(block);
@@ -64,8 +64,8 @@ TEST(RecordRouting, AModelWithoutMoeBlocksIsAnInputError) {
   auto options = tiny_options();
   options.moe_blocks = "none";
   auto model = tiny_model(options);
-  EXPECT_THAT([&] { record_routing(model, some_images(1)); },
-              ThrowsMessage<InputError>(HasSubstr("MoE")));
+  EXPECT_THAT([&] { record_routing(model, "tiny.h5", some_images(1)); },
+              ThrowsMessage<InputError>(HasSubstr("tiny.h5: expected a model with MoE layers")));
 }
 
 TEST(RoutingSummary, DoesNotDependOnTheBatches) {
