@@ -73,8 +73,8 @@ class CommandLine {
   std::string resolved_config() const;
   const CommonOptions& common() const { return common_; }
 
-  /// Writes `results` to the `--json` file where one was asked for, with the command, machine,
-  /// versions and resolved options around them.
+  /// Writes `results` to the `--json` file where one was asked for, with the command, its
+  /// arguments, machine, versions and resolved options around them.
   void write_json(Json results) const;
 
  private:
@@ -84,6 +84,7 @@ class CommandLine {
   [[noreturn]] void throw_unknown_flag(const std::string& flag) const;
 
   std::string name_;
+  std::vector<std::string> arguments_;
   std::unique_ptr<CLI::App> app_;
   std::vector<OptionTable> tables_;
   std::map<std::string, std::vector<std::string>> given_;
