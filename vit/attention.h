@@ -28,7 +28,7 @@ TORCH_MODULE(Attention);
 
 /// One learned query attends to all tokens; an MLP with a residual follows (the MAP head of
 /// arXiv:2106.04560, timm's attn_pool): parameters `latent` [1, 1, dim], `q`, `kv`, `proj`,
-/// `norm`, `mlp`.
+/// `norm`, `mlp`, and `q_norm`, `k_norm` where QK-norm is on. No dropout, as in the reference.
 class AttentionPoolImpl : public torch::nn::Cloneable<AttentionPoolImpl> {
  public:
   explicit AttentionPoolImpl(const VitOptions& options);
@@ -39,6 +39,8 @@ class AttentionPoolImpl : public torch::nn::Cloneable<AttentionPoolImpl> {
   torch::Tensor latent;
   Linear q{nullptr};
   Linear kv{nullptr};
+  LayerNorm q_norm{nullptr};
+  LayerNorm k_norm{nullptr};
   Linear proj{nullptr};
   LayerNorm norm{nullptr};
   Mlp mlp{nullptr};

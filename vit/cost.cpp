@@ -67,6 +67,7 @@ void add_block(Tally& tally, const VitOptions& options, bool has_moe) {
 void add_attention_pool(Tally& tally, const VitOptions& options) {
   const int64_t dim = options.dim;
   tally.parameters += 3 * dim;  // the query and the norm
+  tally.parameters += options.qk_norm ? 2 * (dim / options.heads) : 0;
   tally.linear(1, dim, dim);
   tally.linear(options.tokens(), dim, 2 * dim);
   tally.product(1, dim, options.tokens());

@@ -79,10 +79,13 @@ torch::Tensor MlpImpl::forward(const torch::Tensor& x, const torch::Tensor& resi
     return fused_mlp(x, parameters, gelu_ == Gelu::kTanh, residual);  // [..., dim]
   }
   auto hidden = torch::gelu(fc1(x), gelu_ == Gelu::kTanh ? "tanh" : "none");
-  if (dropout_ > 0) {
-    hidden = torch::dropout(hidden, dropout_, is_training());
-  }                                                  // [..., hidden_dim]
-  const auto out = fc2(hidden);                      // [..., dim]
+  if (drops) {
+    hidden = torch::dropout(hidden, dropout_, /*train=*/true);  // [..., hidden_dim]
+  }
+  auto out = fc2(hidden);  // [..., dim]
+  if (drops) {
+    out = torch::dropout(out, dropout_, /*train=*/true);  // [..., dim]
+  }
   return residual.defined() ? residual + out : out;  // [..., dim]
 }
 

@@ -61,7 +61,7 @@ class LayerScaleImpl : public torch::nn::Cloneable<LayerScaleImpl> {
 };
 TORCH_MODULE(LayerScale);
 
-/// fc1, GELU, dropout, fc2.
+/// fc1, GELU, dropout, fc2, dropout.
 class MlpImpl : public torch::nn::Cloneable<MlpImpl> {
  public:
   MlpImpl(int64_t dim, int64_t hidden_dim, Gelu gelu, double dropout);

@@ -3,6 +3,8 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "core/registry.h"
+#include "softmoe/routers.h"
 
 namespace softmoe {
 namespace {
@@ -17,6 +19,47 @@ std::optional<int64_t> number_after(const std::string& text, const std::string& 
     return std::nullopt;
   }
   return std::stoll(digits);
+}
+
+/// Flags are checked where they are read; options from code come here unchecked.
+void check_sizes(const VitOptions& options) {
+  using Size = std::pair<const char*, int64_t>;
+  for (const auto& [name, size] :
+       {Size{"patch-size", options.patch_size}, Size{"in-chans", options.in_chans},
+        Size{"dim", options.dim}, Size{"depth", options.depth}, Size{"heads", options.heads},
+        Size{"mlp-dim", options.mlp_dim}}) {
+    if (size < 1) {
+      throw UsageError(name, "at least 1", std::to_string(size));
+    }
+  }
+  for (const auto& [name, size] :
+       {Size{"num-classes", options.num_classes}, Size{"pre-logits", options.pre_logits}}) {
+    if (size < 0) {
+      throw UsageError(name, "at least 0", std::to_string(size));
+    }
+  }
+  if (options.drop_path < 0.0 || options.drop_path >= 1.0) {
+    throw UsageError("drop-path", "at least 0 and less than 1", std::to_string(options.drop_path));
+  }
+}
+
+void check_moe(const VitOptions& options) {
+  if (options.moe.experts < 1) {
+    throw UsageError("experts", "at least 1 where moe-blocks is " + options.moe_blocks,
+                     std::to_string(options.moe.experts));
+  }
+  if (options.moe.slots_per_expert < 0) {
+    throw UsageError("slots-per-expert", "at least 0",
+                     std::to_string(options.moe.slots_per_expert));
+  }
+  find_row(router_rows(), options.moe.router, "router");
+  const int64_t slots = options.moe.experts * slots_per_expert(moe_layer_options(options));
+  if (options.moe.router == "identity" && slots != options.tokens()) {
+    throw UsageError(
+        "experts",
+        "as many slots as tokens, " + std::to_string(options.tokens()) + ", with router identity",
+        std::to_string(slots));
+  }
 }
 
 }  // namespace
@@ -54,6 +97,7 @@ void describe(OptionTable& table, VitOptions& options) {
 }
 
 void validate(const VitOptions& options) {
+  check_sizes(options);
   const auto& size = options.img_size;
   if (size.empty() || size.size() > 2) {
     throw UsageError("img-size", "one or two numbers", std::to_string(size.size()));
@@ -76,9 +120,8 @@ void validate(const VitOptions& options) {
   }
   const auto mask = moe_block_mask(options.moe_blocks, options.depth);
   const bool has_moe = std::find(mask.begin(), mask.end(), true) != mask.end();
-  if (has_moe && options.moe.experts < 1) {
-    throw UsageError("experts", "at least 1 where moe-blocks is " + options.moe_blocks,
-                     std::to_string(options.moe.experts));
+  if (has_moe) {
+    check_moe(options);
   }
 }
 
@@ -106,7 +149,8 @@ std::vector<bool> moe_block_mask(const std::string& moe_blocks, int64_t depth) {
     }
     return mask;
   }
-  std::istringstream list(moe_blocks);
+  // A comma behind the list makes its last item seen even where it is empty.
+  std::istringstream list(moe_blocks + ",");
   for (std::string item; std::getline(list, item, ',');) {
     const auto block = number_after(item, "");
     if (!block || *block >= depth) {

@@ -6,20 +6,24 @@
 
 namespace softmoe {
 
+PatchProjectionImpl::PatchProjectionImpl(const VitOptions& options) : options_(options) {
+  PatchProjectionImpl::reset();
+}
+
+void PatchProjectionImpl::reset() {
+  const int64_t patch = options_.patch_size;
+  weight =
+      register_parameter("weight", torch::empty({options_.dim, options_.in_chans, patch, patch}));
+  bias = register_parameter("bias", torch::empty({options_.dim}));
+  init_lecun_normal(weight, options_.in_chans * patch * patch);
+  init_constant(bias, 0.0);
+}
+
 PatchEmbedImpl::PatchEmbedImpl(const VitOptions& options) : options_(options) {
   PatchEmbedImpl::reset();
 }
 
-void PatchEmbedImpl::reset() {
-  const int64_t patch = options_.patch_size;
-  // A holder module gives the parameters timm's names, proj.weight and proj.bias.
-  const auto proj = register_module("proj", std::make_shared<torch::nn::Module>("proj"));
-  weight_ = proj->register_parameter("weight",
-                                     torch::empty({options_.dim, options_.in_chans, patch, patch}));
-  bias_ = proj->register_parameter("bias", torch::empty({options_.dim}));
-  init_lecun_normal(weight_, options_.in_chans * patch * patch);
-  init_constant(bias_, 0.0);
-}
+void PatchEmbedImpl::reset() { proj = register_module("proj", PatchProjection(options_)); }
 
 torch::Tensor PatchEmbedImpl::forward(const torch::Tensor& images) {
   const int64_t batch = images.size(0);
@@ -29,8 +33,8 @@ torch::Tensor PatchEmbedImpl::forward(const torch::Tensor& images) {
       images.reshape({batch, channels, options_.grid_height(), patch, options_.grid_width(), patch})
           .permute({0, 2, 4, 1, 3, 5})
           .reshape({batch, options_.grid_height() * options_.grid_width(),
-                    channels * patch * patch});              // [batch, patches, pixels]
-  return torch::linear(patches, weight_.flatten(1), bias_);  // [batch, patches, dim]
+                    channels * patch * patch});                        // [batch, patches, pixels]
+  return torch::linear(patches, proj->weight.flatten(1), proj->bias);  // [batch, patches, dim]
 }
 
 VisionTransformerImpl::VisionTransformerImpl(VitOptions options) : options_(std::move(options)) {
@@ -90,7 +94,8 @@ torch::Tensor VisionTransformerImpl::embed(const torch::Tensor& images) {
     const auto class_token = class_token_.expand({images.size(0), 1, options_.dim});
     tokens = torch::cat({class_token.to(tokens.dtype()), tokens}, 1);  // [batch, tokens, dim]
   }
-  tokens = tokens + pos_embed_.to(tokens.device());  // [batch, tokens, dim]
+  // A fixed embedding follows the device and dtype of the weights, as a learned one does.
+  tokens = tokens + pos_embed_.to(patch_embed_->proj->weight.options());  // [batch, tokens, dim]
   return options_.drop > 0 ? torch::dropout(tokens, options_.drop, is_training()) : tokens;
 }
 

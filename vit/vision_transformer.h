@@ -9,8 +9,22 @@
 
 namespace softmoe {
 
-/// Cuts images into square patches and maps each to a token: `proj.weight`
-/// [dim, in_chans, patch, patch], `proj.bias` [dim], applied as one matrix product.
+/// The weights of a patch embedding, in a module of their own for timm's names: `weight`
+/// [dim, in_chans, patch, patch], `bias` [dim].
+class PatchProjectionImpl : public torch::nn::Cloneable<PatchProjectionImpl> {
+ public:
+  explicit PatchProjectionImpl(const VitOptions& options);
+  void reset() override;
+
+  torch::Tensor weight;
+  torch::Tensor bias;
+
+ private:
+  VitOptions options_;
+};
+TORCH_MODULE(PatchProjection);
+
+/// Cuts images into square patches and maps each to a token by `proj`, as one matrix product.
 class PatchEmbedImpl : public torch::nn::Cloneable<PatchEmbedImpl> {
  public:
   explicit PatchEmbedImpl(const VitOptions& options);
@@ -18,10 +32,10 @@ class PatchEmbedImpl : public torch::nn::Cloneable<PatchEmbedImpl> {
   /// `images` [batch, in_chans, height, width] to [batch, patches, dim], patches row by row.
   torch::Tensor forward(const torch::Tensor& images);
 
+  PatchProjection proj{nullptr};
+
  private:
   VitOptions options_;
-  torch::Tensor weight_;
-  torch::Tensor bias_;
 };
 TORCH_MODULE(PatchEmbed);
 

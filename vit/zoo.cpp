@@ -36,6 +36,10 @@ constexpr std::array kSizes{
 constexpr std::array kPaperExperts{std::pair<std::string_view, int64_t>{"s14", 256},
                                    std::pair<std::string_view, int64_t>{"h14", 256}};
 
+/// Sizes and patches that timm has under a name of its own.
+constexpr std::array<std::string_view, 13> kInTimm{"ti16", "s8",  "s16", "s32", "b8",  "b16", "b32",
+                                                   "l14",  "l16", "l32", "h14", "g14", "G14"};
+
 VitOptions sized(const SizeRow& row, int64_t patch_size) {
   VitOptions options;
   options.patch_size = patch_size;
@@ -80,7 +84,8 @@ VitOptions model_preset(const std::string& name) {
       options.img_size = {std::stoll(match[4])};
       options.gelu = Gelu::kExact;
       if (match[3].matched) {
-        options.final_norm = FinalNorm::kPooled;
+        // timm gives the base model without class token narrower heads, and none an fc_norm.
+        options.heads = row->name == "b" ? 16 : row->heads;
       } else {
         options.class_token = true;
         options.global_pool = GlobalPool::kToken;
@@ -119,7 +124,9 @@ std::vector<std::string> zoo_names() {
 std::string timm_alias(const std::string& name) {
   for (const auto& row : kSizes) {
     for (const int64_t patch : row.patches) {
-      if (patch != 0 && name == fmt::format("vit_{}{}", row.name, patch)) {
+      const auto model = fmt::format("{}{}", row.name, patch);
+      if (name == "vit_" + model &&
+          std::find(kInTimm.begin(), kInTimm.end(), model) != kInTimm.end()) {
         return fmt::format("vit_{}_patch{}_224", row.timm_name, patch);
       }
     }

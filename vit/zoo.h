@@ -12,7 +12,8 @@ namespace softmoe {
 /// - `vit_<size><patch>`: dense, sizes ti, s, b, l, h, g, G (`vit_b16`);
 /// - `softmoe_<size><patch>_<N>e`: N experts of one slot in the last half of the blocks
 ///   (`softmoe_b16_128e`), any N;
-/// - timm's names (`vit_base_patch16_224`), with class token and exact GELU as there.
+/// - timm's names (`vit_base_patch16_224`), with class token and exact GELU as there; `_gap_`
+///   before the image size: mean pooling without class token.
 /// Throws UsageError that lists the zoo.
 VitOptions model_preset(const std::string& name);
 
