@@ -1,0 +1,208 @@
+#include "vit/options.h"
+
+#include <gmock/gmock.h>
+
+#include "core/error.h"
+#include "softmoe/routers.h"
+#include "vit/small_models.h"
+
+namespace softmoe {
+namespace {
+
+using test::small_moe_options;
+using test::small_options;
+using testing::HasSubstr;
+
+std::vector<int64_t> moe_blocks(const std::string& text, int64_t depth) {
+  const auto mask = moe_block_mask(text, depth);
+  EXPECT_EQ(mask.size(), static_cast<size_t>(depth));
+  std::vector<int64_t> blocks;
+  for (size_t block = 0; block < mask.size(); ++block) {
+    if (mask[block]) {
+      blocks.push_back(static_cast<int64_t>(block));
+    }
+  }
+  return blocks;
+}
+
+using Blocks = std::vector<int64_t>;
+
+TEST(MoeBlockMask, KnowsEveryForm) {
+  EXPECT_EQ(moe_blocks("none", 4), Blocks{});
+  EXPECT_EQ(moe_blocks("all", 4), (Blocks{0, 1, 2, 3}));
+  EXPECT_EQ(moe_blocks("last_half", 12), (Blocks{6, 7, 8, 9, 10, 11}));
+  EXPECT_EQ(moe_blocks("last_half", 5), (Blocks{3, 4}));
+  EXPECT_EQ(moe_blocks("last_half", 1), Blocks{});
+  EXPECT_EQ(moe_blocks("last_2", 5), (Blocks{3, 4}));
+  EXPECT_EQ(moe_blocks("last_5", 5), (Blocks{0, 1, 2, 3, 4}));
+  EXPECT_EQ(moe_blocks("every_1", 3), (Blocks{0, 1, 2}));
+  EXPECT_EQ(moe_blocks("every_2", 6), (Blocks{1, 3, 5}));
+  EXPECT_EQ(moe_blocks("every_3", 12), (Blocks{2, 5, 8, 11}));
+  EXPECT_EQ(moe_blocks("2,5,8,11", 12), (Blocks{2, 5, 8, 11}));
+  EXPECT_EQ(moe_blocks("3,0,3", 4), (Blocks{0, 3}));
+  EXPECT_EQ(moe_blocks("0", 1), Blocks{0});
+}
+
+TEST(MoeBlockMask, OtherFormsAreUsageErrors) {
+  for (const std::string text : {"",
+                                 ",",
+                                 "1,",
+                                 ",1",
+                                 "1,,2",
+                                 "4",
+                                 "-1",
+                                 "1.5",
+                                 "half",
+                                 "last_",
+                                 "last_5",
+                                 "last_x",
+                                 "every_",
+                                 "every_0",
+                                 "every_-1",
+                                 "ALL",
+                                 "1;2",
+                                 " 1",
+                                 "last_99999999999999999999",
+                                 "99999999999999999999",
+                                 "all,1"}) {
+    try {
+      moe_block_mask(text, 4);
+      FAIL() << "took '" << text << "'";
+    } catch (const UsageError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("moe-blocks"));
+      EXPECT_THAT(error.what(), HasSubstr("'" + text + "'"));
+    }
+  }
+}
+
+/// A change that makes options impossible, and the option that the error must name.
+struct BadOptions {
+  const char* option;
+  std::function<void(VitOptions&)> change;
+};
+
+TEST(VitOptionsValidation, NamesTheOptionThatIsWrong) {
+  const std::vector<BadOptions> table{
+      {"img-size", [](VitOptions& o) { o.img_size = {}; }},
+      {"img-size",
+       [](VitOptions& o) {
+         o.img_size = {8, 8, 8};
+       }},
+      {"img-size",
+       [](VitOptions& o) {
+         o.img_size = {8, 13};
+       }},
+      {"img-size", [](VitOptions& o) { o.img_size = {2}; }},
+      {"img-size", [](VitOptions& o) { o.img_size = {0}; }},
+      {"img-size", [](VitOptions& o) { o.img_size = {-8}; }},
+      {"patch-size", [](VitOptions& o) { o.patch_size = 0; }},
+      {"patch-size", [](VitOptions& o) { o.patch_size = -4; }},
+      {"in-chans", [](VitOptions& o) { o.in_chans = 0; }},
+      {"num-classes", [](VitOptions& o) { o.num_classes = -1; }},
+      {"dim", [](VitOptions& o) { o.dim = 0; }},
+      {"dim", [](VitOptions& o) { o.heads = 5; }},
+      {"dim",
+       [](VitOptions& o) {
+         o.dim = 26;
+         o.pos_embed = PositionEmbedding::kSinCos2d;
+       }},
+      {"depth", [](VitOptions& o) { o.depth = 0; }},
+      {"heads", [](VitOptions& o) { o.heads = 0; }},
+      {"mlp-dim", [](VitOptions& o) { o.mlp_dim = 0; }},
+      {"pre-logits", [](VitOptions& o) { o.pre_logits = -1; }},
+      {"drop-path", [](VitOptions& o) { o.drop_path = 1.0; }},
+      {"drop-path", [](VitOptions& o) { o.drop_path = -0.1; }},
+      {"global-pool", [](VitOptions& o) { o.global_pool = GlobalPool::kToken; }},
+      {"moe-blocks", [](VitOptions& o) { o.moe_blocks = "3"; }},
+      {"experts", [](VitOptions& o) { o.moe.experts = 0; }},
+      {"slots-per-expert", [](VitOptions& o) { o.moe.slots_per_expert = -1; }},
+      {"router", [](VitOptions& o) { o.moe.router = "top1"; }},
+      {"identity",
+       [](VitOptions& o) {
+         o.moe.router = "identity";
+         o.moe.experts = 4;
+       }},
+  };
+  EXPECT_NO_THROW(validate(small_moe_options()));
+  for (const auto& row : table) {
+    auto options = small_moe_options();
+    row.change(options);
+    try {
+      validate(options);
+      ADD_FAILURE() << row.option << " was accepted";
+    } catch (const UsageError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(row.option));
+      EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+    }
+    EXPECT_THROW(VisionTransformer{options}, UsageError) << row.option;
+  }
+}
+
+TEST(VitOptionsValidation, LooksAtExpertsOnlyWhereThereAreMoeBlocks) {
+  auto options = small_options();
+  options.moe.experts = 0;
+  EXPECT_NO_THROW(validate(options));
+}
+
+TEST(VitOptionsValidation, AcceptsIdentityRoutingOfATokenASlot) {
+  EXPECT_NO_THROW(validate(small_moe_options("identity")));
+  auto options = small_moe_options("identity");
+  options.class_token = true;  // a seventh token
+  EXPECT_THROW(validate(options), UsageError);
+  options.moe.experts = 7;
+  options.moe.slots_per_expert = 1;
+  EXPECT_NO_THROW(validate(options));
+}
+
+TEST(VitOptions, SurviveTheWayThroughJson) {
+  VitOptions options = small_moe_options("soft_uniform");
+  options.in_chans = 5;
+  options.global_pool = GlobalPool::kMap;
+  options.final_norm = FinalNorm::kPooled;
+  options.class_token = true;
+  options.pos_embed = PositionEmbedding::kSinCos2d;
+  options.qk_norm = true;
+  options.gelu = Gelu::kExact;
+  options.norm_eps = 1e-5;
+  options.drop = 0.1;
+  options.attn_drop = 0.2;
+  options.drop_path = 0.3;
+  options.layer_scale = 1e-4;
+  options.pre_logits = 11;
+  options.head_bias = -6.9;
+  const auto json = options_to_json(options);
+  EXPECT_EQ(options_from_json<VitOptions>(json, "test"), options);
+  EXPECT_EQ(json.size(), 22U + 8U);
+}
+
+TEST(VitOptions, CountTokensAndFeatures) {
+  auto options = small_options();
+  EXPECT_EQ(options.grid_height(), 2);
+  EXPECT_EQ(options.grid_width(), 3);
+  EXPECT_EQ(options.tokens(), 6);
+  options.class_token = true;
+  EXPECT_EQ(options.tokens(), 7);
+  EXPECT_EQ(options.feature_dim(), 24);
+  options.pre_logits = 10;
+  EXPECT_EQ(options.feature_dim(), 10);
+  options.img_size = {20};
+  EXPECT_EQ(options.grid_height(), 5);
+  EXPECT_EQ(options.grid_width(), 5);
+}
+
+TEST(VitOptions, GiveTheMoeLayerItsSizes) {
+  auto options = small_moe_options();
+  options.class_token = true;
+  options.drop = 0.25;
+  options.gelu = Gelu::kExact;
+  const auto layer = moe_layer_options(options);
+  EXPECT_EQ(layer.dim, 24);
+  EXPECT_EQ(layer.hidden_dim, 40);
+  EXPECT_EQ(layer.tokens, 7);
+  EXPECT_EQ(layer.dropout, 0.25);
+  EXPECT_FALSE(layer.gelu_tanh);
+  EXPECT_EQ(layer.moe, options.moe);
+}
+
+}  // namespace
+}  // namespace softmoe
