@@ -120,7 +120,28 @@ Optimizer::Optimizer(const std::vector<NamedParameter>& parameters,
   }
 }
 
-void Optimizer::step(double lr) {
+void Optimizer::step(double lr) { step_scaled(lr, /*gradient_factor=*/1.0); }
+
+torch::Tensor Optimizer::clip_and_step(double lr, double max_norm) {
+  const auto all = gradients();
+  if (all.empty() || !fused_update_takes(all)) {
+    auto norm = clip_gradient_norm(all, max_norm);
+    step(lr);
+    return norm;
+  }
+  const double norm = fused_norm(all);
+  step_scaled(lr, max_norm > 0 && norm > max_norm ? max_norm / norm : 1.0);
+  return at::scalar_tensor(norm, torch::kFloat32);  // []
+}
+
+void Optimizer::apply_gradient_factor(Batch& batch) {
+  if (batch.gradient_factor != 1.0) {
+    at::_foreach_mul_(batch.gradients, batch.gradient_factor);
+    batch.gradient_factor = 1.0;
+  }
+}
+
+void Optimizer::step_scaled(double lr, double gradient_factor) {
   const torch::NoGradGuard no_grad;
   ++steps_;
   std::map<std::pair<bool, double>, Batch> batches;
@@ -132,6 +153,7 @@ void Optimizer::step(double lr) {
     const bool fused = fits_fused_kernel(slot.parameter, gradient);
     auto& batch = batches[{fused, slot.decay}];
     batch.decay = slot.decay;
+    batch.gradient_factor = gradient_factor;
     batch.parameters.push_back(slot.parameter);
     batch.gradients.push_back(fused ? gradient : gradient.to(slot.parameter.options()));
     batch.state.resize(kinds_.size());

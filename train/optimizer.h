@@ -63,6 +63,9 @@ class Optimizer {
 
   /// One update with learning rate `lr`.
   void step(double lr);
+  /// clip_gradient_norm() of all gradients, then step(), in fewer passes over the memory; the
+  /// gradients may stay as they were. Returns the norm before clipping, [].
+  torch::Tensor clip_and_step(double lr, double max_norm);
   /// Drops all gradients.
   void zero_grad();
   /// The gradients that are there, in the order of the parameters.
@@ -84,6 +87,7 @@ class Optimizer {
     std::vector<torch::Tensor> parameters;
     std::vector<torch::Tensor> gradients;
     std::vector<std::vector<torch::Tensor>> state;  ///< by kind, then by parameter
+    double gradient_factor = 1.0;                   ///< that the gradients are still to get
   };
 
   /// `kinds` names the tensors of state that each parameter has, zero at first.
@@ -95,6 +99,8 @@ class Optimizer {
   virtual void update_fused(Batch& batch, double lr) = 0;
   /// Updates any tensors.
   virtual void update_plain(Batch& batch, double lr) = 0;
+  /// Multiplies the gradients by their factor, for updates that cannot do it on the way.
+  static void apply_gradient_factor(Batch& batch);
 
  private:
   struct Slot {
@@ -104,6 +110,7 @@ class Optimizer {
     std::vector<torch::Tensor> state;
   };
 
+  void step_scaled(double lr, double gradient_factor);
   std::map<std::string, torch::Tensor> named_state() const;
 
   std::vector<Slot> slots_;

@@ -29,10 +29,11 @@ class AdamW : public Optimizer {
   void update_fused(Batch& batch, double lr) override {
     if (fused_update_takes(batch.parameters) && fused_update_takes(batch.gradients) &&
         fused_update_takes(batch.state[0]) && fused_update_takes(batch.state[1])) {
-      fused_adamw(step_of(lr, batch.decay), batch.gradients, batch.parameters, batch.state[0],
+      fused_adamw(step_of(lr, batch), batch.gradients, batch.parameters, batch.state[0],
                   batch.state[1]);
       return;
     }
+    apply_gradient_factor(batch);
     // The kernels read how often each parameter was updated from a tensor: one serves them all.
     std::map<std::pair<int, int>, torch::Tensor> steps_by_device;
     std::vector<torch::Tensor> step_tensors;
@@ -51,6 +52,7 @@ class AdamW : public Optimizer {
   }
 
   void update_plain(Batch& batch, double lr) override {
+    apply_gradient_factor(batch);
     const auto [correction1, correction2] = corrections();
     auto& mean = batch.state[0];
     auto& mean_square = batch.state[1];
@@ -71,14 +73,15 @@ class AdamW : public Optimizer {
     return {1.0 - std::pow(options_.beta1, step), 1.0 - std::pow(options_.beta2, step)};
   }
 
-  kernels::AdamWStep step_of(double lr, double decay) const {
+  kernels::AdamWStep step_of(double lr, const Batch& batch) const {
     const auto [correction1, correction2] = corrections();
-    return {.decay = static_cast<float>(1.0 - lr * decay),
+    return {.decay = static_cast<float>(1.0 - lr * batch.decay),
             .rate = static_cast<float>(lr / correction1),
             .beta1 = static_cast<float>(options_.beta1),
             .beta2 = static_cast<float>(options_.beta2),
             .inverse_correction = static_cast<float>(1.0 / std::sqrt(correction2)),
-            .eps = static_cast<float>(options_.opt_eps)};
+            .eps = static_cast<float>(options_.opt_eps),
+            .gradient_factor = static_cast<float>(batch.gradient_factor)};
   }
 
   OptimizerOptions options_;
@@ -92,6 +95,7 @@ class Sgd : public Optimizer {
 
  protected:
   void update_fused(Batch& batch, double lr) override {
+    apply_gradient_factor(batch);
     decay(batch, lr);
     // The kernel's own decay enters the momentum; ours must not.
     at::_fused_sgd_(batch.parameters, batch.gradients, batch.state[0], /*weight_decay=*/0.0,
@@ -100,6 +104,7 @@ class Sgd : public Optimizer {
   }
 
   void update_plain(Batch& batch, double lr) override {
+    apply_gradient_factor(batch);
     decay(batch, lr);
     at::_foreach_mul_(batch.state[0], momentum_);
     at::_foreach_add_(batch.state[0], batch.gradients);

@@ -19,8 +19,7 @@ make_train_step(VisionTransformer model, torch::Dtype dtype) {
       loss = classification_loss(LossOptions{}, model(images), labels);  // []
     }
     loss.backward();
-    clip_gradient_norm(optimizer->gradients(), options.clip_grad);
-    optimizer->step(/*lr=*/1e-4);
+    optimizer->clip_and_step(/*lr=*/1e-4, options.clip_grad);
     optimizer->zero_grad();
     return loss.detach();
   };

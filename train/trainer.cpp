@@ -133,8 +133,8 @@ void Trainer::train_step() {
             : "no checkpoint was written yet"));
   }
   const double gradient_norm =
-      clip_gradient_norm(optimizer_->gradients(), run_.optimizer.clip_grad).item<double>();
-  optimizer_->step(schedule_->rate(state_.step));
+      optimizer_->clip_and_step(schedule_->rate(state_.step), run_.optimizer.clip_grad)
+          .item<double>();
   optimizer_->zero_grad();
   ++state_.step;
   state_.interval_loss += loss;

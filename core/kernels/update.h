@@ -13,6 +13,7 @@ struct AdamWStep {
   float beta2;
   float inverse_correction;  ///< 1 / sqrt(1 - beta2^step)
   float eps;
+  float gradient_factor;  ///< of the gradient, before anything else
 };
 
 /// Updates `count` parameters and their moments from their gradients.

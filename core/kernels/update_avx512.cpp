@@ -13,9 +13,10 @@ void adamw(const AdamWStep& step, int64_t count, const float* gradient, float* p
   const __m512 rest2 = _mm512_set1_ps(1.0F - step.beta2);
   const __m512 correction = _mm512_set1_ps(step.inverse_correction);
   const __m512 eps = _mm512_set1_ps(step.eps);
+  const __m512 factor = _mm512_set1_ps(step.gradient_factor);
   for (int64_t at = 0; at < count; at += 16) {
     const __mmask16 mask = lanes16(at, count);
-    const __m512 g = _mm512_maskz_loadu_ps(mask, gradient + at);
+    const __m512 g = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(mask, gradient + at));
     const __m512 m =
         _mm512_fmadd_ps(beta1, _mm512_maskz_loadu_ps(mask, mean + at), _mm512_mul_ps(rest1, g));
     const __m512 v = _mm512_fmadd_ps(beta2, _mm512_maskz_loadu_ps(mask, mean_square + at),

@@ -68,8 +68,7 @@ void expect_reference_trajectory(const std::string& name, const OptimizerOptions
     for (auto& [key, tensor] : parameters) {
       tensor.mutable_grad() = npz_array(arrays, "optim/grads/" + key, path)[step].clone();
     }
-    clip_gradient_norm(optimizer->gradients(), options.clip_grad);
-    optimizer->step(schedule.rate(step));
+    optimizer->clip_and_step(schedule.rate(step), options.clip_grad);
     for (const auto& [key, tensor] : parameters) {
       const auto expected = npz_array(arrays, "optim/" + name + "/" + key, path)[step];
       EXPECT_TRUE(test::all_close(tensor.detach(), expected)) << key << ", step " << step;
@@ -252,6 +251,26 @@ TEST_P(EveryOptimizer, GivesTheSameBitsOnAnyNumberOfThreads) {
     expect_same_bits(results.back(), results.front());
   }
   at::set_num_threads(threads);
+}
+
+TEST_P(EveryOptimizer, ClipAndStepEqualsBothInTurn) {
+  for (const double bound : {0.0, 0.5, 1e6}) {
+    auto together = some_parameters();
+    auto in_turn = copies(together);
+    const auto first = make_optimizer(together, options());
+    const auto second = make_optimizer(in_turn, options());
+    for (int64_t step = 0; step < 4; ++step) {
+      set_gradients(together, step);
+      set_gradients(in_turn, step);
+      const auto norm = first->clip_and_step(0.03, bound);
+      EXPECT_TRUE(test::same_bits(norm, clip_gradient_norm(second->gradients(), bound)));
+      second->step(0.03);
+    }
+    for (size_t index = 0; index < together.size(); ++index) {
+      EXPECT_TRUE(test::all_close(together[index].tensor.detach(), in_turn[index].tensor.detach()))
+          << together[index].name << ", bound " << bound;
+    }
+  }
 }
 
 TEST_P(EveryOptimizer, DecayAloneShrinksByRateTimesDecay) {
