@@ -26,9 +26,10 @@ struct EvalOptions {
 
 void describe(OptionTable& table, EvalOptions& options) {
   table.add("checkpoint", options.checkpoint, "the model, as training saved it", {.unit = "file"});
-  table.add("amp-dtype", options.amp_dtype,
-            "compute dtype; auto, as in training: bfloat16 where the hardware has it",
-            {.choices = {"auto", "float32", "bfloat16"}});
+  table.add(
+      "amp-dtype", options.amp_dtype,
+      "compute dtype; auto: that of the model's training, or bfloat16 where the hardware has it",
+      {.choices = {"auto", "float32", "bfloat16"}});
 }
 
 /// Throws InputError unless the labels of a data set called `name` mean what the model's do.
@@ -46,6 +47,12 @@ void check_classes(const std::vector<std::string>& found, const ModelDescription
     throw InputError(fmt::format("{}: class {}", name, mine - expected.begin()),
                      "'" + *mine + "' as in the checkpoint", "'" + *other + "'");
   }
+}
+
+/// What `auto` stands for: the dtype of the evaluations in training, so that accuracies agree.
+std::string resolved_dtype(const std::string& amp_dtype, const Json& metadata) {
+  const auto config = metadata.value("config", Json::object());
+  return amp_dtype == "auto" ? config.value("amp-dtype", amp_dtype) : amp_dtype;
 }
 
 /// The model of a checkpoint on the images of a set.
@@ -113,9 +120,10 @@ void run_eval(const std::vector<std::string>& arguments) {
   const auto set = make_dataset(data, data.val_split);
   const auto name = fmt::format("{} split {}", data.dataset, data.val_split);
   check_classes(set->class_names(), loaded.description, name);
+  const auto amp_dtype = resolved_dtype(options.amp_dtype, loaded.metadata);
   const auto result = evaluate_checkpoint(
       loaded, options.checkpoint, *set, loader,
-      {.device = device, .dtype = compute_dtype(options.amp_dtype, device), .images = set->size()});
+      {.device = device, .dtype = compute_dtype(amp_dtype, device), .images = set->size()});
   fmt::print("{}{}", summary(result), class_table(result, set->class_names()));
   Json document;
   document["checkpoint"] = options.checkpoint;
