@@ -203,6 +203,25 @@ Inspection open_model(const InspectOptions& options, const torch::Device& device
   return inspection;
 }
 
+/// Writes the sheets and gives the result as JSON.
+Json write_results(const Inspection& inspection, const Selection& selection,
+                   const InspectOptions& options, const DispatchMapOptions& maps) {
+  Json document;
+  document["model"] = inspection.loaded.description.name;
+  document["images"] = Json::array();
+  for (size_t i = 0; i < inspection.drawn.size(); ++i) {
+    document["images"].push_back({{"image", selection.set->sample_name(selection.indices[i])},
+                                  {"caption", inspection.drawn[i].caption}});
+  }
+  document["statistics_images"] = selection.indices.size();
+  document["sheets"] = write_sheets(inspection, options, maps);
+  document["layers"] = Json::array();
+  for (const auto& layer : inspection.summary.layers()) {
+    document["layers"].push_back(to_json(layer));
+  }
+  return document;
+}
+
 }  // namespace
 
 void run_inspect(const std::vector<std::string>& arguments) {
@@ -231,20 +250,7 @@ void run_inspect(const std::vector<std::string>& arguments) {
     run_batch(inspection, selection, first, std::min(first + batch, selection.indices.size()),
               options.count);
   }
-  Json document;
-  document["model"] = inspection.loaded.description.name;
-  document["images"] = Json::array();
-  for (size_t i = 0; i < inspection.drawn.size(); ++i) {
-    document["images"].push_back({{"image", selection.set->sample_name(selection.indices[i])},
-                                  {"caption", inspection.drawn[i].caption}});
-  }
-  document["statistics_images"] = selection.indices.size();
-  document["sheets"] = write_sheets(inspection, options, maps);
-  document["layers"] = Json::array();
-  for (const auto& layer : inspection.summary.layers()) {
-    document["layers"].push_back(to_json(layer));
-  }
-  line.write_json(document);
+  line.write_json(write_results(inspection, selection, options, maps));
   fmt::print("{}", statistics_table(inspection.summary.layers()));
 }
 
