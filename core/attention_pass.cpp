@@ -185,6 +185,9 @@ void backward_images(const Team& team, const AttentionCall& call, const Attentio
                                 scratch.attention + team.rank * scratch.attention_size);
   };
   const auto after = [&](int64_t row, int64_t rows) {
+    if (job.d_x.fp32 == nullptr && job.d_x.bf16 == nullptr) {
+      return;
+    }
     kernels::gemm({rows, dim, 3 * dim / 2},
                   kernels::left_rows(scratch.d_qkv + row * 3 * dim, 3 * dim), scratch.packed_qkv,
                   /*bias=*/nullptr, /*residual=*/nullptr, job.d_x.offset((block_row + row) * dim),
@@ -216,6 +219,9 @@ void attention_pass_backward(const AttentionCall& call, const AttentionBackwardJ
       const int64_t at = block * tokens * dim;
       const Bf16* const d_out = job.d_out.bf16 != nullptr ? job.d_out.bf16 + at : scratch.d_out;
       backward_images(team, call, job, block, count, d_out, scratch);
+      if (job.d_qkv_weight == nullptr) {
+        continue;
+      }
       team.barrier();
       weight_gradients(
           team, count * tokens,

@@ -28,7 +28,8 @@ struct AttentionForwardJob {
   kernels::Target out;
 };
 
-/// Plain memory of the backward pass; `d_norms` [batch, heads, 2, head_dim] is null without
+/// Plain memory of the backward pass. Nothing is computed of what is null: `d_x`, or the gradients
+/// of all weights and biases together. `d_norms` [batch, heads, 2, head_dim] is null without
 /// QK-norm, otherwise holds zeros and is to be summed over the first two axes.
 struct AttentionBackwardJob {
   kernels::QkNorm norm;

@@ -92,44 +92,52 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
                               context->saved_data["norm_eps"].toDouble());
     const bool x_is_bf16 = context->saved_data["x_is_bf16"].toBool();
     const int64_t dim = call.image.dim();
-    auto d_x = at::empty(x.sizes(), x_is_bf16 ? torch::kBFloat16 : torch::kFloat32);
-    auto d_qkv_weight = at::empty({3 * dim, dim}, torch::kFloat32);
-    auto d_qkv_bias = at::empty({3 * dim}, torch::kFloat32);
-    auto d_proj_weight = at::empty({dim, dim}, torch::kFloat32);
-    auto d_proj_bias = at::empty({dim}, torch::kFloat32);
+    torch::Tensor d_x;
+    if (context->needs_input_grad(0)) {
+      d_x = at::empty(x.sizes(), x_is_bf16 ? torch::kBFloat16 : torch::kFloat32);
+    }
+    AttentionParameters gradients{};
+    if (context->needs_input_grad({{1, 5}})) {
+      gradients.qkv_weight = at::empty({3 * dim, dim}, torch::kFloat32);
+      gradients.qkv_bias = at::empty({3 * dim}, torch::kFloat32);
+      gradients.proj_weight = at::empty({dim, dim}, torch::kFloat32);
+      gradients.proj_bias = at::empty({dim}, torch::kFloat32);
+    }
     torch::Tensor d_norms;
     if (saved[5].defined()) {
       const auto& image = call.image;
       d_norms = at::zeros({call.batch * image.heads, 2, image.head_dim}, torch::kFloat32);
     }
     const auto d_out = plain(d_outputs[0]);
-    attention_pass_backward(call,
-                            {.norm = {fp32_or_null(saved[5]), fp32_or_null(saved[6])},
-                             .qkv_weight = source_of(saved[3]),
-                             .proj_weight = source_of(saved[4]),
-                             .x = bf16_of(x),
-                             .qkv = bf16_of(saved[1]),
-                             .mixed = bf16_of(saved[2]),
-                             .d_out = source_of(d_out),
-                             .d_x = target_of(d_x),
-                             .d_qkv_weight = d_qkv_weight.data_ptr<float>(),
-                             .d_qkv_bias = d_qkv_bias.data_ptr<float>(),
-                             .d_proj_weight = d_proj_weight.data_ptr<float>(),
-                             .d_proj_bias = d_proj_bias.data_ptr<float>(),
-                             .d_norms = d_norms.defined() ? d_norms.data_ptr<float>() : nullptr});
-    torch::Tensor d_q_norm;
-    torch::Tensor d_k_norm;
+    attention_pass_backward(call, {.norm = {fp32_or_null(saved[5]), fp32_or_null(saved[6])},
+                                   .qkv_weight = source_of(saved[3]),
+                                   .proj_weight = source_of(saved[4]),
+                                   .x = bf16_of(x),
+                                   .qkv = bf16_of(saved[1]),
+                                   .mixed = bf16_of(saved[2]),
+                                   .d_out = source_of(d_out),
+                                   .d_x = target_of(d_x),
+                                   .d_qkv_weight = writable_or_null(gradients.qkv_weight),
+                                   .d_qkv_bias = writable_or_null(gradients.qkv_bias),
+                                   .d_proj_weight = writable_or_null(gradients.proj_weight),
+                                   .d_proj_bias = writable_or_null(gradients.proj_bias),
+                                   .d_norms = writable_or_null(d_norms)});
     if (d_norms.defined()) {
       const auto sums = d_norms.sum(0);  // [2, head_dim]
-      d_q_norm = sums[0].clone();
-      d_k_norm = sums[1].clone();
+      gradients.q_norm = sums[0].clone();
+      gradients.k_norm = sums[1].clone();
     }
     const bool has_residual = context->saved_data["has_residual"].toBool();
-    return {d_x,         d_qkv_weight,
-            d_qkv_bias,  d_proj_weight,
-            d_proj_bias, d_q_norm,
-            d_k_norm,    {},
-            {},          has_residual ? d_outputs[0] : torch::Tensor()};
+    return {d_x,
+            gradients.qkv_weight,
+            gradients.qkv_bias,
+            gradients.proj_weight,
+            gradients.proj_bias,
+            gradients.q_norm,
+            gradients.k_norm,
+            {},
+            {},
+            has_residual ? d_outputs[0] : torch::Tensor()};
   }
 };
 

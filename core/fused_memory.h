@@ -16,7 +16,11 @@ inline kernels::Source source_of(const torch::Tensor& tensor) {
   return {.fp32 = tensor.const_data_ptr<float>()};
 }
 
+/// Null for an undefined tensor.
 inline kernels::Target target_of(const torch::Tensor& tensor) {
+  if (!tensor.defined()) {
+    return {};
+  }
   if (tensor.scalar_type() == torch::kBFloat16) {
     return {.bf16 = reinterpret_cast<kernels::Bf16*>(tensor.data_ptr())};
   }
@@ -30,6 +34,11 @@ inline kernels::Bf16* bf16_of(const torch::Tensor& tensor) {
 /// fp32 data, or null for an undefined tensor.
 inline const float* fp32_or_null(const torch::Tensor& tensor) {
   return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;
+}
+
+/// The same to write to.
+inline float* writable_or_null(const torch::Tensor& tensor) {
+  return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
 }
 
 /// Autograd functions know missing tensors as empty optionals only.

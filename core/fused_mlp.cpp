@@ -77,28 +77,34 @@ class MlpFunction : public torch::autograd::Function<MlpFunction> {
     const auto shape = shape_of(x, fc1_weight, context->saved_data["gelu_tanh"].toBool());
     const auto d_out = plain(d_outputs[0]);
     const bool x_is_bf16 = context->saved_data["x_is_bf16"].toBool();
-    auto d_x = at::empty(x.sizes(), x_is_bf16 ? torch::kBFloat16 : torch::kFloat32);
-    auto d_fc1_weight = at::empty_like(fc1_weight);
-    auto d_fc1_bias = at::empty(bias_shape(fc1_weight), torch::kFloat32);
-    auto d_fc2_weight = at::empty_like(fc2_weight);
-    auto d_fc2_bias = at::empty(bias_shape(fc2_weight), torch::kFloat32);
+    torch::Tensor d_x;
+    if (context->needs_input_grad(0)) {
+      d_x = at::empty(x.sizes(), x_is_bf16 ? torch::kBFloat16 : torch::kFloat32);
+    }
+    MlpParameters gradients{};
+    if (context->needs_input_grad({{1, 5}})) {
+      gradients = {.fc1_weight = at::empty_like(fc1_weight),
+                   .fc1_bias = at::empty(bias_shape(fc1_weight), torch::kFloat32),
+                   .fc2_weight = at::empty_like(fc2_weight),
+                   .fc2_bias = at::empty(bias_shape(fc2_weight), torch::kFloat32)};
+    }
     const MlpBackwardJob job{.d_out = source_of(d_out),
                              .x = bf16_of(x),
                              .before = bf16_of(before),
                              .fc1_weight = source_of(fc1_weight),
                              .fc2_weight = source_of(fc2_weight),
                              .d_x = target_of(d_x),
-                             .d_fc1_weight = d_fc1_weight.data_ptr<float>(),
-                             .d_fc1_bias = d_fc1_bias.data_ptr<float>(),
-                             .d_fc2_weight = d_fc2_weight.data_ptr<float>(),
-                             .d_fc2_bias = d_fc2_bias.data_ptr<float>()};
+                             .d_fc1_weight = writable_or_null(gradients.fc1_weight),
+                             .d_fc1_bias = writable_or_null(gradients.fc1_bias),
+                             .d_fc2_weight = writable_or_null(gradients.fc2_weight),
+                             .d_fc2_bias = writable_or_null(gradients.fc2_bias)};
     mlp_backward(shape, job);
     const bool has_residual = context->saved_data["has_residual"].toBool();
     return {d_x,
-            d_fc1_weight,
-            d_fc1_bias,
-            d_fc2_weight,
-            d_fc2_bias,
+            gradients.fc1_weight,
+            gradients.fc1_bias,
+            gradients.fc2_weight,
+            gradients.fc2_bias,
             {},
             has_residual ? d_outputs[0] : torch::Tensor()};
   }

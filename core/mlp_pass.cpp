@@ -113,9 +113,12 @@ void backward_rows(const Team& team, const MlpShape& shape, const MlpBackwardJob
         {chunk, hidden, dim / 2}, kernels::left_rows(d_out + row * dim, dim), scratch.packed.fc2,
         shape.gelu, job.before + (block + row) * hidden, scratch.after + row * hidden,
         scratch.d_before + row * hidden, hidden);
-    kernels::gemm({chunk, dim, hidden / 2},
-                  kernels::left_rows(scratch.d_before + row * hidden, hidden), scratch.packed.fc1,
-                  /*bias=*/nullptr, /*residual=*/nullptr, job.d_x.offset((block + row) * dim), dim);
+    if (job.d_x.fp32 != nullptr || job.d_x.bf16 != nullptr) {
+      kernels::gemm({chunk, dim, hidden / 2},
+                    kernels::left_rows(scratch.d_before + row * hidden, hidden), scratch.packed.fc1,
+                    /*bias=*/nullptr, /*residual=*/nullptr, job.d_x.offset((block + row) * dim),
+                    dim);
+    }
   }
 }
 
@@ -135,6 +138,9 @@ void backward_expert(const Team& team, const MlpShape& shape, const MlpBackwardJ
     const Bf16* const d_out =
         job.d_out.bf16 != nullptr ? job.d_out.bf16 + block * dim : scratch.d_out;
     backward_rows(team, shape, job, block, count, d_out, scratch);
+    if (job.d_fc1_weight == nullptr) {
+      continue;
+    }
     team.barrier();
     weight_gradients(
         team, count,
@@ -196,10 +202,12 @@ MlpBackwardJob job_of(MlpBackwardJob job, const MlpShape& shape, int64_t index) 
   job.fc1_weight = job.fc1_weight.offset(weights);
   job.fc2_weight = job.fc2_weight.offset(weights);
   job.d_x = job.d_x.offset(rows * shape.dim);
-  job.d_fc1_weight += weights;
-  job.d_fc1_bias += index * shape.hidden;
-  job.d_fc2_weight += weights;
-  job.d_fc2_bias += index * shape.dim;
+  if (job.d_fc1_weight != nullptr) {
+    job.d_fc1_weight += weights;
+    job.d_fc1_bias += index * shape.hidden;
+    job.d_fc2_weight += weights;
+    job.d_fc2_bias += index * shape.dim;
+  }
   return job;
 }
 

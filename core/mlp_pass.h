@@ -28,7 +28,8 @@ struct MlpForwardJob {
   kernels::Target out;         // [rows, dim]
 };
 
-/// Memory of the backward pass, likewise.
+/// Memory of the backward pass, likewise. Nothing is computed of what is null: `d_x`, or the
+/// gradients of all weights and biases together.
 struct MlpBackwardJob {
   kernels::Source d_out;        // [rows, dim]
   const kernels::Bf16* x;       // [rows, dim]

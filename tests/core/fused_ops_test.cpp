@@ -223,6 +223,38 @@ TEST_F(FusedOps, MlpWithoutGradientsGivesTheSameBits) {
   EXPECT_TRUE(test::same_bits(fused_mlp(in[0], parameters, true, in[5]), expected));
 }
 
+/// The gradients of the leaves numbered in `trained` do not depend on whether the others have any.
+void expect_freezing(const Operator& fused, const Tensors& inputs,
+                     const std::vector<std::vector<size_t>>& choices) {
+  const auto expected = output_and_gradients(fused, inputs, torch::kFloat32);
+  for (const auto& trained : choices) {
+    Tensors leaves;
+    for (size_t index = 0; index < inputs.size(); ++index) {
+      const bool learns = std::find(trained.begin(), trained.end(), index) != trained.end();
+      leaves.push_back(inputs[index].defined()
+                           ? inputs[index].detach().clone().requires_grad_(learns)
+                           : inputs[index]);
+    }
+    const auto output = fused(leaves);
+    at::manual_seed(17);
+    const auto direction = torch::randn(output.sizes(), torch::kFloat64);
+    (output * direction.to(output.dtype())).sum().backward();
+    for (size_t index = 0; index < leaves.size(); ++index) {
+      if (leaves[index].defined() && leaves[index].requires_grad()) {
+        EXPECT_TRUE(test::same_bits(leaves[index].grad(), expected[index + 1])) << index;
+      }
+    }
+  }
+}
+
+TEST_F(FusedOps, FrozenInputsOfAnMlpLeaveTheOtherGradientsAsTheyAre) {
+  expect_freezing(
+      [](const Tensors& in) {
+        return fused_mlp(in[0], {in[1], in[2], in[3], in[4]}, /*gelu_tanh=*/true, in[5]);
+      },
+      mlp_inputs({"", {7, 9, 32}, 7, 48, true, true}), {{0}, {3}, {1, 4}, {5, 0}});
+}
+
 TEST_F(FusedOps, MlpRefusesAResidualOfAnotherShape) {
   const auto in = mlp_inputs({"", {4, 19, 32}, 0, 48, true, true});
   const MlpParameters parameters{in[1], in[2], in[3], in[4]};
@@ -292,6 +324,15 @@ INSTANTIATE_TEST_SUITE_P(Sizes, FusedAttention,
                                          AttentionCase{"OneImage", 1, 70, 2, 16, true, true},
                                          AttentionCase{"ManyRows", 130, 18, 1, 16, false, true}),
                          [](const auto& test_case) { return test_case.param.name; });
+
+TEST_F(FusedOps, FrozenInputsOfAttentionLeaveTheOtherGradientsAsTheyAre) {
+  const AttentionCase sizes{"", 5, 17, 3, 16, true, true};
+  expect_freezing(
+      [](const Tensors& in) {
+        return fused_attention(in[0], {in[1], in[2], in[3], in[4], in[5], in[6], 1e-6, 3}, in[7]);
+      },
+      attention_inputs(sizes), {{0}, {3}, {1, 4}, {5}, {7, 6}});
+}
 
 TEST_F(FusedOps, AttentionTakesShortSequencesOfWholeVectors) {
   AttentionParameters parameters{};
