@@ -226,6 +226,27 @@ TEST_F(BadInput, DataSetsOfOtherClasses) {
                                   1, {"folder", "the 10 classes of the checkpoint", "2 classes"}));
 }
 
+TEST_F(BadInput, ClassesUnderOtherNames) {
+  write_tiny_checkpoint(checkpoint_, {"0", "1", "2", "3", "4", "5", "6", "7", "nine", "eight"});
+  EXPECT_TRUE(
+      fails_with_one_line(run_program({"eval", "--checkpoint", checkpoint_, "--dataset", "digits"}),
+                          1, {"digits", "class 8", "'nine' as in the checkpoint", "'8'"}));
+}
+
+TEST_F(BadInput, FineTuningAnotherBody) {
+  EXPECT_TRUE(fails_with_one_line(run_program({"finetune", "--checkpoint", checkpoint_, "--dataset",
+                                               "digits", "--patch-size", "4"}),
+                                  1, {checkpoint_, "patch-size", "4"}));
+}
+
+TEST_F(BadInput, ArraysThatAreNoFeatures) {
+  const auto arrays = path("features.npz");
+  write_npz(arrays, {{"features", torch::rand({4, 3})}});
+  EXPECT_TRUE(fails_with_one_line(
+      run_program({"fewshot", "--train-features", arrays, "--test-features", arrays}), 1,
+      {arrays, "labels"}));
+}
+
 TEST_F(BadInput, ExplodingLoss) {
   const auto run =
       run_program(tiny_training(folder_.path()) + Words{"--lr", "1e30", "--clip-grad", "0"});

@@ -64,7 +64,7 @@ Words tiny_training(const std::filesystem::path& output) {
          tiny_model_flags();
 }
 
-void write_tiny_checkpoint(const std::filesystem::path& path) {
+void write_tiny_checkpoint(const std::filesystem::path& path, const Words& class_names) {
   VitOptions options;
   options.img_size = {8};
   options.patch_size = 2;
@@ -87,11 +87,10 @@ void write_tiny_checkpoint(const std::filesystem::path& path) {
   PreprocessOptions preprocess;
   preprocess.input_size = {1, 8, 8};
   Checkpoint checkpoint;
-  checkpoint.metadata =
-      to_metadata({.name = "tiny",
-                   .options = options,
-                   .class_names = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
-                   .preprocess = options_to_json(preprocess)});
+  checkpoint.metadata = to_metadata({.name = "tiny",
+                                     .options = options,
+                                     .class_names = class_names,
+                                     .preprocess = options_to_json(preprocess)});
   checkpoint.model = named_tensors(*model);
   save_checkpoint(path, checkpoint);
 }

@@ -22,8 +22,11 @@ Words tiny_model_flags();
 /// `softmoe train` of that model on the digits, some 50 quick updates, into `output`/run.
 Words tiny_training(const std::filesystem::path& output);
 
-/// A checkpoint of a tiny model with random weights: 8x8 px, one channel, the ten digits.
-void write_tiny_checkpoint(const std::filesystem::path& path);
+/// A checkpoint of a tiny model with random weights: 8x8 px, one channel, ten classes, the digits
+/// unless `class_names` says otherwise.
+void write_tiny_checkpoint(const std::filesystem::path& path,
+                           const Words& class_names = {"0", "1", "2", "3", "4", "5", "6", "7", "8",
+                                                       "9"});
 
 /// A PNG file of random pixels, 3 channels, drawn from `seed`.
 void write_random_png(const std::filesystem::path& path, int height, int width, uint64_t seed);

@@ -72,8 +72,7 @@ TEST_F(WholeRun, ARunThatIsDoneSaysSoAgain) {
 }
 
 TEST_F(WholeRun, EvaluationRepeatsTheAccuracyOfTraining) {
-  const auto run =
-      run_program(evaluation() + Words{"--amp-dtype", "float32", "--json", path("eval.json")});
+  const auto run = run_program(evaluation() + Words{"--json", path("eval.json")});
   EXPECT_TRUE(succeeds(run));
   const auto result = read_json(path("eval.json"));
   const double top1 = result.at("top1");
@@ -135,6 +134,28 @@ TEST_F(WholeRun, PredictionsComeAsTableAndCsv) {
               ElementsAre("image,rank,class,name,probability",
                           testing::MatchesRegex(".*png,1,([0-9]),[0-9],0\\.[0-9]+"),
                           testing::MatchesRegex(".*png,2,([0-9]),[0-9],0\\.[0-9]+")));
+}
+
+TEST_F(WholeRun, PredictionsOfPreparedArraysAreTakenAsTheyAre) {
+  torch::manual_seed(5);
+  const auto pixels = torch::randint(0, 256, {6, 8, 8, 1}, torch::kUInt8);
+  // White is 1, black -1; pixels of the model's own size need no resizing.
+  const auto ready = pixels.to(torch::kFloat32) / 127.5 - 1;  // [images, height, width, channels]
+  write_npz(path("pixels.npz"), {{"images", pixels}});
+  write_npz(path("ready.npz"), {{"images", ready}, {"other", torch::arange(3)}});
+  for (const auto* name : {"pixels", "ready"}) {
+    const auto run = run_program({"predict", "--checkpoint", checkpoint(), "--images",
+                                  path(name + std::string(".npz")), "--output",
+                                  path(name + std::string("_out.npz")), "--what", "labels,logits"});
+    EXPECT_TRUE(succeeds(run));
+    EXPECT_EQ(run.output, "");  // labels are shown with --format
+  }
+  const auto of_pixels = read_npz(path("pixels_out.npz"));
+  const auto of_ready = read_npz(path("ready_out.npz"));
+  ASSERT_EQ(of_ready.size(), 2U);
+  EXPECT_TRUE(all_close(of_ready.at("logits"), of_pixels.at("logits"), {.absolute = 1e-4}));
+  EXPECT_TRUE(same_bits(of_ready.at("labels"), of_pixels.at("labels")));
+  EXPECT_GT((of_ready.at("logits")[0] - of_ready.at("logits")[1]).abs().max().item<float>(), 1e-3);
 }
 
 TEST_F(WholeRun, FewShotProbesOfTheFrozenModel) {
