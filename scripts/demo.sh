@@ -3,8 +3,8 @@
 # rendered characters, probe both with few shots on images they never saw, fine-tune, compare
 # throughput with ViT-H/14, predict labels of image files. Ends with a table and report.html.
 #
-#   scripts/demo.sh            everything, under 15 minutes after the build
-#   scripts/demo.sh --quick    the same steps with little training, under 2 minutes
+#   scripts/demo.sh            everything
+#   scripts/demo.sh --quick    the same steps with little training, a minute or two after the build
 #
 # DEMO names the folder of the results (default: demo). Training that it holds resumes there.
 set -euo pipefail
