@@ -3,6 +3,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <list>
 #include <mutex>
 #include <unordered_map>
@@ -39,22 +40,19 @@ class LargeBlocks {
   /// Null where the system has no memory left.
   void* take(size_t bytes) {
     const std::scoped_lock lock(mutex_);
-    for (auto block = idle_.rbegin(); block != idle_.rend(); ++block) {
-      if (block->bytes == bytes) {
-        void* const memory = block->memory;
-        idle_.erase(std::next(block).base());
-        used_[memory] = bytes;
-        return memory;
-      }
-    }
-    release(bytes);
-    void* memory = map_pages(bytes);
+    void* memory = take_idle(bytes);
     if (memory == nullptr) {
-      release(SIZE_MAX);
+      most_bytes_ = std::max(most_bytes_, used_bytes_ + bytes);
+      release(most_bytes_ - used_bytes_ - bytes);
       memory = map_pages(bytes);
+      if (memory == nullptr) {
+        release(0);
+        memory = map_pages(bytes);
+      }
     }
     if (memory != nullptr) {
       used_[memory] = bytes;
+      used_bytes_ += bytes;
     }
     return memory;
   }
@@ -70,13 +68,16 @@ class LargeBlocks {
       return false;
     }
     idle_.push_back({memory, block->second});
+    idle_bytes_ += block->second;
+    used_bytes_ -= block->second;
     used_.erase(block);
     return true;
   }
 
   void release_all() {
     const std::scoped_lock lock(mutex_);
-    release(SIZE_MAX);
+    release(0);
+    most_bytes_ = used_bytes_;
   }
 
  private:
@@ -85,12 +86,24 @@ class LargeBlocks {
     size_t bytes;
   };
 
-  /// Unmaps what has been idle longest until `bytes` are free.
+  /// The block of that size that was used last, or null.
+  void* take_idle(size_t bytes) {
+    const auto block = std::find_if(idle_.rbegin(), idle_.rend(),
+                                    [bytes](const Block& idle) { return idle.bytes == bytes; });
+    if (block == idle_.rend()) {
+      return nullptr;
+    }
+    void* const memory = block->memory;
+    idle_.erase(std::next(block).base());
+    idle_bytes_ -= bytes;
+    return memory;
+  }
+
+  /// Unmaps what has been idle longest until no more than `bytes` are idle.
   void release(size_t bytes) {
-    size_t released = 0;
-    while (!idle_.empty() && released < bytes) {
+    while (idle_bytes_ > bytes) {
       ::munmap(idle_.front().memory, idle_.front().bytes);
-      released += idle_.front().bytes;
+      idle_bytes_ -= idle_.front().bytes;
       idle_.pop_front();
     }
   }
@@ -98,6 +111,9 @@ class LargeBlocks {
   std::mutex mutex_;
   std::list<Block> idle_;  // the longest idle first
   std::unordered_map<void*, size_t> used_;
+  size_t idle_bytes_ = 0;
+  size_t used_bytes_ = 0;
+  size_t most_bytes_ = 0;  // that were in use at once
 };
 
 /// Never destroyed: tensors may be freed while the process ends.

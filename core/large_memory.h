@@ -10,8 +10,8 @@
 namespace softmoe {
 
 /// Makes libtorch keep the memory of large CPU tensors that are freed for new ones of the same
-/// size, in pages of 2 MiB where the system has them. A tensor of a size that is not kept takes the
-/// place of as much that is, so that the process does not grow beyond what it needs at once.
+/// size, in pages of 2 MiB where the system has them. What is in use and what is kept are together
+/// no more than the most that was ever in use at once: kept memory makes room for other sizes.
 void keep_large_tensors();
 
 /// Gives the memory that is kept, but not in use, back to the system.

@@ -83,27 +83,38 @@ void forward_expert(const Team& team, const MlpShape& shape, const MlpForwardJob
   }
 }
 
-/// The same for few rows on one thread.
+/// The same for few rows on one thread. The next part of the weights is fetched from memory while
+/// one is being multiplied; after the last one come those of the next expert, which lie behind.
 void forward_few_rows(const MlpShape& shape, const MlpForwardJob& job, const PackedWeights& packed,
                       Bf16* values) {
   const auto [rows, dim, hidden] = std::tuple(shape.rows, shape.dim, shape.hidden);
+  constexpr int64_t kColumns = kernels::kPanelColumns;
   const Bf16* x = job.x.bf16;
   if (x == nullptr) {
     x = job.x_kept;
     kernels::to_bf16(job.x, dim, rows, dim, job.x_kept, dim);
   }
-  for (int64_t column = 0; column < hidden; column += kernels::kPanelColumns) {
-    const int64_t count = std::min(kernels::kPanelColumns, hidden - column);
+  for (int64_t column = 0; column < hidden; column += kColumns) {
+    const int64_t count = std::min(kColumns, hidden - column);
     kernels::pack_transposed(job.fc1_weight.offset(column * dim), dim, dim, 0, count, packed.fc1);
+    const auto next = column + kColumns < hidden
+                          ? kernels::upcoming(job.fc1_weight.offset((column + kColumns) * dim), dim,
+                                              kColumns, dim)
+                          : kernels::upcoming(job.fc2_weight, hidden, kColumns, hidden);
     kernels::gemm_gelu(
-        {rows, count, dim / 2}, kernels::left_rows(x, dim), packed.fc1, job.fc1_bias + column,
+        {rows, count, dim / 2, next}, kernels::left_rows(x, dim), packed.fc1, job.fc1_bias + column,
         shape.gelu, job.before != nullptr ? job.before + column : nullptr, values + column, hidden);
   }
-  for (int64_t column = 0; column < dim; column += kernels::kPanelColumns) {
-    const int64_t count = std::min(kernels::kPanelColumns, dim - column);
+  for (int64_t column = 0; column < dim; column += kColumns) {
+    const int64_t count = std::min(kColumns, dim - column);
     kernels::pack_transposed(job.fc2_weight.offset(column * hidden), hidden, hidden, 0, count,
                              packed.fc2);
-    kernels::gemm({rows, count, hidden / 2}, kernels::left_rows(values, hidden), packed.fc2,
+    const auto next =
+        column + kColumns < dim
+            ? kernels::upcoming(job.fc2_weight.offset((column + kColumns) * hidden), hidden,
+                                kColumns, hidden)
+            : kernels::upcoming(job.fc1_weight.offset(hidden * dim), dim, kColumns, dim);
+    kernels::gemm({rows, count, hidden / 2, next}, kernels::left_rows(values, hidden), packed.fc2,
                   job.fc2_bias + column, job.residual != nullptr ? job.residual + column : nullptr,
                   job.out.offset(column), dim);
   }
@@ -168,7 +179,12 @@ void backward_few_rows(const MlpShape& shape, const MlpBackwardJob& job, const B
   for (int64_t column = 0; column < hidden; column += kPartColumns) {
     const int64_t count = std::min(kPartColumns, hidden - column);
     kernels::pack_rows(job.fc2_weight.offset(column), hidden, dim, 0, count, scratch.packed.fc2);
-    kernels::gemm_gelu_backward({rows, count, dim / 2}, kernels::left_rows(d_out, dim),
+    const auto next =
+        column + kPartColumns < hidden
+            ? kernels::upcoming(job.fc2_weight.offset(column + kPartColumns), hidden, dim,
+                                std::min(kPartColumns, hidden - column - kPartColumns))
+            : kernels::upcoming(job.fc1_weight, dim, hidden, std::min(kPartColumns, dim));
+    kernels::gemm_gelu_backward({rows, count, dim / 2, next}, kernels::left_rows(d_out, dim),
                                 scratch.packed.fc2, shape.gelu, job.before + column,
                                 scratch.after + column, scratch.d_before + column, hidden);
   }
@@ -178,7 +194,11 @@ void backward_few_rows(const MlpShape& shape, const MlpBackwardJob& job, const B
   for (int64_t column = 0; column < dim; column += kPartColumns) {
     const int64_t count = std::min(kPartColumns, dim - column);
     kernels::pack_rows(job.fc1_weight.offset(column), dim, hidden, 0, count, scratch.packed.fc1);
-    kernels::gemm({rows, count, hidden / 2}, kernels::left_rows(scratch.d_before, hidden),
+    const int64_t rest = std::min(kPartColumns, dim - column - kPartColumns);
+    const auto next = rest > 0 ? kernels::upcoming(job.fc1_weight.offset(column + kPartColumns),
+                                                   dim, hidden, rest)
+                               : kernels::Upcoming{};
+    kernels::gemm({rows, count, hidden / 2, next}, kernels::left_rows(scratch.d_before, hidden),
                   scratch.packed.fc1, /*bias=*/nullptr, /*residual=*/nullptr,
                   job.d_x.offset(column), dim);
   }

@@ -47,11 +47,24 @@ inline LeftFactor left_rows(const Bf16* rows, int64_t stride) {
   return {reinterpret_cast<const Pair*>(rows), stride / 2, 1};
 }
 
-/// Sizes of a product.
+/// Memory that is wanted next: `rows` stretches of `lines` cache lines, `stride` bytes apart.
+struct Upcoming {
+  const char* data = nullptr;
+  int64_t stride = 0;
+  int64_t rows = 0;
+  int64_t lines = 0;
+};
+/// `rows` rows of `columns` values of a matrix with rows `stride` values apart.
+Upcoming upcoming(Source matrix, int64_t stride, int64_t rows, int64_t columns);
+
+/// Sizes of a product, and what is to be fetched from memory meanwhile: a cache line for every pair
+/// of a tile's depth, as far as that goes. Where experts have few rows, their weights take as long
+/// to arrive as to be multiplied.
 struct GemmShape {
   int64_t rows;
   int64_t columns;
   int64_t pairs;
+  Upcoming next{};
 };
 
 /// out = a b + bias + residual, where `bias` [columns] and `residual` [rows, columns], as far apart

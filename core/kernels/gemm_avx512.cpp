@@ -16,12 +16,39 @@ __m512bh broadcast_pair(const Pair* pair) {
   return as_pairs(_mm512_set1_epi32(bits));
 }
 
-/// Sums of kRows rows and one panel, into `sums` [kRows, 32]. A function of its own: beside the
-/// code that follows a product the compiler would not keep all sums in registers.
-template <int kRows>
+/// Walks through upcoming memory, a column of cache lines after the other.
+class Fetcher {
+ public:
+  explicit Fetcher(const Upcoming& next) : next_(next) {}
+
+  /// The first of the next `count` lines, `stride` apart, or null where all have been fetched.
+  const char* take(int64_t count) {
+    if (line_ >= next_.lines) {
+      return nullptr;
+    }
+    const char* const first = next_.data + row_ * next_.stride + line_ * 64;
+    row_ += count;
+    if (row_ >= next_.rows) {
+      row_ = 0;
+      ++line_;
+    }
+    return first;
+  }
+  int64_t stride() const { return next_.stride; }
+
+ private:
+  Upcoming next_;
+  int64_t row_ = 0;
+  int64_t line_ = 0;
+};
+
+/// Sums of kRows rows and one panel, into `sums` [kRows, 32], while the lines at `ahead`, `stride`
+/// bytes apart, are fetched into the second-level cache. A function of its own: beside the code
+/// that follows a product the compiler would not keep all sums in registers.
+template <int kRows, bool kFetch>
 __attribute__((noinline)) void accumulate(const Pair* left, int64_t row_stride, int64_t pair_stride,
                                           const Pair* panel, int64_t pairs, const float* start,
-                                          float* sums) {
+                                          const char* ahead, int64_t stride, float* sums) {
   __m512 low[kRows];
   __m512 high[kRows];
 #pragma GCC unroll 8
@@ -32,6 +59,10 @@ __attribute__((noinline)) void accumulate(const Pair* left, int64_t row_stride, 
   for (int64_t pair = 0; pair < pairs; ++pair) {
     const __m512bh right_low = as_pairs(_mm512_loadu_si512(panel));
     const __m512bh right_high = as_pairs(_mm512_loadu_si512(panel + 16));
+    if constexpr (kFetch) {
+      asm volatile("prefetcht1 %0" : : "m"(*ahead));
+      ahead += stride;
+    }
 #pragma GCC unroll 8
     for (int row = 0; row < kRows; ++row) {
       const __m512bh value = broadcast_pair(left + row * row_stride);
@@ -64,13 +95,20 @@ inline void fetch(const Value* values) {
 /// and writes would not arrive in time by itself.
 template <int kRows, typename Prepare, typename Finish>
 inline void tile(const LeftFactor& a, int64_t first_row, const Pair* panel, int64_t pairs,
-                 const float* start, const Prepare& prepare, const Finish& finish) {
+                 const float* start, Fetcher& fetcher, const Prepare& prepare,
+                 const Finish& finish) {
   alignas(64) float sums[kTileRows * kPanelColumns];
   for (int row = 0; row < kRows; ++row) {
     prepare(first_row + row);
   }
-  accumulate<kRows>(a.data + first_row * a.row_stride, a.row_stride, a.pair_stride, panel, pairs,
-                    start, sums);
+  const Pair* const left = a.data + first_row * a.row_stride;
+  if (const char* const ahead = fetcher.take(pairs); ahead != nullptr) {
+    accumulate<kRows, true>(left, a.row_stride, a.pair_stride, panel, pairs, start, ahead,
+                            fetcher.stride(), sums);
+  } else {
+    accumulate<kRows, false>(left, a.row_stride, a.pair_stride, panel, pairs, start, nullptr, 0,
+                             sums);
+  }
   for (int row = 0; row < kRows; ++row) {
     finish(first_row + row, _mm512_load_ps(sums + row * kPanelColumns),
            _mm512_load_ps(sums + row * kPanelColumns + 16));
@@ -80,21 +118,22 @@ inline void tile(const LeftFactor& a, int64_t first_row, const Pair* panel, int6
 /// All rows of one panel.
 template <typename Prepare, typename Finish>
 inline void panel_rows(const LeftFactor& a, int64_t rows, const Pair* panel, int64_t pairs,
-                       const float* start, const Prepare& prepare, const Finish& finish) {
+                       const float* start, Fetcher& fetcher, const Prepare& prepare,
+                       const Finish& finish) {
   int64_t row = 0;
   for (; row + 8 <= rows; row += 8) {
-    tile<8>(a, row, panel, pairs, start, prepare, finish);
+    tile<8>(a, row, panel, pairs, start, fetcher, prepare, finish);
   }
   if (row + 4 <= rows) {
-    tile<4>(a, row, panel, pairs, start, prepare, finish);
+    tile<4>(a, row, panel, pairs, start, fetcher, prepare, finish);
     row += 4;
   }
   if (row + 2 <= rows) {
-    tile<2>(a, row, panel, pairs, start, prepare, finish);
+    tile<2>(a, row, panel, pairs, start, fetcher, prepare, finish);
     row += 2;
   }
   if (row < rows) {
-    tile<1>(a, row, panel, pairs, start, prepare, finish);
+    tile<1>(a, row, panel, pairs, start, fetcher, prepare, finish);
   }
 }
 
@@ -103,6 +142,7 @@ inline void panel_rows(const LeftFactor& a, int64_t rows, const Pair* panel, int
 template <typename Prepare, typename Finish>
 inline void product(const GemmShape& shape, const LeftFactor& a, const Pair* b, const float* bias,
                     int64_t stride, const Prepare& prepare, const Finish& finish) {
+  Fetcher fetcher(shape.next);
   for (int64_t column = 0; column < shape.columns; column += kPanelColumns) {
     const __mmask32 mask = lanes32(column, shape.columns);
     alignas(64) float start[kPanelColumns] = {};
@@ -113,7 +153,7 @@ inline void product(const GemmShape& shape, const LeftFactor& a, const Pair* b, 
       _mm512_store_ps(start + 16, _mm512_maskz_loadu_ps(mask_high, bias + column + 16));
     }
     panel_rows(
-        a, shape.rows, b + column * shape.pairs, shape.pairs, start,
+        a, shape.rows, b + column * shape.pairs, shape.pairs, start, fetcher,
         [&](int64_t row) { prepare(row * stride + column); },
         [&](int64_t row, __m512 low, __m512 high) {
           finish(row * stride + column, mask, low, high);
@@ -222,11 +262,12 @@ inline void transposed_rows(int64_t first, int64_t last, int64_t pairs, const Pa
   alignas(64) const float start[kPanelColumns] = {};
   const auto mask_low = static_cast<__mmask16>(mask);
   const auto mask_high = static_cast<__mmask16>(mask >> 16);
+  Fetcher nothing_ahead{Upcoming{}};
   for (int64_t row = first; row < last; row += kTileRows) {
     float* const corner = out + row * out_stride;
     panel_rows(
         LeftFactor{y + row * pairs, 1, kTileRows}, last - row < kTileRows ? last - row : kTileRows,
-        panel, pairs, start,
+        panel, pairs, start, nothing_ahead,
         [&](int64_t tile_row) {
           if constexpr (kMode != OutputMode::kStream) {
             fetch(corner + tile_row * out_stride);
@@ -251,6 +292,17 @@ inline void transposed_rows(int64_t first, int64_t last, int64_t pairs, const Pa
 }
 
 }  // namespace
+
+Upcoming upcoming(Source matrix, int64_t stride, int64_t rows, int64_t columns) {
+  const int64_t size = matrix.bf16 != nullptr ? sizeof(Bf16) : sizeof(float);
+  const auto* const data = matrix.bf16 != nullptr ? reinterpret_cast<const char*>(matrix.bf16)
+                                                  : reinterpret_cast<const char*>(matrix.fp32);
+  constexpr int64_t kLine = 64;
+  if (stride == columns) {
+    return {.data = data, .stride = kLine, .rows = rows * columns * size / kLine, .lines = 1};
+  }
+  return {.data = data, .stride = stride * size, .rows = rows, .lines = columns * size / kLine};
+}
 
 void gemm(const GemmShape& shape, const LeftFactor& a, const Pair* b, const float* bias,
           const float* residual, Target out, int64_t out_stride) {
