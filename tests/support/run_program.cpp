@@ -71,7 +71,7 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
     const rlimit limit{.rlim_cur = *setting.memory_limit, .rlim_max = *setting.memory_limit};
     ::setrlimit(RLIMIT_DATA, &limit);
   }
-  ::execve(SOFTMOE_PROGRAM, arguments, environment);
+  ::execve(arguments[0], arguments, environment);
   ::_exit(126);
 }
 
@@ -132,7 +132,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 std::vector<std::string> ProgramRun::error_lines() const { return lines_of(error); }
 
 ProgramRun run_program(const std::vector<std::string>& arguments, const ProgramSetting& setting) {
-  std::vector<std::string> words{SOFTMOE_PROGRAM};
+  std::vector<std::string> words{setting.executable};
   words.insert(words.end(), arguments.begin(), arguments.end());
   auto environment = environment_words(setting.environment);
   const auto argument_pointers = pointers(words);

@@ -1,5 +1,5 @@
 #pragma once
-/// The real program, run as a user runs it.
+/// The real program, and others beside it, run as a user runs them.
 
 #include <chrono>
 #include <csignal>
@@ -14,6 +14,7 @@ namespace softmoe::test {
 
 /// What the program gets beside its arguments.
 struct ProgramSetting {
+  std::string executable = SOFTMOE_PROGRAM;          ///< the program
   std::map<std::string, std::string> environment{};  ///< over that of the test
   std::string input{};                               ///< on its standard input
   std::string output_file{};  ///< takes standard output, such as /dev/full; empty: captured

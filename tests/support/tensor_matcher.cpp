@@ -19,8 +19,9 @@ std::string index_text(int64_t flat, torch::IntArrayRef sizes) {
 
 Tolerance parity_tolerance(torch::Dtype dtype, const torch::Tensor& expected) {
   const double largest =
-      expected.numel() == 0 ? 1.0
-                            : std::max(1.0, expected.to(torch::kFloat64).abs().max().item<double>());
+      expected.numel() == 0
+          ? 1.0
+          : std::max(1.0, expected.to(torch::kFloat64).abs().max().item<double>());
   switch (dtype) {
     case torch::kFloat64:
       return {.absolute = 1e-12 * largest};

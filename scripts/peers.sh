@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Brings the Python libraries that this project is compared with into a folder of their own:
+# PyTorch, timm, transformers, ONNX Runtime, OpenVINO and others. Tests of parity and the
+# comparisons of speed use them; nothing else does. Prints the folder's interpreter.
+#
+#   SOFTMOE_DEPS     where the project keeps what it fetches (default: .deps in the checkout)
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+deps=${SOFTMOE_DEPS:-$root/.deps}
+folder=$deps/peers
+python=$folder/bin/python3
+torch_version=2.15.0
+
+note() { echo "peers: $*" >&2; }
+die() {
+  note "$*"
+  exit 1
+}
+
+fetch() {
+  "$python" -m pip install --quiet --disable-pip-version-check --no-compile "$@" >&2 ||
+    die "pip could not fetch $*"
+}
+
+if [ ! -f "$folder/complete" ]; then
+  note "fetching the peers into $folder"
+  rm -rf "$folder"
+  python3 -m venv "$folder" || die "python3 cannot make a venv (Debian: apt install python3-venv)"
+  # The processor's part of PyTorch needs two small CUDA libraries; those for a GPU are left out.
+  if [ -d "$deps/torch-$torch_version/torch" ]; then
+    echo "$deps/torch-$torch_version" >"$("$python" -c \
+      'import sysconfig; print(sysconfig.get_path("purelib"))')/softmoe-torch.pth"
+  else
+    fetch --no-deps "torch==$torch_version" nvidia-cuda-runtime nvidia-cuda-cupti
+  fi
+  fetch numpy sympy networkx jinja2 fsspec filelock typing-extensions setuptools pyyaml pillow
+  fetch onnx onnxruntime openvino safetensors huggingface-hub transformers
+  fetch --no-deps torchvision timm soft-moe-pytorch einops
+  touch "$folder/complete"
+fi
+echo "$python"

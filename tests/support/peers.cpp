@@ -1,0 +1,27 @@
+#include "support/peers.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace softmoe::test {
+
+std::optional<std::string> peers_python() {
+  const char* const given = std::getenv("SOFTMOE_PEERS_PYTHON");
+  const std::string python =
+      given != nullptr ? given : std::string(SOFTMOE_SOURCE_FOLDER) + "/.deps/peers/bin/python3";
+  std::error_code unknown;
+  return std::filesystem::exists(python, unknown) ? std::optional(python) : std::nullopt;
+}
+
+ProgramRun run_peer(const std::string& script, const std::vector<std::string>& arguments) {
+  ProgramSetting setting;
+  setting.executable = peers_python().value();
+  setting.timeout = std::chrono::seconds(300);
+  // Nothing is to be fetched while tests run.
+  setting.environment = {{"HF_HUB_OFFLINE", "1"}, {"OMP_NUM_THREADS", "2"}};
+  std::vector<std::string> words{std::string(SOFTMOE_SOURCE_FOLDER) + "/tests/" + script};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return run_program(words, setting);
+}
+
+}  // namespace softmoe::test

@@ -1,0 +1,22 @@
+#pragma once
+/// Python and the libraries that this project is compared with, where scripts/peers.sh brought
+/// them.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "support/run_program.h"
+
+namespace softmoe::test {
+
+/// Why a test that needs them is skipped.
+inline constexpr const char* kNoPeers = "needs the Python libraries of scripts/peers.sh";
+
+/// The interpreter: $SOFTMOE_PEERS_PYTHON, or that of .deps/peers; nothing where there is none.
+std::optional<std::string> peers_python();
+
+/// Runs `script`, a file below tests/, with arguments. There must be an interpreter.
+ProgramRun run_peer(const std::string& script, const std::vector<std::string>& arguments);
+
+}  // namespace softmoe::test
