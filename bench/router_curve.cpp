@@ -121,12 +121,10 @@ Json measure_point(const RouterCurveOptions& options, int64_t experts, const Ban
   const auto tokens = torch::randn({options.batch, options.tokens, options.dim});
   const auto d_out = torch::randn_like(tokens);
   std::vector<std::vector<double>> times(layers.size());
-  for (int64_t round = -1; round < options.rounds; ++round) {
+  for (int64_t round = 0; round < options.rounds; ++round) {
     for (size_t index = 0; index < layers.size(); ++index) {
-      const double time = step_time(layers[index], tokens, d_out);
-      if (round >= 0) {
-        times[index].push_back(time);
-      }
+      step_time(layers[index], tokens, d_out);  // finds the memory of another router
+      times[index].push_back(step_time(layers[index], tokens, d_out));
     }
   }
   Json point{{"experts", experts},
