@@ -19,20 +19,26 @@ die() {
 }
 
 fetch() {
-  "$python" -m pip install --quiet --disable-pip-version-check --no-compile "$@" >&2 ||
-    die "pip could not fetch $*"
+  local log
+  log=$(mktemp)
+  # pip finds fault with the libraries for a GPU that are left out.
+  if ! "$python" -m pip install --quiet --disable-pip-version-check --no-compile "$@" >"$log" 2>&1; then
+    tail -n 5 "$log" >&2
+    die "pip could not fetch $*; its log is $log"
+  fi
+  rm -f "$log"
 }
 
 if [ ! -f "$folder/complete" ]; then
   note "fetching the peers into $folder"
   rm -rf "$folder"
   python3 -m venv "$folder" || die "python3 cannot make a venv (Debian: apt install python3-venv)"
-  # The processor's part of PyTorch needs two small CUDA libraries; those for a GPU are left out.
-  if [ -d "$deps/torch-$torch_version/torch" ]; then
-    echo "$deps/torch-$torch_version" >"$("$python" -c \
+  # Unlike the library, the Python module of PyTorch does not load without those for a GPU (5 GB).
+  if [ -f "$deps/torch-$torch_version-cuda/complete" ]; then
+    echo "$deps/torch-$torch_version-cuda" >"$("$python" -c \
       'import sysconfig; print(sysconfig.get_path("purelib"))')/softmoe-torch.pth"
   else
-    fetch --no-deps "torch==$torch_version" nvidia-cuda-runtime nvidia-cuda-cupti
+    fetch "torch==$torch_version"
   fi
   fetch numpy sympy networkx jinja2 fsspec filelock typing-extensions setuptools pyyaml pillow
   fetch onnx onnxruntime openvino safetensors huggingface-hub transformers
