@@ -32,6 +32,54 @@ torch::Tensor change_channels(const torch::Tensor& weight, int64_t channels) {
   return weight.repeat({1, repeats, 1, 1}).narrow(1, 0, channels).mul(share);
 }
 
+/// The prefix tokens of `from` that `to` has too, by their place in `from`.
+torch::Tensor shared_prefix(const VitOptions& from, const VitOptions& to) {
+  std::vector<int64_t> kept;
+  int64_t next = 0;
+  const auto pass = [&](bool present, bool wanted) {
+    if (present && wanted) {
+      kept.push_back(next);
+    }
+    next += present ? 1 : 0;
+  };
+  pass(from.class_token, to.class_token);
+  pass(from.dist_token, to.dist_token);
+  for (int64_t i = 0; i < from.reg_tokens; ++i) {
+    pass(true, i < to.reg_tokens);
+  }
+  return torch::tensor(kept, torch::kInt64);
+}
+
+/// Adds the positions of prefix tokens `entries` [1, prefix, dim] to the tokens.
+void fold_prefix_positions(NamedTensors& tensors, const torch::Tensor& entries) {
+  int64_t next = 0;
+  for (const char* name : {"cls_token", "dist_token", "reg_token"}) {
+    const auto found = tensors.find(name);
+    if (found != tensors.end()) {
+      const int64_t count = found->second.size(1);
+      found->second = found->second + entries.narrow(1, next, count);  // [1, count, dim]
+      next += count;
+    }
+  }
+}
+
+void adapt_prefix_positions(AdaptedWeights& weights, const VitOptions& from, const VitOptions& to,
+                            torch::Tensor& table) {
+  const int64_t prefix = from.prefix_positions();
+  const auto entries = table.narrow(1, 0, prefix);                       // [1, prefix, dim]
+  const auto patches = table.narrow(1, prefix, table.size(1) - prefix);  // [1, patches, dim]
+  if (prefix > 0 && !to.pos_embed_prefix) {
+    fold_prefix_positions(weights.tensors, entries);
+    table = patches;
+    weights.changed.emplace_back("pos_embed: entries of prefix tokens added to the tokens");
+  } else if (prefix > 0 && from.prefix_tokens() != to.prefix_tokens()) {
+    table = torch::cat({entries.index_select(1, shared_prefix(from, to)), patches}, 1);
+  } else if (prefix < to.prefix_positions() && from.prefix_tokens() == to.prefix_tokens()) {
+    const auto zeros = torch::zeros({1, to.prefix_positions(), table.size(2)}, table.options());
+    table = torch::cat({zeros, patches}, 1);
+  }
+}
+
 void adapt_positions(AdaptedWeights& weights, const VitOptions& from, const VitOptions& to,
                      PositionResize resize) {
   const auto found = weights.tensors.find("pos_embed");
@@ -41,16 +89,30 @@ void adapt_positions(AdaptedWeights& weights, const VitOptions& from, const VitO
   auto& table = found->second;  // [1, tokens, dim]
   const Grid old_grid{from.grid_height(), from.grid_width()};
   const Grid new_grid{to.grid_height(), to.grid_width()};
-  int64_t prefix = from.class_token ? 1 : 0;
-  if (from.class_token && !to.class_token) {
-    table = table.narrow(1, 1, table.size(1) - 1);
-    prefix = 0;
-  }
+  adapt_prefix_positions(weights, from, to, table);
   if (old_grid != new_grid) {
+    const int64_t prefix = table.size(1) - from.patches();
     table = resize_position_embedding(table, prefix, old_grid, new_grid, resize);
     weights.changed.push_back(fmt::format("pos_embed: {}x{} to {}x{} patches, {}", old_grid.height,
                                           old_grid.width, new_grid.height, new_grid.width,
                                           enum_name(resize)));
+  }
+}
+
+/// Leaves out the prefix tokens that `to` does not have.
+void adapt_prefix_tokens(NamedTensors& tensors, const VitOptions& from, const VitOptions& to) {
+  for (const auto& [name, present, wanted] :
+       {std::tuple{"cls_token", from.class_token, to.class_token},
+        std::tuple{"dist_token", from.dist_token, to.dist_token}}) {
+    if (present && !wanted) {
+      tensors.erase(name);
+    }
+  }
+  if (to.reg_tokens == 0) {
+    tensors.erase("reg_token");
+  } else if (to.reg_tokens < from.reg_tokens && tensors.contains("reg_token")) {
+    auto& registers = tensors.at("reg_token");
+    registers = registers.narrow(1, 0, to.reg_tokens);  // [1, reg_tokens, dim]
   }
 }
 
@@ -69,12 +131,12 @@ torch::Tensor nearest_patches(Grid from, Grid to) {
 void adapt_router_maps(AdaptedWeights& weights, const VitOptions& from, const VitOptions& to) {
   const Grid old_grid{from.grid_height(), from.grid_width()};
   const Grid new_grid{to.grid_height(), to.grid_width()};
-  const int64_t prefix = from.class_token ? 1 : 0;
+  const int64_t prefix = from.prefix_tokens();
   for (auto& [name, map] : weights.tensors) {
     if (!name.ends_with(".router.expert_of_position") || map.numel() != from.tokens()) {
       continue;
     }
-    const auto kept = map.narrow(0, 0, to.class_token ? prefix : 0);
+    const auto kept = map.index_select(0, shared_prefix(from, to));
     const auto patches = map.narrow(0, prefix, map.size(0) - prefix);  // [old patches]
     map = torch::cat({kept, patches.index_select(0, nearest_patches(old_grid, new_grid))});
     if (old_grid != new_grid) {
@@ -100,14 +162,16 @@ AdaptedWeights adapt_weights(NamedTensors tensors, const VitOptions& from, const
   check_same_body(from, to, path);
   AdaptedWeights weights{.tensors = std::move(tensors), .changed = {}, .fresh = {}};
   if (!keep_head) {
-    for (const char* name : {"head.weight", "head.bias"}) {
+    for (const std::string name :
+         {"head.weight", "head.bias", "head_dist.weight", "head_dist.bias"}) {
       weights.tensors.erase(name);
-      if (to.num_classes > 0) {
+      if (to.num_classes > 0 && (to.dist_token || !name.starts_with("head_dist."))) {
         weights.fresh.emplace_back(name);
       }
     }
   }
   adapt_positions(weights, from, to, resize);
+  adapt_prefix_tokens(weights.tensors, from, to);
   adapt_router_maps(weights, from, to);
   const auto patches = weights.tensors.find("patch_embed.proj.weight");
   if (from.in_chans != to.in_chans && patches != weights.tensors.end()) {

@@ -23,8 +23,9 @@ VitOptions transfer_options(const VitOptions& from);
 
 /// Carries `tensors` of a model `from` over to `to`:
 /// - the head is dropped where `keep_head` is false;
-/// - learned position embeddings are resized to the new grid, the entry of a class token is kept or
-///   dropped;
+/// - learned position embeddings are resized to the new grid; entries of prefix tokens that `to`
+/// does
+///   not have are dropped, and added to the tokens themselves where it has no positions for them;
 /// - routers by position send a patch of the new grid where they sent the nearest old one;
 /// - patch embeddings are summed into one channel, or repeated over more and scaled so that their
 ///   sum stays (timm's rule).

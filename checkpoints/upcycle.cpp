@@ -17,7 +17,7 @@ namespace {
 
 /// Whether the tensor `name` of an upcycled model has no counterpart in the dense one.
 bool starts_anew(const std::string& name, const UpcycleOptions& options) {
-  const bool is_head = name.starts_with("head.");
+  const bool is_head = name.starts_with("head.") || name.starts_with("head_dist.");
   return name.find(".moe.router.") != std::string::npos || (is_head && !options.keep_head);
 }
 

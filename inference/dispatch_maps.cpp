@@ -198,7 +198,7 @@ std::vector<cv::Mat> to_pictures(const torch::Tensor& images, const std::vector<
 
 torch::Tensor weights_over_grid(const torch::Tensor& weights, const VitOptions& model) {
   check_shape("weights_over_grid: weights", weights, {-1, model.tokens(), -1, -1});
-  const auto patches = weights.flatten(2).slice(1, model.class_token ? 1 : 0);
+  const auto patches = weights.flatten(2).slice(1, model.prefix_tokens());
   return patches.transpose(1, 2).unflatten(2, {model.grid_height(), model.grid_width()});
 }
 

@@ -42,12 +42,13 @@ void ExpertsImpl::reset() {
 
 torch::Tensor ExpertsImpl::run(const torch::Tensor& inputs, const MlpParameters& parameters) {
   const bool drops = options_.dropout > 0 && is_training();
-  if (!drops && fused_ops_apply(inputs) && fused_mlp_takes(parameters)) {
-    return fused_mlp(inputs, parameters, options_.gelu_tanh);  // [count, rows, dim]
+  const bool fuses = options_.gelu != Gelu::kQuick && !drops;
+  if (fuses && fused_ops_apply(inputs) && fused_mlp_takes(parameters)) {
+    return fused_mlp(inputs, parameters, options_.gelu == Gelu::kTanh);  // [count, rows, dim]
   }
   const auto& [fc1, bias1, fc2, bias2] = parameters;
   auto hidden = batched_linear(inputs, fc1, bias1);  // [count, rows, hidden]
-  hidden = torch::gelu(hidden, options_.gelu_tanh ? "tanh" : "none");
+  hidden = apply_gelu(hidden, options_.gelu);
   if (drops) {
     hidden = torch::dropout(hidden, options_.dropout, /*train=*/true);
   }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/options.h"
+#include "softmoe/gelu.h"
 #include "softmoe/sparse_options.h"
 
 namespace softmoe {
@@ -49,7 +50,7 @@ struct MoeLayerOptions {
   int64_t grid_height = 0;  ///< patches of an image: the last tokens; 0: the tokens are a line
   int64_t grid_width = 0;
   int64_t patch_pixels = 0;  ///< values of an image patch; 0: unknown
-  bool gelu_tanh = true;     ///< tanh-approximate GELU (Flax) instead of the exact one (PyTorch)
+  Gelu gelu = Gelu::kTanh;   ///< inside the experts
   double dropout = 0.0;      ///< inside the experts
   MoeOptions moe;
 

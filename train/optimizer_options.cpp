@@ -94,7 +94,8 @@ int64_t blocks_up_to(const std::string& name) {
 }
 
 int64_t layer_of(const std::string& name, int64_t depth) {
-  for (const std::string_view embedding : {"patch_embed.", "pos_embed", "cls_token"}) {
+  for (const std::string_view embedding :
+       {"patch_embed.", "pos_embed", "cls_token", "dist_token", "reg_token", "norm_pre."}) {
     if (name.starts_with(embedding)) {
       return 0;
     }

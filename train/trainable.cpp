@@ -24,7 +24,7 @@ constexpr std::array kGroups{
     ParameterGroup{"router", "routers of MoE layers", R"(^blocks\.\d+\.moe\.router\.)"},
     ParameterGroup{"gates", "the same", R"(^blocks\.\d+\.moe\.router\.)"},
     ParameterGroup{"experts", "experts of MoE layers", R"(^blocks\.\d+\.moe\.experts\.)"},
-    ParameterGroup{"head", "the classifier", R"(^head\.)"},
+    ParameterGroup{"head", "the classifier", R"(^head(_dist)?\.)"},
 };
 
 const ParameterGroup* find_group(const std::string& word) {

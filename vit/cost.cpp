@@ -71,12 +71,14 @@ void add_attention_pool(Tally& tally, const VitOptions& options) {
 ModelCost model_cost(const VitOptions& options) {
   validate(options);
   Tally tally;
-  const int64_t patches = options.grid_height() * options.grid_width();
-  tally.linear(patches, options.in_chans * options.patch_size * options.patch_size, options.dim);
-  tally.parameters += options.class_token ? options.dim : 0;
+  tally.linear(options.patches(), options.in_chans * options.patch_size * options.patch_size,
+               options.dim);
+  tally.parameters -= options.patch_bias ? 0 : options.dim;
+  tally.parameters += options.prefix_tokens() * options.dim;
   if (options.pos_embed == PositionEmbedding::kLearned) {
-    tally.parameters += options.tokens() * options.dim;
+    tally.parameters += (options.prefix_positions() + options.patches()) * options.dim;
   }
+  tally.parameters += options.pre_norm ? 2 * options.dim : 0;
   for (const bool has_moe : moe_block_mask(options.moe_blocks, options.depth)) {
     add_block(tally, options, has_moe);
   }
@@ -90,11 +92,15 @@ ModelCost model_cost(const VitOptions& options) {
   }
   if (options.pre_logits > 0) {
     tally.linear(1, options.dim, options.pre_logits);
+    tally.product(options.dist_token ? 1 : 0, options.dim, options.pre_logits);
   }
   ModelCost cost;
   cost.backbone_parameters = tally.parameters;
   if (options.num_classes > 0) {
-    tally.linear(1, options.feature_dim(), options.num_classes);
+    tally.linear(1, options.head_inputs(), options.num_classes);
+    if (options.dist_token) {
+      tally.linear(1, options.head_inputs(), options.num_classes);
+    }
   }
   cost.head_parameters = tally.parameters - cost.backbone_parameters;
   cost.gflop = 2.0 * tally.multiply_adds / 1e9;

@@ -75,10 +75,11 @@ void MlpImpl::reset() {
 torch::Tensor MlpImpl::forward(const torch::Tensor& x, const torch::Tensor& residual) {
   const MlpParameters parameters{fc1->weight, fc1->bias, fc2->weight, fc2->bias};
   const bool drops = dropout_ > 0 && is_training();
-  if (!drops && fused_ops_apply(x) && fused_mlp_takes(parameters)) {
+  const bool fuses = gelu_ != Gelu::kQuick && !drops;
+  if (fuses && fused_ops_apply(x) && fused_mlp_takes(parameters)) {
     return fused_mlp(x, parameters, gelu_ == Gelu::kTanh, residual);  // [..., dim]
   }
-  auto hidden = torch::gelu(fc1(x), gelu_ == Gelu::kTanh ? "tanh" : "none");
+  auto hidden = apply_gelu(fc1(x), gelu_);  // [..., hidden_dim]
   if (drops) {
     hidden = torch::dropout(hidden, dropout_, /*train=*/true);  // [..., hidden_dim]
   }

@@ -32,7 +32,8 @@ void check_sizes(const VitOptions& options) {
     }
   }
   for (const auto& [name, size] :
-       {Size{"num-classes", options.num_classes}, Size{"pre-logits", options.pre_logits}}) {
+       {Size{"num-classes", options.num_classes}, Size{"reg-tokens", options.reg_tokens},
+        Size{"pre-logits", options.pre_logits}}) {
     if (size < 0) {
       throw UsageError(name, "at least 0", std::to_string(size));
     }
@@ -83,9 +84,18 @@ void describe(OptionTable& table, VitOptions& options) {
   table.add("global-pool", options.global_pool, "how tokens become one vector for the head");
   table.add("final-norm", options.final_norm, "final LayerNorm on the tokens or after pooling");
   table.add("class-token", options.class_token, "prepend a learned class token");
+  table.add("dist-token", options.dist_token,
+            "prepend a distillation token with a head of its own (DeiT)");
+  table.add("reg-tokens", options.reg_tokens, "learned tokens that nothing reads (registers)",
+            {.min = 0});
   table.add("pos-embed", options.pos_embed, "position embedding");
+  table.add("pos-embed-prefix", options.pos_embed_prefix,
+            "positions for class, distillation and register tokens too");
+  table.add("pre-norm", options.pre_norm, "LayerNorm before the first block (CLIP)");
+  table.add("patch-bias", options.patch_bias, "bias of the patch embedding");
   table.add("qk-norm", options.qk_norm, "LayerNorm on queries and keys");
-  table.add("gelu", options.gelu, "GELU: tanh approximation (Flax) or exact (PyTorch)");
+  table.add("gelu", options.gelu,
+            "GELU: tanh approximation (Flax), exact (PyTorch) or quick (CLIP)");
   table.add("norm-eps", options.norm_eps, "added to variances in LayerNorm", {.min = 0});
   table.add("drop", options.drop, "dropout rate", {.min = 0, .max = 1});
   table.add("attn-drop", options.attn_drop, "dropout rate of attention weights",
@@ -122,6 +132,9 @@ void validate(const VitOptions& options) {
   }
   if (options.global_pool == GlobalPool::kToken && !options.class_token) {
     throw UsageError("global-pool token needs class-token");
+  }
+  if (options.dist_token && options.global_pool != GlobalPool::kToken) {
+    throw UsageError("dist-token needs global-pool token");
   }
   if (has_moe(options)) {
     check_moe(options);
@@ -180,7 +193,7 @@ MoeLayerOptions moe_layer_options(const VitOptions& options) {
           .grid_height = options.grid_height(),
           .grid_width = options.grid_width(),
           .patch_pixels = options.in_chans * options.patch_size * options.patch_size,
-          .gelu_tanh = options.gelu == Gelu::kTanh,
+          .gelu = options.gelu,
           .dropout = options.moe.expert_drop > 0 ? options.moe.expert_drop : options.drop,
           .moe = options.moe};
 }

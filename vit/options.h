@@ -36,12 +36,6 @@ template <>
 inline constexpr std::array<EnumName<PositionEmbedding>, 2> kEnumNames<PositionEmbedding>{
     {{PositionEmbedding::kLearned, "learned"}, {PositionEmbedding::kSinCos2d, "sincos2d"}}};
 
-/// The GELU: exact (PyTorch) or its tanh approximation (Flax).
-enum class Gelu { kTanh, kExact };
-template <>
-inline constexpr std::array<EnumName<Gelu>, 2> kEnumNames<Gelu>{
-    {{Gelu::kTanh, "tanh"}, {Gelu::kExact, "exact"}}};
-
 /// Everything that defines a model but its weights. The defaults are ViT-B/16 as in the Soft MoE
 /// paper: mean pooling, no class token, learned position embedding.
 struct VitOptions {
@@ -56,7 +50,13 @@ struct VitOptions {
   GlobalPool global_pool = GlobalPool::kAvg;
   FinalNorm final_norm = FinalNorm::kTokens;
   bool class_token = false;
+  bool dist_token = false;  ///< a second class token with a head of its own (DeiT); the logits are
+                            ///< the mean of both heads
+  int64_t reg_tokens = 0;   ///< learned tokens that nothing reads (Darcet et al., arXiv:2309.16588)
   PositionEmbedding pos_embed = PositionEmbedding::kLearned;
+  bool pos_embed_prefix = true;  ///< positions for the prefix tokens too
+  bool pre_norm = false;         ///< LayerNorm before the first block (CLIP)
+  bool patch_bias = true;        ///< bias of the patch embedding
   bool qk_norm = false;
   Gelu gelu = Gelu::kTanh;
   double norm_eps = 1e-6;
@@ -75,10 +75,19 @@ struct VitOptions {
   int64_t image_width() const { return img_size.back(); }
   int64_t grid_height() const { return image_height() / patch_size; }
   int64_t grid_width() const { return image_width() / patch_size; }
-  /// Tokens in the blocks: patches, and the class token where there is one.
-  int64_t tokens() const { return grid_height() * grid_width() + (class_token ? 1 : 0); }
-  /// Width of the features that the head gets.
-  int64_t feature_dim() const { return pre_logits > 0 ? pre_logits : dim; }
+  int64_t patches() const { return grid_height() * grid_width(); }
+  /// Learned tokens before the patches: class, distillation, registers, in this order.
+  int64_t prefix_tokens() const {
+    return (class_token ? 1 : 0) + (dist_token ? 1 : 0) + reg_tokens;
+  }
+  /// Tokens in the blocks.
+  int64_t tokens() const { return prefix_tokens() + patches(); }
+  /// Prefix tokens that have an entry in the position embedding.
+  int64_t prefix_positions() const { return pos_embed_prefix ? prefix_tokens() : 0; }
+  /// Width of what one head gets.
+  int64_t head_inputs() const { return pre_logits > 0 ? pre_logits : dim; }
+  /// Width of the features: those of the class token before those of a distillation token.
+  int64_t feature_dim() const { return dist_token ? 2 * head_inputs() : head_inputs(); }
 };
 
 void describe(OptionTable& table, VitOptions& options);

@@ -14,9 +14,11 @@ void PatchProjectionImpl::reset() {
   const int64_t patch = options_.patch_size;
   weight =
       register_parameter("weight", torch::empty({options_.dim, options_.in_chans, patch, patch}));
-  bias = register_parameter("bias", torch::empty({options_.dim}));
   init_lecun_normal(weight, options_.in_chans * patch * patch);
-  init_constant(bias, 0.0);
+  if (options_.patch_bias) {
+    bias = register_parameter("bias", torch::empty({options_.dim}));
+    init_constant(bias, 0.0);
+  }
 }
 
 PatchEmbedImpl::PatchEmbedImpl(const VitOptions& options) : options_(options) {
@@ -32,8 +34,7 @@ torch::Tensor PatchEmbedImpl::patches(const torch::Tensor& images) const {
   return images
       .reshape({batch, channels, options_.grid_height(), patch, options_.grid_width(), patch})
       .permute({0, 2, 4, 1, 3, 5})
-      .reshape({batch, options_.grid_height() * options_.grid_width(),
-                channels * patch * patch});  // [batch, patches, pixels]
+      .reshape({batch, options_.patches(), channels * patch * patch});  // [batch, patches, pixels]
 }
 
 torch::Tensor PatchEmbedImpl::forward(const torch::Tensor& patches) {
@@ -45,23 +46,58 @@ VisionTransformerImpl::VisionTransformerImpl(VitOptions options) : options_(std:
   VisionTransformerImpl::reset();
 }
 
-void VisionTransformerImpl::reset() {
+void VisionTransformerImpl::register_embedding() {
   const int64_t dim = options_.dim;
   patch_embed_ = register_module("patch_embed", PatchEmbed(options_));
+  const auto register_tokens = [&](const char* name, int64_t count) {
+    auto tokens = register_parameter(name, torch::empty({1, count, dim}));
+    init_constant(tokens, 0.0);
+    return tokens;
+  };
   if (options_.class_token) {
-    class_token_ = register_parameter("cls_token", torch::empty({1, 1, dim}));
-    init_constant(class_token_, 0.0);
+    class_token_ = register_tokens("cls_token", 1);
   }
+  if (options_.dist_token) {
+    dist_token_ = register_tokens("dist_token", 1);
+  }
+  if (options_.reg_tokens > 0) {
+    reg_token_ = register_tokens("reg_token", options_.reg_tokens);
+    // Equal registers would stay equal.
+    init_normal(reg_token_, 0.02);
+  }
+  const int64_t prefix = options_.prefix_positions();
   if (options_.pos_embed == PositionEmbedding::kLearned) {
-    pos_embed_ = register_parameter("pos_embed", torch::empty({1, options_.tokens(), dim}));
+    pos_embed_ =
+        register_parameter("pos_embed", torch::empty({1, prefix + options_.patches(), dim}));
     init_normal(pos_embed_, 1.0 / std::sqrt(static_cast<double>(dim)));
   } else {
     const auto patches =
         sincos2d_position_embedding({options_.grid_height(), options_.grid_width()}, dim);
-    const auto prefix = torch::zeros({options_.class_token ? 1 : 0, dim});
     // Computed from the options alone, so it is no part of a checkpoint.
-    pos_embed_ = torch::cat({prefix, patches}).unsqueeze(0);  // [1, tokens, dim]
+    pos_embed_ =
+        torch::cat({torch::zeros({prefix, dim}), patches}).unsqueeze(0);  // [1, positions, dim]
   }
+  if (options_.pre_norm) {
+    norm_pre_ = register_module("norm_pre", LayerNorm(dim, options_.norm_eps));
+  }
+}
+
+void VisionTransformerImpl::register_heads() {
+  const auto register_head = [&](const char* name) {
+    auto head = register_module(name, Linear(options_.head_inputs(), options_.num_classes));
+    init_constant(head->weight, 0.0);
+    init_constant(head->bias, options_.head_bias);
+    return head;
+  };
+  head_ = register_head("head");
+  if (options_.dist_token) {
+    head_dist_ = register_head("head_dist");
+  }
+}
+
+void VisionTransformerImpl::reset() {
+  const int64_t dim = options_.dim;
+  register_embedding();
   const auto mask = moe_block_mask(options_.moe_blocks, options_.depth);
   blocks_ = register_module("blocks", torch::nn::ModuleList());
   for (int64_t block = 0; block < options_.depth; ++block) {
@@ -83,21 +119,40 @@ void VisionTransformerImpl::reset() {
     pre_logits_ = register_module("pre_logits", Linear(dim, options_.pre_logits));
   }
   if (options_.num_classes > 0) {
-    head_ = register_module("head", Linear(options_.feature_dim(), options_.num_classes));
-    init_constant(head_->weight, 0.0);
-    init_constant(head_->bias, options_.head_bias);
+    register_heads();
   }
+}
+
+torch::Tensor VisionTransformerImpl::prefix() const {
+  std::vector<torch::Tensor> parts;
+  for (const auto& part : {class_token_, dist_token_, reg_token_}) {
+    if (part.defined()) {
+      parts.push_back(part);
+    }
+  }
+  return parts.size() == 1 ? parts.front() : torch::cat(parts, 1);  // [1, prefix_tokens, dim]
 }
 
 torch::Tensor VisionTransformerImpl::embed(const torch::Tensor& patches) {
   auto tokens = patch_embed_(patches);  // [batch, patches, dim]
-  if (options_.class_token) {
-    const auto class_token = class_token_.expand({patches.size(0), 1, options_.dim});
-    tokens = torch::cat({class_token.to(tokens.dtype()), tokens}, 1);  // [batch, tokens, dim]
-  }
   // A fixed embedding follows the device and dtype of the weights, as a learned one does.
-  tokens = tokens + pos_embed_.to(patch_embed_->proj->weight.options());  // [batch, tokens, dim]
-  return options_.drop > 0 ? torch::dropout(tokens, options_.drop, is_training()) : tokens;
+  const auto positions =
+      pos_embed_.to(patch_embed_->proj->weight.options());  // [1, positions, dim]
+  if (options_.prefix_tokens() == 0) {
+    tokens = tokens + positions;  // [batch, tokens, dim]
+  } else {
+    const auto first = prefix().expand({patches.size(0), -1, -1});
+    if (options_.pos_embed_prefix) {
+      tokens = torch::cat({first.to(tokens.dtype()), tokens}, 1) + positions;
+    } else {
+      const auto placed = tokens + positions;  // [batch, patches, dim]
+      tokens = torch::cat({first.to(placed.dtype()), placed}, 1);
+    }
+  }
+  if (options_.drop > 0) {
+    tokens = torch::dropout(tokens, options_.drop, is_training());
+  }
+  return norm_pre_ ? norm_pre_(tokens) : tokens;  // [batch, tokens, dim]
 }
 
 torch::Tensor VisionTransformerImpl::forward_tokens(const torch::Tensor& images,
@@ -117,24 +172,33 @@ torch::Tensor VisionTransformerImpl::forward_tokens(const torch::Tensor& images,
 torch::Tensor VisionTransformerImpl::pool(const torch::Tensor& tokens) {
   switch (options_.global_pool) {
     case GlobalPool::kToken:
-      return tokens.select(1, 0);  // [batch, dim]
+      return options_.dist_token ? tokens.narrow(1, 0, 2)  // [batch, 2, dim]
+                                 : tokens.select(1, 0);    // [batch, dim]
     case GlobalPool::kMap:
       return attn_pool_(tokens);  // [batch, dim]
     default:
-      return tokens.slice(1, options_.class_token ? 1 : 0).mean(1);  // [batch, dim]
+      return tokens.slice(1, options_.prefix_tokens()).mean(1);  // [batch, dim]
   }
 }
 
 torch::Tensor VisionTransformerImpl::forward_features(const torch::Tensor& images,
                                                       RoutingRecords* records) {
-  auto features = pool(forward_tokens(images, records));  // [batch, dim]
+  // [batch, dim], or [batch, 2, dim] with a distillation token
+  auto features = pool(forward_tokens(images, records));
   if (fc_norm_) {
     features = fc_norm_(features);
   }
-  return pre_logits_ ? pre_logits_(features).tanh() : features;  // [batch, feature_dim]
+  if (pre_logits_) {
+    features = pre_logits_(features).tanh();
+  }
+  return features.flatten(1);  // [batch, feature_dim]
 }
 
 torch::Tensor VisionTransformerImpl::forward_head(const torch::Tensor& features) {
+  if (head_dist_) {
+    const auto parts = features.chunk(2, 1);
+    return (head_(parts[0]) + head_dist_(parts[1])) / 2;  // [batch, num_classes]
+  }
   return head_ ? head_(features) : features;  // [batch, num_classes]
 }
 

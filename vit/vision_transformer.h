@@ -10,7 +10,7 @@
 namespace softmoe {
 
 /// The weights of a patch embedding, in a module of their own for timm's names: `weight`
-/// [dim, in_chans, patch, patch], `bias` [dim].
+/// [dim, in_chans, patch, patch], `bias` [dim] where there is one.
 class PatchProjectionImpl : public torch::nn::Cloneable<PatchProjectionImpl> {
  public:
   explicit PatchProjectionImpl(const VitOptions& options);
@@ -56,7 +56,8 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   /// Logits [batch, num_classes] of `images` [batch, in_chans, height, width]; the features where
   /// the model has no head.
   torch::Tensor forward(const torch::Tensor& images, RoutingRecords* records = nullptr);
-  /// What the head gets, [batch, feature_dim]: the features of few-shot probes.
+  /// What the head gets, [batch, feature_dim]: the features of few-shot probes. With a distillation
+  /// token its features follow those of the class token.
   torch::Tensor forward_features(const torch::Tensor& images, RoutingRecords* records = nullptr);
   /// Tokens after the last block and the final norm on tokens, [batch, tokens, dim].
   torch::Tensor forward_tokens(const torch::Tensor& images, RoutingRecords* records = nullptr);
@@ -73,19 +74,27 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   const VitOptions& options() const { return options_; }
 
  private:
+  void register_embedding();
+  void register_heads();
+  /// The learned tokens before the patches, [1, prefix_tokens, dim].
+  torch::Tensor prefix() const;
   torch::Tensor embed(const torch::Tensor& patches);
   torch::Tensor pool(const torch::Tensor& tokens);
 
   VitOptions options_;
   PatchEmbed patch_embed_{nullptr};
   torch::Tensor class_token_;
+  torch::Tensor dist_token_;
+  torch::Tensor reg_token_;
   torch::Tensor pos_embed_;
+  LayerNorm norm_pre_{nullptr};
   torch::nn::ModuleList blocks_{nullptr};
   LayerNorm norm_{nullptr};
   LayerNorm fc_norm_{nullptr};
   AttentionPool attn_pool_{nullptr};
   Linear pre_logits_{nullptr};
   Linear head_{nullptr};
+  Linear head_dist_{nullptr};
 };
 TORCH_MODULE(VisionTransformer);
 

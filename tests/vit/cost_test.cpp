@@ -33,6 +33,11 @@ VitOptions random_options(uint64_t index) {
   options.class_token = rng.below(2) == 1;
   options.global_pool = pick(rng, {GlobalPool::kAvg, GlobalPool::kToken, GlobalPool::kMap});
   options.class_token |= options.global_pool == GlobalPool::kToken;
+  options.dist_token = options.global_pool == GlobalPool::kToken && rng.below(2) == 1;
+  options.reg_tokens = rng.below(3);
+  options.pos_embed_prefix = rng.below(2) == 1;
+  options.pre_norm = rng.below(2) == 1;
+  options.patch_bias = rng.below(2) == 1;
   options.final_norm = pick(rng, {FinalNorm::kTokens, FinalNorm::kPooled});
   options.pos_embed = pick(rng, {PositionEmbedding::kLearned, PositionEmbedding::kSinCos2d});
   options.qk_norm = rng.below(2) == 1;
@@ -60,7 +65,7 @@ TEST(ModelCost, CountsTheParametersOfTheModelThatIsBuilt) {
     int64_t head = 0;
     for (const auto& parameter : model->named_parameters()) {
       all += parameter.value().numel();
-      head += parameter.key().starts_with("head.") ? parameter.value().numel() : 0;
+      head += parameter.key().starts_with("head") ? parameter.value().numel() : 0;
     }
     EXPECT_EQ(cost.parameters(), all) << options_to_json(options).dump();
     EXPECT_EQ(cost.head_parameters, head) << options_to_json(options).dump();
@@ -84,6 +89,13 @@ TEST(ModelCost, CountsMultiplyAdds) {
   EXPECT_NEAR(multiply_adds(options), small_multiply_adds(), 0.1);
   options.class_token = true;
   EXPECT_NEAR(multiply_adds(options), small_multiply_adds(/*tokens=*/7), 0.1);
+  options.global_pool = GlobalPool::kToken;
+  options.dist_token = true;
+  options.reg_tokens = 3;
+  EXPECT_NEAR(multiply_adds(options), small_multiply_adds(/*tokens=*/11) + 24 * 7, 0.1);
+  options.pre_logits = 10;
+  EXPECT_NEAR(multiply_adds(options),
+              small_multiply_adds(/*tokens=*/11) + 2 * 24 * 10 - 24 * 7 + 2 * 10 * 7, 0.1);
   options = small_options();
   options.pre_logits = 10;
   EXPECT_NEAR(multiply_adds(options), small_multiply_adds() + 24 * 10 - 24 * 7 + 10 * 7, 0.1);

@@ -112,6 +112,14 @@ INSTANTIATE_TEST_SUITE_P(
                               options.class_token = true;
                               options.gelu = Gelu::kExact;
                             }},
+                    Variant{"QuickGeluPreNormRegisters",
+                            [](VitOptions& options) {
+                              options.gelu = Gelu::kQuick;
+                              options.pre_norm = true;
+                              options.patch_bias = false;
+                              options.reg_tokens = 2;
+                              options.pos_embed_prefix = false;
+                            }},
                     Variant{"DropPath", [](VitOptions& options) { options.drop_path = 0.5; }},
                     Variant{"MapHead",
                             [](VitOptions& options) { options.global_pool = GlobalPool::kMap; }}),

@@ -126,7 +126,7 @@ TEST(LayerNorm, FollowsItsDefinition) {
 
 TEST(Mlp, FollowsItsDefinition) {
   const DefaultDtypeGuard fp64(torch::kFloat64);
-  for (const auto gelu : {Gelu::kTanh, Gelu::kExact}) {
+  for (const auto gelu : {Gelu::kTanh, Gelu::kExact, Gelu::kQuick}) {
     Mlp module(6, 10, gelu, /*dropout=*/0.0);
     randomise(module);
     const auto x = torch::randn({3, 4, 6});
@@ -134,7 +134,8 @@ TEST(Mlp, FollowsItsDefinition) {
     const auto gate = gelu == Gelu::kTanh
                           ? (std::sqrt(2.0 / M_PI) * (before + 0.044715 * before.pow(3))).tanh()
                           : (before / std::sqrt(2.0)).erf();
-    const auto hidden = 0.5 * before * (1.0 + gate);
+    const auto hidden = gelu == Gelu::kQuick ? before / (1.0 + (-1.702 * before).exp())
+                                             : 0.5 * before * (1.0 + gate);
     const auto expected = hidden.matmul(module->fc2->weight.t()) + module->fc2->bias;
     EXPECT_TRUE(all_close(module->forward(x), expected));
     EXPECT_TRUE(all_close(module->forward(x, x), x + expected));

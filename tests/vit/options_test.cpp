@@ -113,6 +113,8 @@ TEST(VitOptionsValidation, NamesTheOptionThatIsWrong) {
       {"drop-path", [](VitOptions& o) { o.drop_path = 1.0; }},
       {"drop-path", [](VitOptions& o) { o.drop_path = -0.1; }},
       {"global-pool", [](VitOptions& o) { o.global_pool = GlobalPool::kToken; }},
+      {"reg-tokens", [](VitOptions& o) { o.reg_tokens = -1; }},
+      {"dist-token", [](VitOptions& o) { o.dist_token = o.class_token = true; }},
       {"moe-blocks", [](VitOptions& o) { o.moe_blocks = "3"; }},
       {"experts", [](VitOptions& o) { o.moe.experts = 0; }},
       {"slots-per-expert", [](VitOptions& o) { o.moe.slots_per_expert = -1; }},
@@ -160,7 +162,12 @@ TEST(VitOptions, SurviveTheWayThroughJson) {
   options.global_pool = GlobalPool::kMap;
   options.final_norm = FinalNorm::kPooled;
   options.class_token = true;
+  options.dist_token = true;
+  options.reg_tokens = 3;
   options.pos_embed = PositionEmbedding::kSinCos2d;
+  options.pos_embed_prefix = false;
+  options.pre_norm = true;
+  options.patch_bias = false;
   options.qk_norm = true;
   options.gelu = Gelu::kExact;
   options.norm_eps = 1e-5;
@@ -172,7 +179,7 @@ TEST(VitOptions, SurviveTheWayThroughJson) {
   options.head_bias = -6.9;
   const auto json = options_to_json(options);
   EXPECT_EQ(options_from_json<VitOptions>(json, "test"), options);
-  EXPECT_EQ(json.size(), 22U + options_to_json(options.moe).size());
+  EXPECT_EQ(json.size(), 27U + options_to_json(options.moe).size());
 }
 
 TEST(VitOptions, CountTokensAndFeatures) {
@@ -183,7 +190,18 @@ TEST(VitOptions, CountTokensAndFeatures) {
   options.class_token = true;
   EXPECT_EQ(options.tokens(), 7);
   EXPECT_EQ(options.feature_dim(), 24);
+  options.dist_token = true;
+  options.reg_tokens = 4;
+  EXPECT_EQ(options.prefix_tokens(), 6);
+  EXPECT_EQ(options.tokens(), 12);
+  EXPECT_EQ(options.prefix_positions(), 6);
+  EXPECT_EQ(options.head_inputs(), 24);
+  EXPECT_EQ(options.feature_dim(), 48);
+  options.pos_embed_prefix = false;
+  EXPECT_EQ(options.prefix_positions(), 0);
   options.pre_logits = 10;
+  EXPECT_EQ(options.feature_dim(), 20);
+  options.dist_token = false;
   EXPECT_EQ(options.feature_dim(), 10);
   options.img_size = {20};
   EXPECT_EQ(options.grid_height(), 5);
@@ -200,7 +218,7 @@ TEST(VitOptions, GiveTheMoeLayerItsSizes) {
   EXPECT_EQ(layer.hidden_dim, 40);
   EXPECT_EQ(layer.tokens, 7);
   EXPECT_EQ(layer.dropout, 0.25);
-  EXPECT_FALSE(layer.gelu_tanh);
+  EXPECT_EQ(layer.gelu, Gelu::kExact);
   EXPECT_EQ(layer.moe, options.moe);
 }
 

@@ -35,7 +35,7 @@ inline VisionTransformer lively_model(const VitOptions& options, uint64_t seed =
   const torch::NoGradGuard no_grad;
   for (auto& parameter : model->named_parameters()) {
     const auto& name = parameter.key();
-    if (name.ends_with("bias") || name.starts_with("head.") || name == "cls_token") {
+    if (name.ends_with("bias") || name.starts_with("head") || name.ends_with("_token")) {
       parameter.value().normal_(0.0, 0.3);
     }
   }

@@ -20,6 +20,19 @@ using test::small_moe_options;
 using test::small_options;
 using test::Tolerance;
 
+/// Class, distillation and three register tokens, LayerNorm before the blocks, no bias of patches.
+VitOptions every_prefix() {
+  auto options = small_moe_options();
+  options.global_pool = GlobalPool::kToken;
+  options.class_token = true;
+  options.dist_token = true;
+  options.reg_tokens = 3;
+  options.pre_norm = true;
+  options.patch_bias = false;
+  options.gelu = Gelu::kQuick;
+  return options;
+}
+
 /// Every way to pool, to normalise and to place positions, dense and MoE.
 std::vector<VitOptions> variants() {
   std::vector<VitOptions> all;
@@ -42,6 +55,14 @@ std::vector<VitOptions> variants() {
   options.global_pool = GlobalPool::kMap;
   all.push_back(options);
   options.global_pool = GlobalPool::kAvg;
+  options.pos_embed = PositionEmbedding::kSinCos2d;
+  all.push_back(options);
+  all.push_back(every_prefix());
+  options = every_prefix();
+  options.pos_embed_prefix = false;
+  options.final_norm = FinalNorm::kPooled;
+  options.pre_logits = 10;
+  all.push_back(options);
   options.pos_embed = PositionEmbedding::kSinCos2d;
   all.push_back(options);
   return all;
@@ -77,7 +98,13 @@ TEST(VisionTransformer, HeadGetsTheFeatures) {
     ASSERT_EQ(features.sizes(), (std::vector<int64_t>{2, options.feature_dim()}));
     const auto logits = model->forward(images);
     auto parameters = model->named_parameters();
-    const auto expected = features.mm(parameters["head.weight"].t()) + parameters["head.bias"];
+    const auto parts = features.chunk(options.dist_token ? 2 : 1, 1);
+    auto expected = parts[0].mm(parameters["head.weight"].t()) + parameters["head.bias"];
+    if (options.dist_token) {
+      const auto second =
+          parts[1].mm(parameters["head_dist.weight"].t()) + parameters["head_dist.bias"];
+      expected = (expected + second) / 2;
+    }
     EXPECT_TRUE(all_close(logits, expected)) << text(options);
     EXPECT_TRUE(same_bits(model->forward_head(features), logits)) << text(options);
     options.num_classes = 0;
@@ -110,6 +137,55 @@ TEST(VisionTransformer, PoolsAsAsked) {
       EXPECT_TRUE(all_close(model->forward_features(images), pooled));
     }
   }
+}
+
+TEST(VisionTransformer, PutsPrefixTokensBeforeThePatchesWithOrWithoutPositions) {
+  for (const bool with_positions : {true, false}) {
+    auto options = every_prefix();
+    options.moe_blocks = "none";
+    options.pos_embed_prefix = with_positions;
+    auto model = lively_model(options);
+    auto parameters = model->named_parameters();
+    EXPECT_FALSE(parameters.contains("patch_embed.proj.bias"));
+    const auto images = random_images(options);
+    const auto patches =
+        torch::conv2d(images, parameters["patch_embed.proj.weight"], {}, /*stride=*/4)
+            .flatten(2)
+            .transpose(1, 2);  // [2, 6, 24]
+    const auto prefix =
+        torch::cat({parameters["cls_token"], parameters["dist_token"], parameters["reg_token"]}, 1);
+    ASSERT_EQ(prefix.sizes(), (std::vector<int64_t>{1, 5, 24}));
+    const auto positions = parameters["pos_embed"];
+    ASSERT_EQ(positions.size(1), with_positions ? 11 : 6);
+    const auto padded =
+        with_positions ? positions : torch::cat({torch::zeros_like(prefix), positions}, 1);
+    auto tokens = torch::cat({prefix.expand({2, -1, -1}), patches}, 1) + padded;  // [2, 11, 24]
+    tokens = torch::layer_norm(tokens, {24}, parameters["norm_pre.weight"],
+                               parameters["norm_pre.bias"], options.norm_eps);
+    // Without MLPs and attention outputs the blocks hand their input on.
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : parameters) {
+      if (parameter.key().find("attn.proj.") != std::string::npos ||
+          parameter.key().find("mlp.fc2.") != std::string::npos) {
+        parameter.value().zero_();
+      }
+    }
+    tokens = torch::layer_norm(tokens, {24}, parameters["norm.weight"], parameters["norm.bias"],
+                               options.norm_eps);
+    EXPECT_TRUE(all_close(model->forward_tokens(images), tokens));
+    const auto features = model->forward_features(images);
+    EXPECT_TRUE(all_close(features, tokens.narrow(1, 0, 2).flatten(1)));
+  }
+}
+
+TEST(VisionTransformer, MeanPoolingLeavesOutEveryPrefixToken) {
+  auto options = every_prefix();
+  options.dist_token = false;
+  options.global_pool = GlobalPool::kAvg;
+  auto model = lively_model(options);
+  const auto images = random_images(options);
+  const auto expected = model->forward_tokens(images).slice(1, 4).mean(1);
+  EXPECT_TRUE(all_close(model->forward_features(images), expected));
 }
 
 TEST(VisionTransformer, PreLogitsAreATanhLayer) {
