@@ -25,4 +25,19 @@ std::string single_line(const std::string& message) {
   return line;
 }
 
+std::string printable_text(std::string_view text, size_t limit) {
+  const auto is_inside_character = [&](size_t at) {
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80;
+  };
+  size_t end = std::min(text.size(), limit);
+  while (end > 0 && end < text.size() && is_inside_character(end)) {
+    --end;
+  }
+  std::string shown(text.substr(0, end));
+  for (char& c : shown) {
+    c = static_cast<unsigned char>(c) < ' ' || c == '\x7f' ? '?' : c;
+  }
+  return end < text.size() ? shown + "..." : shown;
+}
+
 }  // namespace softmoe

@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace softmoe {
 
@@ -33,5 +34,9 @@ std::string system_error_text(int error_number);
 
 /// `message` as one line: line breaks become "; " and libtorch's back traces are cut off.
 std::string single_line(const std::string& message);
+
+/// `text` from outside for a message of one line: control characters become '?', and what is
+/// longer than `limit` bytes is cut.
+std::string printable_text(std::string_view text, size_t limit = 200);
 
 }  // namespace softmoe

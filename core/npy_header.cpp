@@ -70,12 +70,8 @@ class LiteralParser {
 
  private:
   [[noreturn]] void fail() const {
-    std::string shown;
-    for (const char c : text_.substr(0, 120)) {
-      shown += c >= ' ' && c <= '~' ? c : (c == '\n' ? ' ' : '?');
-    }
     throw InputError(where_, "an .npy header {'descr': ..., 'fortran_order': ..., 'shape': ...}",
-                     shown);
+                     printable_text(text_, 120));
   }
 
   void skip_space() {
@@ -126,7 +122,7 @@ class LiteralParser {
       }
     }
     throw InputError(where_, "booleans, little-endian numbers of 1 to 8 bytes or bf16 as '|V2'",
-                     "dtype '" + std::string(descr.substr(0, 40)) + "'");
+                     "dtype '" + printable_text(descr, 40) + "'");
   }
 
   bool boolean() {
