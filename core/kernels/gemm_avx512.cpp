@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "core/kernels/avx512_gelu.h"
 #include "core/kernels/avx512_math.h"
 #include "core/kernels/gemm.h"
 
@@ -164,45 +165,6 @@ inline void product(const GemmShape& shape, const LeftFactor& a, const Pair* b, 
 inline void store_fp32(float* target, __mmask32 mask, __m512 low, __m512 high) {
   _mm512_mask_storeu_ps(target, static_cast<__mmask16>(mask), low);
   _mm512_mask_storeu_ps(target + 16, static_cast<__mmask16>(mask >> 16), high);
-}
-
-/// x Phi(x) and its derivative, both shared between the two kinds as x p and p + x p'.
-template <GeluKind kKind>
-inline __m512 gelu(__m512 x, __m512* derivative) {
-  const __m512 one = _mm512_set1_ps(1.0F);
-  const __m512 square = _mm512_mul_ps(x, x);
-  if constexpr (kKind == GeluKind::kTanh) {
-    // (1 + tanh(u)) / 2 = 1 / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
-    const __m512 factor = _mm512_fmadd_ps(square, _mm512_set1_ps(-2.0F * 0.79788456F * 0.044715F),
-                                          _mm512_set1_ps(-2.0F * 0.79788456F));
-    const __m512 power =
-        exp2_rough(_mm512_mul_ps(_mm512_mul_ps(x, factor), _mm512_set1_ps(1.44269504F)));
-    const __m512 share = _mm512_rcp14_ps(_mm512_add_ps(one, power));
-    const __m512 value = _mm512_mul_ps(x, share);
-    if (derivative != nullptr) {
-      const __m512 slope = _mm512_fmadd_ps(square, _mm512_set1_ps(6.0F * 0.79788456F * 0.044715F),
-                                           _mm512_set1_ps(2.0F * 0.79788456F));
-      *derivative = _mm512_fmadd_ps(_mm512_mul_ps(value, slope), _mm512_sub_ps(one, share), share);
-    }
-    return value;
-  } else {
-    // erf by Abramowitz and Stegun 7.1.26 (error 1.5e-7), whose e^(-x^2 / 2) is the density too.
-    const __m512 magnitude = _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(0.70710678F));
-    const __m512 t = reciprocal(_mm512_fmadd_ps(magnitude, _mm512_set1_ps(0.3275911F), one));
-    const __m512 density = exp2_rough(_mm512_mul_ps(square, _mm512_set1_ps(-0.72134752F)));
-    __m512 tail = _mm512_set1_ps(1.061405429F);
-    tail = _mm512_fmadd_ps(tail, t, _mm512_set1_ps(-1.453152027F));
-    tail = _mm512_fmadd_ps(tail, t, _mm512_set1_ps(1.421413741F));
-    tail = _mm512_fmadd_ps(tail, t, _mm512_set1_ps(-0.284496736F));
-    tail = _mm512_fmadd_ps(tail, t, _mm512_set1_ps(0.254829592F));
-    tail = _mm512_mul_ps(_mm512_mul_ps(tail, t), _mm512_mul_ps(density, _mm512_set1_ps(0.5F)));
-    const __mmask16 negative = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
-    const __m512 share = _mm512_mask_mov_ps(_mm512_sub_ps(one, tail), negative, tail);
-    if (derivative != nullptr) {
-      *derivative = _mm512_fmadd_ps(_mm512_mul_ps(x, density), _mm512_set1_ps(0.39894228F), share);
-    }
-    return _mm512_mul_ps(x, share);
-  }
 }
 
 template <GeluKind kKind>

@@ -1,3 +1,4 @@
+#include "core/kernels/packed_product.h"
 #include "core/kernels/types.h"
 
 namespace softmoe::kernels {
@@ -10,6 +11,16 @@ bool supported() {
       __builtin_cpu_supports("avx512bf16") != 0;
   return present;
 #else
+  return false;
+#endif
+}
+
+bool supported(Arithmetic arithmetic) {
+#ifdef SOFTMOE_WITH_AVX512
+  static const bool has_integers = __builtin_cpu_supports("avx512vnni") != 0;
+  return supported() && (arithmetic != Arithmetic::kInt8 || has_integers);
+#else
+  static_cast<void>(arithmetic);
   return false;
 #endif
 }

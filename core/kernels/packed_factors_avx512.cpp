@@ -1,0 +1,233 @@
+#include "core/kernels/avx512_math.h"
+#include "core/kernels/packed_factors.h"
+
+namespace softmoe::kernels {
+namespace {
+
+/// The largest magnitude; NaN where any value is NaN or infinite, which maxima would lose: it gets
+/// into the scale, and so into the output.
+float largest_magnitude(Source row, int64_t depth) {
+  __m512 largest = _mm512_setzero_ps();
+  __m512 poison = _mm512_setzero_ps();
+  for (int64_t at = 0; at < depth; at += 16) {
+    const __m512 value = load(row, at, lanes16(at, depth));
+    largest = _mm512_max_ps(largest, _mm512_abs_ps(value));
+    poison = _mm512_fmadd_ps(value, _mm512_setzero_ps(), poison);
+  }
+  return _mm512_reduce_max_ps(largest) + _mm512_reduce_add_ps(poison);
+}
+
+/// The low byte of 16 integers.
+inline void store_bytes(Unit* units, int64_t index, __mmask16 mask, __m512i values) {
+  _mm_mask_storeu_epi8(reinterpret_cast<char*>(units) + index, mask, _mm512_cvtepi32_epi8(values));
+}
+
+}  // namespace
+
+void encode_row(Arithmetic arithmetic, Source row, int64_t depth, float factor, Unit* units) {
+  const __m512 by = _mm512_set1_ps(factor);
+  const int64_t padded = units_of(arithmetic, depth) * values_per_unit(arithmetic);
+  for (int64_t at = 0; at < depth; at += 16) {
+    const __m512 value = _mm512_mul_ps(by, load(row, at, lanes16(at, depth)));
+    const __mmask16 mask = lanes16(at, padded);
+    if (arithmetic == Arithmetic::kFloat32) {
+      _mm512_mask_storeu_ps(reinterpret_cast<float*>(units) + at, mask, value);
+    } else {
+      store_bf16(mask, reinterpret_cast<Bf16*>(units) + at, value);
+    }
+  }
+}
+
+float encode_row_int8(Source row, int64_t depth, float factor, int64_t chunk, Unit* units,
+                      int32_t* sums, int64_t stride) {
+  const float largest = largest_magnitude(row, depth);
+  const __m512 inverse = _mm512_set1_ps(largest > 0.0F ? 127.0F / largest : 0.0F);
+  const int64_t padded = round_up(depth, 4);
+  for (int64_t first = 0; first < depth; first += chunk) {
+    const int64_t last = first + chunk < depth ? first + chunk : depth;
+    __m512i sum = _mm512_setzero_si512();
+    for (int64_t at = first; at < last; at += 16) {
+      const __m512 value = _mm512_mul_ps(inverse, load(row, at, lanes16(at, last)));
+      const __m512i integers = _mm512_cvtps_epi32(value);
+      sum = _mm512_add_epi32(sum, integers);
+      store_bytes(units, at, lanes16(at, last == depth ? padded : last), integers);
+    }
+    sums[first / chunk * stride] = _mm512_reduce_add_epi32(sum);
+  }
+  // The factor's sign and size go into the scale.
+  return largest / 127.0F * factor;
+}
+
+void pack_panel(const Unit* rows, int64_t stride, int64_t count, int64_t units, Unit* panel) {
+  for (int64_t unit = 0; unit < units; unit += 16) {
+    const __mmask16 mask = lanes16(unit, units);
+    const int64_t lines = units - unit < 16 ? units - unit : 16;
+    for (int64_t column = 0; column < kUnitColumns; column += 16) {
+      __m512i block[16];
+#pragma GCC unroll 16
+      for (int64_t line = 0; line < 16; ++line) {
+        block[line] = column + line < count
+                          ? _mm512_maskz_loadu_epi32(mask, rows + (column + line) * stride + unit)
+                          : _mm512_setzero_si512();
+      }
+      transpose(block);
+      for (int64_t line = 0; line < lines; ++line) {
+        _mm512_storeu_si512(panel + (unit + line) * kUnitColumns + column, block[line]);
+      }
+    }
+  }
+}
+
+void pack_depth_unit(Arithmetic arithmetic, Source first, Source second, int64_t columns,
+                     Unit* target, int64_t panel_stride) {
+  const bool has_second = second.fp32 != nullptr || second.bf16 != nullptr;
+  for (int64_t column = 0; column < columns; column += 16) {
+    const __mmask16 mask = lanes16(column, columns);
+    Unit* const at = target + column / kUnitColumns * panel_stride + column % kUnitColumns;
+    const __m512 upper = load(first, column, mask);
+    if (arithmetic == Arithmetic::kFloat32) {
+      _mm512_storeu_ps(reinterpret_cast<float*>(at), upper);
+      continue;
+    }
+    const __m512 lower = has_second ? load(second, column, mask) : _mm512_setzero_ps();
+    const __m512i low = _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(upper)));
+    const __m512i high =
+        _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(lower)));
+    _mm512_storeu_si512(at, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+  }
+}
+
+void quantize_bytes(Source rows, int64_t stride, int64_t count, int64_t columns, Unit* out,
+                    int64_t out_stride, float* scales, float* zeros) {
+  const int64_t padded = round_up(columns, 4);
+  for (int64_t row = 0; row < count; ++row) {
+    const Source values = rows.offset(row * stride);
+    // Zero is in the range, so that it can be exact.
+    __m512 least = _mm512_setzero_ps();
+    __m512 most = _mm512_setzero_ps();
+    __m512 poison = _mm512_setzero_ps();
+    for (int64_t at = 0; at < columns; at += 16) {
+      const __m512 value = load(values, at, lanes16(at, columns));
+      least = _mm512_min_ps(least, value);
+      most = _mm512_max_ps(most, value);
+      poison = _mm512_fmadd_ps(value, _mm512_setzero_ps(), poison);
+    }
+    const float low = _mm512_reduce_min_ps(least);
+    const float range = _mm512_reduce_max_ps(most) - low + _mm512_reduce_add_ps(poison);
+    const float scale = range / 255.0F;
+    const float inverse = range > 0.0F ? 255.0F / range : 0.0F;
+    const float zero = __builtin_rintf(-low * inverse);
+    scales[row] = scale;
+    zeros[row] = zero;
+    for (int64_t at = 0; at < columns; at += 16) {
+      const __m512 value = load(values, at, lanes16(at, columns));
+      const __m512i integers =
+          _mm512_cvtps_epi32(_mm512_fmadd_ps(value, _mm512_set1_ps(inverse), _mm512_set1_ps(zero)));
+      _mm_mask_storeu_epi8(
+          reinterpret_cast<char*>(out + row * out_stride) + at, lanes16(at, padded),
+          _mm512_cvtusepi32_epi8(_mm512_max_epi32(integers, _mm512_setzero_si512())));
+    }
+  }
+}
+
+void quantize_planes(const Bf16* rows, int64_t stride, int64_t count, int64_t columns, Unit* out,
+                     int64_t out_stride, float* scales) {
+  const int64_t padded = round_up(columns, 4);
+  for (int64_t row = 0; row < count; ++row) {
+    const Source values{.bf16 = rows + row * stride};
+    const float largest = largest_magnitude(values, columns);
+    const __m512 inverse = _mm512_set1_ps(largest > 0.0F ? 32767.0F / largest : 0.0F);
+    scales[row] = largest / 32767.0F;
+    Unit* const high = out + 2 * row * out_stride;
+    Unit* const low = high + out_stride;
+    for (int64_t at = 0; at < columns; at += 16) {
+      const __mmask16 mask = lanes16(at, padded);
+      const __m512 value = _mm512_mul_ps(inverse, load(values, at, lanes16(at, columns)));
+      const __m512i integers =
+          _mm512_add_epi32(_mm512_cvtps_epi32(value), _mm512_set1_epi32(32768));
+      store_bytes(high, at, mask, _mm512_srli_epi32(integers, 8));
+      store_bytes(low, at, mask, integers);
+    }
+  }
+}
+
+void norm_rows(const RowNorm& norm, const float* x, int64_t stride, int64_t count, float* fp32,
+               int64_t fp32_stride, Bf16* bf16, int64_t bf16_stride) {
+  const auto size = static_cast<float>(norm.dim);
+  for (int64_t row = 0; row < count; ++row) {
+    const float* const values = x + row * stride;
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t at = 0; at < norm.dim; at += 16) {
+      sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(lanes16(at, norm.dim), values + at));
+    }
+    const __m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / size);
+    __m512 squares = _mm512_setzero_ps();
+    for (int64_t at = 0; at < norm.dim; at += 16) {
+      const __mmask16 mask = lanes16(at, norm.dim);
+      const __m512 off = _mm512_maskz_sub_ps(mask, _mm512_maskz_loadu_ps(mask, values + at), mean);
+      squares = _mm512_fmadd_ps(off, off, squares);
+    }
+    const __m512 inverse =
+        _mm512_set1_ps(1.0F / __builtin_sqrtf(_mm512_reduce_add_ps(squares) / size + norm.eps));
+    for (int64_t at = 0; at < norm.dim; at += 16) {
+      const __mmask16 mask = lanes16(at, norm.dim);
+      const __m512 off = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, values + at), mean);
+      const __m512 scale = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, norm.weight + at), inverse);
+      const __m512 shift =
+          norm.bias != nullptr ? _mm512_maskz_loadu_ps(mask, norm.bias + at) : _mm512_setzero_ps();
+      const __m512 value = _mm512_fmadd_ps(off, scale, shift);
+      if (fp32 != nullptr) {
+        _mm512_mask_storeu_ps(fp32 + row * fp32_stride + at, mask, value);
+      }
+      if (bf16 != nullptr) {
+        store_bf16(mask, bf16 + row * bf16_stride + at, value);
+      }
+    }
+  }
+}
+
+void inverse_norms(const float* rows, int64_t stride, int64_t count, int64_t dim, float eps,
+                   float* inverse) {
+  for (int64_t row = 0; row < count; ++row) {
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t at = 0; at < dim; at += 16) {
+      const __m512 value = _mm512_maskz_loadu_ps(lanes16(at, dim), rows + row * stride + at);
+      sum = _mm512_fmadd_ps(value, value, sum);
+    }
+    inverse[row] = 1.0F / __builtin_sqrtf(_mm512_reduce_add_ps(sum) + eps);
+  }
+}
+
+void exponential_rows(const float* rows, int64_t stride, int64_t count, int64_t columns,
+                      int64_t padded, Target out, int64_t out_stride, float* inverse_sums) {
+  for (int64_t row = 0; row < count; ++row) {
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t at = 0; at < padded; at += 16) {
+      const __mmask16 mask = lanes16(at, columns);
+      const __m512 power = _mm512_maskz_mov_ps(
+          mask, exp_exact(_mm512_maskz_loadu_ps(mask, rows + row * stride + at)));
+      sum = _mm512_add_ps(sum, power);
+      const int64_t target = row * out_stride + at;
+      if (out.bf16 != nullptr) {
+        store_bf16(lanes16(at, padded), out.bf16 + target, power);
+      } else {
+        _mm512_mask_storeu_ps(out.fp32 + target, lanes16(at, padded), power);
+      }
+    }
+    inverse_sums[row] = 1.0F / _mm512_reduce_add_ps(sum);
+  }
+}
+
+void inverse_column_sums(Source values, int64_t stride, int64_t rows, int64_t columns,
+                         float* inverse_sums) {
+  for (int64_t column = 0; column < columns; column += 16) {
+    const __mmask16 mask = lanes16(column, columns);
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t row = 0; row < rows; ++row) {
+      sum = _mm512_add_ps(sum, load(values, row * stride + column, mask));
+    }
+    _mm512_mask_storeu_ps(inverse_sums + column, mask, _mm512_div_ps(_mm512_set1_ps(1.0F), sum));
+  }
+}
+
+}  // namespace softmoe::kernels
