@@ -43,8 +43,8 @@ std::string shape_text(const torch::Tensor& tensor) {
   return fmt::format("[{}]", fmt::join(tensor.sizes(), ", "));
 }
 
-void check_fit(const NamedTensors& targets, const NamedTensors& tensors, const std::string& where,
-               const LoadRules& rules) {
+void compare(const NamedTensors& targets, const NamedTensors& tensors, const std::string& where,
+             const LoadRules& rules) {
   NameList missing("missing");
   NameList unused("unknown to the model");
   NameList misshapen("of another shape or kind");
@@ -91,9 +91,14 @@ NamedTensors module_state(const torch::nn::Module& module) {
 
 }  // namespace
 
+void check_fit(const torch::nn::Module& module, const NamedTensors& tensors,
+               const std::string& where, const LoadRules& rules) {
+  compare(module_state(module), tensors, where, rules);
+}
+
 void load_into(torch::nn::Module& module, const NamedTensors& tensors, const std::string& where,
                const LoadRules& rules) {
-  check_fit(module_state(module), tensors, where, rules);
+  check_fit(module, tensors, where, rules);
   const torch::NoGradGuard no_grad;
   const auto load = [&](const auto& items) {
     for (const auto& item : items) {

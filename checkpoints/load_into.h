@@ -20,6 +20,11 @@ struct LoadRules {
   bool share_memory = false;
 };
 
+/// Throws one InputError that starts with `where` and lists what of `tensors` the module misses,
+/// does not know or has in another shape.
+void check_fit(const torch::nn::Module& module, const NamedTensors& tensors,
+               const std::string& where, const LoadRules& rules = {});
+
 /// Sets the parameters and buffers of `module` to `tensors`, converting dtype and device. Throws
 /// one InputError that starts with `where` and lists what is missing, unused or of another shape;
 /// nothing is changed then.

@@ -1,0 +1,103 @@
+#pragma once
+/// The forward pass of packed layers.
+
+#include <vector>
+
+#include "core/thread_team.h"
+#include "inference/packed_linear.h"
+
+namespace softmoe {
+
+/// Runs a model on a CPU. Its memory is kept from call to call and grows with the largest batch;
+/// calls must not overlap.
+class PackedPass {
+ public:
+  explicit PackedPass(PackedLayers layers);
+
+  const PackedLayers& layers() const { return layers_; }
+
+  /// `features` [batch, feature_dim] of `images` [batch, in_chans, height, width].
+  void run_features(const float* images, int64_t batch, float* features);
+  /// `logits` [batch, num_classes] of `features`.
+  void run_head(const float* features, int64_t batch, float* logits);
+
+ private:
+  /// Memory of one thread.
+  struct ThreadMemory {
+    ValueRows normed{};  // [row block, dim]
+    float* normed_fp32 = nullptr;
+    float* logits = nullptr;   // [row block, slots]
+    float* factors = nullptr;  // [row block]
+    MlpScratch mlp{};
+    IntegerScratch integers{};
+    ValueRows pixels{};      // [row block, pixels of a patch]
+    float* patch = nullptr;  // one patch
+    kernels::Unit* attention = nullptr;
+    float* row = nullptr;             // [dim]
+    float* pooled = nullptr;          // [2, dim]
+    kernels::Unit* powers = nullptr;  // [units of tokens, 32]
+    ValueRows slots{};                // [32, dim]
+    float* sums = nullptr;            // [32]
+  };
+  class Plan;
+
+  void reserve(int64_t batch, int64_t threads);
+  int64_t plan(Plan& plan, int64_t threads);
+  ThreadMemory plan_thread(Plan& plan) const;
+  int64_t rows() const { return batch_ * layers_.options.tokens(); }
+
+  void embed(const Team& team, const float* images);
+  void embed_patches(const ThreadMemory& memory, const float* image, int64_t image_index,
+                     int64_t first, int64_t count);
+  void run_block(const Team& team, const PackedBlock& block);
+  void project_queries(const Team& team, const PackedBlock& block);
+  void attend(const Team& team, const PackedBlock& block);
+  void finish_block(const Team& team, const PackedBlock& block);
+  void pool(const Team& team, float* features);
+  /// The features of one image from its tokens.
+  void pool_image(const ThreadMemory& memory, const float* x, float* features);
+
+  // Soft MoE, in packed_mixing.cpp.
+  void weigh_slots(const PackedBlock& block, const ThreadMemory& memory, int64_t row,
+                   int64_t count);
+  void mix(const Team& team, const PackedBlock& block);
+  void pack_tokens(const Team& team);
+  void fill_slots(const Team& team, const PackedMixing& mixing);
+  void run_experts(const Team& team, const PackedBlock& block);
+  void pack_slots(const Team& team, const PackedMixing& mixing);
+  void combine_slots(const Team& team, const PackedMixing& mixing);
+  /// Row of a slot among those of all experts.
+  int64_t slot_row(const PackedMixing& mixing, int64_t image, int64_t slot) const;
+
+  /// Calls function(first, count) for blocks of the rows of `range`.
+  template <typename Function>
+  void for_each_block(const IndexRange& range, const Function& function) const {
+    const int64_t total = range.last - range.first;
+    const int64_t blocks = (total + block_rows_ - 1) / block_rows_;
+    for (int64_t index = 0; index < blocks; ++index) {
+      const int64_t first = total * index / blocks;
+      function(range.first + first, total * (index + 1) / blocks - first);
+    }
+  }
+
+  PackedLayers layers_;
+  kernels::PackedAttention attention_{};
+  int64_t block_rows_ = 0;
+  int64_t most_slots_ = 0;  // of any block
+  int64_t most_slots_per_expert_ = 0;
+
+  torch::Tensor memory_;
+  int64_t batch_ = 0;
+  int64_t threads_ = 0;
+  float* x_ = nullptr;             // [rows, dim]: the residual stream
+  ValueRows qkv_{};                // [rows, 3 dim]
+  ValueRows mixed_{};              // [rows, dim]: what attention gives, and what experts start from
+  ValueRows powers_{};             // [rows, slots]
+  float* inverse_sums_ = nullptr;  // [rows]: of the powers
+  kernels::Unit* packed_tokens_ = nullptr;  // [batch, panels of dim, units of tokens, 32]
+  kernels::Unit* packed_slots_ = nullptr;   // [batch, panels of dim, units of slots, 32]
+  ValueRows expert_rows_{};                 // [experts * batch * slots per expert, dim]
+  std::vector<ThreadMemory> thread_memory_;
+};
+
+}  // namespace softmoe
