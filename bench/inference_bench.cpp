@@ -1,0 +1,242 @@
+// Images per second of prediction by packed models, and by the modules in turn with them.
+//
+//     inference_bench [MODEL ...] [--dtypes bfloat16 int8 ...] [--batches 1 8 32] [--rounds 5]
+//                     [--seconds 0.5] [--no-modules]
+//
+// A model is one of the zoo; without any, vit_s16, vit_b16 and softmoe_s16_128e. Modules run in
+// float32 and bfloat16. `peak` is the share of what the best matrix product reaches, `bound` the
+// share of the least time that the work can take: all products at that peak, or all weights read
+// from memory once, whichever is longer.
+
+#include <ATen/Context.h>
+#include <fmt/format.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/device.h"
+#include "core/initialization.h"
+#include "core/large_memory.h"
+#include "core/machine.h"
+#include "core/options.h"
+#include "core/thread_team.h"
+#include "eval/matmul_peak.h"
+#include "eval/vit_subject.h"
+#include "inference/packed_model.h"
+#include "vit/cost.h"
+#include "vit/zoo.h"
+
+namespace softmoe {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Bytes per second of all threads together that read a piece of memory once.
+double memory_bandwidth() {
+  const auto memory = torch::ones({int64_t{1} << 30}, torch::kUInt8);
+  const auto* const words = reinterpret_cast<const uint64_t*>(memory.const_data_ptr());
+  constexpr int64_t kWords = (int64_t{1} << 30) / int64_t{sizeof(uint64_t)};
+  double best = 0;
+  for (int round = 0; round < 5; ++round) {
+    std::atomic<uint64_t> total{0};
+    const auto start = Clock::now();
+    run_team([&](const Team& team) {
+      const auto share = team.share(kWords, /*multiple=*/64);
+      uint64_t sums[8]{};
+      for (int64_t word = share.first; word + 8 <= share.last; word += 8) {
+        __builtin_prefetch(words + word + 512, 0, 1);
+        for (int64_t lane = 0; lane < 8; ++lane) {
+          sums[lane] += words[word + lane];
+        }
+      }
+      for (const auto sum : sums) {
+        total += sum;
+      }
+    });
+    best = std::max(best, static_cast<double>(kWords * 8) / seconds_since(start));
+    TORCH_CHECK_VALUE(total > 0, "memory_bandwidth: nothing was read");
+  }
+  return best;
+}
+
+struct BenchOptions {
+  std::vector<std::string> models;
+  std::vector<std::string> dtypes;
+  std::vector<std::string> batches;
+  int64_t rounds = 5;
+  double seconds = 0.5;
+  bool modules = true;
+};
+
+/// Something that turns images into logits.
+struct Runner {
+  std::string name;
+  std::string dtype;
+  std::function<torch::Tensor(const torch::Tensor&)> run;
+  double peak = 0;          // operations per second
+  double weight_bytes = 0;  // read at least once a batch
+  std::vector<double> rates{};
+};
+
+/// The model with weights of `dtype` that are of no use but to compute with.
+VisionTransformer filled_model(const VitOptions& options, torch::Dtype dtype) {
+  const SkipInitialization skip;
+  const DefaultDtypeGuard parameters(dtype);
+  VisionTransformer model(options);
+  fill_parameters(*model);
+  model->eval();
+  return model;
+}
+
+/// Machine limits.
+struct Limits {
+  double fp32_peak;
+  double bf16_peak;
+  double bandwidth;
+
+  double peak(const std::string& dtype) const {
+    // Products of bytes take half the instructions of bf16.
+    return dtype == "float32" ? fp32_peak : dtype == "int8" ? 2 * bf16_peak : bf16_peak;
+  }
+};
+
+std::vector<Runner> make_runners(const VitOptions& options, const BenchOptions& bench,
+                                 const Limits& limits) {
+  std::vector<Runner> runners;
+  for (const auto& dtype : bench.dtypes) {
+    const bool fp32 = dtype == "float32";
+    auto model = filled_model(options, fp32 ? torch::kFloat32 : torch::kBFloat16);
+    if (bench.modules && (fp32 || dtype == "bfloat16")) {
+      runners.push_back({.name = "modules",
+                         .dtype = dtype,
+                         .run =
+                             [model, fp32](const torch::Tensor& images) mutable {
+                               const torch::InferenceMode inference;
+                               return model->forward(fp32 ? images : images.to(torch::kBFloat16));
+                             },
+                         .peak = limits.peak(dtype)});
+    }
+    InferenceDtype value{};
+    OptionTable table;
+    table.add("dtype", value, "");
+    table.fields().front().parse({dtype}, "--dtypes");
+    const auto start = Clock::now();
+    auto packed = std::make_shared<PackedModel>(std::move(model), value);
+    fmt::print("{} packed in {:.2f} s\n", dtype, seconds_since(start));
+    runners.push_back(
+        {.name = packed->is_packed() ? "packed" : "unpacked",
+         .dtype = dtype,
+         .run = [packed](const torch::Tensor& images) { return packed->forward(images); },
+         .peak = limits.peak(dtype),
+         .weight_bytes = static_cast<double>(packed->weight_bytes())});
+    if (!bench.modules) {
+      continue;
+    }
+    // The modules' weights and the packed ones were read alike.
+    if (runners.size() > 1 && runners[runners.size() - 2].weight_bytes == 0) {
+      runners[runners.size() - 2].weight_bytes = runners.back().weight_bytes;
+    }
+  }
+  return runners;
+}
+
+void measure_batch(const std::string& name, const VitOptions& options, int64_t batch,
+                   const BenchOptions& bench, const Limits& limits, std::vector<Runner>& runners) {
+  torch::manual_seed(1);
+  const auto images =
+      torch::rand({batch, options.in_chans, options.image_height(), options.image_width()}) * 2 - 1;
+  for (auto& runner : runners) {
+    runner.rates.clear();
+    const auto logits = runner.run(images).to(torch::kFloat32);
+    TORCH_CHECK_VALUE(logits.isfinite().all().item<bool>(), "inference_bench: NaN or infinity");
+  }
+  for (int64_t round = 0; round < bench.rounds; ++round) {
+    for (auto& runner : runners) {
+      const auto start = Clock::now();
+      int64_t runs = 0;
+      do {
+        runner.run(images);
+        ++runs;
+      } while (seconds_since(start) < bench.seconds);
+      runner.rates.push_back(static_cast<double>(runs * batch) / seconds_since(start));
+    }
+  }
+  const double operations = model_cost(options).gflop * 1e9 * static_cast<double>(batch);
+  for (auto& runner : runners) {
+    std::sort(runner.rates.begin(), runner.rates.end());
+    const double median = runner.rates[runner.rates.size() / 2];
+    const double time = static_cast<double>(batch) / median;
+    const double bound = std::max(operations / runner.peak, runner.weight_bytes / limits.bandwidth);
+    fmt::print(
+        "{:18} {:8} {:12} batch {:3}: {:7.2f} img/s (best {:7.2f}) {:8.2f} ms/img  peak "
+        "{:3.0f} %  bound {:3.0f} %\n",
+        name, runner.name, runner.dtype, batch, median, runner.rates.back(), 1e3 / median,
+        100 * operations / time / runner.peak, 100 * bound / time);
+  }
+  std::fflush(stdout);
+}
+
+BenchOptions parse(int argc, char** argv) {
+  BenchOptions options;
+  auto* list = &options.models;
+  for (int index = 1; index < argc; ++index) {
+    const std::string word = argv[index];
+    if (word == "--dtypes") {
+      list = &options.dtypes;
+    } else if (word == "--batches") {
+      list = &options.batches;
+    } else if (word == "--no-modules") {
+      options.modules = false;
+    } else if (word == "--rounds" && index + 1 < argc) {
+      options.rounds = std::stoll(argv[++index]);
+    } else if (word == "--seconds" && index + 1 < argc) {
+      options.seconds = std::stod(argv[++index]);
+    } else {
+      list->push_back(word);
+    }
+  }
+  const auto default_to = [](std::vector<std::string>& names, std::vector<std::string> values) {
+    if (names.empty()) {
+      names = std::move(values);
+    }
+  };
+  default_to(options.models, {"vit_s16", "vit_b16", "softmoe_s16_128e"});
+  default_to(options.dtypes, {"float32", "bfloat16", "int8", "int8_experts"});
+  default_to(options.batches, {"1", "8", "32"});
+  return options;
+}
+
+int run(int argc, char** argv) {
+  prepare_process();
+  set_compute_threads(0);
+  const auto options = parse(argc, argv);
+  const Limits limits{.fp32_peak = 1e9 * measure_matmul_peak(torch::kCPU, torch::kFloat32),
+                      .bf16_peak = 1e9 * measure_matmul_peak(torch::kCPU, torch::kBFloat16),
+                      .bandwidth = memory_bandwidth()};
+  fmt::print("matmul peak {:.0f} GFLOP/s fp32, {:.0f} bf16; memory {:.1f} GB/s\n",
+             limits.fp32_peak / 1e9, limits.bf16_peak / 1e9, limits.bandwidth / 1e9);
+  for (const auto& name : options.models) {
+    const auto sizes = model_preset(name);
+    auto runners = make_runners(sizes, options, limits);
+    for (const auto& batch : options.batches) {
+      measure_batch(name, sizes, std::stoll(batch), options, limits, runners);
+    }
+    runners.clear();
+    release_large_memory();
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace softmoe
+
+int main(int argc, char** argv) { return softmoe::run(argc, argv); }
