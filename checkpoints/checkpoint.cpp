@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/atomic_file.h"
+#include "core/bounded_json.h"
 #include "core/error.h"
 #include "core/hdf5.h"
 #include "core/version.h"
@@ -114,8 +115,10 @@ void check_format(const Hdf5File& file) {
   if (version != std::to_string(kCheckpointFormatVersion)) {
     throw InputError(
         where, fmt::format("checkpoint format {}", kCheckpointFormatVersion),
-        fmt::format("format '{}' of softmoe {}", version,
-                    file.has_text("softmoe_version") ? file.read_text("softmoe_version") : "?"));
+        fmt::format(
+            "format '{}' of softmoe {}", printable_text(version, 40),
+            printable_text(
+                file.has_text("softmoe_version") ? file.read_text("softmoe_version") : "?", 40)));
   }
 }
 
@@ -126,10 +129,11 @@ Description read_description(const Hdf5File& file) {
   if (description_checksum(metadata, tensors) != file.read_text("checksum")) {
     throw InputError(file.path().string(), "the description that was saved", "an altered one");
   }
-  Description description{.metadata = Json::parse(metadata, nullptr, /*allow_exceptions=*/false),
-                          .tensors = Json::parse(tensors, nullptr, /*allow_exceptions=*/false)};
-  if (description.metadata.is_discarded() || !description.tensors.is_object()) {
-    throw InputError(file.path().string(), "a description in JSON", "something else");
+  const std::string where = file.path().string();
+  Description description{.metadata = parse_json(metadata, where + ": metadata"),
+                          .tensors = parse_sorted_json(tensors, where + ": index of tensors")};
+  if (!description.tensors.is_object()) {
+    throw InputError(where, "an index of tensors by name", description.tensors.type_name());
   }
   return description;
 }
@@ -140,23 +144,33 @@ std::string text_field(const Json& entry, const char* key) {
   return has_text ? entry[key].get<std::string>() : "";
 }
 
-torch::Tensor read_tensor(const Hdf5File& file, const std::string& name, const Json& entry) {
-  const std::string where = file.path().string() + ": tensor '" + name + "'";
+/// `bytes_left` is what the tensors that have been read leave of the file's length.
+torch::Tensor read_tensor(const Hdf5File& file, const std::string& name, const Json& entry,
+                          int64_t& bytes_left) {
+  const std::string where = file.path().string() + ": tensor '" + printable_text(name) + "'";
   const DtypeRow* row = find_dtype(text_field(entry, "dtype"));
   if (row == nullptr) {
-    throw InputError(where, "a dtype of this version", "'" + text_field(entry, "dtype") + "'");
+    throw InputError(where, "a dtype of this version",
+                     "'" + printable_text(text_field(entry, "dtype"), 40) + "'");
   }
   const Hdf5Info info = file.info("/" + name);
   if (info.type != row->stored || info.stored_bytes != info.bytes) {
     throw InputError(where, fmt::format("{} stored as a whole", row->name),
                      fmt::format("{} of {} bytes", info.stored_bytes, info.bytes));
   }
+  // A file may claim more than it has, or the same bytes under many names.
+  if (info.bytes > bytes_left) {
+    throw InputError(where,
+                     fmt::format("at most the {} bytes that are left of the file", bytes_left),
+                     fmt::format("{} bytes", info.bytes));
+  }
+  bytes_left -= info.bytes;
   const bool is_bool = row->dtype == torch::kBool;
   auto tensor = torch::empty(info.shape, is_bool ? torch::kUInt8 : row->dtype);
   file.read("/" + name, info.type, tensor.data_ptr(), tensor.nbytes());
   const std::string found = checksum(tensor.const_data_ptr(), tensor.nbytes());
   if (found != text_field(entry, "xxh3")) {
-    throw InputError(where, "checksum " + text_field(entry, "xxh3"),
+    throw InputError(where, "checksum " + printable_text(text_field(entry, "xxh3"), 40),
                      found + " (the file is damaged)");
   }
   return is_bool ? tensor.ne(0) : tensor;
@@ -176,12 +190,13 @@ Checkpoint load_checkpoint(const fs::path& path, const CheckpointParts& parts) {
   auto description = read_description(file);
   Checkpoint checkpoint;
   checkpoint.metadata = std::move(description.metadata);
+  auto bytes_left = static_cast<int64_t>(fs::file_size(path));
   for (const auto& [full_name, entry] : description.tensors.items()) {
     for (const auto& group : kGroups) {
       const std::string prefix = std::string(group.name) + "/";
       if (parts.*group.wanted && full_name.starts_with(prefix)) {
         (checkpoint.*group.tensors)[full_name.substr(prefix.size())] =
-            read_tensor(file, full_name, entry);
+            read_tensor(file, full_name, entry, bytes_left);
       }
     }
   }

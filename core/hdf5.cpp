@@ -2,6 +2,10 @@
 
 #include <c10/util/Exception.h>
 
+#include <array>
+#include <fstream>
+#include <string_view>
+
 #include "core/error.h"
 #include "core/hdf5_state.h"
 
@@ -31,6 +35,24 @@ Hdf5Handle make_link_list() {
   return list;
 }
 
+/// Refuses what does not begin as files of HDF5 1.8 and later do, which protect their structure by
+/// checksums. The library searches whole files for a beginning, and reads older ones, where a
+/// damaged structure can crash it.
+void check_front(const fs::path& path) {
+  constexpr std::string_view kMagic = "\x89HDF\r\n\x1a\n";
+  std::array<char, kMagic.size() + 1> front{};
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(front.data(), front.size())) {
+    return;  // not there, or too short: the library says so
+  }
+  if (std::string_view(front.data(), kMagic.size()) != kMagic) {
+    throw InputError(path.string(), "a whole HDF5 file", "other data");
+  }
+  if (front.back() < 2) {
+    throw InputError(path.string(), "an HDF5 file of version 1.8 or later", "an older one");
+  }
+}
+
 }  // namespace
 
 Hdf5File::Hdf5File(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -46,6 +68,7 @@ Hdf5File Hdf5File::open(const fs::path& path) {
     if (fs::is_directory(path)) {
       throw InputError("cannot read " + path.string() + ": it is a folder");
     }
+    check_front(path);
     const Hdf5Handle access(make_hdf5_access_list(&state->disk), H5Pclose);
     state->file = Hdf5Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose);
     if (!state->file.is_open()) {

@@ -13,6 +13,20 @@ constexpr std::array kTypes = {Hdf5Type::kUInt8,   Hdf5Type::kUInt16, Hdf5Type::
                                Hdf5Type::kInt64,   Hdf5Type::kUInt64, Hdf5Type::kFloat16,
                                Hdf5Type::kFloat32, Hdf5Type::kFloat64};
 
+/// Follows no link into another file.
+herr_t refuse_external_link(const char* /*parent_file*/, const char* /*parent_group*/,
+                            const char* /*file*/, const char* /*object*/, unsigned* /*flags*/,
+                            hid_t /*access_list*/, void* /*data*/) {
+  return -1;
+}
+
+/// Whether all data of an array lies in the file itself.
+bool lies_in_file(hid_t array) {
+  const Hdf5Handle plan(H5Dget_create_plist(array), H5Pclose);
+  const H5D_layout_t layout = H5Pget_layout(plan.id());
+  return layout >= H5D_COMPACT && layout <= H5D_CHUNKED && H5Pget_external_count(plan.id()) == 0;
+}
+
 }  // namespace
 
 size_t hdf5_type_size(Hdf5Type type) {
@@ -73,9 +87,14 @@ hid_t Hdf5File::State::array(const std::string& name) {
   if (known != arrays.end()) {
     return known->second.id();
   }
-  Hdf5Handle opened(H5Dopen2(file.id(), name.c_str(), H5P_DEFAULT), H5Dclose);
+  const Hdf5Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
+  H5Pset_elink_cb(access.id(), refuse_external_link, nullptr);
+  Hdf5Handle opened(H5Dopen2(file.id(), name.c_str(), access.id()), H5Dclose);
   if (!opened.is_open()) {
     fail(name, "an array");
+  }
+  if (!lies_in_file(opened.id())) {
+    throw InputError(place(name), "an array in this file", "one in other files");
   }
   return arrays.emplace(name, std::move(opened)).first->second.id();
 }

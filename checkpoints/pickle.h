@@ -1,0 +1,61 @@
+#pragma once
+/// Python's pickles as torch.save writes them, read without running anything. Private to
+/// checkpoints/.
+///
+/// libtorch's own reader (torch::pickle_load) takes no legacy files and no Python objects beside
+/// the tensors, and believes the sizes and strides of a file. This one knows the few instructions
+/// and names that a state dict needs. A pickle can call any function of Python by name: here a name
+/// is looked up in a table, and what is not in it is refused.
+/// Source: Python's pickletools.py (instructions), torch/_utils.py and torch/serialization.py
+/// (what torch.save makes of tensors).
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace softmoe {
+
+/// Most objects that one pickle may make, and most of the tuples, lists and keys it may look up.
+inline constexpr size_t kPickleObjectLimit = 4'000'000;
+
+/// What an object of a pickle is, as far as state dicts need it.
+enum class PickleKind : uint8_t {
+  kOther,    ///< anything without tensors: None, numbers with a point, settings, ...
+  kBool,     ///< `integer`
+  kInteger,  ///< `integer`
+  kText,     ///< `text`
+  kBytes,    ///< `text`; also integers of more than 64 bits, little-endian
+  kTuple,    ///< `items`
+  kList,     ///< `items`
+  kDict,     ///< `items`: key, value, key, value, ...
+  kGlobal,   ///< `integer`: its row in the table of known names
+  kStorage,  ///< `text`: key; `dtype`; `integer`: elements
+  kTensor    ///< `items`: storage, tuple of sizes, tuple of strides; `integer`: offset in elements
+};
+
+/// One object. Objects name each other by their number, so that cycles and depth do no harm.
+struct PickleObject {
+  PickleKind kind = PickleKind::kOther;
+  torch::Dtype dtype = torch::kFloat32;
+  int64_t integer = 0;
+  std::string_view text = {};  ///< into the pickle
+  std::vector<uint32_t> items = {};
+};
+
+/// A pickle that was read.
+struct Pickle {
+  std::vector<PickleObject> objects;
+  uint32_t root = 0;
+  size_t bytes = 0;  ///< up to and with its end
+
+  const PickleObject& at(uint32_t number) const { return objects[number]; }
+};
+
+/// Reads the pickle at the front of `data`, which must outlive the result. Throws InputError that
+/// names `where`: cut off, damaged, instructions or names that no state dict has.
+Pickle read_pickle(std::string_view data, const std::string& where);
+
+}  // namespace softmoe

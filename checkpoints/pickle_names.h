@@ -1,0 +1,34 @@
+#pragma once
+/// The names of Python that may stand in a state dict. Private to checkpoints/.
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace softmoe {
+
+/// What calling a name of Python makes here.
+enum class PickleAction : uint8_t {
+  kDict,         ///< a dict, empty or of the pairs that it is called with
+  kTensor,       ///< a tensor of (storage, offset, sizes, strides, ...)
+  kFirst,        ///< its first argument: a parameter is its tensor
+  kStorageType,  ///< nothing; says the dtype of a storage
+  kOther         ///< an object of no interest
+};
+
+/// A known name.
+struct PickleName {
+  std::string_view module;
+  std::string_view name;
+  PickleAction action = PickleAction::kOther;
+  torch::Dtype dtype = torch::kFloat32;  ///< of a storage type
+};
+
+/// The number of a known name; nullopt for others.
+std::optional<int64_t> find_pickle_name(std::string_view module, std::string_view name);
+/// The name of a number.
+const PickleName& pickle_name(int64_t number);
+
+}  // namespace softmoe
