@@ -14,5 +14,5 @@ configure_package_config_file(cmake/softmoeConfig.cmake.in ${CMAKE_BINARY_DIR}/s
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/softmoeConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/softmoeConfig.cmake ${CMAKE_BINARY_DIR}/softmoeConfigVersion.cmake
-              cmake/SoftmoeTorch.cmake cmake/SoftmoeOpenCV.cmake
+              cmake/SoftmoeTorch.cmake cmake/SoftmoeOpenCV.cmake cmake/SoftmoeOnnx.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/softmoe)
