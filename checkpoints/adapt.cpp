@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "checkpoints/patch_resize.h"
 #include "core/error.h"
 #include "softmoe/routers.h"
 
@@ -14,7 +15,6 @@ void check_same_body(const VitOptions& from, const VitOptions& to, const std::st
       throw InputError(path + ": " + name, std::to_string(want), std::to_string(have));
     }
   };
-  check("patch-size", from.patch_size, to.patch_size);
   check("dim", from.dim, to.dim);
   check("depth", from.depth, to.depth);
   check("heads", from.heads, to.heads);
@@ -174,6 +174,11 @@ AdaptedWeights adapt_weights(NamedTensors tensors, const VitOptions& from, const
   adapt_prefix_tokens(weights.tensors, from, to);
   adapt_router_maps(weights, from, to);
   const auto patches = weights.tensors.find("patch_embed.proj.weight");
+  if (from.patch_size != to.patch_size && patches != weights.tensors.end()) {
+    patches->second = resize_patch_embedding(patches->second, to.patch_size, resize);
+    weights.changed.push_back(
+        fmt::format("patch_embed: patches of {} to {} px", from.patch_size, to.patch_size));
+  }
   if (from.in_chans != to.in_chans && patches != weights.tensors.end()) {
     patches->second = change_channels(patches->second, to.in_chans);
     weights.changed.push_back(

@@ -24,12 +24,11 @@ VitOptions transfer_options(const VitOptions& from);
 /// Carries `tensors` of a model `from` over to `to`:
 /// - the head is dropped where `keep_head` is false;
 /// - learned position embeddings are resized to the new grid; entries of prefix tokens that `to`
-/// does
-///   not have are dropped, and added to the tokens themselves where it has no positions for them;
+///   does not have are dropped, and added to the tokens where it has no positions for them;
 /// - routers by position send a patch of the new grid where they sent the nearest old one;
-/// - patch embeddings are summed into one channel, or repeated over more and scaled so that their
-///   sum stays (timm's rule).
-/// Throws InputError that names `path` where bodies differ (patch size, width, depth).
+/// - patch embeddings are resized to another patch size (resize_patch_embedding), summed into one
+///   channel, or repeated over more and scaled so that their sum stays (timm's rule).
+/// Throws InputError that names `path` where bodies differ (width, depth, heads).
 AdaptedWeights adapt_weights(NamedTensors tensors, const VitOptions& from, const VitOptions& to,
                              PositionResize resize, bool keep_head, const std::string& path);
 

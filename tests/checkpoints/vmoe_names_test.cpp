@@ -1,11 +1,10 @@
-#include "checkpoints/vmoe_names.h"
-
 #include <gmock/gmock.h>
 
 #include <fstream>
 #include <sstream>
 
 #include "checkpoints/load_into.h"
+#include "checkpoints/vmoe_weights.h"
 #include "core/error.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
@@ -15,6 +14,8 @@
 namespace softmoe {
 namespace {
 
+using test::from_vmoe;
+using test::to_vmoe;
 using testing::HasSubstr;
 
 NamedTensors fixture_parameters(const std::string& name) {
@@ -145,7 +146,8 @@ TEST(VmoeNames, NameWhatHasNoCounterpart) {
   flax["Encoder/encoderblock_0/Strange/kernel"] = torch::ones({1});
   flax["decoder/kernel"] = torch::ones({1});
   EXPECT_EQ(input_error(flax),
-            "a.npz: no counterpart of Encoder/encoderblock_0/Strange/kernel, decoder/kernel");
+            "a.npz: no counterpart of Encoder/encoderblock_0/Strange/kernel, decoder/kernel "
+            "(read as family vmoe)");
   EXPECT_THAT(input_error({{"weight", torch::ones({1})}}), HasSubstr("found weight"));
   EXPECT_THAT(input_error({}), HasSubstr("found nothing"));
   EXPECT_THROW(to_vmoe({{"blocks.0.ls1.gamma", torch::ones({1})}}, 4), InputError);

@@ -3,7 +3,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "checkpoints/vmoe_names.h"
+#include "checkpoints/vmoe_weights.h"
 #include "core/device.h"
 #include "core/initialization.h"
 #include "support/temporary_folder.h"
@@ -13,6 +13,8 @@
 
 namespace softmoe {
 namespace {
+
+using test::from_vmoe;
 
 /// Parameters of a table, without memory.
 NamedTensors reference_parameters(const std::string& table_name) {

@@ -2,7 +2,7 @@
 /// and all gradients.
 
 #include "checkpoints/load_into.h"
-#include "checkpoints/vmoe_names.h"
+#include "checkpoints/vmoe_weights.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "vit/vision_transformer.h"
@@ -11,6 +11,7 @@ namespace softmoe {
 namespace {
 
 using test::all_close;
+using test::from_vmoe;
 using test::Tolerance;
 
 /// A file of tiny_vit_*.npz in one of its modes, and our model of it.

@@ -1,0 +1,167 @@
+#include "checkpoints/foreign_model.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "checkpoints/guess_options.h"
+#include "checkpoints/read_config.h"
+#include "core/bounded_json.h"
+#include "core/error.h"
+#include "core/initialization.h"
+#include "core/mapped_file.h"
+#include "vit/zoo.h"
+
+namespace softmoe {
+namespace {
+
+std::string sizes_text(const torch::Tensor& tensor) {
+  return fmt::format("[{}]", fmt::join(tensor.sizes(), ", "));
+}
+
+/// The zoo's name of a model, or that of its file.
+std::string zoo_or_file_name(const VitOptions& options, const std::filesystem::path& path) {
+  for (const auto& name : zoo_names()) {
+    const auto preset = model_preset(name);
+    if (preset.dim == options.dim && preset.depth == options.depth &&
+        preset.mlp_dim == options.mlp_dim && preset.patch_size == options.patch_size &&
+        preset.moe_blocks == options.moe_blocks && preset.moe.experts == options.moe.experts &&
+        preset.moe.slots_per_expert == options.moe.slots_per_expert) {
+      return name;
+    }
+  }
+  return path.stem().string();
+}
+
+/// The config of a file, where it is one of the family's kind, with the preprocessor's in it.
+Json config_of(const TensorFile& file, const Family& family) {
+  const bool is_hf = family.naming == "huggingface";
+  const bool belongs =
+      file.config.is_object() && ((is_hf && file.config.contains("model_type")) ||
+                                  (family.name == "timm" && file.config.contains("architecture")));
+  if (!belongs) {
+    return nullptr;
+  }
+  auto config = file.config;
+  const auto path = file.path.parent_path() / "preprocessor_config.json";
+  std::error_code error;
+  if (is_hf && std::filesystem::is_regular_file(path, error)) {
+    config["preprocessor"] = parse_sorted_json(MappedFile::open(path)->bytes(), path.string());
+  }
+  return config;
+}
+
+/// Every head's tensors.
+bool belongs_to_head(const std::string& name) {
+  return name.starts_with("head.") || name.starts_with("head_dist.");
+}
+
+/// A checkpoint of our own.
+ForeignModel native_model(TensorFile file) {
+  ForeignModel model;
+  model.description = model_description(file.config, file.path);
+  model.weights = std::move(file.tensors);
+  model.family = "ours";
+  return model;
+}
+
+/// The description that a file of ours carries in its metadata.
+std::optional<ModelDescription> carried_description(const TensorFile& file) {
+  const auto found = file.metadata.find(kDescriptionText);
+  if (found == file.metadata.end()) {
+    return std::nullopt;
+  }
+  const auto where = file.path.string() + ": metadata";
+  return model_description(parse_sorted_json(found->second, where), where);
+}
+
+void describe_model(ForeignModel& model, const TensorFile& file, const Family& family,
+                    const ModelHints& hints) {
+  auto& description = model.description;
+  description.options =
+      guess_options(model.weights, family, hints, file.path.string(), model.choices);
+  description.name = zoo_or_file_name(description.options, file.path);
+  description.preprocess = guess_preprocess(description.options, family, hints.config);
+  description.class_names = config_class_names(hints.config, description.options.num_classes);
+}
+
+}  // namespace
+
+ForeignModel read_foreign_model(const std::filesystem::path& path, const ForeignHints& hints) {
+  auto file = read_tensor_file(path);
+  const auto where = file.path.string();
+  const auto format = std::string(tensor_format_name(file.format));
+  ForeignModel model;
+  if (file.format == TensorFormat::kHdf5) {
+    model = native_model(std::move(file));
+    model.format = format;
+    return model;
+  }
+  auto found = find_model(file.tensors, hints.family, hints.prefix, where);
+  const auto& family = *found.family;
+  auto renamed = to_our_names(found, where);
+  if (hints.drop_head) {
+    std::erase_if(renamed.tensors, [](const auto& item) { return belongs_to_head(item.first); });
+  }
+  model.weights = std::move(renamed.tensors);
+  model.format = format;
+  model.family = family.name;
+  model.prefix = found.prefix;
+  model.left_out = found.left_out;
+  model.resize = family.resize;
+  if (auto carried = carried_description(file)) {
+    model.description = std::move(*carried);
+    if (hints.drop_head) {
+      model.description.options.num_classes = 0;
+      model.description.class_names.clear();
+    }
+    return model;
+  }
+  describe_model(
+      model, file, family,
+      {.config = config_of(file, family), .heads = renamed.heads, .img_size = hints.img_size});
+  return model;
+}
+
+void check_weights(const NamedTensors& weights, const VitOptions& options, const Family& family,
+                   const std::string& where) {
+  const SkipInitialization skip;
+  const VisionTransformer model(options);
+  const auto expected = named_tensors(*model);
+  const auto described = [&family](const std::string& name) {
+    const auto theirs = their_name(family.rows, name);
+    return theirs.empty() || theirs == name ? name : fmt::format("{} ({})", theirs, name);
+  };
+  std::vector<std::string> missing;
+  std::vector<std::string> misshapen;
+  std::vector<std::string> surplus;
+  for (const auto& [name, tensor] : expected) {
+    const auto found = weights.find(name);
+    if (found == weights.end()) {
+      missing.push_back(described(name));
+    } else if (found->second.sizes() != tensor.sizes()) {
+      misshapen.push_back(fmt::format("{} {} (the model has {})", described(name),
+                                      sizes_text(found->second), sizes_text(tensor)));
+    } else if (found->second.is_floating_point() != tensor.is_floating_point()) {
+      misshapen.push_back(
+          fmt::format("{} of {}", described(name), c10::toString(found->second.scalar_type())));
+    }
+  }
+  for (const auto& [name, tensor] : weights) {
+    if (!expected.contains(name)) {
+      surplus.push_back(described(name));
+    }
+  }
+  std::string problems;
+  for (const auto& [title, names] : {std::pair{"missing ", &missing},
+                                     {"of another shape or kind ", &misshapen},
+                                     {"unknown to the model ", &surplus}}) {
+    if (!names->empty()) {
+      problems += (problems.empty() ? "" : "; ") + (title + name_list(*names));
+    }
+  }
+  if (!problems.empty()) {
+    throw InputError(where + ": tensors do not fit the model: " + problems);
+  }
+}
+
+}  // namespace softmoe

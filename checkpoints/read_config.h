@@ -1,0 +1,42 @@
+#pragma once
+/// What the config.json of Hugging Face and timm says about a model.
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoints/families.h"
+
+namespace softmoe {
+
+/// A field of a config, nothing where it is absent, null or of another type.
+template <typename T>
+std::optional<T> config_field(const Json& config, const std::string& name) {
+  if (!config.is_object() || !config.contains(name) || config.at(name).is_null()) {
+    return std::nullopt;
+  }
+  try {
+    return config.at(name).get<T>();
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+/// Attention heads of a model of width `dim`, by number or by the name of timm's architecture.
+std::optional<int64_t> config_heads(const Json& config, int64_t dim);
+
+/// The image size that the positions are for: one number, or height and width.
+std::optional<std::vector<int64_t>> config_image_size(const Json& config);
+
+/// The preprocessing that belongs to a model of `family`, by the option names of PreprocessOptions.
+Json guess_preprocess(const VitOptions& options, const Family& family, const Json& config);
+
+/// Names of the classes from `id2label` or `label_names`; empty where there are none that say more
+/// than a number.
+std::vector<std::string> config_class_names(const Json& config, int64_t num_classes);
+
+/// The part of a Hugging Face config that is about images.
+Json vision_config(const Json& config);
+
+}  // namespace softmoe

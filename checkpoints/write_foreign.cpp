@@ -1,0 +1,139 @@
+/// Models under the names of other libraries.
+
+#include <fmt/format.h>
+
+#include "checkpoints/adapt.h"
+#include "checkpoints/foreign_config.h"
+#include "checkpoints/foreign_model.h"
+#include "core/atomic_file.h"
+#include "core/error.h"
+
+namespace softmoe {
+namespace {
+
+/// The Hugging Face family that has the parts of a model.
+std::string_view huggingface_family(const VitOptions& options) {
+  if (options.dist_token) {
+    return "hf_deit_distilled";
+  }
+  if (options.pre_norm) {
+    return "hf_clip";
+  }
+  if (!options.class_token) {
+    return "hf_siglip";
+  }
+  if (options.layer_scale > 0) {
+    return "hf_dinov2";
+  }
+  return options.reg_tokens == 1 ? "hf_deit" : "hf_vit";
+}
+
+/// What stands before the names of the body in a Hugging Face file; heads stand alone.
+std::string_view body_prefix(const Family& family, const VitOptions& options) {
+  if (family.name == "hf_clip" || family.name == "hf_siglip") {
+    return "vision_model.";
+  }
+  if (options.num_classes == 0) {
+    return "";
+  }
+  return family.name == "hf_vit" ? "vit." : "deit.";
+}
+
+bool is_their_head(const std::string& name) {
+  return name.find("classifier.") != std::string::npos || name == "visual_projection.weight";
+}
+
+NamedTensors with_body_prefix(NamedTensors tensors, const Family& family,
+                              const VitOptions& options) {
+  NamedTensors result;
+  const std::string prefix(body_prefix(family, options));
+  for (auto& [name, tensor] : tensors) {
+    result[is_their_head(name) ? name : prefix + name] = tensor;
+  }
+  return result;
+}
+
+/// What a reader of the file has to be told.
+std::vector<std::string> reader_notes(const Family& family, const VitOptions& options) {
+  std::vector<std::string> notes;
+  const bool has_config = family.naming == "huggingface" || family.naming == "ours";
+  const bool is_clip = family.name == "timm" && options.pre_norm;
+  const double eps = is_clip ? 1e-5 : family.norm_eps;
+  if (!has_config && options.norm_eps != eps) {
+    notes.push_back(
+        fmt::format("norm-eps is {:g}, {}'s code has {:g}", options.norm_eps, family.name, eps));
+  }
+  if (!has_config && family.name != "timm" && options.gelu != family.gelu) {
+    notes.push_back(fmt::format("gelu is {}, {}'s code has {}", enum_name(options.gelu),
+                                family.name, enum_name(family.gelu)));
+  }
+  if (family.naming != "ours" && family.name != "timm" &&
+      options.final_norm == FinalNorm::kPooled) {
+    notes.push_back(fmt::format("final-norm is pooled, {}'s code has it on tokens", family.name));
+  }
+  return notes;
+}
+
+void write_config_files(const std::filesystem::path& path, const Family& family,
+                        const ModelDescription& description) {
+  const auto folder = path.parent_path();
+  const auto write = [&folder](const char* name, const Json& config) {
+    write_text_file(folder / name, json_text(config, 2) + "\n");
+  };
+  if (family.naming == "huggingface") {
+    write("config.json", huggingface_config(family, description));
+    write("preprocessor_config.json", huggingface_preprocessor(description));
+  } else if (family.name == "timm") {
+    write("config.json", timm_config(description));
+  }
+}
+
+}  // namespace
+
+const Family& output_family(const std::string& naming, const VitOptions& options) {
+  if (naming == "huggingface") {
+    return find_family(std::string(huggingface_family(options)));
+  }
+  return find_family(naming);
+}
+
+std::vector<std::string> write_foreign_model(const std::filesystem::path& path, TensorFormat format,
+                                             const Family& family,
+                                             const ModelDescription& description,
+                                             const NamedTensors& weights) {
+  const auto where = path.string();
+  if (format == TensorFormat::kHdf5) {
+    if (family.name != "ours") {
+      throw UsageError("--names", "ours in a native checkpoint", std::string(family.name));
+    }
+    Checkpoint checkpoint;
+    checkpoint.metadata = to_metadata(description);
+    checkpoint.model = weights;
+    save_checkpoint(path, checkpoint);
+    return {};
+  }
+  if (format == TensorFormat::kTorch) {
+    throw UsageError("--format", "hdf5, safetensors or npz", "torch");
+  }
+  // Positions that were not there are zero: that changes nothing but the shape.
+  auto to = description.options;
+  to.pos_embed_prefix = to.pos_embed_prefix || family.prefix_positions;
+  auto adapted = adapt_weights(weights, description.options, to, PositionResize::kBicubic,
+                               /*keep_head=*/true, where);
+  auto tensors = to_family_names(adapted.tensors, family, to.heads, where);
+  if (family.naming == "huggingface") {
+    tensors = with_body_prefix(std::move(tensors), family, to);
+  }
+  auto written = description;
+  written.options = to;
+  if (format == TensorFormat::kNpz) {
+    write_npz(path, tensors);
+  } else {
+    write_safetensors(path, tensors,
+                      {{"format", "pt"}, {kDescriptionText, json_text(to_metadata(written))}});
+    write_config_files(path, family, written);
+  }
+  return reader_notes(family, to);
+}
+
+}  // namespace softmoe

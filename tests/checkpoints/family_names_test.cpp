@@ -1,0 +1,355 @@
+/// Every family of checkpoints: names there and back, detection, and options guessed from shapes.
+
+#include <gmock/gmock.h>
+
+#include "checkpoints/foreign_model.h"
+#include "checkpoints/load_into.h"
+#include "core/error.h"
+#include "support/error_text.h"
+#include "support/temporary_folder.h"
+#include "support/tensor_matcher.h"
+#include "vit/small_models.h"
+
+namespace softmoe {
+namespace {
+
+using test::same_bits;
+using testing::HasSubstr;
+
+/// 3 x 3 patches; heads are what is usual at this width.
+VitOptions square_options() {
+  auto options = test::small_options();
+  options.img_size = {12};
+  options.dim = 192;
+  options.heads = 3;
+  options.mlp_dim = 40;
+  return options;
+}
+
+VitOptions square_moe_options(const std::string& router) {
+  auto options = square_options();
+  options.moe_blocks = "last_2";
+  options.moe.router = router;
+  options.moe.experts = 5;
+  options.moe.slots_per_expert = router == "soft" ? 2 : 0;
+  return options;
+}
+
+/// A model that a family can express.
+struct FamilyCase {
+  const char* name;
+  const char* family;
+  std::function<VitOptions()> options;
+};
+
+VitOptions changed(VitOptions options, const std::function<void(VitOptions&)>& change) {
+  change(options);
+  return options;
+}
+
+void token_pooling(VitOptions& options) {
+  options.class_token = true;
+  options.global_pool = GlobalPool::kToken;
+}
+
+const std::vector<FamilyCase> kFamilyCases{
+    {"Ours", "ours", [] { return square_moe_options("soft"); }},
+    {"OursSparse", "ours", [] { return square_moe_options("tokens_choice"); }},
+    {"Timm", "timm",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         token_pooling(o);
+         o.dist_token = true;
+         o.qk_norm = true;
+         o.layer_scale = 1e-5;
+         o.gelu = Gelu::kExact;
+       });
+     }},
+    {"TimmRegistersMap", "timm",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         o.class_token = true;
+         o.reg_tokens = 4;
+         o.pos_embed_prefix = false;
+         o.global_pool = GlobalPool::kMap;
+         o.pre_logits = 10;
+         o.gelu = Gelu::kExact;
+       });
+     }},
+    {"TimmPooledNorm", "timm",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         o.class_token = true;
+         o.final_norm = FinalNorm::kPooled;
+         o.gelu = Gelu::kExact;
+       });
+     }},
+    {"HfVit", "hf_vit",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         token_pooling(o);
+         o.gelu = Gelu::kExact;
+         o.norm_eps = 1e-12;
+       });
+     }},
+    {"HfDeit", "hf_deit",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         token_pooling(o);
+         o.reg_tokens = 1;
+         o.gelu = Gelu::kExact;
+         o.norm_eps = 1e-12;
+       });
+     }},
+    {"HfDeitDistilled", "hf_deit_distilled",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         token_pooling(o);
+         o.dist_token = true;
+         o.gelu = Gelu::kExact;
+         o.norm_eps = 1e-12;
+       });
+     }},
+    {"HfDinov2", "hf_dinov2",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         token_pooling(o);
+         o.reg_tokens = 2;
+         o.num_classes = 0;
+         o.layer_scale = 1e-5;
+         o.gelu = Gelu::kExact;
+       });
+     }},
+    {"HfSiglip", "hf_siglip",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         o.num_classes = 0;
+         o.global_pool = GlobalPool::kMap;
+       });
+     }},
+    {"HfClip", "hf_clip",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         token_pooling(o);
+         o.pre_norm = true;
+         o.patch_bias = false;
+         o.gelu = Gelu::kQuick;
+         o.norm_eps = 1e-5;
+       });
+     }},
+    {"Vmoe", "vmoe",
+     [] {
+       return changed(square_moe_options("soft"), [](VitOptions& o) {
+         o.qk_norm = true;
+         o.global_pool = GlobalPool::kMap;
+       });
+     }},
+    {"VmoeSparse", "vmoe",
+     [] { return changed(square_moe_options("tokens_choice"), token_pooling); }},
+    {"VisionTransformer", "vision_transformer",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         token_pooling(o);
+         o.pre_logits = 10;
+       });
+     }},
+    {"BigVision", "big_vision",
+     [] {
+       return changed(square_options(), [](VitOptions& o) { o.global_pool = GlobalPool::kMap; });
+     }},
+    {"BigVisionScanned", "big_vision_scanned", [] { return square_options(); }},
+};
+
+class FamilyNames : public testing::TestWithParam<FamilyCase> {
+ protected:
+  FamilyNames() : options_(GetParam().options()), weights_(random_weights()) {}
+
+  /// Weights that the family has: zero where it has none of its own.
+  NamedTensors random_weights() const {
+    NamedTensors weights;
+    for (const auto& [name, tensor] : named_tensors(*test::lively_model(options_))) {
+      weights[name] = tensor.clone();
+    }
+    const std::string family = GetParam().family;
+    if (family == "hf_clip") {
+      weights.at("head.bias").zero_();
+    }
+    if (family == "hf_dinov2") {
+      weights.at("pos_embed").narrow(1, 1, options_.reg_tokens).zero_();
+    }
+    return weights;
+  }
+  const Family& family() const { return find_family(GetParam().family); }
+
+  VitOptions options_;
+  NamedTensors weights_;
+};
+
+void expect_same_tensors(const NamedTensors& actual, const NamedTensors& expected) {
+  EXPECT_EQ(actual.size(), expected.size());
+  for (const auto& [name, tensor] : expected) {
+    ASSERT_TRUE(actual.contains(name)) << name;
+    EXPECT_TRUE(same_bits(actual.at(name), tensor)) << name;
+  }
+}
+
+TEST_P(FamilyNames, RoundTripsBitForBitAndIsRecognised) {
+  const auto theirs = to_family_names(weights_, family(), options_.heads, "model");
+  for (const std::string prefix : {"", "module."}) {
+    NamedTensors file;
+    for (const auto& [name, tensor] : theirs) {
+      file[prefix + name] = tensor;
+    }
+    const auto found = find_model(file, "", "", "file");
+    EXPECT_EQ(found.family->name, GetParam().family);
+    EXPECT_EQ(found.prefix, prefix);
+    EXPECT_TRUE(found.left_out.empty());
+    expect_same_tensors(to_our_names(found, "file").tensors, weights_);
+  }
+}
+
+TEST_P(FamilyNames, TellsTheOptionsOfItsModels) {
+  const test::TemporaryFolder folder;
+  const auto file = folder / "weights.npz";
+  write_npz(file, to_family_names(weights_, family(), options_.heads, "model"));
+  const auto model = read_foreign_model(file);
+  auto expected = options_;
+  expected.moe.capacity_factor = model.description.options.moe.capacity_factor;
+  if (!has_moe(options_)) {
+    expected.moe = model.description.options.moe;
+  }
+  EXPECT_EQ(options_to_json(model.description.options), options_to_json(expected));
+  EXPECT_EQ(model.format, "npz");
+  check_weights(model.weights, model.description.options, family(), "file");
+}
+
+TEST_P(FamilyNames, ComesBackFromEveryFormatWithItsDescription) {
+  const test::TemporaryFolder folder;
+  ModelDescription description{.name = "small",
+                               .options = options_,
+                               .class_names = {},
+                               .preprocess = {{"mean", {0.25}}, {"std", {0.5}}}};
+  description.options.norm_eps = 3e-4;
+  for (int64_t label = 0; label < options_.num_classes; ++label) {
+    description.class_names.push_back("class " + std::to_string(label));
+  }
+  const auto file = folder / "model.safetensors";
+  write_foreign_model(file, TensorFormat::kSafetensors, family(), description, weights_);
+  const auto model = read_foreign_model(file);
+  EXPECT_EQ(model.family, GetParam().family);
+  EXPECT_EQ(to_metadata(model.description), to_metadata(description));
+  expect_same_tensors(model.weights, weights_);
+  write_foreign_model(folder / "model.h5", TensorFormat::kHdf5, find_family("ours"), description,
+                      weights_);
+  const auto native = read_foreign_model(folder / "model.h5");
+  EXPECT_EQ(to_metadata(native.description), to_metadata(description));
+  expect_same_tensors(native.weights, weights_);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FamilyNames, testing::ValuesIn(kFamilyCases),
+                         [](const auto& test_case) { return test_case.param.name; });
+
+TEST(Families, AllHaveATest) {
+  for (const auto& family : families()) {
+    EXPECT_TRUE(std::any_of(kFamilyCases.begin(), kFamilyCases.end(), [&](const auto& row) {
+      return row.family == family.name;
+    })) << family.name;
+  }
+}
+
+/// Small Hugging Face weights.
+NamedTensors hf_vit_weights() {
+  const auto options = changed(square_options(), token_pooling);
+  return to_family_names(named_tensors(*test::lively_model(options)), find_family("hf_vit"),
+                         options.heads, "model");
+}
+
+std::string reading_error(const NamedTensors& tensors, const ForeignHints& hints = {}) {
+  const test::TemporaryFolder folder;
+  write_npz(folder / "a.npz", tensors);
+  return test::input_error([&] {
+    const auto model = read_foreign_model(folder / "a.npz", hints);
+    check_weights(model.weights, model.description.options, find_family(model.family), "a.npz");
+  });
+}
+
+TEST(ForeignModel, NamesEveryTensorThatDoesNotFit) {
+  auto tensors = hf_vit_weights();
+  tensors["decoder.weight"] = torch::ones({2});
+  tensors["encoder.layer.1.extra"] = torch::ones({2});
+  EXPECT_THAT(reading_error(tensors),
+              HasSubstr("no counterpart of decoder.weight, encoder.layer.1.extra"));
+  tensors = hf_vit_weights();
+  tensors.erase("layernorm.weight");
+  tensors["encoder.layer.2.layernorm_before.bias"] = torch::ones({7});
+  const auto text = reading_error(tensors);
+  EXPECT_THAT(text, HasSubstr("missing layernorm.weight (norm.weight)"));
+  EXPECT_THAT(text, HasSubstr("of another shape or kind encoder.layer.2.layernorm_before.bias "
+                              "(blocks.2.norm1.bias) [7] (the model has [192])"));
+  tensors = hf_vit_weights();
+  tensors.erase("encoder.layer.1.attention.attention.key.bias");
+  EXPECT_THAT(reading_error(tensors),
+              HasSubstr("parameter encoder.layer.1.attention.attention.key.bias"));
+}
+
+TEST(ForeignModel, LeavesOutOtherPartsAndSaysSo) {
+  auto tensors = hf_vit_weights();
+  NamedTensors file;
+  for (const auto& [name, tensor] : tensors) {
+    file[(name.starts_with("classifier") ? "" : "vit.") + name] = tensor;
+  }
+  file["vit.pooler.dense.weight"] = torch::ones({2, 2});
+  const auto found = find_model(file, "", "", "file");
+  EXPECT_EQ(found.prefix, "vit.");
+  EXPECT_THAT(found.left_out, testing::ElementsAre("pooler.dense.weight"));
+  EXPECT_TRUE(found.tensors.contains("classifier.weight"));
+}
+
+TEST(ForeignModel, AsksWhichOfSeveralModels) {
+  NamedTensors file;
+  for (const auto& [name, tensor] : hf_vit_weights()) {
+    file["student." + name] = tensor;
+    file["teacher." + name] = tensor + 1;
+  }
+  EXPECT_THAT(reading_error(file), HasSubstr("--prefix"));
+  EXPECT_THAT(reading_error(file, {.prefix = "critic."}), HasSubstr("'student.', 'teacher.'"));
+  const auto found = find_model(file, "", "teacher.", "file");
+  EXPECT_EQ(found.prefix, "teacher.");
+}
+
+TEST(ForeignModel, AsksForTheSizeOfPositionsThatAreNoSquare) {
+  auto options = changed(square_options(), token_pooling);
+  options.img_size = {8, 12};
+  const auto tensors = to_family_names(named_tensors(*test::lively_model(options)),
+                                       find_family("timm"), options.heads, "model");
+  EXPECT_THAT(reading_error(tensors), HasSubstr("--from-img-size"));
+  const test::TemporaryFolder folder;
+  write_npz(folder / "a.npz", tensors);
+  const auto model = read_foreign_model(folder / "a.npz", {.img_size = {8, 12}});
+  EXPECT_EQ(model.description.options.img_size, (std::vector<int64_t>{8, 12}));
+}
+
+TEST(ForeignModel, SaysWhatIsNoVisionTransformer) {
+  EXPECT_THAT(reading_error({{"conv1.weight", torch::ones({2})}}), HasSubstr("conv1.weight"));
+  EXPECT_THAT(reading_error(hf_vit_weights(), {.family = "timm"}), HasSubstr("family timm"));
+  EXPECT_THROW(find_family("keras"), UsageError);
+}
+
+TEST(ForeignModel, WritesNothingThatAFamilyHasNoNameFor) {
+  const test::TemporaryFolder folder;
+  const auto options = square_moe_options("soft");
+  const auto weights = named_tensors(*test::lively_model(options));
+  ModelDescription description;
+  description.options = options;
+  for (const char* family : {"timm", "hf_siglip", "big_vision"}) {
+    const auto text = test::input_error([&] {
+      write_foreign_model(folder / "out.safetensors", TensorFormat::kSafetensors,
+                          find_family(family), description, weights);
+    });
+    EXPECT_THAT(text, HasSubstr("no counterpart of blocks.1.moe.experts.fc1_bias")) << family;
+    EXPECT_FALSE(std::filesystem::exists(folder / "out.safetensors"));
+  }
+}
+
+}  // namespace
+}  // namespace softmoe

@@ -1,0 +1,147 @@
+/// Models of timm and Hugging Face transformers with random weights: the same outputs here, the
+/// same bits on the way back, the same outputs there from what is written here.
+
+#include <sstream>
+
+#include "checkpoints/foreign_model.h"
+#include "checkpoints/load_into.h"
+#include "core/initialization.h"
+#include "support/peers.h"
+#include "support/temporary_folder.h"
+#include "support/tensor_matcher.h"
+
+namespace softmoe {
+namespace {
+
+/// A case of peer_models.py, and what is to be found out about it.
+struct PeerCase {
+  const char* name;
+  const char* family;
+  void (*check)(const VitOptions&);
+};
+
+const std::vector<PeerCase> kPeerCases{
+    {"timm_vit_s16", "timm",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.heads, 6);
+       EXPECT_EQ(o.gelu, Gelu::kExact);
+       EXPECT_EQ(o.norm_eps, 1e-6);
+       EXPECT_EQ(o.global_pool, GlobalPool::kToken);
+     }},
+    {"timm_vit_b16", "timm", [](const VitOptions& o) { EXPECT_EQ(o.heads, 12); }},
+    {"timm_deit_distilled", "timm", [](const VitOptions& o) { EXPECT_TRUE(o.dist_token); }},
+    {"timm_dinov2", "timm", [](const VitOptions& o) { EXPECT_GT(o.layer_scale, 0.0); }},
+    {"timm_dinov2_registers", "timm",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.reg_tokens, 4);
+       EXPECT_FALSE(o.pos_embed_prefix);
+       EXPECT_EQ(o.image_height(), 56);
+     }},
+    {"timm_siglip", "timm",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.global_pool, GlobalPool::kMap);
+       EXPECT_EQ(o.heads, 3);
+     }},
+    {"timm_gap", "timm",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.global_pool, GlobalPool::kAvg);
+       EXPECT_EQ(o.final_norm, FinalNorm::kTokens);
+     }},
+    {"timm_fc_norm", "timm",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.global_pool, GlobalPool::kAvg);
+       EXPECT_EQ(o.final_norm, FinalNorm::kPooled);
+       EXPECT_TRUE(o.class_token);
+     }},
+    {"timm_clip", "timm",
+     [](const VitOptions& o) {
+       EXPECT_TRUE(o.pre_norm);
+       EXPECT_FALSE(o.patch_bias);
+       EXPECT_EQ(o.norm_eps, 1e-5);
+     }},
+    {"timm_clip_quick_gelu", "timm", [](const VitOptions& o) { EXPECT_EQ(o.gelu, Gelu::kQuick); }},
+    {"hf_vit", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.norm_eps, 1e-12); }},
+    {"hf_vit_features", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.num_classes, 0); }},
+    {"hf_deit", "hf_deit", [](const VitOptions& o) { EXPECT_EQ(o.reg_tokens, 1); }},
+    {"hf_deit_distilled", "hf_deit_distilled",
+     [](const VitOptions& o) { EXPECT_TRUE(o.dist_token); }},
+    {"hf_dinov2", "hf_dinov2", [](const VitOptions& o) { EXPECT_GT(o.layer_scale, 0.0); }},
+    {"hf_dinov2_registers", "hf_dinov2", [](const VitOptions& o) { EXPECT_EQ(o.reg_tokens, 3); }},
+    {"hf_siglip", "hf_siglip",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.gelu, Gelu::kTanh);
+       EXPECT_EQ(o.global_pool, GlobalPool::kMap);
+     }},
+    {"hf_siglip_classes", "hf_siglip",
+     [](const VitOptions& o) { EXPECT_EQ(o.global_pool, GlobalPool::kAvg); }},
+    {"hf_clip", "hf_clip",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.gelu, Gelu::kQuick);
+       EXPECT_EQ(o.num_classes, 20);
+     }},
+};
+
+torch::Tensor outputs_of(const ForeignModel& model, const torch::Tensor& images) {
+  const torch::NoGradGuard no_grad;
+  const SkipInitialization skip;
+  VisionTransformer built(model.description.options);
+  load_into(*built, model.weights, model.family);
+  built->eval();
+  return built->forward(images);
+}
+
+/// All names of the file come back with their bits, but for those that are no part of the model.
+void expect_same_file(const NamedTensors& original, const NamedTensors& back,
+                      const std::vector<std::string>& left_out, const std::string& prefix) {
+  size_t found = 0;
+  for (const auto& [name, tensor] : original) {
+    const auto bare = name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+    // A classifier leaves SigLIP's attention pool unread.
+    const bool unread = original.contains("classifier.weight") && bare.starts_with("head.");
+    if (std::find(left_out.begin(), left_out.end(), bare) != left_out.end() || unread) {
+      continue;
+    }
+    ++found;
+    // Towers are written under vision_model, whether or not they were read so.
+    const auto at = back.contains(name) ? name : "vision_model." + name;
+    ASSERT_TRUE(back.contains(at)) << name;
+    EXPECT_TRUE(test::same_bits(back.at(at), tensor)) << name;
+  }
+  EXPECT_EQ(found, back.size());
+}
+
+TEST(PeerParity, HoldsInBothDirections) {
+  if (!test::peers_python()) {
+    GTEST_SKIP() << test::kNoPeers;
+  }
+  const test::TemporaryFolder folder;
+  const auto made = test::run_peer("checkpoints/peer_models.py", {"make", folder.path().string()});
+  ASSERT_EQ(made.exit_code, 0) << made.error;
+  for (const auto& peer : kPeerCases) {
+    SCOPED_TRACE(peer.name);
+    const auto place = folder / peer.name;
+    auto model = read_foreign_model(place);
+    EXPECT_EQ(model.family, peer.family);
+    const auto& options = model.description.options;
+    peer.check(options);
+    check_weights(model.weights, options, find_family(model.family), peer.name);
+    const auto arrays = read_npz(place / "images.npz");
+    const auto& expected = arrays.at("outputs");
+    const double scale = std::max(1.0, expected.abs().max().item<double>());
+    EXPECT_TRUE(test::all_close(outputs_of(model, arrays.at("images")), expected,
+                                test::Tolerance{.absolute = 1e-5 * scale}));
+
+    std::filesystem::create_directory(place / "back");
+    write_foreign_model(place / "back" / "model.safetensors", TensorFormat::kSafetensors,
+                        find_family(model.family), model.description, model.weights);
+    expect_same_file(read_safetensors(place / "model.safetensors"),
+                     read_safetensors(place / "back" / "model.safetensors"), model.left_out,
+                     model.prefix);
+  }
+  const auto checked =
+      test::run_peer("checkpoints/peer_models.py", {"check", folder.path().string()});
+  EXPECT_EQ(checked.exit_code, 0) << checked.error;
+}
+
+}  // namespace
+}  // namespace softmoe
