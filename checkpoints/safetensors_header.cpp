@@ -116,9 +116,10 @@ class HeaderEvents : public JsonEvents {
   bool in_metadata() const { return name_ == kMetadataKey; }
 
   std::string where() const override {
-    return depth_ == 2 ? (in_metadata() ? path_.string() + ": __metadata__"
-                                        : safetensors_place(path_, name_))
-                       : path_.string();
+    if (depth_ == 0 || name_.empty()) {
+      return path_.string();
+    }
+    return in_metadata() ? path_.string() + ": __metadata__" : safetensors_place(path_, name_);
   }
 
   std::string expected() const override {

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Feeds damaged files to the readers of all formats for longer than the tests do.
+#
+#   scripts/fuzz.sh [SECONDS] [FORMAT...]   default: 600 seconds for each format
+#
+#   FUZZ_ENGINE=libfuzzer   LLVM's libFuzzer with address sanitizer (needs clang; builds into
+#                           build-fuzz, keeps what it learned in build-fuzz/corpus)
+#   FUZZ_ENGINE=asan        our own mutations with address and undefined behaviour sanitizers
+#   FUZZ_ENGINE=driver      our own mutations, optimised: most inputs (the default)
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+seconds=${1:-600}
+shift || true
+engine=${FUZZ_ENGINE:-driver}
+
+build_libfuzzer() {
+  local torch_dir
+  torch_dir=$(scripts/setup.sh)
+  cmake -S . -B build-fuzz -G Ninja -DTorch_DIR="$torch_dir" -DCMAKE_BUILD_TYPE=Debug \
+    -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DSOFTMOE_WERROR=OFF \
+    -DSOFTMOE_CUDA=OFF -DSOFTMOE_LIBFUZZER=ON -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1" \
+    -DCMAKE_CXX_FLAGS="-fsanitize=fuzzer-no-link,address -fno-omit-frame-pointer" >/dev/null
+  cmake --build build-fuzz --target fuzz_libfuzzer fuzz_formats
+}
+
+case $engine in
+  driver) scripts/build.sh release fuzz_formats && folder=build ;;
+  asan) scripts/build.sh asan fuzz_formats && folder=build-asan ;;
+  libfuzzer) build_libfuzzer && folder=build-fuzz ;;
+  *) echo "fuzz: no engine '$engine'" >&2 && exit 2 ;;
+esac
+
+formats=("$@")
+[ $# -gt 0 ] || mapfile -t formats < <("$folder/tests/fuzz_formats" --list)
+for format in "${formats[@]}"; do
+  if [ "$engine" = libfuzzer ]; then
+    corpus=build-fuzz/corpus/$format
+    mkdir -p "$corpus"
+    SOFTMOE_FUZZ_FORMAT=$format ASAN_OPTIONS=detect_leaks=0 build-fuzz/tests/fuzz_libfuzzer \
+      -max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=4096 "$corpus"
+  else
+    # Another seed each time: the same inputs again would find nothing new.
+    "$folder/tests/fuzz_formats" "$format" --seconds "$seconds" --seed "${FUZZ_SEED:-$(date +%s)}"
+  fi
+done
