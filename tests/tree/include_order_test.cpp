@@ -24,6 +24,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude{
     {"checkpoints", {"core", "softmoe", "vit"}},
     {"eval", {"core", "softmoe", "vit", "checkpoints", "datasets"}},
     {"inference", {"core", "softmoe", "vit", "checkpoints", "datasets"}},
+    {"capi", {"core", "softmoe", "vit", "checkpoints", "datasets", "inference"}},
     {"report", {"core"}},
     {"train",
      {"core", "softmoe", "vit", "checkpoints", "datasets", "eval", "inference"}},

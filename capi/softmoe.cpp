@@ -1,0 +1,168 @@
+#include "capi/softmoe.h"
+
+#include <ATen/Functions.h>
+#include <fmt/format.h>
+
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "checkpoints/model_checkpoint.h"
+#include "core/device.h"
+#include "core/error.h"
+#include "core/version.h"
+#include "inference/image_inputs.h"
+#include "inference/predictor.h"
+
+struct softmoe_model {
+  softmoe::Predictor predictor;
+  int64_t batch_size;
+  std::vector<std::string> class_names{};
+  std::mutex turn{};
+};
+
+namespace {
+
+thread_local std::string last_error;
+
+/// Runs what may throw; `failure` is returned where it does, and the error kept.
+template <typename Result, typename Action>
+Result guarded(Result failure, const Action& action) {
+  last_error.clear();
+  try {
+    return action();
+  } catch (const std::bad_alloc&) {
+    last_error = "not enough memory";
+  } catch (const std::exception& error) {
+    last_error = error.what();
+    // libtorch's messages go on with a stack.
+    last_error = last_error.substr(0, last_error.find('\n'));
+  } catch (...) {
+    last_error = "unknown error";
+  }
+  return failure;
+}
+
+std::string text_or(const char* text, const char* otherwise) {
+  return text == nullptr ? otherwise : text;
+}
+
+void check_positive(const char* name, int64_t value) {
+  if (value < 1) {
+    throw softmoe::InputError(name, "at least 1", std::to_string(value));
+  }
+}
+
+void check_not_null(const char* name, const void* pointer) {
+  if (pointer == nullptr) {
+    throw softmoe::InputError(name, "a pointer", "null");
+  }
+}
+
+softmoe_model* load(const char* path, const softmoe_options& options) {
+  check_not_null("path", path);
+  if (options.threads > 0) {
+    at::set_num_threads(options.threads);
+  }
+  const auto device = softmoe::parse_device(text_or(options.device, "auto"));
+  const auto dtype = softmoe::inference_dtype(text_or(options.dtype, "auto"), device);
+  softmoe::Predictor predictor(softmoe::load_weights(path), path, dtype, device);
+  auto* const model =
+      new softmoe_model{.predictor = std::move(predictor),
+                        .batch_size = options.batch_size > 0 ? options.batch_size : 32};
+  const int64_t classes = model->predictor.description().options.num_classes;
+  for (int64_t label = 0; label < classes; ++label) {
+    model->class_names.push_back(model->predictor.class_name(label));
+  }
+  return model;
+}
+
+/// The results that a caller asked for, row by row; every image must have been readable.
+void write_results(const softmoe::Predictions& predictions, float* logits, float* features) {
+  if (!predictions.bad.empty()) {
+    throw softmoe::InputError(predictions.bad.front().reason);
+  }
+  const auto write = [](const torch::Tensor& values, float* out) {
+    if (out != nullptr) {
+      const auto rows = values.contiguous();  // [count, values]
+      std::copy_n(rows.const_data_ptr<float>(), rows.numel(), out);
+    }
+  };
+  write(predictions.logits, logits);
+  write(predictions.features, features);
+}
+
+softmoe::PredictionRequest request_of(const softmoe_model& model, const float* logits,
+                                      const float* features) {
+  if (logits != nullptr && !model.predictor.has_head()) {
+    throw softmoe::InputError("logits", "null, as the model has no head", "a pointer");
+  }
+  return {.topk = 1, .logits = logits != nullptr, .features = features != nullptr};
+}
+
+}  // namespace
+
+const char* softmoe_version(void) { return softmoe::kVersion; }
+
+const char* softmoe_last_error(void) { return last_error.c_str(); }
+
+softmoe_model* softmoe_load(const char* path, const softmoe_options* options) {
+  return guarded(static_cast<softmoe_model*>(nullptr),
+                 [&] { return load(path, options == nullptr ? softmoe_options{} : *options); });
+}
+
+void softmoe_free(softmoe_model* model) { delete model; }
+
+softmoe_shape softmoe_model_shape(const softmoe_model* model) {
+  const auto& options = model->predictor.description().options;
+  return {.height = options.image_height(),
+          .width = options.image_width(),
+          .channels = options.in_chans,
+          .classes = options.num_classes,
+          .feature_dim = options.feature_dim()};
+}
+
+const char* softmoe_class_name(const softmoe_model* model, int64_t label) {
+  const auto count = static_cast<int64_t>(model->class_names.size());
+  return label < 0 || label >= count ? nullptr
+                                     : model->class_names[static_cast<size_t>(label)].c_str();
+}
+
+int softmoe_predict_pixels(softmoe_model* model, const uint8_t* pixels, int64_t count,
+                           int64_t height, int64_t width, int64_t channels, float* logits,
+                           float* features) {
+  return guarded(-1, [&] {
+    check_not_null("model", model);
+    check_not_null("pixels", pixels);
+    check_positive("count", count);
+    check_positive("height", height);
+    check_positive("width", width);
+    const auto request = request_of(*model, logits, features);
+    // Only read; from_blob takes no pointer to const.
+    const auto array = torch::from_blob(const_cast<uint8_t*>(pixels),
+                                        {count, height, width, channels}, torch::kUInt8);
+    const auto images = softmoe::open_image_array(array, "pixels");
+    const std::scoped_lock lock(model->turn);
+    write_results(model->predictor.predict(*images, model->batch_size, /*workers=*/1, request),
+                  logits, features);
+    return 0;
+  });
+}
+
+int softmoe_predict(softmoe_model* model, const float* images, int64_t count, float* logits,
+                    float* features) {
+  return guarded(-1, [&] {
+    check_not_null("model", model);
+    check_not_null("images", images);
+    check_positive("count", count);
+    const auto request = request_of(*model, logits, features);
+    const auto shape = softmoe_model_shape(model);
+    const auto array =
+        torch::from_blob(const_cast<float*>(images),
+                         {count, shape.height, shape.width, shape.channels}, torch::kFloat32);
+    const std::scoped_lock lock(model->turn);
+    write_results(model->predictor.predict(array, "images", model->batch_size, request), logits,
+                  features);
+    return 0;
+  });
+}

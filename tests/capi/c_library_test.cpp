@@ -1,0 +1,107 @@
+/// The C library as a program in C uses it.
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "checkpoints/model_checkpoint.h"
+#include "inference/image_inputs.h"
+#include "inference/predictor.h"
+#include "support/run_program.h"
+#include "support/temporary_folder.h"
+#include "support/tensor_matcher.h"
+#include "vit/small_models.h"
+
+namespace softmoe {
+namespace {
+
+using test::ProgramRun;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+class CLibrary : public testing::Test {
+ protected:
+  void save_model() {
+    const auto options = test::small_moe_options();
+    PreprocessOptions preprocess;
+    preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
+    ModelDescription description{.name = "tiny",
+                                 .options = options,
+                                 .class_names = {"a", "b", "c", "d", "e", "f", "g"},
+                                 .preprocess = options_to_json(preprocess)};
+    save_checkpoint(checkpoint_, {.metadata = to_metadata(description),
+                                  .model = named_tensors(*test::lively_model(options))});
+  }
+
+  void write_pixels(const torch::Tensor& pixels) const {
+    std::ofstream(pixels_, std::ios::binary)
+        .write(reinterpret_cast<const char*>(pixels.const_data_ptr()),
+               static_cast<std::streamsize>(pixels.nbytes()));
+  }
+
+  /// Runs the example for `count` images of 18 x 27 pixels.
+  ProgramRun run_example(const std::string& count = "5", const std::string& channels = "3") const {
+    test::ProgramSetting setting;
+    setting.executable = SOFTMOE_C_EXAMPLE;
+    return test::run_program({checkpoint_, pixels_, count, "18", "27", channels}, setting);
+  }
+
+  test::TemporaryFolder folder_;
+  std::string checkpoint_ = (folder_ / "tiny.h5").string();
+  std::string pixels_ = (folder_ / "pixels").string();
+};
+
+torch::Tensor random_pixels() {
+  torch::manual_seed(4);
+  return torch::randint(0, 256, {5, 18, 27, 3},
+                        torch::kUInt8);  // [images, height, width, channels]
+}
+
+TEST_F(CLibrary, PredictsAsTheProgramDoes) {
+  save_model();
+  const auto pixels = random_pixels();
+  write_pixels(pixels);
+  const auto run = run_example();
+  ASSERT_EQ(run.exit_code, 0) << run.error;
+  Predictor predictor(load_model(checkpoint_), checkpoint_);
+  const auto set = open_image_array(pixels, "pixels");
+  const auto expected = predictor.predict(*set, 5, 1, {.topk = 1, .logits = true});
+  const auto lines = test::lines_of(run.output);
+  ASSERT_THAT(lines, SizeIs(5));
+  auto logits = torch::empty_like(expected.logits);  // [images, classes]
+  for (int64_t image = 0; image < 5; ++image) {
+    std::istringstream words(lines[static_cast<size_t>(image)]);
+    std::string name;
+    words >> name;
+    EXPECT_EQ(name, predictor.class_name(expected.classes[image][0].item<int64_t>()));
+    for (int64_t label = 0; label < logits.size(1); ++label) {
+      float value = NAN;
+      words >> value;
+      logits[image][label] = value;
+    }
+  }
+  EXPECT_TRUE(test::all_close(logits, expected.logits));
+}
+
+TEST_F(CLibrary, GivesOneLineForWhatIsWrong) {
+  const auto no_model = run_example();
+  EXPECT_EQ(no_model.exit_code, 1);
+  ASSERT_THAT(no_model.error_lines(), SizeIs(1));
+  EXPECT_THAT(no_model.error, HasSubstr("tiny.h5"));
+
+  save_model();
+  write_pixels(random_pixels().slice(0, 0, 2).repeat({1, 1, 1, 2}));  // six channels
+  const auto bad_channels = run_example("2", "6");
+  EXPECT_EQ(bad_channels.exit_code, 1);
+  ASSERT_THAT(bad_channels.error_lines(), SizeIs(1));
+  EXPECT_THAT(bad_channels.error, HasSubstr("pixels"));
+
+  write_pixels(torch::empty({0}, torch::kUInt8));
+  const auto no_images = run_example("0");
+  EXPECT_EQ(no_images.exit_code, 1);
+  EXPECT_EQ(no_images.error, "count: expected at least 1, found 0\n");
+}
+
+}  // namespace
+}  // namespace softmoe
