@@ -84,6 +84,13 @@ bool has_fast_bf16(const torch::Device& device) {
 #endif
 }
 
+torch::Dtype compute_dtype(const std::string& name, const torch::Device& device) {
+  if (name != "auto") {
+    return parse_dtype(name);
+  }
+  return has_fast_bf16(device) ? torch::kBFloat16 : torch::kFloat32;
+}
+
 void synchronize(const torch::Device& device) {
   if (device.is_cuda()) {
     torch::cuda::synchronize(device.index());

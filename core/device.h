@@ -21,6 +21,8 @@ std::string dtype_name(torch::Dtype dtype);
 
 /// Whether `device` multiplies bf16 matrices in hardware.
 bool has_fast_bf16(const torch::Device& device);
+/// The dtype that is to be computed in on `device`: `name` may be "auto", bf16 where it is fast.
+torch::Dtype compute_dtype(const std::string& name, const torch::Device& device);
 
 /// Waits until `device` has finished its work; nothing to do on a CPU.
 void synchronize(const torch::Device& device);

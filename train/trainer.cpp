@@ -24,13 +24,6 @@ void fit_preprocessing(PreprocessOptions& preprocess, const VitOptions& model) {
   preprocess.input_size = {model.in_chans, model.image_height(), model.image_width()};
 }
 
-torch::Dtype compute_dtype(const std::string& amp_dtype, const torch::Device& device) {
-  if (amp_dtype != "auto") {
-    return parse_dtype(amp_dtype);
-  }
-  return has_fast_bf16(device) ? torch::kBFloat16 : torch::kFloat32;
-}
-
 Json to_json(const TrainResult& result) {
   Json json;
   json["steps"] = result.steps;

@@ -133,7 +133,4 @@ class Trainer {
   int64_t sitting_updates_ = 0;
 };
 
-/// The dtype that `amp_dtype` of TrainOptions means on `device`.
-torch::Dtype compute_dtype(const std::string& amp_dtype, const torch::Device& device);
-
 }  // namespace softmoe
