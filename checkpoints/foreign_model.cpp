@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/initialization.h"
 #include "core/mapped_file.h"
+#include "vit/cost.h"
 #include "vit/zoo.h"
 
 namespace softmoe {
@@ -29,7 +30,11 @@ std::string zoo_or_file_name(const VitOptions& options, const std::filesystem::p
       return name;
     }
   }
-  return path.stem().string();
+  // Files of Hugging Face are all called alike; their folders tell them apart.
+  const auto stem = path.stem().string();
+  const auto folder = path.parent_path().filename().string();
+  const bool is_usual = stem == "model" || stem == "pytorch_model" || stem.ends_with(".index");
+  return is_usual && !folder.empty() ? folder : stem;
 }
 
 /// The config of a file, where it is one of the family's kind, with the preprocessor's in it.
@@ -72,6 +77,26 @@ std::optional<ModelDescription> carried_description(const TensorFile& file) {
   }
   const auto where = file.path.string() + ": metadata";
   return model_description(parse_sorted_json(found->second, where), where);
+}
+
+/// Throws where no model of `options` can be made, or only one that is far larger than `weights`.
+void check_consistent(const VitOptions& options, const NamedTensors& weights,
+                      const std::string& where) {
+  int64_t needed = 0;
+  try {
+    needed = model_cost(options).parameters();
+  } catch (const UsageError& error) {
+    throw InputError(where + ": " + error.what());
+  }
+  int64_t present = 0;
+  for (const auto& [name, tensor] : weights) {
+    present += tensor.numel();
+  }
+  constexpr int64_t kSlack = 1 << 20;
+  if (needed > 2 * present + kSlack) {
+    throw InputError(where + ": tensors do not fit the model", fmt::format("{} parameters", needed),
+                     fmt::format("{}", present));
+  }
 }
 
 void describe_model(ForeignModel& model, const TensorFile& file, const Family& family,
@@ -124,6 +149,7 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
 
 void check_weights(const NamedTensors& weights, const VitOptions& options, const Family& family,
                    const std::string& where) {
+  check_consistent(options, weights, where);
   const SkipInitialization skip;
   const VisionTransformer model(options);
   const auto expected = named_tensors(*model);

@@ -42,7 +42,7 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
 
 /// Throws InputError that starts with `where` and lists the tensors that a model of `options` has
 /// and `weights` does not, those of another shape, and those that are too many; names of `family`
-/// stand beside ours.
+/// stand beside ours; where `options` contradict each other, it says so.
 void check_weights(const NamedTensors& weights, const VitOptions& options, const Family& family,
                    const std::string& where);
 

@@ -16,9 +16,16 @@
 namespace softmoe {
 namespace {
 
-/// Heads of the usual widths: the zoo's, and SigLIP's So400m.
-constexpr std::array<std::pair<int64_t, int64_t>, 8> kUsualHeads{
-    {{192, 3}, {384, 6}, {768, 12}, {1024, 16}, {1152, 16}, {1280, 16}, {1408, 16}, {1664, 16}}};
+/// Heads of the usual widths: the zoo's, and SigLIP's.
+constexpr std::array<std::pair<int64_t, int64_t>, 9> kUsualHeads{{{192, 3},
+                                                                  {384, 6},
+                                                                  {768, 12},
+                                                                  {1024, 16},
+                                                                  {1152, 16},
+                                                                  {1280, 16},
+                                                                  {1408, 16},
+                                                                  {1536, 16},
+                                                                  {1664, 16}}};
 
 class Guess {
  public:
@@ -53,6 +60,9 @@ class Guess {
     if (found->second.dim() != axes) {
       throw InputError(where_ + ": " + described(name), fmt::format("{} axes", axes),
                        fmt::format("{}", found->second.dim()));
+    }
+    if (found->second.numel() == 0) {
+      throw InputError(where_ + ": " + described(name), "values", "none");
     }
     return found->second;
   }
@@ -170,27 +180,10 @@ class Guess {
   }
 
   void semantics() {
-    const auto act = config_field<std::string>(vision_, "hidden_act");
-    const auto architecture = config_field<std::string>(hints_.config, "architecture").value_or("");
-    options_.gelu = family_.gelu;
-    std::string reason = fmt::format("family {}", family_.name);
-    if (act) {
-      reason = "hidden_act " + *act;
-      if (*act == "gelu") {
-        options_.gelu = Gelu::kExact;
-      } else if (*act == "gelu_pytorch_tanh" || *act == "gelu_new") {
-        options_.gelu = Gelu::kTanh;
-      } else if (*act == "quick_gelu") {
-        options_.gelu = Gelu::kQuick;
-      } else {
-        throw InputError(where_ + ": config.json: hidden_act",
-                         "gelu, gelu_new, gelu_pytorch_tanh or quick_gelu", *act);
-      }
-    } else if (architecture.find("quickgelu") != std::string::npos) {
-      options_.gelu = Gelu::kQuick;
-      reason = architecture;
-    }
-    choose("gelu", enum_name(options_.gelu), reason);
+    const auto activation = config_gelu(hints_.config, where_);
+    options_.gelu = activation ? activation->gelu : family_.gelu;
+    choose("gelu", enum_name(options_.gelu),
+           activation ? activation->reason : fmt::format("family {}", family_.name));
     // timm's models of CLIP have PyTorch's own eps.
     const bool is_clip = family_.name == "timm" && options_.pre_norm;
     const auto eps = config_field<double>(vision_, "layer_norm_eps");

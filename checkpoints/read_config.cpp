@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "core/error.h"
@@ -16,6 +17,41 @@ Json value_list(const std::vector<double>& values) {
   const bool equal = std::all_of(values.begin(), values.end(),
                                  [&](double value) { return value == values.front(); });
   return equal ? Json(std::vector<double>{values.front()}) : Json(values);
+}
+
+/// Activations by the names of Hugging Face and timm.
+constexpr std::array<std::pair<std::string_view, Gelu>, 6> kActivations{
+    {{"gelu", Gelu::kExact},
+     {"gelu_pytorch_tanh", Gelu::kTanh},
+     {"gelu_new", Gelu::kTanh},
+     {"gelu_tanh", Gelu::kTanh},
+     {"quick_gelu", Gelu::kQuick},
+     {"quickgelu", Gelu::kQuick}}};
+
+/// Parts of the names of timm's SigLIP models that have the tanh approximation.
+constexpr std::array<std::string_view, 5> kTanhSiglip{
+    "patch32_siglip", "giantopt", "so400m_patch16", "patch16_siglip_512", "patch16_siglip_gap_512"};
+
+/// The activation of an architecture of timm that has one of its own.
+std::optional<Gelu> architecture_gelu(const std::string& name) {
+  if (name.find("quickgelu") != std::string::npos) {
+    return Gelu::kQuick;
+  }
+  const bool is_base = name.find("vit_base_patch16") != std::string::npos;
+  const bool is_tanh =
+      name.find("siglip") != std::string::npos && !is_base &&
+      std::any_of(kTanhSiglip.begin(), kTanhSiglip.end(),
+                  [&name](std::string_view part) { return name.find(part) != std::string::npos; });
+  return is_tanh ? std::optional(Gelu::kTanh) : std::nullopt;
+}
+
+/// An image size that a model can have, else nothing.
+std::optional<std::vector<int64_t>> plausible_size(const std::vector<int64_t>& size) {
+  constexpr int64_t kLargest = 1 << 16;
+  const bool good = (size.size() == 1 || size.size() == 2) &&
+                    std::all_of(size.begin(), size.end(),
+                                [](int64_t edge) { return edge >= 1 && edge <= kLargest; });
+  return good ? std::optional(size) : std::nullopt;
 }
 
 }  // namespace
@@ -46,22 +82,43 @@ std::optional<int64_t> config_heads(const Json& config, int64_t dim) {
   return std::nullopt;
 }
 
+std::optional<ConfigGelu> config_gelu(const Json& config, const std::string& where) {
+  const auto arguments = config_field<Json>(config, "model_args").value_or(Json());
+  for (const auto& [source, field] :
+       {std::pair{vision_config(config), "hidden_act"}, {arguments, "act_layer"}}) {
+    const auto activation = config_field<std::string>(source, field);
+    if (!activation) {
+      continue;
+    }
+    for (const auto& [name, gelu] : kActivations) {
+      if (name == *activation) {
+        return ConfigGelu{gelu, fmt::format("{} {}", field, name)};
+      }
+    }
+    throw InputError(where + ": config.json: " + field,
+                     "gelu, gelu_tanh, gelu_new, gelu_pytorch_tanh or quick_gelu", *activation);
+  }
+  const auto name = config_field<std::string>(config, "architecture").value_or("");
+  const auto gelu = architecture_gelu(name);
+  return gelu ? std::optional(ConfigGelu{*gelu, name}) : std::nullopt;
+}
+
 std::optional<std::vector<int64_t>> config_image_size(const Json& config) {
   const auto& vision = vision_config(config);
   if (const auto edge = config_field<int64_t>(vision, "image_size")) {
-    return std::vector<int64_t>{*edge};
+    return plausible_size({*edge});
   }
   if (const auto both = config_field<std::vector<int64_t>>(vision, "image_size")) {
-    return both;
+    return plausible_size(*both);
   }
   const auto arguments = config_field<Json>(config, "model_args").value_or(Json());
   if (const auto size = config_field<std::vector<int64_t>>(arguments, "img_size")) {
-    return size;
+    return plausible_size(*size);
   }
   const auto pretrained = config_field<Json>(config, "pretrained_cfg").value_or(Json());
   const auto input = config_field<std::vector<int64_t>>(pretrained, "input_size");
   if (input && input->size() == 3) {
-    return std::vector<int64_t>{(*input)[1], (*input)[2]};
+    return plausible_size({(*input)[1], (*input)[2]});
   }
   return std::nullopt;
 }

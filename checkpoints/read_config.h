@@ -26,6 +26,14 @@ std::optional<T> config_field(const Json& config, const std::string& name) {
 /// Attention heads of a model of width `dim`, by number or by the name of timm's architecture.
 std::optional<int64_t> config_heads(const Json& config, int64_t dim);
 
+/// The activation that a config tells of, and by what.
+struct ConfigGelu {
+  Gelu gelu = Gelu::kExact;
+  std::string reason;
+};
+/// Throws InputError that starts with `where` for an activation that is no GELU.
+std::optional<ConfigGelu> config_gelu(const Json& config, const std::string& where);
+
 /// The image size that the positions are for: one number, or height and width.
 std::optional<std::vector<int64_t>> config_image_size(const Json& config);
 

@@ -10,6 +10,8 @@ constexpr std::array kRows{
     CommandRow{"finetune", "train a checkpoint on another data set", run_finetune},
     CommandRow{"upcycle", "make a MoE model of a dense checkpoint, to train on", run_upcycle},
     CommandRow{"prune", "fewer experts, or a dense model, from a MoE checkpoint", run_prune},
+    CommandRow{"convert", "weights of timm, Hugging Face, big_vision and vmoe in and out",
+               run_convert},
     CommandRow{"eval", "accuracy and calibration of a checkpoint on a labelled set", run_eval},
     CommandRow{"fewshot", "few-shot ridge probes on frozen features", run_fewshot},
     CommandRow{"predict", "labels, logits or features of images", run_predict},

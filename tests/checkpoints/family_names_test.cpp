@@ -195,7 +195,7 @@ void expect_same_tensors(const NamedTensors& actual, const NamedTensors& expecte
 
 TEST_P(FamilyNames, RoundTripsBitForBitAndIsRecognised) {
   const auto theirs = to_family_names(weights_, family(), options_.heads, "model");
-  for (const std::string prefix : {"", "module."}) {
+  for (const std::string prefix : {"", "module.", "params/", "params/img/", "opt/target/"}) {
     NamedTensors file;
     for (const auto& [name, tensor] : theirs) {
       file[prefix + name] = tensor;
@@ -303,6 +303,23 @@ TEST(ForeignModel, LeavesOutOtherPartsAndSaysSo) {
   EXPECT_EQ(found.prefix, "vit.");
   EXPECT_THAT(found.left_out, testing::ElementsAre("pooler.dense.weight"));
   EXPECT_TRUE(found.tensors.contains("classifier.weight"));
+}
+
+TEST(ForeignModel, TakesTheImageTowerOfTwo) {
+  const auto weights = named_tensors(*test::lively_model(square_options()));
+  NamedTensors file;
+  for (const auto& [name, tensor] :
+       to_family_names(weights, find_family("big_vision"), /*heads=*/3, "model")) {
+    file["params/img/" + name] = tensor;
+    file["opt/mu/img/" + name] = tensor + 1;
+  }
+  file["params/txt/Embed_0/embedding"] = torch::ones({4, 2});
+  file["params/t"] = torch::ones({1});
+  const auto found = find_model(file, "", "", "file");
+  EXPECT_EQ(found.prefix, "params/img/");
+  EXPECT_EQ(found.left_out.size(), file.size() - found.tensors.size());
+  EXPECT_TRUE(
+      same_bits(to_our_names(found, "file").tensors.at("head.bias"), weights.at("head.bias")));
 }
 
 TEST(ForeignModel, AsksWhichOfSeveralModels) {

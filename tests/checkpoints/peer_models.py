@@ -18,6 +18,7 @@ import numpy as np
 import timm
 import torch
 import transformers
+from timm.layers import resample_abs_pos_embed, resample_patch_embed
 from timm.models._hub import save_for_hf
 
 SMALL = dict(hidden_size=48, num_hidden_layers=2, num_attention_heads=3, intermediate_size=80,
@@ -107,8 +108,15 @@ def make_case(name, folder, seed):
         model.save_pretrained(folder)
     generator = torch.Generator().manual_seed(seed + 1)
     images = torch.randn((2, 3, *size), generator=generator)
-    np.savez(os.path.join(folder, "images.npz"), images=images.numpy(),
-             outputs=outputs(model, images).numpy())
+    arrays = dict(images=images, outputs=outputs(model, images))
+    if name in TIMM and size[0] == 56:
+        arrays["larger_patches"] = resample_patch_embed(model.patch_embed.proj.weight.data, [17, 17])
+        arrays["smaller_patches"] = resample_patch_embed(model.patch_embed.proj.weight.data, [9, 9])
+        prefix = 0 if model.no_embed_class else model.num_prefix_tokens
+        arrays["more_positions"] = resample_abs_pos_embed(model.pos_embed.data, [6, 5],
+                                                          num_prefix_tokens=prefix)
+    np.savez(os.path.join(folder, "images.npz"),
+             **{key: value.numpy() for key, value in arrays.items()})
 
 
 def check_case(name, folder):

@@ -5,6 +5,7 @@
 
 #include "checkpoints/foreign_model.h"
 #include "checkpoints/load_into.h"
+#include "checkpoints/patch_resize.h"
 #include "core/initialization.h"
 #include "support/peers.h"
 #include "support/temporary_folder.h"
@@ -110,6 +111,23 @@ void expect_same_file(const NamedTensors& original, const NamedTensors& back,
   EXPECT_EQ(found, back.size());
 }
 
+/// timm's resizing of patches and positions.
+void expect_same_resizing(const ForeignModel& model, const NamedTensors& arrays) {
+  const auto& options = model.description.options;
+  const auto mode = PositionResize::kBicubicAntialias;
+  EXPECT_EQ(model.resize, mode);
+  for (const auto& [name, edge] :
+       {std::pair<const char*, int64_t>{"larger_patches", 17}, {"smaller_patches", 9}}) {
+    const auto resized =
+        resize_patch_embedding(model.weights.at("patch_embed.proj.weight"), edge, mode);
+    EXPECT_TRUE(test::all_close(resized, arrays.at(name), test::Tolerance{.absolute = 1e-5}))
+        << name;
+  }
+  const auto positions = resize_position_embedding(
+      model.weights.at("pos_embed"), options.prefix_positions(), {4, 4}, {6, 5}, mode);
+  EXPECT_TRUE(test::all_close(positions, arrays.at("more_positions")));
+}
+
 TEST(PeerParity, HoldsInBothDirections) {
   if (!test::peers_python()) {
     GTEST_SKIP() << test::kNoPeers;
@@ -131,6 +149,9 @@ TEST(PeerParity, HoldsInBothDirections) {
     EXPECT_TRUE(test::all_close(outputs_of(model, arrays.at("images")), expected,
                                 test::Tolerance{.absolute = 1e-5 * scale}));
 
+    if (arrays.contains("larger_patches")) {
+      expect_same_resizing(model, arrays);
+    }
     std::filesystem::create_directory(place / "back");
     write_foreign_model(place / "back" / "model.safetensors", TensorFormat::kSafetensors,
                         find_family(model.family), model.description, model.weights);

@@ -236,8 +236,8 @@ TEST_F(BadInput, ClassesUnderOtherNames) {
 
 TEST_F(BadInput, FineTuningAnotherBody) {
   EXPECT_TRUE(fails_with_one_line(run_program({"finetune", "--checkpoint", checkpoint_, "--dataset",
-                                               "digits", "--patch-size", "4"}),
-                                  1, {checkpoint_, "patch-size", "4"}));
+                                               "digits", "--heads", "4"}),
+                                  1, {checkpoint_, "heads", "4"}));
 }
 
 TEST_F(BadInput, ArraysThatAreNoFeatures) {

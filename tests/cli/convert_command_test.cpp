@@ -1,0 +1,191 @@
+/// Weights of other libraries in and out, by the program as a user runs it.
+
+#include <gmock/gmock.h>
+
+#include "checkpoints/model_checkpoint.h"
+#include "checkpoints/safetensors.h"
+#include "cli/tiny.h"
+#include "core/atomic_file.h"
+#include "core/npz.h"
+#include "support/temporary_folder.h"
+#include "support/tensor_matcher.h"
+#include "vit/small_models.h"
+
+namespace softmoe::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// A dense model of seven classes with mean pooling.
+void write_dense_checkpoint(const std::filesystem::path& file) {
+  auto options = small_options();
+  options.img_size = {8};
+  options.patch_size = 2;
+  ModelDescription description;
+  description.name = "small";
+  description.options = options;
+  description.class_names = {"ant", "bee", "cow", "dog", "eel", "fox", "gnu"};
+  description.preprocess = {{"input-size", {3, 8, 8}}};
+  Checkpoint checkpoint;
+  checkpoint.metadata = to_metadata(description);
+  checkpoint.model = named_tensors(*lively_model(options));
+  save_checkpoint(file, checkpoint);
+}
+
+class Convert : public testing::Test {
+ protected:
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+
+  static ProgramRun convert(const std::string& from, const std::string& to,
+                            const Words& more = {}) {
+    return run_program(Words{"convert", from, to, "--threads", "1"} + more);
+  }
+
+  /// What `checkpoint` makes of `images` [n, height, width, channels].
+  NamedTensors predict(const std::string& checkpoint, const torch::Tensor& images,
+                       const std::string& what = "logits,features") const {
+    write_npz(path("images.npz"), {{"images", images}});
+    const auto run =
+        run_program({"predict", "--checkpoint", checkpoint, "--images", path("images.npz"),
+                     "--output", path("outputs.npz"), "--what", what, "--threads", "1"});
+    EXPECT_TRUE(succeeds(run));
+    return read_npz(path("outputs.npz"));
+  }
+
+  const TemporaryFolder folder_;
+};
+
+TEST_F(Convert, TakesTheReferencesModelsWithTheirOutputs) {
+  for (const std::string kind : {"soft", "dense"}) {
+    const auto file = fixture("vmoe/tiny_vit_" + kind + "_gap.npz").string();
+    ASSERT_TRUE(succeeds(convert(file, path("model.h5"), {"--json", path("convert.json")})));
+    const auto json = read_json(path("convert.json"));
+    EXPECT_EQ(json.at("family"), "vmoe");
+    EXPECT_EQ(json.at("prefix"), "params/");
+    EXPECT_EQ(json.at("model").at("heads"), 4);
+    EXPECT_EQ(json.at("model").at("gelu"), "tanh");
+    const auto arrays = read_npz(file);
+    const auto outputs = predict(path("model.h5"), arrays.at("images"));
+    EXPECT_TRUE(all_close(outputs.at("logits"), arrays.at("fp32/logits")));
+    EXPECT_TRUE(all_close(outputs.at("features"), arrays.at("fp32/features")));
+
+    // And back, whatever lies between.
+    ASSERT_TRUE(succeeds(convert(path("model.h5"), path("model.safetensors"))));
+    ASSERT_TRUE(succeeds(convert(path("model.safetensors"), path("again.h5"))));
+    ASSERT_TRUE(succeeds(convert(path("again.h5"), path("model.npz"), {"--names", "vmoe"})));
+    const auto back = read_npz(path("model.npz"));
+    size_t parameters = 0;
+    for (const auto& [name, tensor] : arrays) {
+      if (name.starts_with("params/")) {
+        ++parameters;
+        ASSERT_TRUE(back.contains(name.substr(7))) << name;
+        EXPECT_TRUE(same_bits(back.at(name.substr(7)), tensor)) << name;
+      }
+    }
+    EXPECT_EQ(back.size(), parameters);
+  }
+}
+
+TEST_F(Convert, SaysWhatItFoundAndChose) {
+  const auto run = convert(fixture("vmoe/tiny_vit_soft_gap.npz").string(), path("model.h5"));
+  ASSERT_TRUE(succeeds(run));
+  EXPECT_THAT(run.output, HasSubstr("npz, family vmoe, after 'params/'"));
+  EXPECT_THAT(run.output, HasSubstr("gelu tanh (family vmoe)"));
+  EXPECT_THAT(run.output, HasSubstr("norm-eps 1e-06"));
+  EXPECT_THAT(run.output, HasSubstr("32x32 px, patches of 8, 4 heads"));
+  EXPECT_THAT(run.output, HasSubstr("mean 0.5, std 0.5"));
+}
+
+TEST_F(Convert, ChangesSizesOnTheWay) {
+  const auto file = fixture("vmoe/tiny_vit_dense_gap.npz").string();
+  write_text_file(path("names.txt"), "ant\nbee\r\ncow\n");
+  ASSERT_TRUE(succeeds(convert(file, path("model.h5"),
+                               {"--img-size", "20", "30", "--patch-size", "10", "--in-chans", "1",
+                                "--num-classes", "3", "--class-names", path("names.txt"),
+                                "--resize-mode", "bicubic", "--json", path("convert.json")})));
+  EXPECT_THAT(read_json(path("convert.json")).at("fresh").get<Words>(),
+              ElementsAre("head.weight", "head.bias"));
+  const auto loaded = load_model(path("model.h5"));
+  const auto& options = loaded.description.options;
+  EXPECT_EQ(options.img_size, (std::vector<int64_t>{20, 30}));
+  EXPECT_EQ(options.patch_size, 10);
+  EXPECT_THAT(loaded.description.class_names, ElementsAre("ant", "bee", "cow"));
+  const auto outputs = predict(path("model.h5"), torch::rand({2, 20, 30, 1}));
+  EXPECT_EQ(outputs.at("logits").sizes(), (std::vector<int64_t>{2, 3}));
+
+  // No head at all, and options of one's own.
+  ASSERT_TRUE(succeeds(convert(file, path("features.h5"),
+                               {"--num-classes", "0", "--gelu", "exact", "--norm-eps", "1e-5",
+                                "--mean", "0.25", "--interpolation", "bicubic"})));
+  const auto features = load_model(path("features.h5")).description;
+  EXPECT_EQ(features.options.num_classes, 0);
+  EXPECT_EQ(features.options.gelu, Gelu::kExact);
+  EXPECT_EQ(features.options.norm_eps, 1e-5);
+  EXPECT_EQ(features.preprocess.at("mean").get<std::vector<double>>(), std::vector<double>{0.25});
+  EXPECT_EQ(features.preprocess.at("interpolation"), "bicubic");
+}
+
+TEST_F(Convert, WritesTheNamesOfOthers) {
+  write_dense_checkpoint(path("tiny.h5"));
+  ASSERT_TRUE(succeeds(convert(path("tiny.h5"), path("model.safetensors"), {"--names", "timm"})));
+  EXPECT_TRUE(read_json(path("config.json")).contains("architecture"));
+  ASSERT_TRUE(
+      succeeds(convert(path("tiny.h5"), path("hf.safetensors"), {"--names", "huggingface"})));
+  EXPECT_TRUE(read_safetensors(path("hf.safetensors")).contains("classifier.weight"));
+  EXPECT_EQ(read_json(path("config.json")).at("id2label").at("3"), "dog");
+  ASSERT_TRUE(
+      succeeds(convert(path("tiny.h5"), path("scan.npz"), {"--names", "big_vision_scanned"})));
+  EXPECT_TRUE(read_npz(path("scan.npz")).contains("Transformer/encoderblock/LayerNorm_0/scale"));
+  ASSERT_TRUE(succeeds(convert(path("scan.npz"), path("back.h5"), {"--heads", "2"})));
+  const auto original = load_checkpoint(path("tiny.h5")).model;
+  const auto back = load_checkpoint(path("back.h5")).model;
+  ASSERT_EQ(back.size(), original.size());
+  for (const auto& [name, tensor] : original) {
+    EXPECT_TRUE(same_bits(back.at(name), tensor)) << name;
+  }
+}
+
+TEST_F(Convert, WritesNothingWhereTensorsDoNotFit) {
+  const auto fixture_file = fixture("vmoe/tiny_vit_dense_gap.npz").string();
+  NamedTensors weights;
+  for (const auto& [name, tensor] : read_npz(fixture_file)) {
+    if (name.starts_with("params/")) {
+      weights[name] = tensor;
+    }
+  }
+  weights["params/decoder/kernel"] = torch::ones({2});
+  write_npz(path("strange.npz"), weights);
+  EXPECT_TRUE(fails_with_one_line(convert(path("strange.npz"), path("out.h5")), 1,
+                                  {"strange.npz", "no counterpart of decoder/kernel"}));
+  weights.erase("params/decoder/kernel");
+  weights.erase("params/Encoder/encoder_norm/scale");
+  weights["params/Encoder/encoderblock_1/LayerNorm_0/bias"] = torch::ones({3});
+  write_npz(path("torn.npz"), weights);
+  EXPECT_TRUE(
+      fails_with_one_line(convert(path("torn.npz"), path("out.h5")), 1,
+                          {"torn.npz", "missing Encoder/encoder_norm/scale",
+                           "Encoder/encoderblock_1/LayerNorm_0/bias", "[3] (the model has [64])"}));
+  EXPECT_TRUE(fails_with_one_line(
+      convert(fixture_file, path("out.safetensors"), {"--names", "huggingface"}), 1,
+      {"no counterpart of", "q_norm"}));
+  EXPECT_TRUE(fails_with_one_line(convert(fixture_file, path("out.h5"), {"--img-size", "33"}), 2,
+                                  {"img-size", "multiple of patch-size 8", "33"}));
+  EXPECT_TRUE(fails_with_one_line(convert(path("none.npz"), path("out.h5")), 1, {"none.npz"}));
+  EXPECT_FALSE(std::filesystem::exists(path("out.h5")));
+  EXPECT_FALSE(std::filesystem::exists(path("out.safetensors")));
+}
+
+TEST_F(Convert, WantsTwoFilesOfKnownKinds) {
+  const auto file = fixture("vmoe/tiny_vit_dense_gap.npz").string();
+  EXPECT_TRUE(fails_with_one_line(convert(file, path("model.bin")), 2, {"OUT", ".safetensors"}));
+  EXPECT_TRUE(fails_with_one_line(run_program({"convert", file}), 2, {"IN and OUT"}));
+  EXPECT_TRUE(fails_with_one_line(convert(file, path("a.h5"), {"--names", "timm"}), 2,
+                                  {"--names", "native checkpoint"}));
+  EXPECT_TRUE(fails_with_one_line(convert(file, path("a.h5"), {"--names", "keras"}), 2,
+                                  {"names", "keras"}));
+  EXPECT_TRUE(succeeds(convert(file, path("model.bin"), {"--format", "npz"})));
+}
+
+}  // namespace
+}  // namespace softmoe::test
