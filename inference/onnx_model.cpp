@@ -136,18 +136,18 @@ void check_written(std::ofstream& stream, const std::filesystem::path& path) {
 
 void describe(OptionTable& table, OnnxOptions& options) {
   table.add("dtype", options.dtype,
-            "of the stored matrices; the model computes in float32 unless the runtime chooses "
-            "otherwise");
-  table.add(
-      "preprocess", options.preprocess,
-      "take pixels, [batch, height, width, channels] uint8 of the model's size, and do scale, "
-      "normalisation and transposition inside");
-  table.add("features", options.features, "give out what the head gets as well");
-  table.add("batch-size", options.batch_size, "images at once; 0: any number", {.min = 0});
+            "of the stored weights; in an ONNX model of its matrices alone, and it computes in "
+            "float32 unless the runtime chooses otherwise");
+  table.add("preprocess", options.preprocess,
+            "ONNX: take pixels, [batch, height, width, channels] uint8 of the model's size, and do "
+            "scale, "
+            "normalisation and transposition inside");
+  table.add("features", options.features, "ONNX: give out what the head gets as well");
+  table.add("batch-size", options.batch_size, "ONNX: images at once; 0: any number", {.min = 0});
   table.add("opset", options.opset, "of ONNX's operators; before 17 LayerNorm is written in parts",
             {.min = static_cast<double>(kOldestOpset), .max = static_cast<double>(kNewestOpset)});
   table.add("external-data", options.external_data,
-            "weights in a file beside the model; auto: above 2 GB");
+            "ONNX: weights in a file beside the model; auto: above 2 GB");
 }
 
 OnnxGraph onnx_model(const ModelDescription& description, const NamedTensors& weights,

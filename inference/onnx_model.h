@@ -23,7 +23,7 @@ inline constexpr std::array<EnumName<ExternalData>, 3> kEnumNames<ExternalData>{
      {ExternalData::kNever, "never"}}};
 
 /// What kind of ONNX model is written. The default opset is the oldest with LayerNorm as one
-/// operator; older ones get it in parts, newer ones from 20 on have GELU as one.
+/// operator; older ones get it in parts, newer ones from 20 on have the exact GELU as one.
 struct OnnxOptions {
   WeightType dtype = WeightType::kFloat32;
   bool preprocess =

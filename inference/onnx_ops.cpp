@@ -38,7 +38,7 @@ OnnxValue layer_norm_of_parts(OnnxGraph& graph, const OnnxValue& x, const OnnxVa
                               const OnnxValue& bias, double eps) {
   const auto mean = onnx_reduce(graph, OnnxReduction::kMean, x, -1, /*keep_axis=*/true);
   const auto centered = graph.node("Sub", {x, mean});
-  const auto square = graph.node("Mul", {centered, centered});
+  const auto square = graph.node("Pow", {centered, graph.scalar(2.0F)});  // as runtimes look for it
   const auto variance = onnx_reduce(graph, OnnxReduction::kMean, square, -1, /*keep_axis=*/true);
   const auto deviation = graph.node("Sqrt", {plus(graph, variance, eps)});
   const auto normed = graph.node("Mul", {graph.node("Div", {centered, deviation}), weight});
@@ -47,11 +47,11 @@ OnnxValue layer_norm_of_parts(OnnxGraph& graph, const OnnxValue& x, const OnnxVa
 
 // Both in the form that runtimes look for, to make one operator of it.
 OnnxValue gelu_tanh(OnnxGraph& graph, const OnnxValue& x) {
-  const auto cube = graph.node("Pow", {x, graph.scalar(3.0F)});
-  const auto inner = graph.node("Add", {x, scaled(graph, cube, 0.044715)});
-  const auto angle = scaled(graph, inner, std::sqrt(2.0 / std::numbers::pi));
+  const auto square = graph.node("Mul", {scaled(graph, x, 0.044715), x});
+  const auto angle = graph.node(
+      "Mul", {plus(graph, square, 1.0), scaled(graph, x, std::sqrt(2.0 / std::numbers::pi))});
   const auto gate = plus(graph, graph.node("Tanh", {angle}), 1.0);
-  return graph.node("Mul", {x, scaled(graph, gate, 0.5)});
+  return graph.node("Mul", {scaled(graph, x, 0.5), gate});
 }
 
 OnnxValue gelu_exact(OnnxGraph& graph, const OnnxValue& x) {
@@ -92,14 +92,17 @@ OnnxLength onnx_minimum(OnnxGraph& graph, const OnnxLength& a, const OnnxLength&
 }
 
 OnnxValue onnx_reshape(OnnxGraph& graph, const OnnxValue& x, const std::vector<OnnxLength>& shape) {
+  const bool known = std::all_of(shape.begin(), shape.end(),
+                                 [](const OnnxLength& length) { return length.is_known(); });
   std::vector<int64_t> lengths;
   std::vector<OnnxValue> parts;
   for (const auto& length : shape) {
-    lengths.push_back(length.known);
-    parts.push_back(onnx_length(graph, length));
+    if (known) {
+      lengths.push_back(length.known);
+    } else {
+      parts.push_back(onnx_length(graph, length));
+    }
   }
-  const bool known = std::all_of(shape.begin(), shape.end(),
-                                 [](const OnnxLength& length) { return length.is_known(); });
   return graph.node("Reshape", {x, known ? graph.ints(lengths)
                                          : graph.node("Concat", parts, {{"axis", int64_t{0}}})});
 }
@@ -173,10 +176,11 @@ OnnxValue onnx_gelu(OnnxGraph& graph, const OnnxValue& x, Gelu gelu) {
   if (gelu == Gelu::kQuick) {
     return graph.node("Mul", {x, graph.node("Sigmoid", {scaled(graph, x, 1.702)})});
   }
-  if (graph.opset() >= kGeluOpset) {
-    return graph.node("Gelu", {x}, {{"approximate", gelu == Gelu::kTanh ? "tanh" : "none"}});
+  if (gelu == Gelu::kTanh) {
+    return gelu_tanh(graph,
+                     x);  // OpenCV 5.0 computes the operator's approximation as the exact form
   }
-  return gelu == Gelu::kTanh ? gelu_tanh(graph, x) : gelu_exact(graph, x);
+  return graph.opset() >= kGeluOpset ? graph.node("Gelu", {x}) : gelu_exact(graph, x);
 }
 
 }  // namespace softmoe

@@ -216,6 +216,7 @@ TEST_F(OnnxModel, IsSoundForEveryRouterOrRefused) {
     try {
       write_onnx(graph_of(loaded), path(), ExternalData::kAuto);
       EXPECT_EQ(onnx_complaint(path()), "");
+      EXPECT_THAT(read_onnx(path()).unused, IsEmpty());
     } catch (const UsageError& error) {
       EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("'" + router + "'"),
                                                HasSubstr("tokens_choice, experts_choice")));

@@ -3,7 +3,9 @@
 #include <onnx/checker.h>
 #include <onnx/onnx_pb.h>
 
+#include <algorithm>
 #include <fstream>
+#include <set>
 #include <stdexcept>
 
 namespace softmoe::test {
@@ -61,6 +63,25 @@ OnnxSummary read_onnx(const std::string& path) {
     ++summary.operators[node.op_type()];
     if (!node.domain().empty()) {
       summary.domains.push_back(node.domain());
+    }
+  }
+  std::set<std::string> taken;
+  for (const auto& node : model.graph().node()) {
+    taken.insert(node.input().begin(), node.input().end());
+  }
+  for (const auto& [name, entry] : summary.outputs) {
+    taken.insert(name);
+  }
+  for (const auto& [name, entry] : summary.constants) {
+    if (!taken.contains(name)) {
+      summary.unused.push_back(name);
+    }
+  }
+  for (const auto& node : model.graph().node()) {
+    const bool used = std::any_of(node.output().begin(), node.output().end(),
+                                  [&](const auto& name) { return taken.contains(name); });
+    if (!used) {
+      summary.unused.push_back(node.name());
     }
   }
   for (const auto& text : model.metadata_props()) {

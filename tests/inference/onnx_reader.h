@@ -30,6 +30,7 @@ struct OnnxSummary {
   std::map<std::string, int64_t> operators;  ///< how many nodes of each
   std::vector<std::string> domains;          ///< of nodes outside the default domain
   std::map<std::string, std::string> metadata;
+  std::vector<std::string> unused;  ///< constants and outputs of nodes that nothing takes
 };
 
 /// Throws std::runtime_error where `path` holds no ONNX model.

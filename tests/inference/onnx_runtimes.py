@@ -16,6 +16,11 @@ import onnx
 import onnxruntime
 import openvino
 
+try:
+    import cv2
+except ImportError:
+    cv2 = None
+
 
 def complaint(path):
     try:
@@ -45,6 +50,17 @@ def openvino_model(core, path):
     return lambda images: model([images])  # has outputs by each of their names
 
 
+def opencv_model(path):
+    net = cv2.dnn.readNetFromONNX(str(path))
+    names = [output.name for output in onnx.load(path, load_external_data=False).graph.output]
+
+    def run(images):
+        net.setInput(images, "images")
+        return dict(zip(names, net.forward(names)))
+
+    return run
+
+
 def differences(run, arrays):
     errors = {}
     for key in arrays.files:
@@ -66,6 +82,8 @@ def main():
         "onnxruntime": onnxruntime_model,
         "openvino": lambda path: openvino_model(core, path),
     }
+    if cv2 is not None:
+        runtimes["opencv"] = opencv_model
     results = {}
     for path in sorted(folder.glob("*.onnx")):
         result = {"complaint": complaint(path)}
