@@ -15,6 +15,7 @@ constexpr std::array kRows{
     CommandRow{"eval", "accuracy and calibration of a checkpoint on a labelled set", run_eval},
     CommandRow{"fewshot", "few-shot ridge probes on frozen features", run_fewshot},
     CommandRow{"predict", "labels, logits or features of images", run_predict},
+    CommandRow{"export", "a model as ONNX or safetensors, for other programs", run_export},
     CommandRow{"inspect", "where the slots or experts of a model look, over images", run_inspect},
     CommandRow{"benchmark", "throughput of models side by side", run_benchmark},
     CommandRow{"models", "the zoo with parameters and GFLOP", run_models},

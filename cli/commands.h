@@ -26,6 +26,7 @@ void run_convert(const std::vector<std::string>& arguments);
 void run_eval(const std::vector<std::string>& arguments);
 void run_fewshot(const std::vector<std::string>& arguments);
 void run_predict(const std::vector<std::string>& arguments);
+void run_export(const std::vector<std::string>& arguments);
 void run_inspect(const std::vector<std::string>& arguments);
 void run_benchmark(const std::vector<std::string>& arguments);
 void run_models(const std::vector<std::string>& arguments);

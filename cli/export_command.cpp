@@ -1,0 +1,115 @@
+#include <fmt/format.h>
+
+#include "checkpoints/foreign_model.h"
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/open_model.h"
+#include "core/error.h"
+#include "eval/table.h"
+#include "inference/onnx_model.h"
+
+namespace softmoe::cli {
+namespace {
+
+struct ExportFlags {
+  std::string format = "auto";
+
+  bool operator==(const ExportFlags&) const = default;
+};
+
+void describe(OptionTable& table, ExportFlags& flags) {
+  table.add("format", flags.format, "of OUT; auto: by its name (.onnx, .safetensors)",
+            {.choices = {"auto", "onnx", "safetensors"}});
+}
+
+/// Whether OUT is an ONNX model; otherwise it is safetensors.
+bool writes_onnx(const ExportFlags& flags, const std::string& output) {
+  if (flags.format != "auto") {
+    return flags.format == "onnx";
+  }
+  const auto extension = std::filesystem::path(output).extension();
+  if (extension != ".onnx" && extension != ".safetensors") {
+    throw UsageError("OUT", "a name that ends with .onnx or .safetensors, or --format",
+                     "'" + output + "'");
+  }
+  return extension == ".onnx";
+}
+
+/// Options of ONNX models alone mean nothing elsewhere.
+void check_safetensors_flags(const CommandLine& line) {
+  for (const char* name : {"preprocess", "features", "batch-size", "opset", "external-data"}) {
+    if (line.given(name)) {
+      throw UsageError(fmt::format("--{} is for ONNX models, OUT is safetensors", name));
+    }
+  }
+}
+
+OnnxFiles export_onnx(const LoadedModel& loaded, const std::string& checkpoint,
+                      const std::string& output, const OnnxOptions& options) {
+  auto graph = onnx_model(loaded.description, named_tensors(*loaded.model), options);
+  graph.set_metadata("checkpoint", valid_utf8(checkpoint));
+  return write_onnx(graph, output, options.external_data);
+}
+
+void export_safetensors(const LoadedModel& loaded, const std::string& checkpoint,
+                        const std::string& output, WeightType type) {
+  auto weights = named_tensors(*loaded.model);
+  for (auto& [name, tensor] : weights) {
+    if (tensor.is_floating_point()) {
+      tensor = as_weight_type(tensor, type, checkpoint + ": " + name);
+    }
+  }
+  write_foreign_model(output, TensorFormat::kSafetensors, find_family("ours"), loaded.description,
+                      weights);
+}
+
+int64_t bytes_of(const std::filesystem::path& path) {
+  return static_cast<int64_t>(std::filesystem::file_size(path));
+}
+
+}  // namespace
+
+void run_export(const std::vector<std::string>& arguments) {
+  ExportFlags flags;
+  OnnxOptions options;
+  std::vector<std::string> paths;
+  CommandLine line("export",
+                   "Write the model of a checkpoint for other programs: as ONNX with standard "
+                   "operators alone, for ONNX Runtime, OpenVINO and others, or its weights as "
+                   "safetensors. Labels, normalisation and the options of the model go along.");
+  line.add("Export", flags);
+  line.add("Model", options);
+  line.add_positionals({.name = "CHECKPOINT OUT", .meaning = "the model, and the file to write"},
+                       paths);
+  if (!line.parse(arguments)) {
+    return;
+  }
+  if (paths.size() != 2) {
+    throw UsageError("export", "CHECKPOINT and OUT", fmt::format("{} names", paths.size()));
+  }
+  const auto& checkpoint = paths[0];
+  const bool onnx = writes_onnx(flags, paths[1]);
+  if (!onnx) {
+    check_safetensors_flags(line);
+  }
+  const auto loaded = open_model(checkpoint, torch::kCPU);
+  OnnxFiles files{.model = paths[1], .data = {}};
+  if (onnx) {
+    files = export_onnx(loaded, checkpoint, paths[1], options);
+  } else {
+    export_safetensors(loaded, checkpoint, paths[1], options.dtype);
+  }
+  Json sizes = Json::object();
+  for (const auto& path : {files.model, files.data}) {
+    if (!path.empty()) {
+      sizes[path.string()] = bytes_of(path);
+      fmt::print("{}: {}\n", path.string(), format_bytes(bytes_of(path)));
+    }
+  }
+  line.write_json({{"output", paths[1]},
+                   {"format", onnx ? "onnx" : "safetensors"},
+                   {"bytes", sizes},
+                   {"model", options_to_json(loaded.description.options)}});
+}
+
+}  // namespace softmoe::cli
