@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings the Python libraries that this project is compared with into a folder of their own:
-# PyTorch, timm, transformers, ONNX Runtime, OpenVINO and others. Tests of parity and the
+# PyTorch, timm, transformers, ONNX Runtime, OpenVINO, OpenCV and others. Tests of parity and the
 # comparisons of speed use them; nothing else does. Prints the folder's interpreter.
 #
 #   SOFTMOE_DEPS     where the project keeps what it fetches (default: .deps in the checkout)
@@ -42,7 +42,7 @@ if [ ! -f "$folder/complete" ]; then
   fi
   fetch numpy sympy networkx jinja2 fsspec filelock typing-extensions setuptools pyyaml pillow
   fetch onnx onnxruntime openvino safetensors huggingface-hub transformers
-  fetch --no-deps torchvision timm soft-moe-pytorch einops
+  fetch --no-deps torchvision timm soft-moe-pytorch einops opencv-python-headless
   touch "$folder/complete"
 fi
 echo "$python"
