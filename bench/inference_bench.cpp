@@ -23,7 +23,6 @@
 #include "core/initialization.h"
 #include "core/large_memory.h"
 #include "core/machine.h"
-#include "core/options.h"
 #include "core/thread_team.h"
 #include "eval/matmul_peak.h"
 #include "eval/vit_subject.h"
@@ -125,12 +124,9 @@ std::vector<Runner> make_runners(const VitOptions& options, const BenchOptions& 
                              },
                          .peak = limits.peak(dtype)});
     }
-    InferenceDtype value{};
-    OptionTable table;
-    table.add("dtype", value, "");
-    table.fields().front().parse({dtype}, "--dtypes");
     const auto start = Clock::now();
-    auto packed = std::make_shared<PackedModel>(std::move(model), value);
+    auto packed =
+        std::make_shared<PackedModel>(std::move(model), inference_dtype(dtype, torch::kCPU));
     fmt::print("{} packed in {:.2f} s\n", dtype, seconds_since(start));
     runners.push_back(
         {.name = packed->is_packed() ? "packed" : "unpacked",

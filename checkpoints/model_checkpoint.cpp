@@ -48,16 +48,25 @@ ModelDescription model_description(const Json& metadata, const std::filesystem::
   return description;
 }
 
-LoadedModel load_model(const std::filesystem::path& path, const torch::Device& device,
-                       torch::Dtype dtype) {
+LoadedWeights load_weights(const std::filesystem::path& path) {
   auto checkpoint = load_checkpoint(path, {.model = true, .optimizer = false, .ema = false});
-  LoadedModel loaded;
+  LoadedWeights loaded;
   loaded.description = model_description(checkpoint.metadata, path);
   loaded.metadata = std::move(checkpoint.metadata);
+  loaded.weights = std::move(checkpoint.model);
+  return loaded;
+}
+
+LoadedModel load_model(const std::filesystem::path& path, const torch::Device& device,
+                       torch::Dtype dtype) {
+  auto read = load_weights(path);
+  LoadedModel loaded;
+  loaded.description = std::move(read.description);
+  loaded.metadata = std::move(read.metadata);
   const SkipInitialization skip;
   const DefaultDtypeGuard default_dtype(dtype);
   loaded.model = VisionTransformer(loaded.description.options);
-  load_into(*loaded.model, checkpoint.model, path.string(), {.share_memory = true});
+  load_into(*loaded.model, read.weights, path.string(), {.share_memory = true});
   loaded.model->to(device);
   loaded.model->eval();
   return loaded;

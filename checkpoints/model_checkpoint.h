@@ -32,6 +32,17 @@ struct LoadedModel {
   Json metadata;
 };
 
+/// The weights of a model as a checkpoint has them, on the CPU.
+struct LoadedWeights {
+  NamedTensors weights;
+  ModelDescription description;
+  Json metadata;
+};
+
+/// Reads a native checkpoint without making a model of it. Throws InputError that names the file,
+/// and the field, where anything does not fit.
+LoadedWeights load_weights(const std::filesystem::path& path);
+
 /// Reads the model of a native checkpoint onto `device`, its weights as `dtype`. Throws InputError
 /// that names the file, and the tensor or field, where anything does not fit.
 LoadedModel load_model(const std::filesystem::path& path, const torch::Device& device = torch::kCPU,

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "eval/throughput.h"
 #include "eval/vit_subject.h"
+#include "inference/packed_model.h"
 #include "train/train_step.h"
 
 namespace softmoe::cli {
@@ -25,6 +26,18 @@ void describe(OptionTable& table, BenchmarkOptions& options) {
   table.add("models", options.models, "models of the zoo, side by side");
   table.add("labels", options.labels,
             "what a report calls the models, in their order; none: their names in the zoo");
+}
+
+/// Prediction as other commands do it; half precision, which they do not have, by the modules.
+std::function<torch::Tensor(const torch::Tensor&)> make_inference(VisionTransformer model,
+                                                                  const ComputeDtype& dtype) {
+  if (dtype.tensors == torch::kFloat16) {
+    return [model](const torch::Tensor& images) mutable { return model->forward(images); };
+  }
+  const auto device = model->parameters().front().device();
+  const auto packed =
+      std::make_shared<PackedModel>(std::move(model), inference_dtype(dtype.name, device));
+  return [packed](const torch::Tensor& images) { return packed->forward(images); };
 }
 
 }  // namespace
@@ -52,7 +65,7 @@ void run_benchmark(const std::vector<std::string>& arguments) {
     const auto& name = flags.models[i];
     label_of[name] = flags.labels.empty() ? name : flags.labels[i];
     const auto model = changed_model(line, name);
-    subjects.push_back(vit_subject(name, model, make_train_step));
+    subjects.push_back(vit_subject(name, model, make_train_step, make_inference));
   }
   const auto records = measure_throughput(subjects, options, parse_device(line.common().device));
   fmt::print("{}", throughput_table(records));

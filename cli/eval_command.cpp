@@ -9,6 +9,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "eval/table.h"
+#include "inference/packed_model.h"
 
 namespace softmoe::cli {
 namespace {
@@ -27,10 +28,8 @@ struct EvalOptions {
 void describe(OptionTable& table, EvalOptions& options) {
   table.add("checkpoint", options.checkpoint, "the model, as training saved it", {.unit = "file"});
   describe_label(table, options.label);
-  table.add(
-      "amp-dtype", options.amp_dtype,
-      "compute dtype; auto: that of the model's training, or bfloat16 where the hardware has it",
-      {.choices = {"auto", "float32", "bfloat16"}});
+  describe_inference_dtype(table, options.amp_dtype,
+                           "that of the model's training, or bfloat16 where the hardware has it");
 }
 
 std::string class_table(const ClassificationResult& result, const std::vector<std::string>& names) {
@@ -82,16 +81,18 @@ void run_eval(const std::vector<std::string>& arguments) {
     throw UsageError("--checkpoint is missing: the model to evaluate");
   }
   const auto device = parse_device(line.common().device);
-  auto loaded = open_model(options.checkpoint, device);
+  auto loaded = open_weights(options.checkpoint, device);
   const auto set = make_dataset(data, data.val_split);
   check_classes(set->class_names(), loaded.description,
                 fmt::format("{} split {}", data.dataset, data.val_split));
+  PackedModel model(
+      loaded.description.options, std::move(loaded.weights), options.checkpoint,
+      inference_dtype(evaluation_dtype_name(options.amp_dtype, loaded.metadata), device), device);
   ClassificationResult result;
   compute_batches(device, loader.batch_size, [&] {
-    result = evaluate_model(loaded.model, loaded.description, options.checkpoint, *set, loader,
-                            {.device = device,
-                             .dtype = evaluation_dtype(options.amp_dtype, loaded.metadata, device),
-                             .images = set->size()});
+    result = evaluate_model([&model](const torch::Tensor& images) { return model.forward(images); },
+                            loaded.description, options.checkpoint, *set, loader,
+                            {.device = device, .images = set->size()});
   });
   fmt::print("{}{}", summary(result), class_table(result, set->class_names()));
   Json document;

@@ -11,8 +11,8 @@
 #include "eval/features.h"
 #include "eval/fewshot.h"
 #include "eval/table.h"
+#include "inference/packed_model.h"
 #include "inference/predictor.h"
-#include "train/trainer.h"
 
 namespace softmoe::cli {
 namespace {
@@ -66,9 +66,7 @@ void describe(OptionTable& table, ProbeOptions& options) {
             "those of training images that no probe needs are not computed",
             {.unit = "path"});
   describe_label(table, options.label);
-  table.add("amp-dtype", options.amp_dtype,
-            "compute dtype; auto: bfloat16 where the hardware has it",
-            {.choices = {"auto", "float32", "bfloat16"}});
+  describe_inference_dtype(table, options.amp_dtype, "bfloat16 where the hardware has it");
   table.add("pool", options.pool,
             "training images of each class, at random, from which the shots are drawn; 0: all",
             {.unit = "images", .min = 0});
@@ -118,17 +116,18 @@ FeatureSet extract(const Dataset& set, const std::string& name, const Transform&
   return extract_features(forward, loader, name, options);
 }
 
-Forward feature_function(const ProbeOptions& options, const LoadedModel& loaded, int64_t seed,
+Forward feature_function(const ProbeOptions& options, LoadedWeights loaded, int64_t seed,
                          const torch::Device& device) {
   if (options.features == FeatureSource::kPixels) {
     return pixel_features;
   }
-  auto model = loaded.model;
-  if (options.features == FeatureSource::kRandom) {
-    model = make_model(loaded.description.options, seed, device);
-    model->eval();
-  }
-  return [model](const torch::Tensor& images) mutable {
+  const auto& sizes = loaded.description.options;
+  const auto dtype = inference_dtype(options.amp_dtype, device);
+  const auto model = options.features == FeatureSource::kRandom
+                         ? std::make_shared<PackedModel>(make_model(sizes, seed, device), dtype)
+                         : std::make_shared<PackedModel>(sizes, std::move(loaded.weights),
+                                                         options.checkpoint, dtype, device);
+  return [model](const torch::Tensor& images) {
     return model->forward_features(images);  // [batch, dim]
   };
 }
@@ -169,13 +168,10 @@ TrainingShots training_shots(const Dataset& pool, const FewShotOptions& fewshot,
 FewShotResult probe_images(const ProbeOptions& options, const DatasetOptions& data,
                            const LoaderOptions& loader, const FewShotOptions& fewshot,
                            const torch::Device& device) {
-  const auto loaded = open_model(options.checkpoint, device);
+  auto loaded = open_weights(options.checkpoint, device);
   const auto transform = evaluation_transform(loaded.description, options.checkpoint);
-  const auto forward = feature_function(options, loaded, fewshot.seed, device);
-  const bool pixels = options.features == FeatureSource::kPixels;
-  const BatchLoopOptions loop{
-      .device = device,
-      .dtype = pixels ? torch::kFloat32 : compute_dtype(options.amp_dtype, device)};
+  const auto forward = feature_function(options, std::move(loaded), fewshot.seed, device);
+  const BatchLoopOptions loop{.device = device};
   const auto train_set = make_dataset(data, data.train_split);
   const auto test_set = make_dataset(data, data.val_split);
   const Subset pool(*train_set, pool_indices(*train_set, options.pool, fewshot.seed));

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "core/device.h"
 #include "core/error.h"
 #include "inference/predictor.h"
-#include "train/trainer.h"
 
 namespace softmoe::cli {
 
@@ -24,19 +24,21 @@ void check_classes(const std::vector<std::string>& found, const ModelDescription
   }
 }
 
-torch::Dtype evaluation_dtype(const std::string& amp_dtype, const Json& metadata,
-                              const torch::Device& device) {
+std::string evaluation_dtype_name(const std::string& amp_dtype, const Json& metadata) {
   const auto config = metadata.value("config", Json::object());
-  return compute_dtype(amp_dtype == "auto" ? config.value("amp-dtype", amp_dtype) : amp_dtype,
-                       device);
+  return amp_dtype == "auto" ? config.value("amp-dtype", amp_dtype) : amp_dtype;
 }
 
-ClassificationResult evaluate_model(VisionTransformer model, const ModelDescription& description,
+torch::Dtype evaluation_dtype(const std::string& amp_dtype, const Json& metadata,
+                              const torch::Device& device) {
+  return compute_dtype(evaluation_dtype_name(amp_dtype, metadata), device);
+}
+
+ClassificationResult evaluate_model(const Forward& forward, const ModelDescription& description,
                                     const std::string& checkpoint, const Dataset& set,
                                     const LoaderOptions& options, const BatchLoopOptions& loop) {
   Loader loader(set, evaluation_transform(description, checkpoint), options);
-  return evaluate([&model](const torch::Tensor& images) { return model(images); }, loader,
-                  description.options.num_classes,
+  return evaluate(forward, loader, description.options.num_classes,
                   description.loss == "sigmoid" ? Likelihood::kSigmoid : Likelihood::kSoftmax,
                   loop);
 }

@@ -15,13 +15,16 @@ namespace softmoe::cli {
 void check_classes(const std::vector<std::string>& found, const ModelDescription& model,
                    const std::string& name);
 
-/// The compute dtype that `amp_dtype` stands for. "auto" is that of the evaluations in the training
-/// that the checkpoint's `metadata` tells of, so that accuracies agree.
+/// `amp_dtype`, or for "auto" what the evaluations in the training had that the checkpoint's
+/// `metadata` tells of, so that accuracies agree.
+std::string evaluation_dtype_name(const std::string& amp_dtype, const Json& metadata);
+/// The compute dtype that it stands for on `device`.
 torch::Dtype evaluation_dtype(const std::string& amp_dtype, const Json& metadata,
                               const torch::Device& device);
 
-/// `model`, which `description` of the file `checkpoint` describes, on the images of `set`.
-ClassificationResult evaluate_model(VisionTransformer model, const ModelDescription& description,
+/// The model that gives logits by `forward`, which `description` of the file `checkpoint`
+/// describes, on the images of `set`.
+ClassificationResult evaluate_model(const Forward& forward, const ModelDescription& description,
                                     const std::string& checkpoint, const Dataset& set,
                                     const LoaderOptions& options, const BatchLoopOptions& loop);
 

@@ -9,10 +9,14 @@
 
 namespace softmoe::cli {
 
-LoadedModel open_model(const std::string& checkpoint, const torch::Device& device) {
+namespace {
+
+/// Throws InputError where the weights of `checkpoint`, `parameter_bytes` each, take more memory
+/// than there is.
+void check_memory(const std::string& checkpoint, int64_t parameter_bytes,
+                  const torch::Device& device) {
   const auto description = model_description(load_metadata(checkpoint), checkpoint);
-  const auto bytes =
-      model_cost(description.options).parameters() * static_cast<int64_t>(sizeof(float));
+  const auto bytes = model_cost(description.options).parameters() * parameter_bytes;
   for (const auto& place : {torch::Device(torch::kCPU), device}) {
     const auto available = available_memory_bytes(place);
     if (bytes > available) {
@@ -22,7 +26,27 @@ LoadedModel open_model(const std::string& checkpoint, const torch::Device& devic
                        format_bytes(bytes) + " of weights");
     }
   }
+}
+
+}  // namespace
+
+LoadedModel open_model(const std::string& checkpoint, const torch::Device& device) {
+  check_memory(checkpoint, sizeof(float), device);
   return load_model(checkpoint, device);
+}
+
+LoadedWeights open_weights(const std::string& checkpoint, const torch::Device& device) {
+  check_memory(checkpoint, sizeof(c10::BFloat16), device);  // what a parameter takes at least
+  return load_weights(checkpoint);
+}
+
+void describe_inference_dtype(OptionTable& table, std::string& dtype,
+                              const std::string& automatic) {
+  table.add("amp-dtype", dtype,
+            "compute dtype; auto: " + automatic +
+                "; int8: weights and activations of 8 bits; int8_experts: bfloat16 with the "
+                "weights of experts in 8 bits",
+            {.choices = {"auto", "float32", "bfloat16", "int8", "int8_experts"}});
 }
 
 std::string checkpoint_label(const std::string& checkpoint) {

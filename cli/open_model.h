@@ -12,6 +12,13 @@ namespace softmoe::cli {
 /// anything is read where its weights need more memory than is available.
 LoadedModel open_model(const std::string& checkpoint, const torch::Device& device);
 
+/// The weights of `checkpoint` in the dtype that they have there, for a model that is to compute on
+/// `device`. Throws like open_model.
+LoadedWeights open_weights(const std::string& checkpoint, const torch::Device& device);
+
+/// Describes the option `--amp-dtype` of commands that predict; `automatic` is what "auto" means.
+void describe_inference_dtype(OptionTable& table, std::string& dtype, const std::string& automatic);
+
 /// What tables and plots call the model of a checkpoint: the name of its run's folder, or that of
 /// the file where it lies in none.
 std::string checkpoint_label(const std::string& checkpoint);

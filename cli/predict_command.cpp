@@ -11,7 +11,6 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "inference/image_inputs.h"
-#include "train/trainer.h"
 
 namespace softmoe::cli {
 namespace {
@@ -53,9 +52,8 @@ void describe(OptionTable& table, PredictOptions& options) {
             {.unit = "images", .min = 1});
   table.add("workers", options.workers, "threads that read images while the model computes",
             {.unit = "threads", .min = 1});
-  table.add("amp-dtype", options.amp_dtype,
-            "compute dtype; auto: bfloat16 where the hardware has it, which is faster",
-            {.choices = {"auto", "float32", "bfloat16"}});
+  describe_inference_dtype(table, options.amp_dtype,
+                           "bfloat16 where the hardware has it, which is faster");
 }
 
 /// The arrays that `what` names.
@@ -183,8 +181,8 @@ void run_predict(const std::vector<std::string>& arguments) {
   const auto arrays = requested_arrays(options.what);
   const bool show = options.output.empty() || line.given("format");
   const auto device = parse_device(line.common().device);
-  Predictor predictor(open_model(options.checkpoint, device), options.checkpoint,
-                      compute_dtype(options.amp_dtype, device));
+  Predictor predictor(open_weights(options.checkpoint, device), options.checkpoint,
+                      inference_dtype(options.amp_dtype, device), device);
   const bool features_only = arrays == std::set<std::string>{"features"};
   if (!predictor.has_head() && (show || !features_only)) {
     throw InputError(options.checkpoint, "a model with a head", "features only (--what features)");

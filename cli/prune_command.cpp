@@ -162,8 +162,9 @@ std::optional<ClassificationResult> evaluate(const Pruning& pruning, VisionTrans
   if (!pruning.val) {
     return std::nullopt;
   }
-  return evaluate_model(std::move(model), pruning.source.description, pruning.options.checkpoint,
-                        *pruning.val, pruning.loader, pruning.loop("Test", pruning.val->size()));
+  return evaluate_model([&model](const torch::Tensor& images) { return model(images); },
+                        pruning.source.description, pruning.options.checkpoint, *pruning.val,
+                        pruning.loader, pruning.loop("Test", pruning.val->size()));
 }
 
 /// Makes and evaluates the weights of one smaller model.

@@ -21,13 +21,13 @@ constexpr int64_t kActivationReserve = int64_t{2} << 30;
 /// What is alike for a group of records.
 struct Setting {
   ThroughputMode mode;
-  torch::Dtype dtype;
+  ComputeDtype dtype;
   torch::Device device;
 };
 
 std::string describe_case(const ThroughputSubject& subject, const Setting& setting, int64_t batch) {
   return fmt::format("{}, {} in {}, batch size {}", subject.name, enum_name(setting.mode),
-                     dtype_name(setting.dtype), batch);
+                     setting.dtype.name, batch);
 }
 
 /// One model with its inputs, timed round by round.
@@ -36,8 +36,7 @@ class Contestant {
   Contestant(const ThroughputSubject& subject, const Setting& setting)
       : subject_(&subject), setting_(setting), memory_before_(memory_in_use_bytes(setting.device)) {
     within_memory(
-        fmt::format("{}, {} in {}", subject.name, enum_name(setting.mode),
-                    dtype_name(setting.dtype)),
+        fmt::format("{}, {} in {}", subject.name, enum_name(setting.mode), setting.dtype.name),
         [this] { model_ = subject_->make(setting_.mode, setting_.dtype, setting_.device); });
   }
 
@@ -72,7 +71,7 @@ class Contestant {
     record_ = {.model = subject_->name,
                .mode = setting_.mode,
                .batch_size = batch,
-               .dtype = dtype_name(setting_.dtype),
+               .dtype = setting_.dtype.name,
                .device = setting_.device.str(),
                .parameters = subject_->parameters,
                .gflop = subject_->gflop * (setting_.mode == ThroughputMode::kTrain ? 3 : 1),
@@ -97,7 +96,8 @@ class Contestant {
   void make_inputs(int64_t batch) {
     std::vector<int64_t> shape{batch};
     shape.insert(shape.end(), subject_->image_shape.begin(), subject_->image_shape.end());
-    const auto dtype = setting_.mode == ThroughputMode::kTrain ? torch::kFloat32 : setting_.dtype;
+    const auto dtype =
+        setting_.mode == ThroughputMode::kTrain ? torch::kFloat32 : setting_.dtype.tensors;
     images_ = torch::rand(shape).mul(2).sub(1).to(setting_.device, dtype);
     labels_ = torch::randint(std::max<int64_t>(1, subject_->outputs), {batch}, torch::kInt64)
                   .to(setting_.device);
@@ -229,13 +229,13 @@ void check_weights_fit(std::span<const ThroughputSubject> subjects,
     for (const auto& subject : subjects) {
       const int64_t bytes = weight_bytes(subject, setting.mode, setting.dtype);
       if (bytes > available) {
-        throw InputError(fmt::format("{}, {} in {}", subject.name, enum_name(setting.mode),
-                                     dtype_name(setting.dtype)),
-                         fmt::format("at most the {} of memory available", format_bytes(available)),
-                         fmt::format("{} of {}", format_bytes(bytes),
-                                     setting.mode == ThroughputMode::kTrain
-                                         ? "weights, gradients and optimizer state"
-                                         : "weights"));
+        throw InputError(
+            fmt::format("{}, {} in {}", subject.name, enum_name(setting.mode), setting.dtype.name),
+            fmt::format("at most the {} of memory available", format_bytes(available)),
+            fmt::format("{} of {}", format_bytes(bytes),
+                        setting.mode == ThroughputMode::kTrain
+                            ? "weights, gradients and optimizer state"
+                            : "weights"));
       }
     }
   }
@@ -258,6 +258,15 @@ void add_ratios(std::vector<ThroughputRecord>& records, const std::string& basel
 
 }  // namespace
 
+ComputeDtype::ComputeDtype(torch::Dtype dtype) : name(dtype_name(dtype)), tensors(dtype) {}
+
+ComputeDtype::ComputeDtype(const std::string& dtype)
+    : name(dtype), tensors(is_integer() ? torch::kBFloat16 : parse_dtype(dtype)) {
+  if (!is_integer()) {
+    name = dtype_name(tensors);
+  }
+}
+
 int64_t weight_bytes(const ThroughputSubject& subject, ThroughputMode mode, torch::Dtype dtype) {
   constexpr int64_t kTrainedCopies = 4;  // weights, gradients, two moments
   const auto bytes = static_cast<int64_t>(c10::elementSize(dtype));
@@ -279,7 +288,10 @@ std::vector<ThroughputRecord> measure_throughput(std::span<const ThroughputSubje
   std::vector<Setting> settings;
   for (const auto mode : modes_of(options.mode)) {
     for (const auto& dtype : options.dtypes) {
-      settings.push_back({mode, parse_dtype(dtype), device});
+      settings.push_back({mode, ComputeDtype(dtype), device});
+      if (mode == ThroughputMode::kTrain && settings.back().dtype.is_integer()) {
+        throw UsageError("dtypes", "floating point for training", dtype);
+      }
     }
   }
   check_weights_fit(subjects, settings);

@@ -25,6 +25,17 @@ inline constexpr std::array<EnumName<ThroughputMode>, 3> kEnumNames<ThroughputMo
      {ThroughputMode::kTrain, "train"},
      {ThroughputMode::kBoth, "both"}}};
 
+/// What a model computes in: a dtype of tensors, or weights of 8 bits between bf16 tensors.
+struct ComputeDtype {
+  std::string name;      ///< as ThroughputOptions::dtypes has it
+  torch::Dtype tensors;  ///< of weights before they are converted, and of images
+
+  ComputeDtype(torch::Dtype dtype);  // NOLINT(google-explicit-constructor)
+  explicit ComputeDtype(const std::string& dtype);
+  operator torch::Dtype() const { return tensors; }  // NOLINT(google-explicit-constructor)
+  bool is_integer() const { return name.starts_with("int8"); }
+};
+
 struct ThroughputOptions {
   ThroughputMode mode = ThroughputMode::kInfer;
   std::vector<int64_t> batch_sizes{1, 8};
@@ -55,7 +66,8 @@ struct ThroughputSubject {
   int64_t parameters = 0;
   double gflop = 0;  ///< of one image forward
   /// `mode` is kInfer or kTrain: the function of that name must be there.
-  std::function<RunningModel(ThroughputMode mode, torch::Dtype dtype, const torch::Device& device)>
+  std::function<RunningModel(ThroughputMode mode, const ComputeDtype& dtype,
+                             const torch::Device& device)>
       make{};
 };
 
@@ -103,7 +115,7 @@ using MatmulPeak = std::function<double(const torch::Device& device, torch::Dtyp
 /// Measures all `subjects`. Each model's output is checked once, for shape and finite values,
 /// before it is timed. The batch size is never changed: InputError that names model, mode, dtype
 /// and batch where memory does not suffice or the check fails; UsageError for a baseline that is
-/// no subject.
+/// no subject and for training in integers.
 std::vector<ThroughputRecord> measure_throughput(std::span<const ThroughputSubject> subjects,
                                                  const ThroughputOptions& options,
                                                  const torch::Device& device,

@@ -24,8 +24,10 @@ void describe(OptionTable& table, ThroughputOptions& options) {
   table.add("batch-sizes", options.batch_sizes, "batch sizes, never changed silently",
             {.unit = "images", .min = 1});
   table.add("dtypes", options.dtypes,
-            "compute dtypes: inference converts the weights, training uses autocast",
-            {.choices = {"float32", "bfloat16", "float16", "fp32", "bf16", "fp16"}});
+            "compute dtypes: inference converts the weights, training uses autocast; int8: weights "
+            "and activations of 8 bits, int8_experts: bfloat16 with experts' weights of 8 bits",
+            {.choices = {"float32", "bfloat16", "float16", "fp32", "bf16", "fp16", "int8",
+                         "int8_experts"}});
   table.add("rounds", options.rounds, "rounds, in each of which every model has its turn",
             {.min = 1});
   table.add("round-seconds", options.round_seconds,

@@ -51,7 +51,7 @@ void fill_parameters(torch::nn::Module& model) {
 }
 
 ThroughputSubject vit_subject(const std::string& name, const VitOptions& options,
-                              TrainStepFactory train_step) {
+                              TrainStepFactory train_step, InferFactory infer) {
   const auto cost = model_cost(options);
   ThroughputSubject subject{
       .name = name,
@@ -59,12 +59,12 @@ ThroughputSubject vit_subject(const std::string& name, const VitOptions& options
       .outputs = options.num_classes > 0 ? options.num_classes : options.feature_dim(),
       .parameters = cost.parameters(),
       .gflop = cost.gflop};
-  subject.make = [options, train_step](ThroughputMode mode, torch::Dtype dtype,
-                                       const torch::Device& device) -> RunningModel {
+  subject.make = [options, train_step, infer](ThroughputMode mode, const ComputeDtype& dtype,
+                                              const torch::Device& device) -> RunningModel {
     const bool training = mode == ThroughputMode::kTrain;
     const SkipInitialization skip;
     VisionTransformer model = [&] {
-      const DefaultDtypeGuard parameters(training ? torch::kFloat32 : dtype);
+      const DefaultDtypeGuard parameters(training ? torch::kFloat32 : dtype.tensors);
       return VisionTransformer(options);
     }();
     model->to(device);
@@ -74,6 +74,10 @@ ThroughputSubject vit_subject(const std::string& name, const VitOptions& options
       TORCH_CHECK_VALUE(train_step, "vit_subject: expected a train_step, found none");
       return {.train = train_step(model, dtype)};
     }
+    if (infer) {
+      return {.infer = infer(std::move(model), dtype)};
+    }
+    TORCH_CHECK_VALUE(!dtype.is_integer(), "vit_subject: ", dtype.name, " needs an InferFactory");
     return {.infer = [model](const torch::Tensor& images) mutable {
       return model->forward(images);  // [batch, outputs]
     }};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/device.h"
 #include "softmoe/soft_routing.h"
 #include "vit/position_embedding.h"
 
@@ -209,6 +210,17 @@ class Packer {
 
 }  // namespace
 
+InferenceDtype inference_dtype(const std::string& name, const torch::Device& device) {
+  if (name == "auto") {
+    return has_fast_bf16(device) ? InferenceDtype::kBFloat16 : InferenceDtype::kFloat32;
+  }
+  InferenceDtype dtype{};
+  OptionTable table;
+  table.add("dtype", dtype, "");
+  table.fields().front().parse({name}, "inference dtype");
+  return dtype;
+}
+
 kernels::RowNorm PackedNorm::rows() const {
   return {.dim = weight.size(0),
           .eps = eps,
@@ -236,7 +248,7 @@ bool can_pack(const VitOptions& options, const NamedTensors& weights, InferenceD
   // Pairs of bf16 do not reach from one head or row into the next.
   const bool even =
       options.dim % 2 == 0 && options.mlp_dim % 2 == 0 && options.dim / options.heads % 2 == 0;
-  if (!even || options.global_pool == GlobalPool::kMap) {
+  if (!even) {
     return false;
   }
   if (!has_moe(options)) {

@@ -26,6 +26,10 @@ inline constexpr std::array<EnumName<InferenceDtype>, 4> kEnumNames<InferenceDty
      {InferenceDtype::kInt8, "int8"},
      {InferenceDtype::kInt8Experts, "int8_experts"}}};
 
+/// The dtype that `name` stands for on `device`: one of the above, or "auto", bfloat16 where it is
+/// fast and float32 elsewhere. Throws UsageError for other names.
+InferenceDtype inference_dtype(const std::string& name, const torch::Device& device);
+
 /// LayerNorm; undefined where the model has none.
 struct PackedNorm {
   torch::Tensor weight{};  ///< [dim] fp32

@@ -37,7 +37,9 @@ class PackedModel::Engine {
 class PackedModel::PackedEngine final : public Engine {
  public:
   PackedEngine(const VitOptions& options, NamedTensors weights, InferenceDtype dtype)
-      : Engine(dtype, torch::kCPU), pass_(pack_layers(options, std::move(weights), dtype)) {}
+      : Engine(dtype, torch::kCPU),
+        pool_(take_pool(options, weights)),
+        pass_(pack_layers(options, std::move(weights), dtype)) {}
 
   const VitOptions& options() const override { return pass_.layers().options; }
   int64_t weight_bytes() const override { return pass_.layers().bytes(); }
@@ -46,7 +48,18 @@ class PackedModel::PackedEngine final : public Engine {
     const auto pixels = images.to(torch::kCPU, torch::kFloat32).contiguous();
     auto out = at::empty({pixels.size(0), options().feature_dim()}, torch::kFloat32);
     const std::scoped_lock lock(mutex_);
-    pass_.run_features(pixels.const_data_ptr<float>(), pixels.size(0), out.data_ptr<float>());
+    const auto* const values = pixels.const_data_ptr<float>();
+    const int64_t batch = pixels.size(0);
+    if (!pool_) {
+      pass_.run_features(values, batch, out.data_ptr<float>());
+      return out;  // [batch, feature_dim]
+    }
+    const auto tokens = at::empty({batch, options().tokens(), options().dim}, torch::kFloat32);
+    pass_.run_tokens(values, batch, tokens.data_ptr<float>());
+    const AutocastGuard autocast(
+        device(), dtype() == InferenceDtype::kFloat32 ? torch::kFloat32 : torch::kBFloat16);
+    const auto pooled = pool_(tokens).to(torch::kFloat32).contiguous();  // [batch, dim]
+    pass_.run_pooled(pooled.const_data_ptr<float>(), batch, out.data_ptr<float>());
     return out;  // [batch, feature_dim]
   }
 
@@ -59,6 +72,28 @@ class PackedModel::PackedEngine final : public Engine {
   }
 
  private:
+  /// Attention pooling is a small part of the work: it stays a module.
+  static AttentionPool take_pool(const VitOptions& options, NamedTensors& weights) {
+    if (options.global_pool != GlobalPool::kMap) {
+      return nullptr;
+    }
+    const std::string prefix = "attn_pool.";
+    NamedTensors own;
+    std::erase_if(weights, [&](const auto& item) {
+      const bool taken = item.first.starts_with(prefix);
+      if (taken) {
+        own[item.first.substr(prefix.size())] = item.second;
+      }
+      return taken;
+    });
+    const SkipInitialization skip;
+    AttentionPool pool(options);
+    load_into(*pool, own, "attention pooling");
+    pool->eval();
+    return pool;
+  }
+
+  AttentionPool pool_;
   PackedPass pass_;
   std::mutex mutex_;
 };
@@ -116,15 +151,18 @@ PackedModel::PackedModel(VisionTransformer model, InferenceDtype dtype) {
 PackedModel::PackedModel(const VitOptions& options, NamedTensors weights, const std::string& where,
                          InferenceDtype dtype, const torch::Device& device) {
   const SkipInitialization skip;
-  VisionTransformer model(options);  // its parameters take no memory as long as nobody writes them
   if (device.is_cpu()) {
-    check_fit(*model, weights, where);
+    {
+      // Parameters take no memory as long as nobody writes them.
+      const DefaultDtypeGuard small(torch::kBFloat16);
+      check_fit(*VisionTransformer(options), weights, where);
+    }
     if (can_pack(options, weights, dtype)) {
-      model = nullptr;
       engine_ = std::make_unique<PackedEngine>(options, std::move(weights), dtype);
       return;
     }
   }
+  VisionTransformer model(options);
   load_into(*model, weights, where, {.share_memory = true});
   weights.clear();
   model->to(device);

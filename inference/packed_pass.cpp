@@ -82,7 +82,7 @@ PackedPass::ThreadMemory PackedPass::plan_thread(Plan& plan) const {
   memory.patch = plan.take<float>(pixels);
   memory.attention = plan.take<Unit>(kernels::attention_scratch(attention_));
   memory.row = plan.take<float>(options.dim);
-  memory.pooled = plan.take<float>(2 * options.dim);
+  memory.pooled = plan.take<float>(options.dim);
   int64_t rows = block_rows_;
   if (most_slots_ > 0) {
     rows = std::max(rows, std::min(kExpertRows, batch_ * most_slots_per_expert_));
@@ -149,13 +149,42 @@ void PackedPass::reserve(int64_t batch, int64_t threads) {
 void PackedPass::run_features(const float* images, int64_t batch, float* features) {
   reserve(batch, at::get_num_threads());
   run_team([&](const Team& team) {
-    embed(team, images);
-    for (const auto& block : layers_.blocks) {
-      run_block(team, block);
-    }
+    run_blocks(team, images);
     team.barrier();
     pool(team, features);
   });
+}
+
+void PackedPass::run_tokens(const float* images, int64_t batch, float* tokens) {
+  reserve(batch, at::get_num_threads());
+  const int64_t dim = layers_.options.dim;
+  run_team([&](const Team& team) {
+    run_blocks(team, images);
+    const auto share = team.share(rows());
+    const int64_t at = share.first * dim;
+    const int64_t count = share.last - share.first;
+    if (layers_.options.final_norm == FinalNorm::kTokens) {
+      kernels::norm_rows(layers_.norm.rows(), x_ + at, dim, count, tokens + at, dim, nullptr, 0);
+    } else {
+      std::copy_n(x_ + at, count * dim, tokens + at);
+    }
+  });
+}
+
+void PackedPass::run_pooled(const float* pooled, int64_t batch, float* features) {
+  const auto& options = layers_.options;
+  for (int64_t image = 0; image < batch; ++image) {
+    finish_pooled(thread_memory_.front(), pooled + image * options.dim,
+                  options.final_norm == FinalNorm::kTokens,
+                  features + image * options.feature_dim());
+  }
+}
+
+void PackedPass::run_blocks(const Team& team, const float* images) {
+  embed(team, images);
+  for (const auto& block : layers_.blocks) {
+    run_block(team, block);
+  }
 }
 
 void PackedPass::embed_patches(const ThreadMemory& memory, const float* image, int64_t image_index,
@@ -296,41 +325,45 @@ void PackedPass::pool(const Team& team, float* features) {
 void PackedPass::pool_image(const ThreadMemory& memory, const float* x, float* features) {
   const auto& options = layers_.options;
   const int64_t dim = options.dim;
-  const auto norm = layers_.norm.rows();
+  if (options.global_pool == GlobalPool::kToken) {
+    finish_pooled(memory, x, /*normed=*/false, features);
+    if (options.dist_token) {
+      finish_pooled(memory, x + dim, /*normed=*/false, features + options.head_inputs());
+    }
+    return;
+  }
   const bool norm_first = options.final_norm == FinalNorm::kTokens;
-  const bool averages = options.global_pool == GlobalPool::kAvg;
-  const int64_t outputs = options.dist_token ? 2 : 1;
-  const auto normed = [&](const float* values) {
-    kernels::norm_rows(norm, values, dim, 1, memory.row, dim, nullptr, 0);
-    return memory.row;
-  };
-  if (averages) {
-    const float share = 1.0F / static_cast<float>(options.patches());
-    std::fill_n(memory.pooled, dim, 0.0F);
-    for (int64_t token = options.prefix_tokens(); token < options.tokens(); ++token) {
-      const float* const values = norm_first ? normed(x + token * dim) : x + token * dim;
-      for (int64_t channel = 0; channel < dim; ++channel) {
-        memory.pooled[channel] += share * values[channel];
-      }
+  const float share = 1.0F / static_cast<float>(options.patches());
+  std::fill_n(memory.pooled, dim, 0.0F);
+  for (int64_t token = options.prefix_tokens(); token < options.tokens(); ++token) {
+    const float* values = x + token * dim;
+    if (norm_first) {
+      kernels::norm_rows(layers_.norm.rows(), values, dim, 1, memory.row, dim, nullptr, 0);
+      values = memory.row;
     }
-  } else {
-    std::copy_n(x, outputs * dim, memory.pooled);
+    for (int64_t channel = 0; channel < dim; ++channel) {
+      memory.pooled[channel] += share * values[channel];
+    }
   }
-  for (int64_t output = 0; output < outputs; ++output) {
-    const float* values = memory.pooled + output * dim;
-    if (!averages || !norm_first) {
-      values = normed(values);
-    }
-    float* const target = features + output * options.head_inputs();
-    if (!layers_.pre_logits.defined()) {
-      std::copy_n(values, dim, target);
-      continue;
-    }
-    multiply(layers_.pre_logits, {}, {.left = {reinterpret_cast<const Unit*>(values), dim}},
-             /*rows=*/1, {.out = {.fp32 = target}, .out_stride = options.head_inputs()});
-    std::transform(target, target + options.head_inputs(), target,
-                   [](float value) { return std::tanh(value); });
+  finish_pooled(memory, memory.pooled, norm_first, features);
+}
+
+void PackedPass::finish_pooled(const ThreadMemory& memory, const float* pooled, bool normed,
+                               float* features) {
+  const int64_t dim = layers_.options.dim;
+  const int64_t outputs = layers_.options.head_inputs();
+  if (!normed) {
+    kernels::norm_rows(layers_.norm.rows(), pooled, dim, 1, memory.row, dim, nullptr, 0);
+    pooled = memory.row;
   }
+  if (!layers_.pre_logits.defined()) {
+    std::copy_n(pooled, dim, features);
+    return;
+  }
+  multiply(layers_.pre_logits, {}, {.left = {reinterpret_cast<const Unit*>(pooled), dim}},
+           /*rows=*/1, {.out = {.fp32 = features}, .out_stride = outputs});
+  std::transform(features, features + outputs, features,
+                 [](float value) { return std::tanh(value); });
 }
 
 void PackedPass::run_head(const float* features, int64_t batch, float* logits) {

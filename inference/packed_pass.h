@@ -18,6 +18,11 @@ class PackedPass {
 
   /// `features` [batch, feature_dim] of `images` [batch, in_chans, height, width].
   void run_features(const float* images, int64_t batch, float* features);
+  /// For attention pooling, which is none of its own: tokens after the last block, and after the
+  /// final norm where that stands on tokens, [batch, tokens, dim].
+  void run_tokens(const float* images, int64_t batch, float* tokens);
+  /// The features of pooled tokens [batch, dim].
+  void run_pooled(const float* pooled, int64_t batch, float* features);
   /// `logits` [batch, num_classes] of `features`.
   void run_head(const float* features, int64_t batch, float* logits);
 
@@ -49,6 +54,7 @@ class PackedPass {
   void embed(const Team& team, const float* images);
   void embed_patches(const ThreadMemory& memory, const float* image, int64_t image_index,
                      int64_t first, int64_t count);
+  void run_blocks(const Team& team, const float* images);
   void run_block(const Team& team, const PackedBlock& block);
   void project_queries(const Team& team, const PackedBlock& block);
   void attend(const Team& team, const PackedBlock& block);
@@ -56,6 +62,8 @@ class PackedPass {
   void pool(const Team& team, float* features);
   /// The features of one image from its tokens.
   void pool_image(const ThreadMemory& memory, const float* x, float* features);
+  /// The features of one image from one vector that stands for it.
+  void finish_pooled(const ThreadMemory& memory, const float* pooled, bool normed, float* features);
 
   // Soft MoE, in packed_mixing.cpp.
   void weigh_slots(const PackedBlock& block, const ThreadMemory& memory, int64_t row,

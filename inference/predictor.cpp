@@ -5,7 +5,6 @@
 
 #include <utility>
 
-#include "core/device.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "datasets/loader.h"
@@ -40,16 +39,13 @@ Transform evaluation_transform(const ModelDescription& model, const std::string&
 class Predictor::Collector {
  public:
   Collector(Predictor& predictor, const PredictionRequest& request)
-      : predictor_(predictor),
-        request_(request),
-        device_(predictor.model_.model->parameters().front().device()) {}
+      : predictor_(predictor), request_(request) {}
 
   /// `images` [batch, channels, height, width], `indices` [batch].
   void add(const torch::Tensor& images, const torch::Tensor& indices) {
     const torch::InferenceMode inference;
-    const AutocastGuard autocast(device_, predictor_.compute_dtype_);
-    auto& model = *predictor_.model_.model;
-    const auto features = model.forward_features(images.to(device_));  // [batch, feature_dim]
+    auto& model = predictor_.model_;
+    const auto features = model.forward_features(images);  // [batch, feature_dim]
     indices_.push_back(indices);
     if (request_.features) {
       features_.push_back(features.to(torch::kCPU, torch::kFloat32));
@@ -91,7 +87,6 @@ class Predictor::Collector {
 
   Predictor& predictor_;
   PredictionRequest request_;
-  torch::Device device_;
   std::vector<torch::Tensor> indices_;
   std::vector<torch::Tensor> classes_;
   std::vector<torch::Tensor> probabilities_;
@@ -99,11 +94,18 @@ class Predictor::Collector {
   std::vector<torch::Tensor> features_;
 };
 
-Predictor::Predictor(LoadedModel model, std::string name, torch::Dtype compute_dtype)
-    : model_(std::move(model)),
+Predictor::Predictor(LoadedModel model, std::string name, InferenceDtype dtype)
+    : description_(std::move(model.description)),
       name_(std::move(name)),
-      compute_dtype_(compute_dtype),
-      transform_(evaluation_transform(model_.description, name_)) {}
+      transform_(evaluation_transform(description_, name_)),
+      model_(std::move(model.model), dtype) {}
+
+Predictor::Predictor(LoadedWeights weights, std::string name, InferenceDtype dtype,
+                     const torch::Device& device)
+    : description_(std::move(weights.description)),
+      name_(std::move(name)),
+      transform_(evaluation_transform(description_, name_)),
+      model_(description_.options, std::move(weights.weights), name_, dtype, device) {}
 
 std::string Predictor::class_name(int64_t label) const {
   const auto& names = description().class_names;

@@ -9,6 +9,7 @@
 #include "checkpoints/model_checkpoint.h"
 #include "datasets/dataset.h"
 #include "datasets/transforms.h"
+#include "inference/packed_model.h"
 
 namespace softmoe {
 
@@ -38,11 +39,16 @@ struct Predictions {
 /// A model and the way in which its images are prepared.
 class Predictor {
  public:
-  /// `model` computes in `compute_dtype` where it is; `name` stands for it in errors. Throws
-  /// like evaluation_transform.
-  Predictor(LoadedModel model, std::string name, torch::Dtype compute_dtype = torch::kFloat32);
+  /// `model` computes where it is; `name` stands for it in errors. Throws like
+  /// evaluation_transform.
+  Predictor(LoadedModel model, std::string name, InferenceDtype dtype = InferenceDtype::kFloat32);
+  /// The same on `device` from weights, whose memory is taken over. Throws like PackedModel too.
+  Predictor(LoadedWeights weights, std::string name, InferenceDtype dtype,
+            const torch::Device& device);
 
-  const ModelDescription& description() const { return model_.description; }
+  const ModelDescription& description() const { return description_; }
+  /// What computes.
+  PackedModel& model() { return model_; }
   bool has_head() const { return description().options.num_classes > 0; }
   /// The name of a class, its number where the checkpoint does not name it.
   std::string class_name(int64_t label) const;
@@ -61,10 +67,10 @@ class Predictor {
  private:
   class Collector;
 
-  LoadedModel model_;
+  ModelDescription description_;
   std::string name_;
-  torch::Dtype compute_dtype_;
   Transform transform_;
+  PackedModel model_;
 };
 
 }  // namespace softmoe

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <functional>
+#include <ostream>
 
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
@@ -28,6 +29,8 @@ struct ModelCase {
   std::string name;
   VitOptions options;
 };
+
+void PrintTo(const ModelCase& model, std::ostream* out) { *out << model.name; }
 
 VitOptions with(VitOptions options, const std::function<void(VitOptions&)>& change) {
   change(options);
@@ -72,6 +75,12 @@ std::vector<ModelCase> model_cases() {
                                 [](auto& options) {
                                   options.qk_norm = true;
                                   options.layer_scale = 0.4;
+                                })},
+      {"AttentionPooling", with(soft,
+                                [](auto& options) {
+                                  options.global_pool = GlobalPool::kMap;
+                                  options.final_norm = FinalNorm::kPooled;
+                                  options.pre_logits = 18;
                                 })},
       {"NoHead", with(soft, [](auto& options) { options.num_classes = 0; })},
       {"ManyTokensAndSlots", with(soft,
