@@ -54,7 +54,7 @@ TensorFormat zip_format(const fs::path& path) {
 }
 
 TensorFormat file_format(const fs::path& path) {
-  const auto file = MappedFile::open(path);
+  const auto file = MappedFile::open(path, ReadAhead::kNone);
   const auto bytes = file->bytes();
   const auto first = bytes.find_first_not_of(" \t\r\n");
   if (bytes.starts_with(kHdf5Magic)) {

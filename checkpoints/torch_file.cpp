@@ -188,7 +188,9 @@ class LegacyFile {
   std::string_view left_;  ///< what has not been read
 };
 
-bool is_zip(const fs::path& path) { return MappedFile::open(path)->bytes().starts_with("PK"); }
+bool is_zip(const fs::path& path) {
+  return MappedFile::open(path, ReadAhead::kNone)->bytes().starts_with("PK");
+}
 
 }  // namespace
 

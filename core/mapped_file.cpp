@@ -34,7 +34,7 @@ struct Descriptor {
 
 }  // namespace
 
-std::shared_ptr<MappedFile> MappedFile::open(const fs::path& path) {
+std::shared_ptr<MappedFile> MappedFile::open(const fs::path& path, ReadAhead read_ahead) {
   const Descriptor file(path);
   struct stat status {};
   if (file.number < 0 || ::fstat(file.number, &status) != 0) {
@@ -54,7 +54,9 @@ std::shared_ptr<MappedFile> MappedFile::open(const fs::path& path) {
   if (data == MAP_FAILED) {
     throw_read_error(path, system_error_text(errno));
   }
-  ::madvise(data, bytes, MADV_WILLNEED);
+  if (read_ahead == ReadAhead::kWhole) {
+    ::madvise(data, bytes, MADV_WILLNEED);
+  }
   mapped->data_ = static_cast<char*>(data);
   mapped->size_ = status.st_size;
   return mapped;

@@ -10,14 +10,18 @@
 
 namespace softmoe {
 
+/// Whether the system shall read a file before its pages are used.
+enum class ReadAhead { kWhole, kNone };
+
 /// A file whose pages the system reads as they are used, from its cache where they are there.
 /// Writing to the memory changes private copies of pages, never the file. The file must not be
 /// changed in place while it is mapped; replacing it by another (as write_atomically() does) is
 /// fine.
 class MappedFile {
  public:
-  /// Maps an ordinary file and asks the system to read it ahead; throws InputError that names it.
-  static std::shared_ptr<MappedFile> open(const std::filesystem::path& path);
+  /// Maps an ordinary file; throws InputError that names it.
+  static std::shared_ptr<MappedFile> open(const std::filesystem::path& path,
+                                          ReadAhead read_ahead = ReadAhead::kWhole);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
