@@ -8,13 +8,13 @@
 namespace softmoe {
 
 /// Shares of joined projections.
-inline constexpr AxisShare kWhole{0, 1, 1};
-inline constexpr AxisShare kQuery{0, 1, 3};
-inline constexpr AxisShare kKey{1, 1, 3};
-inline constexpr AxisShare kValue{2, 1, 3};
-inline constexpr AxisShare kKeyAndValue{1, 2, 3};
-inline constexpr AxisShare kFirstHalf{0, 1, 2};
-inline constexpr AxisShare kSecondHalf{1, 1, 2};
+inline constexpr AxisShare kAllRows{0, 1, 1};
+inline constexpr AxisShare kQueryRows{0, 1, 3};
+inline constexpr AxisShare kKeyRows{1, 1, 3};
+inline constexpr AxisShare kValueRows{2, 1, 3};
+inline constexpr AxisShare kKeyAndValueRows{1, 2, 3};
+inline constexpr AxisShare kFirstHalfRows{0, 1, 2};
+inline constexpr AxisShare kSecondHalfRows{1, 1, 2};
 
 /// timm's vision transformers: our names, but for what timm does not have.
 std::span<const NameRow> timm_names();
@@ -27,6 +27,9 @@ std::span<const NameRow> hf_deit_distilled_names();
 std::span<const NameRow> hf_dinov2_names();
 std::span<const NameRow> hf_siglip_names();
 std::span<const NameRow> hf_clip_names();
+/// What transformers from version 5 on calls parameters in memory, to what it calls them in files:
+/// state dicts that were saved by torch.save have the former. Axes are not described.
+std::span<const NameRow> hf_in_memory_names();
 
 /// Flax, parts of names joined with '/': big_vision, vision_transformer and vmoe.
 std::span<const NameRow> big_vision_names();

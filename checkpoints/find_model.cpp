@@ -9,6 +9,7 @@
 #include <set>
 
 #include "checkpoints/families.h"
+#include "checkpoints/family_names.h"
 #include "checkpoints/scanned_blocks.h"
 #include "core/error.h"
 
@@ -19,6 +20,9 @@ namespace {
 constexpr std::array<std::string_view, 10> kUsualPrefixes = {
     "",       "params/",     "params/img/", "opt/target/",   "target/",
     "model.", "state_dict.", "module.",     "vision_model.", "model.module."};
+
+/// A tensor of Hugging Face's ViT, DeiT and DINOv2.
+constexpr std::string_view kHuggingFaceAnchor = "embeddings.patch_embeddings.projection.weight";
 
 /// What files hold beside the model that reads images.
 constexpr std::array<std::string_view, 18> kOtherParts = {"pooler.",
@@ -55,6 +59,20 @@ std::optional<std::string> prefix_before(const std::string& name, std::string_vi
   return whole ? std::optional(prefix) : std::nullopt;
 }
 
+/// The prefix of the one model that is no moving average of another, where there is one.
+std::optional<std::string> only_plain(const std::set<std::string>& prefixes) {
+  std::optional<std::string> plain;
+  for (const auto& prefix : prefixes) {
+    if (prefix.find("ema") == std::string::npos) {
+      if (plain) {
+        return std::nullopt;
+      }
+      plain = prefix;
+    }
+  }
+  return plain;
+}
+
 std::string choose_prefix(const std::set<std::string>& prefixes, const std::string& asked,
                           const std::string& where) {
   if (!asked.empty() && !prefixes.contains(asked)) {
@@ -68,6 +86,9 @@ std::string choose_prefix(const std::set<std::string>& prefixes, const std::stri
     if (prefixes.contains(std::string(usual))) {
       return std::string(usual);
     }
+  }
+  if (const auto plain = only_plain(prefixes)) {
+    return *plain;
   }
   throw InputError(where, "one model, or --prefix to choose",
                    fmt::format("several, after '{}'", fmt::join(prefixes, "', '")));
@@ -112,6 +133,16 @@ Placed place(const NamedTensors& tensors, const std::string& prefix,
     }
   }
   return placed;
+}
+
+/// Names of Hugging Face as files have them.
+NamedTensors with_file_names(NamedTensors tensors) {
+  NamedTensors result;
+  for (auto& [name, tensor] : tensors) {
+    const auto in_file = our_name(hf_in_memory_names(), name);
+    result[in_file.empty() ? name : in_file] = tensor;
+  }
+  return result;
 }
 
 /// Whether one of `names` is the marker of `family`.
@@ -167,6 +198,9 @@ FoundModel find_model(const NamedTensors& tensors, const std::string& family,
   FoundModel found;
   found.prefix = choose_prefix(prefixes, prefix, where);
   auto placed = place(tensors, found.prefix, prefixes);
+  if (placed.inside.contains(std::string(kHuggingFaceAnchor))) {
+    placed.inside = with_file_names(std::move(placed.inside));
+  }
   found.family = marked_family(family, placed);
   if (found.family == nullptr) {
     throw_no_model(placed.inside, family, where);

@@ -283,4 +283,9 @@ std::string their_name(std::span<const NameRow> rows, const std::string& name) {
   return matched.empty() ? "" : filled_in(matched.front().row->theirs, matched.front().block);
 }
 
+std::string our_name(std::span<const NameRow> rows, const std::string& name) {
+  const auto matched = rows_of(rows, &NameRow::theirs, name);
+  return matched.empty() ? "" : filled_in(matched.front().row->ours, matched.front().block);
+}
+
 }  // namespace softmoe

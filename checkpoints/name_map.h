@@ -66,6 +66,9 @@ bool has_row(std::span<const NameRow> rows, const std::string& name);
 /// The foreign name of our parameter `name`, empty where no row is about it.
 std::string their_name(std::span<const NameRow> rows, const std::string& name);
 
+/// Our name of the foreign parameter `name`, empty where no row is about it.
+std::string our_name(std::span<const NameRow> rows, const std::string& name);
+
 /// "a, b, c and 5 more" of names.
 std::string name_list(const std::vector<std::string>& names);
 

@@ -106,6 +106,10 @@ def make_case(name, folder, seed):
         model = randomise(kind(config), seed)
         size = (SMALL["image_size"],) * 2
         model.save_pretrained(folder)
+        # Names in memory are others than those in the file.
+        torch.save({"state_dict": {"module." + key: value
+                                   for key, value in model.state_dict().items()},
+                    "state_dict_ema": model.state_dict()}, os.path.join(folder, "state.pth"))
     generator = torch.Generator().manual_seed(seed + 1)
     images = torch.randn((2, 3, *size), generator=generator)
     arrays = dict(images=images, outputs=outputs(model, images))

@@ -143,6 +143,15 @@ TEST(PeerParity, HoldsInBothDirections) {
     const auto& options = model.description.options;
     peer.check(options);
     check_weights(model.weights, options, find_family(model.family), peer.name);
+    if (std::filesystem::exists(place / "state.pth")) {
+      const auto state = read_foreign_model(place / "state.pth");
+      EXPECT_EQ(state.family, peer.family);
+      EXPECT_TRUE(state.prefix.starts_with("state_dict.module."));
+      ASSERT_EQ(state.weights.size(), model.weights.size());
+      for (const auto& [name, tensor] : model.weights) {
+        EXPECT_TRUE(test::same_bits(state.weights.at(name), tensor)) << name;
+      }
+    }
     const auto arrays = read_npz(place / "images.npz");
     const auto& expected = arrays.at("outputs");
     const double scale = std::max(1.0, expected.abs().max().item<double>());
