@@ -78,8 +78,11 @@ torch::Tensor mapped_tensor(const std::shared_ptr<MappedFile>& file, int64_t off
       offset >= 0 && offset <= file->size() && elements <= (file->size() - offset) / item,
       "mapped_tensor: ", elements, " elements of ", dtype, " at ", offset, " of ", file->size(),
       " bytes");
+  if (elements == 0) {
+    return torch::empty(sizes, dtype);
+  }
   char* data = file->data() + offset;
-  if (is_bool || elements == 0 || reinterpret_cast<uintptr_t>(data) % static_cast<size_t>(item)) {
+  if (is_bool || reinterpret_cast<uintptr_t>(data) % static_cast<size_t>(item)) {
     auto copy = torch::empty(sizes, plain);
     std::memcpy(copy.data_ptr(), data, copy.nbytes());
     return is_bool ? copy.ne(0) : copy;
