@@ -123,7 +123,8 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
   for (const auto& group : groups_) {
     apply_table(group.table);
   }
-  prepare_process();
+  // Prediction does without OpenMP where its models are packed.
+  prepare_process(/*may_start_again=*/name_ != "predict" && name_ != "models");
   set_compute_threads(common_.threads);
   return true;
 }

@@ -80,14 +80,14 @@ Json machine_description() {
   return machine;
 }
 
-void prepare_process() {
+void prepare_process(bool may_start_again) {
   keep_large_tensors();
   // Other memory above the first limit goes back to the system when it is freed, so that a model of
   // gigabytes leaves room for the next one.
   ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
   ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
   ::mallopt(M_TOP_PAD, 64 << 20);
-  if (std::getenv("OMP_WAIT_POLICY") == nullptr) {
+  if (may_start_again && std::getenv("OMP_WAIT_POLICY") == nullptr) {
     ::setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
     start_again();
   }

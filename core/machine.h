@@ -14,8 +14,9 @@ Json machine_description();
 /// tenth of its time on page faults, and a third with many experts. OpenMP's threads sleep while
 /// they wait for work: spinning, their default, stalls everything where other jobs share the cores.
 /// OpenMP reads that from the environment while the program is being loaded, so the program is
-/// started again, once, with the same arguments, unless OMP_WAIT_POLICY is set.
-void prepare_process();
+/// started again, once, with the same arguments, unless OMP_WAIT_POLICY is set. That takes half a
+/// second, so programs that are to answer at once leave it out (`may_start_again`).
+void prepare_process(bool may_start_again = true);
 
 /// Sets the number of threads of libtorch's operators; 0 means one per core of this process.
 void set_compute_threads(int64_t threads);
