@@ -15,8 +15,6 @@ using kernels::Unit;
 
 namespace {
 
-constexpr int64_t kExpertRows = 84;
-
 kernels::Source optional_row(const ValueRows& rows, bool there) {
   return there ? rows.source() : kernels::Source{};
 }

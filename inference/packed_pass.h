@@ -45,6 +45,8 @@ class PackedPass {
     float* sums = nullptr;            // [32]
   };
   class Plan;
+  /// Rows of one expert that go through it at a time.
+  static constexpr int64_t kExpertRows = 84;
 
   void reserve(int64_t batch, int64_t threads);
   int64_t plan(Plan& plan, int64_t threads);
