@@ -205,6 +205,17 @@ TEST(Throughput, BaselineMustBeAmongTheModels) {
             "baseline: expected one of the models, found 'vit_x'");
 }
 
+TEST(Throughput, IntegersAreForInferenceAlone) {
+  auto options = quick({2});
+  options.dtypes = {"int8_experts"};
+  const auto records =
+      measure_throughput(std::vector{linear_subject("a")}, options, torch::kCPU, fixed_peak);
+  EXPECT_EQ(records[0].dtype, "int8_experts");
+  options.mode = ThroughputMode::kTrain;
+  EXPECT_EQ(error_of({linear_subject("a")}, options),
+            "dtypes: expected floating point for training, found int8_experts");
+}
+
 TEST(Throughput, RatiosArePairedByRound) {
   ThroughputRecord record{.model = "m", .images_per_second = {10, 20, 40}};
   EXPECT_EQ(record.rate().median, 20);

@@ -61,6 +61,23 @@ TEST(VitSubject, TrainsByTheStepOfItsCaller) {
                c10::ValueError);
 }
 
+TEST(VitSubject, InfersByTheFunctionOfItsCaller) {
+  std::string seen;
+  const auto infer = [&seen](VisionTransformer model, const ComputeDtype& dtype) {
+    seen = dtype.name;
+    EXPECT_FALSE(model->is_training());
+    EXPECT_EQ(model->parameters().front().scalar_type(), dtype.tensors);
+    return [](const torch::Tensor& images) { return torch::full({images.size(0), 7}, 3.0); };
+  };
+  const auto subject = vit_subject("tiny", tiny_options(), nullptr, infer);
+  const ComputeDtype int8(std::string("int8"));
+  const auto model = subject.make(ThroughputMode::kInfer, int8, torch::kCPU);
+  EXPECT_EQ(seen, "int8");
+  EXPECT_EQ(model.infer(torch::zeros({2, 3, 8, 12}))[1][4].item<double>(), 3.0);
+  EXPECT_THROW(vit_subject("tiny", tiny_options()).make(ThroughputMode::kInfer, int8, torch::kCPU),
+               c10::ValueError);
+}
+
 TEST(VitSubject, FilledWeightsAreVariedAndBounded) {
   VisionTransformer model(tiny_options());
   fill_parameters(*model);
