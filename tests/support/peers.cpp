@@ -5,12 +5,20 @@
 
 namespace softmoe::test {
 
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kSourceFolder = SOFTMOE_SOURCE_FOLDER;
+
+}  // namespace
+
 std::optional<std::string> peers_python() {
   const char* const given = std::getenv("SOFTMOE_PEERS_PYTHON");
-  const std::string python =
-      given != nullptr ? given : std::string(SOFTMOE_SOURCE_FOLDER) + "/.deps/peers/bin/python3";
+  const fs::path python =
+      given != nullptr ? fs::path(given) : kSourceFolder / ".deps" / "peers" / "bin" / "python3";
   std::error_code unknown;
-  return std::filesystem::exists(python, unknown) ? std::optional(python) : std::nullopt;
+  return fs::exists(python, unknown) ? std::optional(python.string()) : std::nullopt;
 }
 
 ProgramRun run_peer(const std::string& script, const std::vector<std::string>& arguments) {
@@ -19,7 +27,7 @@ ProgramRun run_peer(const std::string& script, const std::vector<std::string>& a
   setting.timeout = std::chrono::seconds(300);
   // Nothing is to be fetched while tests run.
   setting.environment = {{"HF_HUB_OFFLINE", "1"}, {"OMP_NUM_THREADS", "2"}};
-  std::vector<std::string> words{std::string(SOFTMOE_SOURCE_FOLDER) + "/tests/" + script};
+  std::vector<std::string> words{(kSourceFolder / "tests" / script).string()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   return run_program(words, setting);
 }
