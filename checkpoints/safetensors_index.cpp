@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cctype>
 #include <utility>
 
 #include "checkpoints/json_events.h"
@@ -60,8 +62,12 @@ class IndexEvents : public JsonEvents {
     if (depth_ != 2 || section_ != "weight_map") {
       return skip_value("a text");
     }
+    const auto is_refused = [](char letter) {
+      return letter == '/' || letter == '\\' ||
+             std::iscntrl(static_cast<unsigned char>(letter)) != 0;
+    };
     const bool is_plain = !text.empty() && text != "." && text != ".." &&
-                          text.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
+                          std::none_of(text.begin(), text.end(), is_refused);
     if (!is_plain) {
       throw InputError(where(), "a file in the folder of the index",
                        "'" + printable_text(text) + "'");

@@ -304,6 +304,9 @@ INSTANTIATE_TEST_SUITE_P(
         HostileFile{"EndInTheName", index_of(R"("x": "a.safetensors\u0000.txt")"),
                     ": tensor 'x': expected a file in the folder of the index, found "
                     "'a.safetensors?.txt'"},
+        HostileFile{"LineBreakInTheName", index_of(R"("x": "a.safet\nsors")"),
+                    ": tensor 'x': expected a file in the folder of the index, found "
+                    "'a.safet?sors'"},
         HostileFile{"MissingFile", index_of(R"("x": "b.safetensors")"),
                     "cannot read FOLDER/b.safetensors: No such file or directory"},
         HostileFile{"FolderAsFile", index_of(R"("x": "..")"),
