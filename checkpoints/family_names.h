@@ -1,6 +1,8 @@
 #pragma once
 /// The names of each family of checkpoints, as tables.
 
+#include <algorithm>
+#include <array>
 #include <span>
 
 #include "checkpoints/name_map.h"
@@ -15,6 +17,15 @@ inline constexpr AxisShare kValueRows{2, 1, 3};
 inline constexpr AxisShare kKeyAndValueRows{1, 2, 3};
 inline constexpr AxisShare kFirstHalfRows{0, 1, 2};
 inline constexpr AxisShare kSecondHalfRows{1, 1, 2};
+
+/// The rows of several tables, one after the other.
+template <size_t... kRows>
+constexpr auto joined(const std::array<NameRow, kRows>&... parts) {
+  std::array<NameRow, (kRows + ...)> rows{};
+  auto end = rows.begin();
+  ((end = std::copy(parts.begin(), parts.end(), end)), ...);
+  return rows;
+}
 
 /// timm's vision transformers: our names, but for what timm does not have.
 std::span<const NameRow> timm_names();

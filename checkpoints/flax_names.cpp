@@ -7,13 +7,51 @@ namespace {
 
 using enum AxisLayout;
 
-constexpr std::array kBigVision = {
+/// What all of them share.
+constexpr std::array kEnds = {
     NameRow{"embedding/kernel", "patch_embed.proj.weight", kPatches, 4},
     NameRow{"embedding/bias", "patch_embed.proj.bias"},
     NameRow{"cls", "cls_token", kSame, 3},
-    NameRow{"pos_embedding", "pos_embed", kSame, 3},
+    NameRow{"pre_logits/kernel", "pre_logits.weight", kTransposed, 2},
+    NameRow{"pre_logits/bias", "pre_logits.bias"},
+    NameRow{"head/kernel", "head.weight", kTransposed, 2},
+    NameRow{"head/bias", "head.bias"},
+};
+
+/// What big_vision and vision_transformer share: they number the parts of a block differently.
+constexpr std::array kTransformer = {
     NameRow{"Transformer/encoderblock_*/LayerNorm_0/scale", "blocks.*.norm1.weight"},
     NameRow{"Transformer/encoderblock_*/LayerNorm_0/bias", "blocks.*.norm1.bias"},
+    NameRow{"Transformer/encoder_norm/scale", "norm.weight"},
+    NameRow{"Transformer/encoder_norm/bias", "norm.bias"},
+    NameRow{"MAPHead_0/probe", "attn_pool.latent", kSame, 3},
+    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/query/kernel", "attn_pool.q.weight",
+            kHeadsOut, 3},
+    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/query/bias", "attn_pool.q.bias", kHeadsBias,
+            2},
+    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/key/kernel", "attn_pool.kv.weight", kHeadsOut,
+            3, kAllRows, kFirstHalfRows},
+    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/key/bias", "attn_pool.kv.bias", kHeadsBias, 2,
+            kAllRows, kFirstHalfRows},
+    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/value/kernel", "attn_pool.kv.weight",
+            kHeadsOut, 3, kAllRows, kSecondHalfRows},
+    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/value/bias", "attn_pool.kv.bias", kHeadsBias,
+            2, kAllRows, kSecondHalfRows},
+    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/query_ln/scale", "attn_pool.q_norm.weight"},
+    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/key_ln/scale", "attn_pool.k_norm.weight"},
+    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/out/kernel", "attn_pool.proj.weight",
+            kHeadsIn, 3},
+    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/out/bias", "attn_pool.proj.bias"},
+    NameRow{"MAPHead_0/LayerNorm_0/scale", "attn_pool.norm.weight"},
+    NameRow{"MAPHead_0/LayerNorm_0/bias", "attn_pool.norm.bias"},
+    NameRow{"MAPHead_0/MlpBlock_0/Dense_0/kernel", "attn_pool.mlp.fc1.weight", kTransposed, 2},
+    NameRow{"MAPHead_0/MlpBlock_0/Dense_0/bias", "attn_pool.mlp.fc1.bias"},
+    NameRow{"MAPHead_0/MlpBlock_0/Dense_1/kernel", "attn_pool.mlp.fc2.weight", kTransposed, 2},
+    NameRow{"MAPHead_0/MlpBlock_0/Dense_1/bias", "attn_pool.mlp.fc2.bias"},
+};
+
+constexpr std::array kBigVisionRest = {
+    NameRow{"pos_embedding", "pos_embed", kSame, 3},
     NameRow{"Transformer/encoderblock_*/MultiHeadDotProductAttention_0/query/kernel",
             "blocks.*.attn.qkv.weight", kHeadsOut, 3, kAllRows, kQueryRows},
     NameRow{"Transformer/encoderblock_*/MultiHeadDotProductAttention_0/query/bias",
@@ -42,45 +80,10 @@ constexpr std::array kBigVision = {
     NameRow{"Transformer/encoderblock_*/MlpBlock_0/Dense_1/kernel", "blocks.*.mlp.fc2.weight",
             kTransposed, 2},
     NameRow{"Transformer/encoderblock_*/MlpBlock_0/Dense_1/bias", "blocks.*.mlp.fc2.bias"},
-    NameRow{"Transformer/encoder_norm/scale", "norm.weight"},
-    NameRow{"Transformer/encoder_norm/bias", "norm.bias"},
-    NameRow{"MAPHead_0/probe", "attn_pool.latent", kSame, 3},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/query/kernel", "attn_pool.q.weight",
-            kHeadsOut, 3},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/query/bias", "attn_pool.q.bias", kHeadsBias,
-            2},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/key/kernel", "attn_pool.kv.weight", kHeadsOut,
-            3, kAllRows, kFirstHalfRows},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/key/bias", "attn_pool.kv.bias", kHeadsBias, 2,
-            kAllRows, kFirstHalfRows},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/value/kernel", "attn_pool.kv.weight",
-            kHeadsOut, 3, kAllRows, kSecondHalfRows},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/value/bias", "attn_pool.kv.bias", kHeadsBias,
-            2, kAllRows, kSecondHalfRows},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/query_ln/scale", "attn_pool.q_norm.weight"},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/key_ln/scale", "attn_pool.k_norm.weight"},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/out/kernel", "attn_pool.proj.weight",
-            kHeadsIn, 3},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/out/bias", "attn_pool.proj.bias"},
-    NameRow{"MAPHead_0/LayerNorm_0/scale", "attn_pool.norm.weight"},
-    NameRow{"MAPHead_0/LayerNorm_0/bias", "attn_pool.norm.bias"},
-    NameRow{"MAPHead_0/MlpBlock_0/Dense_0/kernel", "attn_pool.mlp.fc1.weight", kTransposed, 2},
-    NameRow{"MAPHead_0/MlpBlock_0/Dense_0/bias", "attn_pool.mlp.fc1.bias"},
-    NameRow{"MAPHead_0/MlpBlock_0/Dense_1/kernel", "attn_pool.mlp.fc2.weight", kTransposed, 2},
-    NameRow{"MAPHead_0/MlpBlock_0/Dense_1/bias", "attn_pool.mlp.fc2.bias"},
-    NameRow{"pre_logits/kernel", "pre_logits.weight", kTransposed, 2},
-    NameRow{"pre_logits/bias", "pre_logits.bias"},
-    NameRow{"head/kernel", "head.weight", kTransposed, 2},
-    NameRow{"head/bias", "head.bias"},
 };
 
-constexpr std::array kVisionTransformer = {
-    NameRow{"embedding/kernel", "patch_embed.proj.weight", kPatches, 4},
-    NameRow{"embedding/bias", "patch_embed.proj.bias"},
-    NameRow{"cls", "cls_token", kSame, 3},
+constexpr std::array kVisionTransformerRest = {
     NameRow{"Transformer/posembed_input/pos_embedding", "pos_embed", kSame, 3},
-    NameRow{"Transformer/encoderblock_*/LayerNorm_0/scale", "blocks.*.norm1.weight"},
-    NameRow{"Transformer/encoderblock_*/LayerNorm_0/bias", "blocks.*.norm1.bias"},
     NameRow{"Transformer/encoderblock_*/MultiHeadDotProductAttention_1/query/kernel",
             "blocks.*.attn.qkv.weight", kHeadsOut, 3, kAllRows, kQueryRows},
     NameRow{"Transformer/encoderblock_*/MultiHeadDotProductAttention_1/query/bias",
@@ -109,42 +112,9 @@ constexpr std::array kVisionTransformer = {
     NameRow{"Transformer/encoderblock_*/MlpBlock_3/Dense_1/kernel", "blocks.*.mlp.fc2.weight",
             kTransposed, 2},
     NameRow{"Transformer/encoderblock_*/MlpBlock_3/Dense_1/bias", "blocks.*.mlp.fc2.bias"},
-    NameRow{"Transformer/encoder_norm/scale", "norm.weight"},
-    NameRow{"Transformer/encoder_norm/bias", "norm.bias"},
-    NameRow{"MAPHead_0/probe", "attn_pool.latent", kSame, 3},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/query/kernel", "attn_pool.q.weight",
-            kHeadsOut, 3},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/query/bias", "attn_pool.q.bias", kHeadsBias,
-            2},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/key/kernel", "attn_pool.kv.weight", kHeadsOut,
-            3, kAllRows, kFirstHalfRows},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/key/bias", "attn_pool.kv.bias", kHeadsBias, 2,
-            kAllRows, kFirstHalfRows},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/value/kernel", "attn_pool.kv.weight",
-            kHeadsOut, 3, kAllRows, kSecondHalfRows},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/value/bias", "attn_pool.kv.bias", kHeadsBias,
-            2, kAllRows, kSecondHalfRows},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/query_ln/scale", "attn_pool.q_norm.weight"},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/key_ln/scale", "attn_pool.k_norm.weight"},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/out/kernel", "attn_pool.proj.weight",
-            kHeadsIn, 3},
-    NameRow{"MAPHead_0/MultiHeadDotProductAttention_0/out/bias", "attn_pool.proj.bias"},
-    NameRow{"MAPHead_0/LayerNorm_0/scale", "attn_pool.norm.weight"},
-    NameRow{"MAPHead_0/LayerNorm_0/bias", "attn_pool.norm.bias"},
-    NameRow{"MAPHead_0/MlpBlock_0/Dense_0/kernel", "attn_pool.mlp.fc1.weight", kTransposed, 2},
-    NameRow{"MAPHead_0/MlpBlock_0/Dense_0/bias", "attn_pool.mlp.fc1.bias"},
-    NameRow{"MAPHead_0/MlpBlock_0/Dense_1/kernel", "attn_pool.mlp.fc2.weight", kTransposed, 2},
-    NameRow{"MAPHead_0/MlpBlock_0/Dense_1/bias", "attn_pool.mlp.fc2.bias"},
-    NameRow{"pre_logits/kernel", "pre_logits.weight", kTransposed, 2},
-    NameRow{"pre_logits/bias", "pre_logits.bias"},
-    NameRow{"head/kernel", "head.weight", kTransposed, 2},
-    NameRow{"head/bias", "head.bias"},
 };
 
-constexpr std::array kVmoe = {
-    NameRow{"embedding/kernel", "patch_embed.proj.weight", kPatches, 4},
-    NameRow{"embedding/bias", "patch_embed.proj.bias"},
-    NameRow{"cls", "cls_token", kSame, 3},
+constexpr std::array kVmoeRest = {
     NameRow{"Encoder/posembed_input/pos_embedding", "pos_embed", kSame, 3},
     NameRow{"Encoder/encoderblock_*/LayerNorm_0/scale", "blocks.*.norm1.weight"},
     NameRow{"Encoder/encoderblock_*/LayerNorm_0/bias", "blocks.*.norm1.bias"},
@@ -208,11 +178,11 @@ constexpr std::array kVmoe = {
     NameRow{"MapHead/Mlp/Dense_0/bias", "attn_pool.mlp.fc1.bias"},
     NameRow{"MapHead/Mlp/Dense_1/kernel", "attn_pool.mlp.fc2.weight", kTransposed, 2},
     NameRow{"MapHead/Mlp/Dense_1/bias", "attn_pool.mlp.fc2.bias"},
-    NameRow{"pre_logits/kernel", "pre_logits.weight", kTransposed, 2},
-    NameRow{"pre_logits/bias", "pre_logits.bias"},
-    NameRow{"head/kernel", "head.weight", kTransposed, 2},
-    NameRow{"head/bias", "head.bias"},
 };
+
+constexpr auto kBigVision = joined(kEnds, kTransformer, kBigVisionRest);
+constexpr auto kVisionTransformer = joined(kEnds, kTransformer, kVisionTransformerRest);
+constexpr auto kVmoe = joined(kEnds, kVmoeRest);
 
 }  // namespace
 

@@ -7,13 +7,12 @@ namespace {
 
 using enum AxisLayout;
 
-constexpr std::array kVit = {
+/// What ViT, DeiT and DINOv2 share: everything but the norms and MLPs of blocks, and heads.
+constexpr std::array kBody = {
     NameRow{"embeddings.patch_embeddings.projection.weight", "patch_embed.proj.weight", kSame, 4},
     NameRow{"embeddings.patch_embeddings.projection.bias", "patch_embed.proj.bias"},
     NameRow{"embeddings.cls_token", "cls_token", kSame, 3},
     NameRow{"embeddings.position_embeddings", "pos_embed", kSame, 3},
-    NameRow{"encoder.layer.*.layernorm_before.weight", "blocks.*.norm1.weight"},
-    NameRow{"encoder.layer.*.layernorm_before.bias", "blocks.*.norm1.bias"},
     NameRow{"encoder.layer.*.attention.attention.query.weight", "blocks.*.attn.qkv.weight", kSame,
             2, kAllRows, kQueryRows},
     NameRow{"encoder.layer.*.attention.attention.query.bias", "blocks.*.attn.qkv.bias", kSame, 1,
@@ -28,127 +27,56 @@ constexpr std::array kVit = {
             kAllRows, kValueRows},
     NameRow{"encoder.layer.*.attention.output.dense.weight", "blocks.*.attn.proj.weight", kSame, 2},
     NameRow{"encoder.layer.*.attention.output.dense.bias", "blocks.*.attn.proj.bias"},
+    NameRow{"layernorm.weight", "norm.weight"},
+    NameRow{"layernorm.bias", "norm.bias"},
+};
+
+/// The rest of the blocks of ViT and DeiT.
+constexpr std::array kBlocks = {
+    NameRow{"encoder.layer.*.layernorm_before.weight", "blocks.*.norm1.weight"},
+    NameRow{"encoder.layer.*.layernorm_before.bias", "blocks.*.norm1.bias"},
     NameRow{"encoder.layer.*.layernorm_after.weight", "blocks.*.norm2.weight"},
     NameRow{"encoder.layer.*.layernorm_after.bias", "blocks.*.norm2.bias"},
     NameRow{"encoder.layer.*.intermediate.dense.weight", "blocks.*.mlp.fc1.weight", kSame, 2},
     NameRow{"encoder.layer.*.intermediate.dense.bias", "blocks.*.mlp.fc1.bias"},
     NameRow{"encoder.layer.*.output.dense.weight", "blocks.*.mlp.fc2.weight", kSame, 2},
     NameRow{"encoder.layer.*.output.dense.bias", "blocks.*.mlp.fc2.bias"},
-    NameRow{"layernorm.weight", "norm.weight"},
-    NameRow{"layernorm.bias", "norm.bias"},
+};
+
+constexpr std::array kClassifier = {
     NameRow{"classifier.weight", "head.weight", kSame, 2},
     NameRow{"classifier.bias", "head.bias"},
 };
 
-constexpr std::array kDeit = {
-    NameRow{"embeddings.patch_embeddings.projection.weight", "patch_embed.proj.weight", kSame, 4},
-    NameRow{"embeddings.patch_embeddings.projection.bias", "patch_embed.proj.bias"},
-    NameRow{"embeddings.cls_token", "cls_token", kSame, 3},
+constexpr std::array kUnreadDistillation = {
     NameRow{"embeddings.distillation_token", "reg_token", kSame, 3},
-    NameRow{"embeddings.position_embeddings", "pos_embed", kSame, 3},
-    NameRow{"encoder.layer.*.layernorm_before.weight", "blocks.*.norm1.weight"},
-    NameRow{"encoder.layer.*.layernorm_before.bias", "blocks.*.norm1.bias"},
-    NameRow{"encoder.layer.*.attention.attention.query.weight", "blocks.*.attn.qkv.weight", kSame,
-            2, kAllRows, kQueryRows},
-    NameRow{"encoder.layer.*.attention.attention.query.bias", "blocks.*.attn.qkv.bias", kSame, 1,
-            kAllRows, kQueryRows},
-    NameRow{"encoder.layer.*.attention.attention.key.weight", "blocks.*.attn.qkv.weight", kSame, 2,
-            kAllRows, kKeyRows},
-    NameRow{"encoder.layer.*.attention.attention.key.bias", "blocks.*.attn.qkv.bias", kSame, 1,
-            kAllRows, kKeyRows},
-    NameRow{"encoder.layer.*.attention.attention.value.weight", "blocks.*.attn.qkv.weight", kSame,
-            2, kAllRows, kValueRows},
-    NameRow{"encoder.layer.*.attention.attention.value.bias", "blocks.*.attn.qkv.bias", kSame, 1,
-            kAllRows, kValueRows},
-    NameRow{"encoder.layer.*.attention.output.dense.weight", "blocks.*.attn.proj.weight", kSame, 2},
-    NameRow{"encoder.layer.*.attention.output.dense.bias", "blocks.*.attn.proj.bias"},
-    NameRow{"encoder.layer.*.layernorm_after.weight", "blocks.*.norm2.weight"},
-    NameRow{"encoder.layer.*.layernorm_after.bias", "blocks.*.norm2.bias"},
-    NameRow{"encoder.layer.*.intermediate.dense.weight", "blocks.*.mlp.fc1.weight", kSame, 2},
-    NameRow{"encoder.layer.*.intermediate.dense.bias", "blocks.*.mlp.fc1.bias"},
-    NameRow{"encoder.layer.*.output.dense.weight", "blocks.*.mlp.fc2.weight", kSame, 2},
-    NameRow{"encoder.layer.*.output.dense.bias", "blocks.*.mlp.fc2.bias"},
-    NameRow{"layernorm.weight", "norm.weight"},
-    NameRow{"layernorm.bias", "norm.bias"},
-    NameRow{"classifier.weight", "head.weight", kSame, 2},
-    NameRow{"classifier.bias", "head.bias"},
 };
 
-constexpr std::array kDeitDistilled = {
-    NameRow{"embeddings.patch_embeddings.projection.weight", "patch_embed.proj.weight", kSame, 4},
-    NameRow{"embeddings.patch_embeddings.projection.bias", "patch_embed.proj.bias"},
-    NameRow{"embeddings.cls_token", "cls_token", kSame, 3},
+constexpr std::array kDistillation = {
     NameRow{"embeddings.distillation_token", "dist_token", kSame, 3},
-    NameRow{"embeddings.position_embeddings", "pos_embed", kSame, 3},
-    NameRow{"encoder.layer.*.layernorm_before.weight", "blocks.*.norm1.weight"},
-    NameRow{"encoder.layer.*.layernorm_before.bias", "blocks.*.norm1.bias"},
-    NameRow{"encoder.layer.*.attention.attention.query.weight", "blocks.*.attn.qkv.weight", kSame,
-            2, kAllRows, kQueryRows},
-    NameRow{"encoder.layer.*.attention.attention.query.bias", "blocks.*.attn.qkv.bias", kSame, 1,
-            kAllRows, kQueryRows},
-    NameRow{"encoder.layer.*.attention.attention.key.weight", "blocks.*.attn.qkv.weight", kSame, 2,
-            kAllRows, kKeyRows},
-    NameRow{"encoder.layer.*.attention.attention.key.bias", "blocks.*.attn.qkv.bias", kSame, 1,
-            kAllRows, kKeyRows},
-    NameRow{"encoder.layer.*.attention.attention.value.weight", "blocks.*.attn.qkv.weight", kSame,
-            2, kAllRows, kValueRows},
-    NameRow{"encoder.layer.*.attention.attention.value.bias", "blocks.*.attn.qkv.bias", kSame, 1,
-            kAllRows, kValueRows},
-    NameRow{"encoder.layer.*.attention.output.dense.weight", "blocks.*.attn.proj.weight", kSame, 2},
-    NameRow{"encoder.layer.*.attention.output.dense.bias", "blocks.*.attn.proj.bias"},
-    NameRow{"encoder.layer.*.layernorm_after.weight", "blocks.*.norm2.weight"},
-    NameRow{"encoder.layer.*.layernorm_after.bias", "blocks.*.norm2.bias"},
-    NameRow{"encoder.layer.*.intermediate.dense.weight", "blocks.*.mlp.fc1.weight", kSame, 2},
-    NameRow{"encoder.layer.*.intermediate.dense.bias", "blocks.*.mlp.fc1.bias"},
-    NameRow{"encoder.layer.*.output.dense.weight", "blocks.*.mlp.fc2.weight", kSame, 2},
-    NameRow{"encoder.layer.*.output.dense.bias", "blocks.*.mlp.fc2.bias"},
-    NameRow{"layernorm.weight", "norm.weight"},
-    NameRow{"layernorm.bias", "norm.bias"},
     NameRow{"cls_classifier.weight", "head.weight", kSame, 2},
     NameRow{"cls_classifier.bias", "head.bias"},
     NameRow{"distillation_classifier.weight", "head_dist.weight", kSame, 2},
     NameRow{"distillation_classifier.bias", "head_dist.bias"},
 };
 
-constexpr std::array kDinov2 = {
-    NameRow{"embeddings.patch_embeddings.projection.weight", "patch_embed.proj.weight", kSame, 4},
-    NameRow{"embeddings.patch_embeddings.projection.bias", "patch_embed.proj.bias"},
-    NameRow{"embeddings.cls_token", "cls_token", kSame, 3},
+constexpr std::array kDinov2Rest = {
     NameRow{"embeddings.register_tokens", "reg_token", kSame, 3},
-    NameRow{"embeddings.position_embeddings", "pos_embed", kSame, 3},
     NameRow{"encoder.layer.*.norm1.weight", "blocks.*.norm1.weight"},
     NameRow{"encoder.layer.*.norm1.bias", "blocks.*.norm1.bias"},
-    NameRow{"encoder.layer.*.attention.attention.query.weight", "blocks.*.attn.qkv.weight", kSame,
-            2, kAllRows, kQueryRows},
-    NameRow{"encoder.layer.*.attention.attention.query.bias", "blocks.*.attn.qkv.bias", kSame, 1,
-            kAllRows, kQueryRows},
-    NameRow{"encoder.layer.*.attention.attention.key.weight", "blocks.*.attn.qkv.weight", kSame, 2,
-            kAllRows, kKeyRows},
-    NameRow{"encoder.layer.*.attention.attention.key.bias", "blocks.*.attn.qkv.bias", kSame, 1,
-            kAllRows, kKeyRows},
-    NameRow{"encoder.layer.*.attention.attention.value.weight", "blocks.*.attn.qkv.weight", kSame,
-            2, kAllRows, kValueRows},
-    NameRow{"encoder.layer.*.attention.attention.value.bias", "blocks.*.attn.qkv.bias", kSame, 1,
-            kAllRows, kValueRows},
-    NameRow{"encoder.layer.*.attention.output.dense.weight", "blocks.*.attn.proj.weight", kSame, 2},
-    NameRow{"encoder.layer.*.attention.output.dense.bias", "blocks.*.attn.proj.bias"},
     NameRow{"encoder.layer.*.norm2.weight", "blocks.*.norm2.weight"},
     NameRow{"encoder.layer.*.norm2.bias", "blocks.*.norm2.bias"},
     NameRow{"encoder.layer.*.mlp.fc1.weight", "blocks.*.mlp.fc1.weight", kSame, 2},
     NameRow{"encoder.layer.*.mlp.fc1.bias", "blocks.*.mlp.fc1.bias"},
     NameRow{"encoder.layer.*.mlp.fc2.weight", "blocks.*.mlp.fc2.weight", kSame, 2},
     NameRow{"encoder.layer.*.mlp.fc2.bias", "blocks.*.mlp.fc2.bias"},
-    NameRow{"layernorm.weight", "norm.weight"},
-    NameRow{"layernorm.bias", "norm.bias"},
     NameRow{"encoder.layer.*.layer_scale1.lambda1", "blocks.*.ls1.gamma"},
     NameRow{"encoder.layer.*.layer_scale2.lambda1", "blocks.*.ls2.gamma"},
-    NameRow{"classifier.weight", "head.weight", kSame, 2},
-    NameRow{"classifier.bias", "head.bias"},
 };
 
-constexpr std::array kSiglip = {
+/// What the vision towers of SigLIP and CLIP share.
+constexpr std::array kTower = {
     NameRow{"embeddings.patch_embedding.weight", "patch_embed.proj.weight", kSame, 4},
-    NameRow{"embeddings.patch_embedding.bias", "patch_embed.proj.bias"},
     NameRow{"embeddings.position_embedding.weight", "pos_embed", kOneLeading, 2},
     NameRow{"encoder.layers.*.layer_norm1.weight", "blocks.*.norm1.weight"},
     NameRow{"encoder.layers.*.layer_norm1.bias", "blocks.*.norm1.bias"},
@@ -174,6 +102,10 @@ constexpr std::array kSiglip = {
     NameRow{"encoder.layers.*.mlp.fc2.bias", "blocks.*.mlp.fc2.bias"},
     NameRow{"post_layernorm.weight", "norm.weight"},
     NameRow{"post_layernorm.bias", "norm.bias"},
+};
+
+constexpr std::array kSiglipRest = {
+    NameRow{"embeddings.patch_embedding.bias", "patch_embed.proj.bias"},
     NameRow{"head.probe", "attn_pool.latent", kSame, 3},
     NameRow{"head.attention.in_proj_weight", "attn_pool.q.weight", kSame, 2, kQueryRows},
     NameRow{"head.attention.in_proj_bias", "attn_pool.q.bias", kSame, 1, kQueryRows},
@@ -187,42 +119,21 @@ constexpr std::array kSiglip = {
     NameRow{"head.mlp.fc1.bias", "attn_pool.mlp.fc1.bias"},
     NameRow{"head.mlp.fc2.weight", "attn_pool.mlp.fc2.weight", kSame, 2},
     NameRow{"head.mlp.fc2.bias", "attn_pool.mlp.fc2.bias"},
-    NameRow{"classifier.weight", "head.weight", kSame, 2},
-    NameRow{"classifier.bias", "head.bias"},
 };
 
-constexpr std::array kClip = {
-    NameRow{"embeddings.patch_embedding.weight", "patch_embed.proj.weight", kSame, 4},
+constexpr std::array kClipRest = {
     NameRow{"embeddings.class_embedding", "cls_token", kTwoLeading},
-    NameRow{"embeddings.position_embedding.weight", "pos_embed", kOneLeading, 2},
-    NameRow{"encoder.layers.*.layer_norm1.weight", "blocks.*.norm1.weight"},
-    NameRow{"encoder.layers.*.layer_norm1.bias", "blocks.*.norm1.bias"},
-    NameRow{"encoder.layers.*.self_attn.q_proj.weight", "blocks.*.attn.qkv.weight", kSame, 2,
-            kAllRows, kQueryRows},
-    NameRow{"encoder.layers.*.self_attn.q_proj.bias", "blocks.*.attn.qkv.bias", kSame, 1, kAllRows,
-            kQueryRows},
-    NameRow{"encoder.layers.*.self_attn.k_proj.weight", "blocks.*.attn.qkv.weight", kSame, 2,
-            kAllRows, kKeyRows},
-    NameRow{"encoder.layers.*.self_attn.k_proj.bias", "blocks.*.attn.qkv.bias", kSame, 1, kAllRows,
-            kKeyRows},
-    NameRow{"encoder.layers.*.self_attn.v_proj.weight", "blocks.*.attn.qkv.weight", kSame, 2,
-            kAllRows, kValueRows},
-    NameRow{"encoder.layers.*.self_attn.v_proj.bias", "blocks.*.attn.qkv.bias", kSame, 1, kAllRows,
-            kValueRows},
-    NameRow{"encoder.layers.*.self_attn.out_proj.weight", "blocks.*.attn.proj.weight", kSame, 2},
-    NameRow{"encoder.layers.*.self_attn.out_proj.bias", "blocks.*.attn.proj.bias"},
-    NameRow{"encoder.layers.*.layer_norm2.weight", "blocks.*.norm2.weight"},
-    NameRow{"encoder.layers.*.layer_norm2.bias", "blocks.*.norm2.bias"},
-    NameRow{"encoder.layers.*.mlp.fc1.weight", "blocks.*.mlp.fc1.weight", kSame, 2},
-    NameRow{"encoder.layers.*.mlp.fc1.bias", "blocks.*.mlp.fc1.bias"},
-    NameRow{"encoder.layers.*.mlp.fc2.weight", "blocks.*.mlp.fc2.weight", kSame, 2},
-    NameRow{"encoder.layers.*.mlp.fc2.bias", "blocks.*.mlp.fc2.bias"},
-    NameRow{"post_layernorm.weight", "norm.weight"},
-    NameRow{"post_layernorm.bias", "norm.bias"},
     NameRow{"pre_layrnorm.weight", "norm_pre.weight"},
     NameRow{"pre_layrnorm.bias", "norm_pre.bias"},
     NameRow{"visual_projection.weight", "head.weight", kSame, 2},
 };
+
+constexpr auto kVit = joined(kBody, kBlocks, kClassifier);
+constexpr auto kDeit = joined(kBody, kBlocks, kUnreadDistillation, kClassifier);
+constexpr auto kDeitDistilled = joined(kBody, kBlocks, kDistillation);
+constexpr auto kDinov2 = joined(kBody, kDinov2Rest, kClassifier);
+constexpr auto kSiglip = joined(kTower, kSiglipRest, kClassifier);
+constexpr auto kClip = joined(kTower, kClipRest);
 
 constexpr std::array kInMemory = {
     NameRow{"layers.*.attention.q_proj.weight", "encoder.layer.*.attention.attention.query.weight"},
