@@ -6,7 +6,9 @@
 
 #include <array>
 #include <string_view>
+#include <vector>
 
+#include "checkpoints/read_tensors.h"
 #include "core/atomic_file.h"
 #include "core/bounded_json.h"
 #include "core/error.h"
@@ -61,8 +63,10 @@ const DtypeRow* find_dtype(const std::string& name) {
   return row == kDtypes.end() ? nullptr : row;
 }
 
+std::string checksum_text(uint64_t sum) { return fmt::format("{:016x}", sum); }
+
 std::string checksum(const void* data, size_t bytes) {
-  return fmt::format("{:016x}", XXH3_64bits(data, bytes));
+  return checksum_text(XXH3_64bits(data, bytes));
 }
 
 std::string description_checksum(const std::string& metadata, const std::string& tensors) {
@@ -144,16 +148,34 @@ std::string text_field(const Json& entry, const char* key) {
   return has_text ? entry[key].get<std::string>() : "";
 }
 
-/// `bytes_left` is what the tensors that have been read leave of the file's length.
-torch::Tensor read_tensor(const Hdf5File& file, const std::string& name, const Json& entry,
-                          int64_t& bytes_left) {
-  const std::string where = file.path().string() + ": tensor '" + printable_text(name) + "'";
+/// A tensor of a file that is about to be read.
+struct PendingTensor {
+  std::string name;
+  std::string checksum;  ///< that it must have
+  Hdf5Info info;
+  bool is_bool = false;
+  torch::Tensor* target = nullptr;
+};
+
+std::string place_of(const Hdf5File& file, const std::string& name) {
+  return file.path().string() + ": tensor '" + printable_text(name) + "'";
+}
+
+/// Makes room for a tensor in `target`. `bytes_left` is what the others leave of the file's length.
+PendingTensor expect_tensor(const Hdf5File& file, const std::string& name, const Json& entry,
+                            int64_t& bytes_left, torch::Tensor& target) {
+  const std::string where = place_of(file, name);
   const DtypeRow* row = find_dtype(text_field(entry, "dtype"));
   if (row == nullptr) {
     throw InputError(where, "a dtype of this version",
                      "'" + printable_text(text_field(entry, "dtype"), 40) + "'");
   }
-  const Hdf5Info info = file.info("/" + name);
+  PendingTensor pending{.name = name,
+                        .checksum = text_field(entry, "xxh3"),
+                        .info = file.info("/" + name),
+                        .is_bool = row->dtype == torch::kBool,
+                        .target = &target};
+  const auto& info = pending.info;
   if (info.type != row->stored || info.stored_bytes != info.bytes) {
     throw InputError(where, fmt::format("{} stored as a whole", row->name),
                      fmt::format("{} of {} bytes", info.stored_bytes, info.bytes));
@@ -165,15 +187,41 @@ torch::Tensor read_tensor(const Hdf5File& file, const std::string& name, const J
                      fmt::format("{} bytes", info.bytes));
   }
   bytes_left -= info.bytes;
-  const bool is_bool = row->dtype == torch::kBool;
-  auto tensor = torch::empty(info.shape, is_bool ? torch::kUInt8 : row->dtype);
-  file.read("/" + name, info.type, tensor.data_ptr(), tensor.nbytes());
-  const std::string found = checksum(tensor.const_data_ptr(), tensor.nbytes());
-  if (found != text_field(entry, "xxh3")) {
-    throw InputError(where, "checksum " + printable_text(text_field(entry, "xxh3"), 40),
-                     found + " (the file is damaged)");
+  target = torch::empty(info.shape, pending.is_bool ? torch::kUInt8 : row->dtype);
+  return pending;
+}
+
+/// Fills the tensors, which must have the checksums that were saved.
+void fill_tensors(const Hdf5File& file, const std::vector<PendingTensor>& pending) {
+  std::vector<torch::Tensor> raw;
+  for (const auto& tensor : pending) {
+    const bool in_pieces = tensor.info.bytes > 0 && !tensor.info.offset;
+    if (in_pieces) {
+      file.read("/" + tensor.name, tensor.info.type, tensor.target->data_ptr(),
+                tensor.target->nbytes());
+    }
+    raw.push_back(*tensor.target);
   }
-  return is_bool ? tensor.ne(0) : tensor;
+  const auto read = [&](size_t index, int64_t begin, void* data, size_t bytes) {
+    if (const auto& offset = pending[index].info.offset) {
+      file.read_raw("/" + pending[index].name, *offset + begin, data, bytes);
+    }
+  };
+  const auto finish = [&](size_t index, uint64_t sum) {
+    const auto& tensor = pending[index];
+    const auto found = checksum_text(sum);
+    if (found != tensor.checksum) {
+      throw InputError(place_of(file, tensor.name),
+                       "checksum " + printable_text(tensor.checksum, 40),
+                       found + " (the file is damaged)");
+    }
+  };
+  read_tensors(raw, {.read = read, .finish = finish});
+  for (const auto& tensor : pending) {
+    if (tensor.is_bool) {
+      *tensor.target = tensor.target->ne(0);
+    }
+  }
 }
 
 }  // namespace
@@ -191,15 +239,17 @@ Checkpoint load_checkpoint(const fs::path& path, const CheckpointParts& parts) {
   Checkpoint checkpoint;
   checkpoint.metadata = std::move(description.metadata);
   auto bytes_left = static_cast<int64_t>(fs::file_size(path));
+  std::vector<PendingTensor> pending;
   for (const auto& [full_name, entry] : description.tensors.items()) {
     for (const auto& group : kGroups) {
       const std::string prefix = std::string(group.name) + "/";
       if (parts.*group.wanted && full_name.starts_with(prefix)) {
-        (checkpoint.*group.tensors)[full_name.substr(prefix.size())] =
-            read_tensor(file, full_name, entry, bytes_left);
+        auto& target = (checkpoint.*group.tensors)[full_name.substr(prefix.size())];
+        pending.push_back(expect_tensor(file, full_name, entry, bytes_left, target));
       }
     }
   }
+  fill_tensors(file, pending);
   return checkpoint;
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 
+#include "checkpoints/transposed.h"
 #include "core/error.h"
 
 namespace softmoe {
@@ -86,7 +87,7 @@ torch::Tensor to_our_layout(const torch::Tensor& tensor, AxisLayout layout) {
     case AxisLayout::kSame:
       return tensor;
     case AxisLayout::kTransposed:
-      return tensor.transpose(-1, -2).contiguous();  // [..., out, in]
+      return transposed(tensor);  // [..., out, in]
     case AxisLayout::kPatches:
       return tensor.permute({3, 2, 0, 1}).contiguous();  // [dim, channels, height, width]
     case AxisLayout::kHeadsOut:
@@ -108,7 +109,7 @@ torch::Tensor to_their_layout(const torch::Tensor& tensor, AxisLayout layout, in
     case AxisLayout::kSame:
       return tensor;
     case AxisLayout::kTransposed:
-      return tensor.transpose(-1, -2).contiguous();  // [..., in, out]
+      return transposed(tensor);  // [..., in, out]
     case AxisLayout::kPatches:
       return tensor.permute({2, 3, 1, 0}).contiguous();  // [height, width, channels, dim]
     case AxisLayout::kHeadsOut:

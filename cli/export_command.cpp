@@ -5,14 +5,17 @@
 #include "cli/commands.h"
 #include "cli/open_model.h"
 #include "core/error.h"
+#include "datasets/transforms.h"
 #include "eval/table.h"
 #include "inference/onnx_model.h"
+#include "vit/zoo.h"
 
 namespace softmoe::cli {
 namespace {
 
 struct ExportFlags {
   std::string format = "auto";
+  bool untrained = false;
 
   bool operator==(const ExportFlags&) const = default;
 };
@@ -20,6 +23,9 @@ struct ExportFlags {
 void describe(OptionTable& table, ExportFlags& flags) {
   table.add("format", flags.format, "of OUT; auto: by its name (.onnx, .safetensors)",
             {.choices = {"auto", "onnx", "safetensors"}});
+  table.add("untrained", flags.untrained,
+            "CHECKPOINT names a model of the zoo, which gets random weights: to compare how fast "
+            "programs run it");
 }
 
 /// Whether OUT is an ONNX model; otherwise it is safetensors.
@@ -44,6 +50,19 @@ void check_safetensors_flags(const CommandLine& line) {
   }
 }
 
+/// The model `name` of the zoo with its initial weights.
+LoadedModel untrained_model(const std::string& name) {
+  LoadedModel loaded;
+  loaded.description = {.name = name, .options = model_preset(name), .class_names = {}};
+  const auto& options = loaded.description.options;
+  PreprocessOptions preprocess;
+  preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
+  loaded.description.preprocess = options_to_json(preprocess);
+  loaded.model = make_model(options, /*seed=*/0);
+  loaded.model->eval();
+  return loaded;
+}
+
 OnnxFiles export_onnx(const LoadedModel& loaded, const std::string& checkpoint,
                       const std::string& output, const OnnxOptions& options) {
   auto graph = onnx_model(loaded.description, named_tensors(*loaded.model), options);
@@ -51,9 +70,11 @@ OnnxFiles export_onnx(const LoadedModel& loaded, const std::string& checkpoint,
   return write_onnx(graph, output, options.external_data);
 }
 
-void export_safetensors(const LoadedModel& loaded, const std::string& checkpoint,
+/// Takes the model's weights, so that they are not there twice.
+void export_safetensors(LoadedModel& loaded, const std::string& checkpoint,
                         const std::string& output, WeightType type) {
   auto weights = named_tensors(*loaded.model);
+  loaded.model = nullptr;
   for (auto& [name, tensor] : weights) {
     if (tensor.is_floating_point()) {
       tensor = as_weight_type(tensor, type, checkpoint + ": " + name);
@@ -92,7 +113,7 @@ void run_export(const std::vector<std::string>& arguments) {
   if (!onnx) {
     check_safetensors_flags(line);
   }
-  const auto loaded = open_model(checkpoint, torch::kCPU);
+  auto loaded = flags.untrained ? untrained_model(checkpoint) : open_model(checkpoint, torch::kCPU);
   OnnxFiles files{.model = paths[1], .data = {}};
   if (onnx) {
     files = export_onnx(loaded, checkpoint, paths[1], options);

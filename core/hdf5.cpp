@@ -1,8 +1,10 @@
 #include "core/hdf5.h"
 
 #include <c10/util/Exception.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <fstream>
 #include <string_view>
 
@@ -213,6 +215,25 @@ void Hdf5File::read_rows(const std::string& name, int64_t first, int64_t count, 
   if (H5Dread(array, make_hdf5_type(type).id(), memory_space.id(), file_space.id(), H5P_DEFAULT,
               data) < 0) {
     state_->fail(name, "readable data");
+  }
+}
+
+void Hdf5File::read_raw(const std::string& name, int64_t offset, void* data, size_t bytes) const {
+  auto* out = static_cast<char*>(data);
+  while (bytes > 0) {
+    const ssize_t got = ::pread(state_->disk.descriptor, out, bytes, offset);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0) {
+      throw InputError("cannot read " + path().string() + ": " + system_error_text(errno));
+    }
+    if (got == 0) {
+      throw InputError(state_->place(name), "readable data", "a truncated one");
+    }
+    out += got;
+    offset += got;
+    bytes -= static_cast<size_t>(got);
   }
 }
 

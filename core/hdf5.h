@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct Hdf5Info {
   std::vector<int64_t> shape;
   int64_t bytes = 0;         ///< of all elements; fits in int64
   int64_t stored_bytes = 0;  ///< in the file: less than `bytes` where it is sparse or compressed
+  /// Where the bytes begin in the file, for an array whose bytes lie there one after the other.
+  std::optional<int64_t> offset;
 };
 
 /// An open file; closed by the destructor. Paths are "/group/name"; groups are made as needed.
@@ -55,6 +58,9 @@ class Hdf5File {
   /// Reads rows [first, first + count) of the first axis.
   void read_rows(const std::string& name, int64_t first, int64_t count, Hdf5Type type, void* data,
                  size_t bytes) const;
+  /// Reads `bytes` bytes of the file itself, from `offset` on: those of the array `name` where they
+  /// lie in one piece. Needs no lock, so that several threads read at the same time.
+  void read_raw(const std::string& name, int64_t offset, void* data, size_t bytes) const;
   /// Names of the arrays and groups directly in `group`, sorted.
   std::vector<std::string> list(const std::string& group) const;
 

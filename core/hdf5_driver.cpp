@@ -63,11 +63,13 @@ H5FD_t* open_file(const char* name, unsigned flags, hid_t access_list, haddr_t m
     return nullptr;
   }
   file->end_of_file = static_cast<haddr_t>(status.st_size);
+  file->state->descriptor = file->descriptor;
   return &file.release()->head;
 }
 
 herr_t close_file(H5FD_t* head) {
   const std::unique_ptr<DriverFile> file(driver_file(head));
+  file->state->descriptor = -1;
   if (::close(file->descriptor) != 0) {
     remember(file->state, errno);
   }

@@ -12,6 +12,7 @@ namespace softmoe {
 struct Hdf5FileState {
   int error = 0;             ///< errno of the first failure, 0 where there was none
   bool ended_early = false;  ///< something was read behind the end of the file
+  int descriptor = -1;       ///< of the open file; the driver's
 };
 
 /// A new access property list for files that use the driver and report to `state`.

@@ -129,6 +129,10 @@ Hdf5Info Hdf5File::State::array_info(const std::string& name) {
   }
   info.bytes = is_empty ? 0 : info.bytes;
   info.stored_bytes = static_cast<int64_t>(H5Dget_storage_size(id));
+  const haddr_t offset = H5Dget_offset(id);  // none where the array is in chunks
+  if (offset != HADDR_UNDEF && std::in_range<int64_t>(offset)) {
+    info.offset = static_cast<int64_t>(offset);
+  }
   return info;
 }
 

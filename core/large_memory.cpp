@@ -167,6 +167,17 @@ void keep_large_tensors() {
   static_cast<void>(done);
 }
 
+void use_large_pages(void* data, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  const auto begin = reinterpret_cast<uintptr_t>(data);
+  const uintptr_t first = (begin + kPage - 1) / kPage * kPage;
+  const uintptr_t last = (begin + bytes) / kPage * kPage;
+  if (first < last) {
+    ::madvise(static_cast<char*>(data) + (first - begin), last - first, MADV_HUGEPAGE);
+  }
+#endif
+}
+
 void release_large_memory() { large_blocks().release_all(); }
 
 }  // namespace softmoe

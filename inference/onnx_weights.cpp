@@ -1,5 +1,6 @@
 #include "inference/onnx_weights.h"
 
+#include "checkpoints/transposed.h"
 #include "core/error.h"
 #include "inference/onnx_ops.h"
 
@@ -71,18 +72,27 @@ OnnxValue OnnxWeights::exact(const std::string& name) {
   return constant(name, tensor(name).to(torch::kFloat32));
 }
 
-OnnxValue OnnxWeights::compressed(const std::string& name, const torch::Tensor& tensor) {
-  const auto type = type_;
-  const auto bytes = [tensor, type, name] { return bytes_of(as_weight_type(tensor, type, name)); };
-  const auto value = graph_.constant(
-      name, {.type = onnx_type(dtype_of(type)), .shape = tensor.sizes().vec(), .bytes = bytes});
-  return type == WeightType::kFloat32 ? value : onnx_cast(graph_, value, OnnxType::kFloat);
+OnnxValue OnnxWeights::compressed(const std::string& name, const std::vector<int64_t>& shape,
+                                  const std::function<torch::Tensor()>& tensor) {
+  const auto bytes = [tensor] { return bytes_of(tensor()); };
+  const auto value =
+      graph_.constant(name, {.type = onnx_type(dtype_of(type_)), .shape = shape, .bytes = bytes});
+  return type_ == WeightType::kFloat32 ? value : onnx_cast(graph_, value, OnnxType::kFloat);
 }
 
-OnnxValue OnnxWeights::kernel(const std::string& name) { return compressed(name, tensor(name)); }
+OnnxValue OnnxWeights::kernel(const std::string& name) {
+  const auto weight = tensor(name);
+  return compressed(name, weight.sizes().vec(),
+                    [weight, name, type = type_] { return as_weight_type(weight, type, name); });
+}
 
 OnnxValue OnnxWeights::matrix(const std::string& name) {
-  return compressed(name + ".transposed", tensor(name).transpose(-2, -1));
+  const auto weight = tensor(name);
+  const auto shape = weight.transpose(-2, -1).sizes().vec();
+  // Converted first: fewer bytes to be moved.
+  return compressed(name + ".transposed", shape, [weight, name, type = type_] {
+    return transposed(as_weight_type(weight, type, name));
+  });
 }
 
 }  // namespace softmoe

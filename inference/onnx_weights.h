@@ -1,7 +1,9 @@
 #pragma once
 /// The weights of a model as constants of an ONNX graph.
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "core/npz.h"
 #include "core/options.h"
@@ -45,7 +47,9 @@ class OnnxWeights {
   OnnxValue constant(const std::string& name, const torch::Tensor& tensor);
 
  private:
-  OnnxValue compressed(const std::string& name, const torch::Tensor& tensor);
+  /// A constant of the stored dtype, which is made when it is written.
+  OnnxValue compressed(const std::string& name, const std::vector<int64_t>& shape,
+                       const std::function<torch::Tensor()>& tensor);
 
   OnnxGraph& graph_;
   const NamedTensors& weights_;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <cstring>
+#include <fstream>
 
 #include "core/atomic_file.h"
 #include "core/device.h"
@@ -115,6 +116,67 @@ TEST(Checkpoint, NamesTheDamagedTensor) {
               HasSubstr(path.string() + ": tensor 'model/pos_embed': expected checksum"));
   EXPECT_NO_THROW(load_checkpoint(path, {.model = false}));
   EXPECT_NO_THROW(load_metadata(path));
+}
+
+/// A checkpoint that several threads read.
+Checkpoint large_example() {
+  torch::manual_seed(5);
+  Checkpoint checkpoint;
+  for (int index = 0; index < 9; ++index) {
+    checkpoint.model["blocks." + std::to_string(index)] =
+        torch::randint(256, {9, 1 << 20, 1 + index % 2}, torch::kUInt8);
+  }
+  checkpoint.model["small"] = torch::randn({3});
+  return checkpoint;
+}
+
+TEST(Checkpoint, OfManyLargeTensorsIsReadAsItWasWritten) {
+  const test::TemporaryFolder folder;
+  const auto written = large_example();
+  save_checkpoint(folder / "a.h5", written);
+  const auto read = load_checkpoint(folder / "a.h5").model;
+  ASSERT_EQ(read.size(), written.model.size());
+  for (const auto& [name, tensor] : written.model) {
+    EXPECT_TRUE(same_memory(read.at(name), tensor)) << name;
+  }
+}
+
+TEST(Checkpoint, NamesTheDamagedOneOfManyLargeTensors) {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "a.h5";
+  save_checkpoint(path, large_example());
+  const auto offset = Hdf5File::open(path).info("/model/blocks.4").offset;
+  ASSERT_TRUE(offset);
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(*offset + 5'000'000);
+    const auto byte = static_cast<char>(file.get() ^ 4);
+    file.seekp(*offset + 5'000'000);
+    file.put(byte);
+  }
+  const auto message = input_error([&] { load_checkpoint(path); });
+  EXPECT_THAT(message,
+              testing::StartsWith(path.string() + ": tensor 'model/blocks.4': expected checksum"));
+  EXPECT_THAT(message, testing::EndsWith("(the file is damaged)"));
+}
+
+TEST(Checkpoint, MayHoldTensorsInChunks) {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "a.h5";
+  save_checkpoint(path, example());
+  const auto tensor = example().model.at("blocks.0.norm1.weight");
+  const auto original = Hdf5File::open(path);
+  auto file = Hdf5File::create(folder / "b.h5", folder / "b.h5");
+  file.create_growing("/model/blocks.0.norm1.weight", Hdf5Type::kFloat32, {}, 7);
+  file.append("/model/blocks.0.norm1.weight", 7, tensor.const_data_ptr());
+  file.write("/model/pos_embed", Hdf5Type::kFloat32, {1, 5, 6},
+             example().model.at("pos_embed").const_data_ptr());
+  for (const char* name : {"format", "format_version", "metadata", "tensors", "checksum"}) {
+    file.write_text(name, original.read_text(name));
+  }
+  file.close();
+  const auto read = load_checkpoint(folder / "b.h5", {.optimizer = false, .ema = false}).model;
+  EXPECT_TRUE(same_memory(read.at("blocks.0.norm1.weight"), tensor));
 }
 
 TEST(Checkpoint, NoticesAnyAlteredByteOfItsDescription) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cstring>
 #include <numeric>
 #include <thread>
 
@@ -221,6 +222,46 @@ TEST(Hdf5, ServesSeveralThreads) {
     thread.join();
   }
   EXPECT_EQ(wrong, 0);
+}
+
+TEST(Hdf5, TellsWhereTheBytesOfAnArrayLie) {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "a.h5";
+  auto file = Hdf5File::create(path, path);
+  const auto small = counted(6, 3);
+  const auto large = counted(300'000, 11);
+  file.write("/small", Hdf5Type::kFloat32, {2, 3}, small.data());
+  file.write("/large", Hdf5Type::kFloat32, {300'000}, large.data());
+  file.write("/empty", Hdf5Type::kFloat32, {0, 4}, nullptr);
+  file.create_growing("/rows", Hdf5Type::kFloat32, {3}, 2);
+  file.append("/rows", 2, small.data());
+  file.close();
+  const auto read = Hdf5File::open(path);
+  EXPECT_FALSE(read.info("/rows").offset);
+  const auto whole = read_text_file(path);
+  for (const auto& [name, values] : {std::pair{"/small", small}, std::pair{"/large", large}}) {
+    const auto info = read.info(name);
+    ASSERT_TRUE(info.offset) << name;
+    EXPECT_EQ(std::memcmp(whole.data() + *info.offset, values.data(), values.size() * 4), 0);
+    float value = 0;
+    read.read_raw(name, *info.offset + 4 * 5, &value, sizeof(value));
+    EXPECT_EQ(value, values[5]);
+  }
+}
+
+TEST(Hdf5, RawBytesOfAFileThatWasCutAreAnError) {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "a.h5";
+  const auto values = counted(300'000);
+  auto file = Hdf5File::create(path, path);
+  file.write("/x", Hdf5Type::kFloat32, {300'000}, values.data());
+  file.close();
+  const auto read = Hdf5File::open(path);
+  const auto info = read.info("/x");
+  std::filesystem::resize_file(path, static_cast<uintmax_t>(*info.offset) + 1000);
+  std::vector<float> target(values.size());
+  EXPECT_EQ(input_error([&] { read.read_raw("/x", *info.offset, target.data(), 1'200'000); }),
+            path.string() + ": '/x': expected readable data, found a truncated one");
 }
 
 TEST(Hdf5, PrintsNothing) {

@@ -1,0 +1,240 @@
+// From a checkpoint on the disk to a model that is ready to predict, beside reading the file.
+//
+//     start_bench --make MODEL FILE            a checkpoint of a zoo model in bfloat16, random
+//     weights start_bench FILE [--dtype bfloat16] [--rounds 3] [--cold]
+//
+// Each round measures in turn: reading the whole file (`read`, as cat does it), writing once to
+// fresh memory of the file's size (`touch`: what the system takes for handing out the memory
+// alone), and a process of its own that loads the model and packs it (`ready`, to the moment at
+// which it can predict; the process' start is not in it), with the most memory that the process
+// held. --cold has the system forget the file before it is read.
+
+#include <ATen/Context.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <torch/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "checkpoints/model_checkpoint.h"
+#include "core/error.h"
+#include "core/initialization.h"
+#include "core/machine.h"
+#include "eval/vit_subject.h"
+#include "inference/predictor.h"
+#include "vit/zoo.h"
+
+namespace softmoe {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct BenchOptions {
+  std::string file;
+  std::string dtype = "bfloat16";
+  std::string make;
+  int64_t rounds = 3;
+  bool cold = false;
+  bool is_child = false;
+};
+
+void make_checkpoint(const std::string& name, const std::string& path) {
+  const SkipInitialization skip;
+  const DefaultDtypeGuard parameters(torch::kBFloat16);
+  const auto options = model_preset(name);
+  VisionTransformer model(options);
+  fill_parameters(*model);
+  PreprocessOptions preprocess;
+  preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
+  Checkpoint checkpoint;
+  checkpoint.metadata = to_metadata({.name = name,
+                                     .options = options,
+                                     .class_names = {},
+                                     .preprocess = options_to_json(preprocess)});
+  checkpoint.model = named_tensors(*model);
+  save_checkpoint(path, checkpoint);
+}
+
+/// The most memory that this process held so far.
+int64_t peak_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) {
+      return std::stoll(line.substr(6)) * 1024;
+    }
+  }
+  return 0;
+}
+
+/// Loads the model and prints what the other process reads.
+void load(const BenchOptions& options) {
+  const int64_t before = peak_bytes();
+  const auto start = Clock::now();
+  Predictor predictor(load_weights(options.file), options.file,
+                      inference_dtype(options.dtype, torch::kCPU), torch::kCPU);
+  const double seconds = seconds_since(start);
+  fmt::print("{} {} {}\n", seconds, before, peak_bytes());
+}
+
+struct Ready {
+  double seconds = 0;
+  int64_t bytes_before = 0;
+  int64_t peak_bytes = 0;
+};
+
+Ready load_in_process(const std::string& program, const BenchOptions& options) {
+  const auto command =
+      fmt::format("'{}' '{}' --dtype {} --child", program, options.file, options.dtype);
+  FILE* const output = ::popen(command.c_str(), "r");
+  Ready ready;
+  const int found = output == nullptr ? 0
+                                      : std::fscanf(output, "%lf %ld %ld", &ready.seconds,
+                                                    &ready.bytes_before, &ready.peak_bytes);
+  if (output == nullptr || ::pclose(output) != 0 || found != 3) {
+    throw InputError(options.file, "a checkpoint that can be loaded", "an error");
+  }
+  return ready;
+}
+
+int open_file(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) {
+    throw InputError("cannot read " + path);
+  }
+  return file;
+}
+
+void forget(const std::string& path) {
+  const int file = open_file(path);
+  ::fdatasync(file);
+  ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+  ::close(file);
+}
+
+double read_seconds(const std::string& path) {
+  std::vector<char> buffer(128 << 10);
+  const auto start = Clock::now();
+  const int file = open_file(path);
+  while (::read(file, buffer.data(), buffer.size()) > 0) {
+  }
+  ::close(file);
+  return seconds_since(start);
+}
+
+double touch_seconds(size_t bytes) {
+  constexpr size_t kPage = size_t{2} << 20;
+  auto* const memory = static_cast<char*>(
+      ::mmap(nullptr, bytes + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  TORCH_CHECK(memory != MAP_FAILED, "no memory");
+  ::madvise(memory, bytes + kPage, MADV_HUGEPAGE);
+  const auto start = Clock::now();
+  std::vector<std::thread> threads;
+  const auto count = static_cast<size_t>(at::get_num_threads());
+  for (size_t rank = 0; rank < count; ++rank) {
+    threads.emplace_back([=] {
+      for (size_t at = bytes / count * rank; at < bytes / count * (rank + 1); at += 4096) {
+        memory[at] = 1;
+      }
+    });
+  }
+  for (auto& thread : threads) {
+    thread.join();
+  }
+  const double seconds = seconds_since(start);
+  ::munmap(memory, bytes + kPage);
+  return seconds;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+void measure(const std::string& program, const BenchOptions& options) {
+  const auto bytes = static_cast<double>(fs::file_size(options.file));
+  std::vector<double> ratios;
+  for (int64_t round = 0; round < options.rounds; ++round) {
+    const double touch = touch_seconds(static_cast<size_t>(bytes));
+    if (options.cold) {
+      forget(options.file);
+    }
+    const double read = read_seconds(options.file);
+    if (options.cold) {
+      forget(options.file);
+    }
+    const auto ready = load_in_process(program, options);
+    ratios.push_back(ready.seconds / read);
+    fmt::print(
+        "{:.2f} GB {}: touch {:6.2f} s, read {:6.2f} s, ready {:6.2f} s = {:.2f} x read; peak "
+        "{:.2f} GB = {:.3f} x file ({:.2f} GB before loading)\n",
+        bytes / 1e9, options.cold ? "cold" : "warm", touch, read, ready.seconds,
+        ready.seconds / read, static_cast<double>(ready.peak_bytes) / 1e9,
+        static_cast<double>(ready.peak_bytes) / bytes,
+        static_cast<double>(ready.bytes_before) / 1e9);
+    std::fflush(stdout);
+  }
+  fmt::print("median: ready in {:.2f} x the time of reading\n", median(ratios));
+}
+
+BenchOptions parse(int argc, char** argv) {
+  BenchOptions options;
+  for (int index = 1; index < argc; ++index) {
+    const std::string word = argv[index];
+    if (word == "--make" && index + 1 < argc) {
+      options.make = argv[++index];
+    } else if (word == "--dtype" && index + 1 < argc) {
+      options.dtype = argv[++index];
+    } else if (word == "--rounds" && index + 1 < argc) {
+      options.rounds = std::stoll(argv[++index]);
+    } else if (word == "--cold") {
+      options.cold = true;
+    } else if (word == "--child") {
+      options.is_child = true;
+    } else {
+      options.file = word;
+    }
+  }
+  if (options.file.empty()) {
+    throw UsageError("FILE", "a checkpoint", "none");
+  }
+  return options;
+}
+
+int run(int argc, char** argv) {
+  prepare_process();
+  set_compute_threads(0);
+  const auto options = parse(argc, argv);
+  if (!options.make.empty()) {
+    make_checkpoint(options.make, options.file);
+  } else if (options.is_child) {
+    load(options);
+  } else {
+    measure(argv[0], options);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace softmoe
+
+int main(int argc, char** argv) {
+  try {
+    return softmoe::run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
+  }
+}
