@@ -35,11 +35,12 @@ inline __m512i pair_rows(Source source, int64_t upper, int64_t lower, bool has_l
   const __m512 low = _mm512_maskz_loadu_ps(mask, source.fp32 + upper);
   const __m512 high =
       has_lower ? _mm512_maskz_loadu_ps(mask, source.fp32 + lower) : _mm512_setzero_ps();
-  const __m512i low_bits =
-      _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(low)));
-  const __m512i high_bits =
-      _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(high)));
-  return _mm512_or_si512(low_bits, _mm512_slli_epi32(high_bits, 16));
+  // The values of one row, then those of the other, alternate.
+  const __m512i order = _mm512_or_si512(
+      _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+      _mm512_slli_epi32(
+          _mm512_set_epi32(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16), 16));
+  return _mm512_permutexvar_epi16(order, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
 }
 
 /// 32 values of one row as 16 pairs, those from `count` on zero.
@@ -52,6 +53,27 @@ inline __m512i row_pairs(Source source, int64_t index, int64_t count) {
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
 }
 
+/// Half a panel from 16 rows of `w`, of which `count` exist, with `depth` values each. kWhole: all
+/// rows exist and the depth is a multiple of 32, which spares the masks.
+template <bool kWhole>
+inline void pack_columns(Source w, int64_t stride, int64_t depth, int64_t count, Pair* target) {
+  for (int64_t at = 0; at < depth; at += 32, target += 16 * kPanelColumns) {
+    __m512i rows[16];
+    Source row_values = w.offset(at);
+#pragma GCC unroll 16
+    for (int row = 0; row < 16; ++row, row_values = row_values.offset(stride)) {
+      fetch(row_values, 16 * stride);
+      rows[row] = kWhole || row < count ? row_pairs(row_values, 0, kWhole ? 32 : depth - at)
+                                        : _mm512_setzero_si512();
+    }
+    transpose(rows);
+    const int64_t pairs = kWhole || depth - at >= 32 ? 16 : pairs_of(depth - at);
+    for (int64_t row = 0; row < pairs; ++row) {
+      _mm512_storeu_si512(target + row * kPanelColumns, rows[row]);
+    }
+  }
+}
+
 }  // namespace
 
 void pack_transposed(Source w, int64_t stride, int64_t depth, int64_t first, int64_t last,
@@ -59,20 +81,10 @@ void pack_transposed(Source w, int64_t stride, int64_t depth, int64_t first, int
   const int64_t pairs = pairs_of(depth);
   for (int64_t column = first; column < last; column += 16) {
     Pair* target = packed + column / kPanelColumns * kPanelColumns * pairs + column % kPanelColumns;
-    for (int64_t pair = 0; pair < pairs; pair += 16) {
-      __m512i rows[16];
-#pragma GCC unroll 16
-      for (int row = 0; row < 16; ++row) {
-        const int64_t at = (column + row) * stride + 2 * pair;
-        fetch(w, at + 16 * stride);
-        rows[row] =
-            column + row < last ? row_pairs(w, at, depth - 2 * pair) : _mm512_setzero_si512();
-      }
-      transpose(rows);
-      const int64_t count = pairs - pair < 16 ? pairs - pair : 16;
-      for (int64_t row = 0; row < count; ++row) {
-        _mm512_storeu_si512(target + (pair + row) * kPanelColumns, rows[row]);
-      }
+    if (w.fp32 != nullptr && column + 16 <= last && depth % 32 == 0) {
+      pack_columns<true>({.fp32 = w.fp32 + column * stride}, stride, depth, 16, target);
+    } else {
+      pack_columns<false>(w.offset(column * stride), stride, depth, last - column, target);
     }
     if (column + 16 >= last && column % kPanelColumns == 0) {
       // The second half of the last panel is there, but no columns are.
