@@ -52,13 +52,15 @@ void check_safetensors_flags(const CommandLine& line) {
 
 /// The model `name` of the zoo with its initial weights.
 LoadedModel untrained_model(const std::string& name) {
-  LoadedModel loaded;
-  loaded.description = {.name = name, .options = model_preset(name), .class_names = {}};
-  const auto& options = loaded.description.options;
+  const auto options = model_preset(name);
   PreprocessOptions preprocess;
   preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
-  loaded.description.preprocess = options_to_json(preprocess);
-  loaded.model = make_model(options, /*seed=*/0);
+  LoadedModel loaded{.model = make_model(options, /*seed=*/0),
+                     .description = {.name = name,
+                                     .options = options,
+                                     .class_names = {},
+                                     .preprocess = options_to_json(preprocess)},
+                     .metadata = {}};
   loaded.model->eval();
   return loaded;
 }

@@ -72,6 +72,14 @@ TEST_F(Export, WritesSafetensorsThatPredictTheSame) {
   EXPECT_TRUE(same_bits(logits(path("back.h5")), logits(path("tiny.h5"))));
 }
 
+TEST_F(Export, WritesAnUntrainedModelOfTheZoo) {
+  const auto out = path("vit.safetensors");
+  ASSERT_TRUE(succeeds(run({"vit_ti16", out, "--untrained"})));
+  ASSERT_TRUE(succeeds(run_program({"convert", out, path("vit.h5"), "--threads", "1"})));
+  EXPECT_TRUE(fails_with_one_line(run({"vit_x16", out, "--untrained"}), 2, {"vit_x16"}));
+  EXPECT_TRUE(fails_with_one_line(run({"vit_ti16", out}), 1, {"vit_ti16"}));
+}
+
 TEST_F(Export, FailsWithOneLine) {
   const auto model = path("tiny.h5");
   const auto out = path("out.onnx");
