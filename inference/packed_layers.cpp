@@ -17,6 +17,8 @@ using kernels::Arithmetic;
 /// Largest scale of the slots' logits for which powers of all logits can be added without taking
 /// the largest off first.
 constexpr double kLargestScale = 80.0;
+/// Blocks at the start of an int8 model whose linear maps, but for experts, stay in bf16.
+constexpr int64_t kWideBlocks = 3;
 /// Values of the MLP's hidden layer that are computed and used up at a time.
 constexpr int64_t kMostHidden = 1024;
 
@@ -41,7 +43,7 @@ class Packer {
     layers.activation = activation();
     layers.positions = positions();
     layers.patch =
-        PackedWeights(take("patch_embed.proj.weight").flatten(1), {}, {.arithmetic = values()});
+        PackedWeights(take("patch_embed.proj.weight").flatten(1), {}, {.arithmetic = pixels()});
     if (options_.pre_norm) {
       layers.pre_norm = norm("norm_pre");
     }
@@ -81,8 +83,17 @@ class Packer {
   Arithmetic values() const {
     return dtype_ == InferenceDtype::kFloat32 ? Arithmetic::kFloat32 : Arithmetic::kBFloat16;
   }
-  Arithmetic linears() const {
-    return dtype_ == InferenceDtype::kInt8 ? Arithmetic::kInt8 : values();
+  /// Of patches.
+  Arithmetic pixels() const {
+    return dtype_ == InferenceDtype::kInt8 ? Arithmetic::kFloat32 : values();
+  }
+  /// Of linear maps outside of experts.
+  Arithmetic linears(int64_t index) const {
+    return dtype_ == InferenceDtype::kInt8 && index >= kWideBlocks ? Arithmetic::kInt8 : values();
+  }
+  Arithmetic experts() const {
+    const bool integers = dtype_ == InferenceDtype::kInt8 || dtype_ == InferenceDtype::kInt8Experts;
+    return integers ? Arithmetic::kInt8 : values();
   }
 
   kernels::Activation activation() const {
@@ -157,19 +168,19 @@ class Packer {
       factors.slice(0, 0, dim).fill_(factor);
     }
     block.qkv =
-        linear(block_name(index, "attn.qkv"), {.arithmetic = linears(), .factors = factors});
+        linear(block_name(index, "attn.qkv"), {.arithmetic = linears(index), .factors = factors});
     block.proj = linear(block_name(index, "attn.proj"),
-                        {.arithmetic = linears(), .factors = layer_scale(index, "ls1")});
+                        {.arithmetic = linears(index), .factors = layer_scale(index, "ls1")});
   }
 
   void pack_dense_mlp(int64_t index, PackedBlock& block) {
     const int64_t hidden = options_.mlp_dim;
     const int64_t parts = (hidden + kMostHidden - 1) / kMostHidden;
     const int64_t chunk = kernels::round_up((hidden + parts - 1) / parts, 32);
-    block.mlp.fc1 = linear(block_name(index, "mlp.fc1"), {.arithmetic = linears()});
-    block.mlp.fc2 =
-        linear(block_name(index, "mlp.fc2"),
-               {.arithmetic = linears(), .chunk = chunk, .factors = layer_scale(index, "ls2")});
+    block.mlp.fc1 = linear(block_name(index, "mlp.fc1"), {.arithmetic = linears(index)});
+    block.mlp.fc2 = linear(
+        block_name(index, "mlp.fc2"),
+        {.arithmetic = linears(index), .chunk = chunk, .factors = layer_scale(index, "ls2")});
   }
 
   void pack_moe(int64_t index, PackedBlock& block) {
@@ -181,8 +192,8 @@ class Packer {
                     .experts = layer.moe.experts,
                     .slots_per_expert = slots_per_expert(layer),
                     .eps = static_cast<float>(layer.moe.router_eps)};
-    const bool wide = dtype_ == InferenceDtype::kInt8Experts;
-    PackingOptions options{.arithmetic = wide ? Arithmetic::kInt8 : linears(), .wide_rows = wide};
+    PackingOptions options{.arithmetic = experts(),
+                           .wide_rows = dtype_ == InferenceDtype::kInt8Experts};
     const auto pack = [&](const std::string& name) {
       const auto experts = block_name(index, "moe.experts." + name);
       auto weight = take(experts + "_weight");

@@ -15,8 +15,11 @@ namespace softmoe {
 /// The arithmetic of inference.
 enum class InferenceDtype {
   kFloat32,
-  kBFloat16,     ///< products of bf16; sums, norms, softmaxes and the residual stream in fp32
-  kInt8,         ///< as bf16, but linear maps of 8-bit weights and activations
+  kBFloat16,  ///< products of bf16; sums, norms, softmaxes and the residual stream in fp32
+  /// As bf16, but linear maps of 8-bit weights and activations: those of experts and, from the
+  /// fourth block on, all others. Patches are fp32. What is rounded early goes through all that
+  /// follows: 8 bits in every block more than double the error of the logits.
+  kInt8,
   kInt8Experts,  ///< as bf16, but the weights of experts in 8 bits, their activations in 16
 };
 template <>

@@ -74,7 +74,7 @@ PackedPass::ThreadMemory PackedPass::plan_thread(Plan& plan) const {
   ThreadMemory memory;
   memory.normed = plan.take_rows(values, block_rows_, options.dim);
   const int64_t pixels = options.in_chans * options.patch_size * options.patch_size;
-  memory.pixels = plan.take_rows(values, block_rows_, pixels);
+  memory.pixels = plan.take_rows(layers_.patch.arithmetic(), block_rows_, pixels);
   memory.patch = plan.take<float>(pixels);
   memory.attention = plan.take<Unit>(kernels::attention_scratch(attention_));
   memory.row = plan.take<float>(options.dim);
