@@ -1,6 +1,7 @@
 #include "eval/matmul_peak.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/_int_mm.h>
 
 #include <chrono>
 
@@ -40,24 +41,53 @@ torch::Tensor call_operator(const char* name, torch::jit::Stack arguments) {
   return arguments.at(0).toTensor();
 }
 
+bool has_operator(const char* name) {
+  return c10::Dispatcher::singleton().findSchema({name, ""}).has_value();
+}
+
+/// oneDNN's product with a packed weight, of floats.
+Product packed_floats(const torch::Tensor& left, const torch::Tensor& right) {
+  const auto packed = call_operator("mkldnn::_reorder_linear_weight", {right, left.size(0)});
+  return [left, packed] {
+    const c10::List<std::optional<at::Scalar>> no_scalars;
+    return call_operator("mkldnn::_linear_pointwise",
+                         {left, packed, c10::IValue(), "none", no_scalars, c10::IValue()});
+  };
+}
+
+/// The same of bytes without and with a sign, scaled to floats.
+Product packed_bytes(const torch::Tensor& left, const torch::Tensor& right) {
+  const auto packed = call_operator("onednn::qlinear_prepack", {right, left.sizes().vec()});
+  const auto scales = torch::ones({right.size(0)});
+  const auto zeros = torch::zeros({right.size(0)}, torch::kInt64);
+  return [bytes = left.view(torch::kUInt8), packed, scales, zeros] {
+    const c10::List<std::optional<at::Scalar>> no_scalars;
+    return call_operator("onednn::qlinear_pointwise",
+                         {bytes, 1.0, 0, packed, scales, zeros, c10::IValue(), 1.0, 0,
+                          torch::kFloat32, "none", no_scalars, ""});
+  };
+}
+
 /// The product with a packed weight, or nothing where this libtorch or processor has none.
 Product packed_product(const torch::Tensor& left, const torch::Tensor& right) {
+  const bool bytes = left.scalar_type() == torch::kInt8;
   if (!left.device().is_cpu() || !at::hasMKLDNN() ||
-      !c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""})) {
+      !has_operator(bytes ? "onednn::qlinear_pointwise" : "mkldnn::_linear_pointwise")) {
     return nullptr;
   }
   try {
-    const auto packed = call_operator("mkldnn::_reorder_linear_weight", {right, left.size(0)});
-    Product product = [left, packed] {
-      const c10::List<std::optional<at::Scalar>> no_scalars;
-      return call_operator("mkldnn::_linear_pointwise",
-                           {left, packed, c10::IValue(), "none", no_scalars, c10::IValue()});
-    };
+    auto product = bytes ? packed_bytes(left, right) : packed_floats(left, right);
     product();
     return product;
   } catch (const c10::Error&) {
     return nullptr;  // such as a processor without bf16
   }
+}
+
+torch::Tensor random_matrix(int64_t edge, const torch::TensorOptions& options) {
+  return c10::typeMetaToScalarType(options.dtype()) == torch::kInt8
+             ? torch::randint(-128, 128, {edge, edge}, options)
+             : torch::randn({edge, edge}, options);
 }
 
 }  // namespace
@@ -69,10 +99,12 @@ double measure_matmul_peak(const torch::Device& device, torch::Dtype dtype) {
   double peak = 0;
   for (const int64_t edge : edges) {
     const auto options = torch::dtype(dtype).device(device);
-    const auto left = torch::randn({edge, edge}, options);
-    const auto right = torch::randn({edge, edge}, options);
+    const auto left = random_matrix(edge, options);
+    const auto right = random_matrix(edge, options);
     const double gflop = 2.0 * std::pow(static_cast<double>(edge), 3) / 1e9;
-    const Product plain = [&] { return left.matmul(right); };
+    const Product plain = [&] {
+      return dtype == torch::kInt8 ? at::_int_mm(left, right) : left.matmul(right);
+    };
     for (const auto& product : {plain, packed_product(left, right)}) {
       if (product) {
         peak = std::max(peak, gflop / best_seconds(product, device));

@@ -305,12 +305,13 @@ std::vector<ThroughputRecord> measure_throughput(std::span<const ThroughputSubje
   std::vector<ThroughputRecord> records;
   std::map<torch::Dtype, double> peaks;
   for (const auto& setting : settings) {
-    if (!peaks.contains(setting.dtype)) {
-      progress.update(done, "matmul peak in " + dtype_name(setting.dtype));
-      peaks[setting.dtype] = peak(device, setting.dtype);
+    const auto products = setting.dtype.products();
+    if (!peaks.contains(products)) {
+      progress.update(done, "matmul peak for " + setting.dtype.name);
+      peaks[products] = peak(device, products);
     }
     const auto measured =
-        Group(subjects, options, setting, peaks[setting.dtype], progress, done).measure();
+        Group(subjects, options, setting, peaks[products], progress, done).measure();
     records.insert(records.end(), measured.begin(), measured.end());
   }
   progress.finish();

@@ -34,6 +34,9 @@ struct ComputeDtype {
   explicit ComputeDtype(const std::string& dtype);
   operator torch::Dtype() const { return tensors; }  // NOLINT(google-explicit-constructor)
   bool is_integer() const { return name.starts_with("int8"); }
+  /// Of the fastest matrix products in it. Those of 8-bit weights and 16-bit activations are no
+  /// faster than bf16's.
+  torch::Dtype products() const { return name == "int8" ? torch::kInt8 : tensors; }
 };
 
 struct ThroughputOptions {
@@ -94,7 +97,7 @@ struct ThroughputRecord {
   /// Largest memory of the process (CPU) or of all tensors (CUDA) in a run of this model, less what
   /// the other models kept in memory.
   int64_t peak_memory_bytes = 0;
-  double matmul_peak_gflops = 0;  ///< measure_matmul_peak of the device and dtype
+  double matmul_peak_gflops = 0;  ///< measure_matmul_peak of the device and ComputeDtype::products
   /// Whether the models took turns; false where they do not fit into memory together.
   bool interleaved = true;
   int64_t iterations = 0;         ///< batches a round

@@ -1,6 +1,9 @@
 #include "eval/throughput.h"
 
+#include <ATen/ops/_int_mm.h>
+
 #include <chrono>
+#include <functional>
 
 #include "core/device.h"
 #include "core/error.h"
@@ -216,6 +219,21 @@ TEST(Throughput, IntegersAreForInferenceAlone) {
             "dtypes: expected floating point for training, found int8_experts");
 }
 
+TEST(Throughput, BytesAreComparedWithThePeakOfBytes) {
+  auto options = quick({2});
+  options.dtypes = {"int8", "bfloat16", "int8_experts"};
+  std::vector<torch::Dtype> measured;
+  const auto records = measure_throughput(std::vector{linear_subject("a")}, options, torch::kCPU,
+                                          [&measured](const torch::Device&, torch::Dtype dtype) {
+                                            measured.push_back(dtype);
+                                            return dtype == torch::kInt8 ? 2e6 : 1e6;
+                                          });
+  EXPECT_EQ(measured, (std::vector<torch::Dtype>{torch::kInt8, torch::kBFloat16}));
+  EXPECT_EQ(records[0].matmul_peak_gflops, 2e6);
+  EXPECT_EQ(records[1].matmul_peak_gflops, 1e6);
+  EXPECT_EQ(records[2].matmul_peak_gflops, 1e6);
+}
+
 TEST(Throughput, RatiosArePairedByRound) {
   ThroughputRecord record{.model = "m", .images_per_second = {10, 20, 40}};
   EXPECT_EQ(record.rate().median, 20);
@@ -240,15 +258,23 @@ TEST(Throughput, TableSaysWhereModelsRanAlone) {
   EXPECT_NE(throughput_table({record}).find("Not interleaved"), std::string::npos);
 }
 
-TEST(Throughput, NothingBeatsTheMatmulPeakByMuch) {
-  const double peak = measure_matmul_peak(torch::kCPU, torch::kBFloat16);
-  const auto matrix = torch::randn({512, 512}, torch::kBFloat16);
-  matrix.matmul(matrix);
+/// GFLOP/s of the second of two products.
+double gflops_of(const std::function<void()>& product, double operations) {
+  product();
   const auto start = std::chrono::steady_clock::now();
-  matrix.matmul(matrix);
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  EXPECT_GT(peak, 0.2 * 2 * std::pow(512.0, 3) / 1e9 / seconds);
+  product();
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  return operations / 1e9 / elapsed.count();
+}
+
+TEST(Throughput, NothingBeatsTheMatmulPeakByMuch) {
+  const double operations = 2 * std::pow(512.0, 3);
+  const auto floats = torch::randn({512, 512}, torch::kBFloat16);
+  EXPECT_GT(measure_matmul_peak(torch::kCPU, torch::kBFloat16),
+            0.2 * gflops_of([&] { floats.matmul(floats); }, operations));
+  const auto bytes = torch::randint(-128, 128, {512, 512}, torch::kInt8);
+  EXPECT_GT(measure_matmul_peak(torch::kCPU, torch::kInt8),
+            0.2 * gflops_of([&] { at::_int_mm(bytes, bytes); }, operations));
 }
 
 }  // namespace
