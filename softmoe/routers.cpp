@@ -41,7 +41,9 @@ constexpr RouterRow soft_row(std::string_view name, std::string_view summary) {
           .cost = soft_cost<mixing>,
           .losses = {},
           .equal_experts =
-              mixing == SoftMixing::kIdentity ? EqualExperts::kAgree : EqualExperts::kDiffer};
+              mixing == SoftMixing::kIdentity ? EqualExperts::kAgree : EqualExperts::kDiffer,
+          .expert_numbers = {},
+          .recordable = true};
 }
 
 template <PositionRule rule>
@@ -120,7 +122,8 @@ constexpr std::array kRows{
               .learned = true,
               .make = make_plain<ExpertsChoiceRouterImpl>,
               .cost = experts_choice_cost,
-              .equal_experts = EqualExperts::kRenormalized},
+              .equal_experts = EqualExperts::kRenormalized,
+              .recordable = true},
     RouterRow{.name = "sinkhorn",
               .source = "arXiv:2202.01169",
               .summary = "by optimal transport of the batch's tokens to experts (S-BASE)",
@@ -159,7 +162,8 @@ constexpr std::array kRows{
               .learned = true,
               .make = make_plain<SmearRouterImpl>,
               .cost = smear_router_cost,
-              .equal_experts = EqualExperts::kAgree},
+              .equal_experts = EqualExperts::kAgree,
+              .recordable = true},
     fixed_row("hash_random", kHashLayers, "by position: in the order of hashes, dealt out in turn",
               make_position_hash<PositionRule::kBalanced>, position_router_cost),
     fixed_row("hash_block", kHashLayers, "by position: neighbours together",

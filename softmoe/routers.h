@@ -54,6 +54,10 @@ struct RouterRow {
   /// Tensors of the router's state whose values are numbers of experts. (Pruning finds axes of
   /// experts by itself.)
   std::span<const std::string_view> expert_numbers = {};
+  /// Whether evaluation on a device is the same sequence of its operators for every batch of one
+  /// size: no value is read back on the host, none is brought from there, none is drawn. Such
+  /// passes can be recorded once and replayed (CUDA graphs).
+  bool recordable = false;
 };
 
 /// All rows, in the order of documentation.
