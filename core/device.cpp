@@ -129,10 +129,14 @@ void reset_peak_memory(const torch::Device& device) {
   std::ofstream("/proc/self/clear_refs") << "5";  // Linux: the peak becomes the present size
 }
 
+// Devices without autocast (meta) have no state to switch.
 AutocastGuard::AutocastGuard(const torch::Device& device, torch::Dtype dtype)
-    : type_(device.type()),
-      was_enabled_(at::autocast::is_autocast_enabled(type_)),
-      previous_dtype_(at::autocast::get_autocast_dtype(type_)) {
+    : type_(device.type()), was_enabled_(false), previous_dtype_(torch::kFloat32) {
+  if (!at::autocast::is_autocast_available(type_)) {
+    return;
+  }
+  was_enabled_ = at::autocast::is_autocast_enabled(type_);
+  previous_dtype_ = at::autocast::get_autocast_dtype(type_);
   at::autocast::set_autocast_enabled(type_, dtype != torch::kFloat32);
   if (dtype != torch::kFloat32) {
     at::autocast::set_autocast_dtype(type_, dtype);
@@ -141,6 +145,9 @@ AutocastGuard::AutocastGuard(const torch::Device& device, torch::Dtype dtype)
 }
 
 AutocastGuard::~AutocastGuard() {
+  if (!at::autocast::is_autocast_available(type_)) {
+    return;
+  }
   if (at::autocast::decrement_nesting() == 0) {
     at::autocast::clear_cache();
   }

@@ -1,7 +1,6 @@
 #include "inference/packed_model.h"
 
 #include <ATen/ops/empty.h>
-#include <fmt/format.h>
 
 #include <mutex>
 
@@ -11,33 +10,16 @@
 #include "core/error.h"
 #include "core/initialization.h"
 #include "core/tensor_check.h"
+#include "inference/device_engine.h"
 #include "inference/packed_pass.h"
 
 namespace softmoe {
+namespace {
 
-/// What runs a model.
-class PackedModel::Engine {
- public:
-  Engine(InferenceDtype dtype, const torch::Device& device) : dtype_(dtype), device_(device) {}
-  virtual ~Engine() = default;
-
-  virtual const VitOptions& options() const = 0;
-  virtual int64_t weight_bytes() const = 0;
-  virtual torch::Tensor features(const torch::Tensor& images) = 0;
-  virtual torch::Tensor logits(const torch::Tensor& features) = 0;
-
-  InferenceDtype dtype() const { return dtype_; }
-  const torch::Device& device() const { return device_; }
-
- private:
-  InferenceDtype dtype_;
-  torch::Device device_;
-};
-
-class PackedModel::PackedEngine final : public Engine {
+class PackedEngine final : public InferenceEngine {
  public:
   PackedEngine(const VitOptions& options, NamedTensors weights, InferenceDtype dtype)
-      : Engine(dtype, torch::kCPU),
+      : InferenceEngine(dtype, torch::kCPU),
         pool_(take_pool(options, weights)),
         pass_(pack_layers(options, std::move(weights), dtype)) {}
 
@@ -98,19 +80,16 @@ class PackedModel::PackedEngine final : public Engine {
   std::mutex mutex_;
 };
 
-class PackedModel::ModuleEngine final : public Engine {
+/// The modules as they are, for CPUs and routers that nothing is packed for.
+class ModuleEngine final : public InferenceEngine {
  public:
-  ModuleEngine(VisionTransformer model, InferenceDtype dtype, const torch::Device& device)
-      : Engine(dtype, device), model_(std::move(model)) {
-    if (dtype == InferenceDtype::kInt8 || dtype == InferenceDtype::kInt8Experts) {
-      throw UsageError("inference dtype", "float32 or bfloat16 for this model on this device",
-                       dtype == InferenceDtype::kInt8 ? "int8" : "int8_experts");
-    }
+  ModuleEngine(VisionTransformer model, InferenceDtype dtype)
+      : InferenceEngine(dtype, torch::kCPU), model_(std::move(model)) {
+    check_module_dtype(dtype);
     model_->eval();
   }
 
   const VitOptions& options() const override { return model_->options(); }
-  int64_t weight_bytes() const override { return 0; }
 
   torch::Tensor features(const torch::Tensor& images) override {
     const std::scoped_lock lock(mutex_);
@@ -136,37 +115,45 @@ class PackedModel::ModuleEngine final : public Engine {
   std::mutex mutex_;
 };
 
+}  // namespace
+
 PackedModel::PackedModel(VisionTransformer model, InferenceDtype dtype) {
   const auto options = model->options();
   const auto device = model->parameters().front().device();
   auto weights = named_tensors(*model);
-  if (device.is_cpu() && can_pack(options, weights, dtype)) {
-    model = nullptr;
+  const bool packs = device.is_cpu() && can_pack(options, weights, dtype);
+  if (device.is_cpu() && !packs) {
+    engine_ = std::make_unique<ModuleEngine>(std::move(model), dtype);
+    return;
+  }
+  model = nullptr;
+  if (packs) {
     engine_ = std::make_unique<PackedEngine>(options, std::move(weights), dtype);
   } else {
-    engine_ = std::make_unique<ModuleEngine>(std::move(model), dtype, device);
+    engine_ = std::make_unique<DeviceEngine>(options, std::move(weights), dtype, device);
   }
 }
 
 PackedModel::PackedModel(const VitOptions& options, NamedTensors weights, const std::string& where,
                          InferenceDtype dtype, const torch::Device& device) {
   const SkipInitialization skip;
-  if (device.is_cpu()) {
-    {
-      // Parameters take no memory as long as nobody writes them.
-      const DefaultDtypeGuard small(torch::kBFloat16);
-      check_fit(*VisionTransformer(options), weights, where);
-    }
-    if (can_pack(options, weights, dtype)) {
-      engine_ = std::make_unique<PackedEngine>(options, std::move(weights), dtype);
-      return;
-    }
+  {
+    // Parameters take no memory as long as nobody writes them.
+    const DefaultDtypeGuard small(torch::kBFloat16);
+    check_fit(*VisionTransformer(options), weights, where);
+  }
+  if (!device.is_cpu()) {
+    engine_ = std::make_unique<DeviceEngine>(options, std::move(weights), dtype, device);
+    return;
+  }
+  if (can_pack(options, weights, dtype)) {
+    engine_ = std::make_unique<PackedEngine>(options, std::move(weights), dtype);
+    return;
   }
   VisionTransformer model(options);
   load_into(*model, weights, where, {.share_memory = true});
   weights.clear();
-  model->to(device);
-  engine_ = std::make_unique<ModuleEngine>(std::move(model), dtype, device);
+  engine_ = std::make_unique<ModuleEngine>(std::move(model), dtype);
 }
 
 PackedModel::~PackedModel() = default;

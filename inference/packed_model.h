@@ -11,9 +11,13 @@
 
 namespace softmoe {
 
+class InferenceEngine;
+
 /// A vision transformer that only predicts. Dense models and those with Soft MoE layers are packed
 /// (PackedLayers) where the processor has AVX-512 with BF16; everything else, other routers, other
-/// processors, CUDA, runs through the modules of vit/ behind the same functions.
+/// processors, CUDA, runs through the modules of vit/ behind the same functions. On CUDA they have
+/// bf16 weights for bfloat16, and their passes are CUDA graphs where the router allows it
+/// (DeviceEngine); results are there when the caller's stream gets to them.
 ///
 /// Results agree with those of the modules in fp32: float32 to 1e-5 of the largest logit, bfloat16
 /// and int8_experts to 2e-2, int8 to 5e-2 (of the norm). Calls may come from any thread; one runs
@@ -50,11 +54,7 @@ class PackedModel {
   torch::Tensor forward(const torch::Tensor& images);
 
  private:
-  class Engine;
-  class PackedEngine;
-  class ModuleEngine;
-
-  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<InferenceEngine> engine_;
 };
 
 }  // namespace softmoe
