@@ -8,24 +8,19 @@
 // share of the least time that the work can take: all products at that peak, or all weights read
 // from memory once, whichever is longer.
 
-#include <ATen/Context.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "bench/inference_parts.h"
 #include "core/device.h"
-#include "core/initialization.h"
 #include "core/large_memory.h"
 #include "core/machine.h"
-#include "core/thread_team.h"
-#include "eval/matmul_peak.h"
-#include "eval/vit_subject.h"
 #include "inference/packed_model.h"
 #include "vit/cost.h"
 #include "vit/zoo.h"
@@ -37,34 +32,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// Bytes per second of all threads together that read a piece of memory once.
-double memory_bandwidth() {
-  const auto memory = torch::ones({int64_t{1} << 30}, torch::kUInt8);
-  const auto* const words = reinterpret_cast<const uint64_t*>(memory.const_data_ptr());
-  constexpr int64_t kWords = (int64_t{1} << 30) / int64_t{sizeof(uint64_t)};
-  double best = 0;
-  for (int round = 0; round < 5; ++round) {
-    std::atomic<uint64_t> total{0};
-    const auto start = Clock::now();
-    run_team([&](const Team& team) {
-      const auto share = team.share(kWords, /*multiple=*/64);
-      uint64_t sums[8]{};
-      for (int64_t word = share.first; word + 8 <= share.last; word += 8) {
-        __builtin_prefetch(words + word + 512, 0, 1);
-        for (int64_t lane = 0; lane < 8; ++lane) {
-          sums[lane] += words[word + lane];
-        }
-      }
-      for (const auto sum : sums) {
-        total += sum;
-      }
-    });
-    best = std::max(best, static_cast<double>(kWords * 8) / seconds_since(start));
-    TORCH_CHECK_VALUE(total > 0, "memory_bandwidth: nothing was read");
-  }
-  return best;
 }
 
 struct BenchOptions {
@@ -84,28 +51,6 @@ struct Runner {
   double peak = 0;          // operations per second
   double weight_bytes = 0;  // read at least once a batch
   std::vector<double> rates{};
-};
-
-/// The model with weights of `dtype` that are of no use but to compute with.
-VisionTransformer filled_model(const VitOptions& options, torch::Dtype dtype) {
-  const SkipInitialization skip;
-  const DefaultDtypeGuard parameters(dtype);
-  VisionTransformer model(options);
-  fill_parameters(*model);
-  model->eval();
-  return model;
-}
-
-/// Machine limits.
-struct Limits {
-  double fp32_peak;
-  double bf16_peak;
-  double bandwidth;
-
-  double peak(const std::string& dtype) const {
-    // Products of bytes take half the instructions of bf16.
-    return dtype == "float32" ? fp32_peak : dtype == "int8" ? 2 * bf16_peak : bf16_peak;
-  }
 };
 
 std::vector<Runner> make_runners(const VitOptions& options, const BenchOptions& bench,
@@ -171,7 +116,7 @@ void measure_batch(const std::string& name, const VitOptions& options, int64_t b
     std::sort(runner.rates.begin(), runner.rates.end());
     const double median = runner.rates[runner.rates.size() / 2];
     const double time = static_cast<double>(batch) / median;
-    const double bound = std::max(operations / runner.peak, runner.weight_bytes / limits.bandwidth);
+    const double bound = limits.least_seconds(runner.dtype, operations, runner.weight_bytes);
     fmt::print(
         "{:18} {:8} {:12} batch {:3}: {:7.2f} img/s (best {:7.2f}) {:8.2f} ms/img  peak "
         "{:3.0f} %  bound {:3.0f} %\n",
@@ -215,9 +160,7 @@ int run(int argc, char** argv) {
   prepare_process();
   set_compute_threads(0);
   const auto options = parse(argc, argv);
-  const Limits limits{.fp32_peak = 1e9 * measure_matmul_peak(torch::kCPU, torch::kFloat32),
-                      .bf16_peak = 1e9 * measure_matmul_peak(torch::kCPU, torch::kBFloat16),
-                      .bandwidth = memory_bandwidth()};
+  const auto limits = measure_limits();
   fmt::print("matmul peak {:.0f} GFLOP/s fp32, {:.0f} bf16; memory {:.1f} GB/s\n",
              limits.fp32_peak / 1e9, limits.bf16_peak / 1e9, limits.bandwidth / 1e9);
   for (const auto& name : options.models) {

@@ -1,0 +1,98 @@
+// softmoe as one of the contenders that bench/peers/compare.py has take turns.
+//
+//     inference_worker limits                 what the machine gives at most, as JSON
+//     inference_worker MODEL BATCH DTYPE      says "ready" with the model's sizes, answers each
+//     line
+//                                             "go SECONDS" with images per second of that time
+//
+// MODEL is one of the zoo with random weights.
+
+#include <fmt/format.h>
+#include <torch/types.h>
+
+#include <chrono>
+#include <iostream>
+#include <string>
+
+#include "bench/inference_parts.h"
+#include "core/machine.h"
+#include "core/options.h"
+#include "inference/packed_model.h"
+#include "vit/cost.h"
+#include "vit/zoo.h"
+
+namespace softmoe {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void say(const Json& line) { std::cout << line.dump() << std::endl; }
+
+void say_limits() {
+  const auto limits = measure_limits();
+  say({{"float32", limits.fp32_peak},
+       {"bfloat16", limits.bf16_peak},
+       {"int8", limits.int8_peak},
+       {"bytes_per_second", limits.bandwidth}});
+}
+
+/// Images per second of whole batches for at least `seconds`.
+double rate(PackedModel& model, const torch::Tensor& images, double seconds) {
+  const auto start = Clock::now();
+  int64_t count = 0;
+  while (true) {
+    model.forward(images);
+    count += images.size(0);
+    const double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
+    if (elapsed >= seconds) {
+      return static_cast<double>(count) / elapsed;
+    }
+  }
+}
+
+void take_turns(const std::string& name, int64_t batch, const std::string& dtype) {
+  const auto options = model_preset(name);
+  PackedModel model(filled_model(options, dtype == "float32" ? torch::kFloat32 : torch::kBFloat16),
+                    inference_dtype(dtype, torch::kCPU));
+  torch::manual_seed(1);
+  const auto images =
+      torch::rand({batch, options.in_chans, options.image_height(), options.image_width()});
+  for (int run = 0; run < 2; ++run) {
+    TORCH_CHECK_VALUE(model.forward(images).isfinite().all().item<bool>(), "NaN or infinity");
+  }
+  say({{"ready", true},
+       {"gflop", model_cost(options).gflop},
+       {"weight_bytes", model.weight_bytes()}});
+  std::string word;
+  double seconds = 0;
+  while (std::cin >> word >> seconds) {
+    say(rate(model, images, seconds));
+  }
+}
+
+int run(int argc, char** argv) {
+  prepare_process();
+  set_compute_threads(0);
+  if (argc == 2 && std::string(argv[1]) == "limits") {
+    say_limits();
+    return 0;
+  }
+  if (argc != 4) {
+    fmt::print(stderr, "inference_worker: limits, or MODEL BATCH DTYPE\n");
+    return 2;
+  }
+  take_turns(argv[1], std::stoll(argv[2]), argv[3]);
+  return 0;
+}
+
+}  // namespace
+}  // namespace softmoe
+
+int main(int argc, char** argv) {
+  try {
+    return softmoe::run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "inference_worker: {}\n", error.what());
+    return 1;
+  }
+}
