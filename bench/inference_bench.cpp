@@ -48,8 +48,8 @@ struct Runner {
   std::string name;
   std::string dtype;
   std::function<torch::Tensor(const torch::Tensor&)> run;
-  double peak = 0;          // operations per second
-  double weight_bytes = 0;  // read at least once a batch
+  double peak = 0;           // operations per second
+  int64_t weight_bytes = 0;  // read at least once a batch
   std::vector<double> rates{};
 };
 
@@ -78,7 +78,7 @@ std::vector<Runner> make_runners(const VitOptions& options, const BenchOptions& 
          .dtype = dtype,
          .run = [packed](const torch::Tensor& images) { return packed->forward(images); },
          .peak = limits.peak(dtype),
-         .weight_bytes = static_cast<double>(packed->weight_bytes())});
+         .weight_bytes = packed->weight_bytes()});
     if (!bench.modules) {
       continue;
     }
@@ -116,7 +116,8 @@ void measure_batch(const std::string& name, const VitOptions& options, int64_t b
     std::sort(runner.rates.begin(), runner.rates.end());
     const double median = runner.rates[runner.rates.size() / 2];
     const double time = static_cast<double>(batch) / median;
-    const double bound = limits.least_seconds(runner.dtype, operations, runner.weight_bytes);
+    const double bound = limits.least_seconds(
+        runner.dtype, work_of(options, runner.dtype, runner.weight_bytes, batch));
     fmt::print(
         "{:18} {:8} {:12} batch {:3}: {:7.2f} img/s (best {:7.2f}) {:8.2f} ms/img  peak "
         "{:3.0f} %  bound {:3.0f} %\n",

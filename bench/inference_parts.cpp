@@ -9,6 +9,7 @@
 #include "core/thread_team.h"
 #include "eval/matmul_peak.h"
 #include "eval/vit_subject.h"
+#include "vit/cost.h"
 
 namespace softmoe {
 namespace {
@@ -52,8 +53,31 @@ double Limits::peak(const std::string& dtype) const {
   return dtype == "float32" ? fp32_peak : dtype == "int8" ? int8_peak : bf16_peak;
 }
 
-double Limits::least_seconds(const std::string& dtype, double operations, double bytes) const {
-  return std::max(operations / peak(dtype), bytes / bandwidth);
+double Limits::least_seconds(const std::string& dtype, const Work& work) const {
+  const auto phase = [&](double operations, double bytes) {
+    return std::max(operations / peak(dtype), bytes / bandwidth);
+  };
+  return phase(work.expert_operations, work.expert_bytes) +
+         phase(work.operations - work.expert_operations, work.bytes - work.expert_bytes);
+}
+
+Work work_of(const VitOptions& options, const std::string& dtype, int64_t weight_bytes,
+             int64_t batch) {
+  Work work{.operations = 1e9 * model_cost(options).gflop * static_cast<double>(batch),
+            .bytes = static_cast<double>(weight_bytes)};
+  if (!has_moe(options)) {
+    return work;
+  }
+  const auto layer = moe_layer_options(options);
+  const auto mask = moe_block_mask(options.moe_blocks, options.depth);
+  const auto layers = std::count(mask.begin(), mask.end(), true);
+  const auto weights = static_cast<double>(2 * options.dim * options.mlp_dim);  // of an expert
+  const auto experts = static_cast<double>(layers * layer.moe.experts);
+  const double width = dtype == "float32" ? 4 : dtype == "bfloat16" ? 2 : 1;
+  work.expert_bytes = experts * weights * width;
+  work.expert_operations =
+      2 * experts * weights * static_cast<double>(batch * slots_per_expert(layer));
+  return work;
 }
 
 Limits measure_limits() {

@@ -1,9 +1,10 @@
 // softmoe as one of the contenders that bench/peers/compare.py has take turns.
 //
-//     inference_worker limits                 what the machine gives at most, as JSON
-//     inference_worker MODEL BATCH DTYPE      says "ready" with the model's sizes, answers each
-//     line
-//                                             "go SECONDS" with images per second of that time
+//     inference_worker limits
+//     inference_worker MODEL BATCH DTYPE
+//
+// The first writes as JSON what the machine gives at most. The second writes what a batch takes
+// once it is ready, and answers each line "go SECONDS" with images per second of that time.
 //
 // MODEL is one of the zoo with random weights.
 
@@ -18,7 +19,6 @@
 #include "core/machine.h"
 #include "core/options.h"
 #include "inference/packed_model.h"
-#include "vit/cost.h"
 #include "vit/zoo.h"
 
 namespace softmoe {
@@ -60,9 +60,12 @@ void take_turns(const std::string& name, int64_t batch, const std::string& dtype
   for (int run = 0; run < 2; ++run) {
     TORCH_CHECK_VALUE(model.forward(images).isfinite().all().item<bool>(), "NaN or infinity");
   }
+  const auto work = work_of(options, dtype, model.weight_bytes(), batch);
   say({{"ready", true},
-       {"gflop", model_cost(options).gflop},
-       {"weight_bytes", model.weight_bytes()}});
+       {"operations", work.operations},
+       {"bytes", work.bytes},
+       {"expert_operations", work.expert_operations},
+       {"expert_bytes", work.expert_bytes}});
   std::string word;
   double seconds = 0;
   while (std::cin >> word >> seconds) {

@@ -8,8 +8,7 @@
 Every contender lives in a process of its own and rests while another one runs; a round gives each
 of them one turn. ONNX Runtime and OpenVINO get the model that `softmoe export` writes. A line says
 the median and the ends of the rounds, the ratio to the best peer, and for softmoe the share of the
-least time that the work can take: all products at the peak of matrix products, or all weights read
-from memory once. With --json, results are added to those that FILE has; chart.py draws them.
+least time that the work can take (shares() below). With --json, results are added to those that FILE has; chart.py draws them.
 
 scripts/peers.sh fetches the peers; softmoe and inference_worker are targets of the build.
 """
@@ -86,14 +85,22 @@ def contenders_of(options, model, batch, dtype, folder):
                                           str(batch), dtype, str(file)])
 
 
-def share_of_bound(contender, batch, limits):
-    """Shares of the peak of matrix products, of memory bandwidth, and of the larger bound."""
-    dtype = contender.dtype if contender.dtype in limits else "bfloat16"
+def shares(contender, batch, limits):
+    """Shares of the peak of matrix products, of memory bandwidth, and of the least time: the longer
+    of the two, for experts and for the rest apart, as the weights of experts, larger than the
+    caches, cannot be read before their turn."""
+    work = contender.sizes
+    peak = limits.get(contender.dtype, limits["bfloat16"])
     seconds = batch / statistics.median(contender.rates)
-    products = contender.sizes["gflop"] * 1e9 * batch / limits[dtype]
-    reading = contender.sizes["weight_bytes"] / limits["bytes_per_second"]
-    return {"matmul_share": products / seconds, "memory_share": reading / seconds,
-            "bound_share": max(products, reading) / seconds}
+
+    def phase(operations, size):
+        return max(operations / peak, size / limits["bytes_per_second"])
+
+    least = phase(work["expert_operations"], work["expert_bytes"]) + phase(
+        work["operations"] - work["expert_operations"], work["bytes"] - work["expert_bytes"])
+    return {"matmul_share": work["operations"] / peak / seconds,
+            "memory_share": work["bytes"] / limits["bytes_per_second"] / seconds,
+            "bound_share": least / seconds}
 
 
 def measure_cell(options, model, batch, dtype, folder, limits):
@@ -116,7 +123,7 @@ def measure_cell(options, model, batch, dtype, folder, limits):
         if medians:
             record["ratio_to_best_peer"] = statistics.median(contender.rates) / max(medians)
         if contender.name == "softmoe":
-            record.update(share_of_bound(contender, batch, limits))
+            record.update(shares(contender, batch, limits))
         yield record
 
 
