@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
 #include "checkpoints/foreign_model.h"
+#include "checkpoints/load_into.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/open_model.h"
 #include "core/error.h"
+#include "core/initialization.h"
 #include "datasets/transforms.h"
 #include "eval/table.h"
 #include "inference/onnx_model.h"
@@ -51,39 +53,44 @@ void check_safetensors_flags(const CommandLine& line) {
 }
 
 /// The model `name` of the zoo with its initial weights.
-LoadedModel untrained_model(const std::string& name) {
+LoadedWeights untrained_model(const std::string& name) {
   const auto options = model_preset(name);
   PreprocessOptions preprocess;
   preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
-  LoadedModel loaded{.model = make_model(options, /*seed=*/0),
-                     .description = {.name = name,
-                                     .options = options,
-                                     .class_names = {},
-                                     .preprocess = options_to_json(preprocess)},
-                     .metadata = {}};
-  loaded.model->eval();
+  return {.weights = named_tensors(*make_model(options, /*seed=*/0)),
+          .description = {.name = name,
+                          .options = options,
+                          .class_names = {},
+                          .preprocess = options_to_json(preprocess)},
+          .metadata = {}};
+}
+
+/// The weights of `checkpoint` as they are there: no model is made of them.
+LoadedWeights stored_model(const std::string& checkpoint) {
+  auto loaded = open_weights(checkpoint, torch::kCPU);
+  const SkipInitialization skip;
+  const DefaultDtypeGuard small(torch::kBFloat16);
+  check_fit(*VisionTransformer(loaded.description.options), loaded.weights, checkpoint);
   return loaded;
 }
 
-OnnxFiles export_onnx(const LoadedModel& loaded, const std::string& checkpoint,
+OnnxFiles export_onnx(const LoadedWeights& loaded, const std::string& checkpoint,
                       const std::string& output, const OnnxOptions& options) {
-  auto graph = onnx_model(loaded.description, named_tensors(*loaded.model), options);
+  auto graph = onnx_model(loaded.description, loaded.weights, options);
   graph.set_metadata("checkpoint", valid_utf8(checkpoint));
   return write_onnx(graph, output, options.external_data);
 }
 
-/// Takes the model's weights, so that they are not there twice.
-void export_safetensors(LoadedModel& loaded, const std::string& checkpoint,
+/// Converts the weights in their places, so that they are not there twice.
+void export_safetensors(LoadedWeights& loaded, const std::string& checkpoint,
                         const std::string& output, WeightType type) {
-  auto weights = named_tensors(*loaded.model);
-  loaded.model = nullptr;
-  for (auto& [name, tensor] : weights) {
+  for (auto& [name, tensor] : loaded.weights) {
     if (tensor.is_floating_point()) {
       tensor = as_weight_type(tensor, type, checkpoint + ": " + name);
     }
   }
   write_foreign_model(output, TensorFormat::kSafetensors, find_family("ours"), loaded.description,
-                      weights);
+                      loaded.weights);
 }
 
 int64_t bytes_of(const std::filesystem::path& path) {
@@ -115,7 +122,7 @@ void run_export(const std::vector<std::string>& arguments) {
   if (!onnx) {
     check_safetensors_flags(line);
   }
-  auto loaded = flags.untrained ? untrained_model(checkpoint) : open_model(checkpoint, torch::kCPU);
+  auto loaded = flags.untrained ? untrained_model(checkpoint) : stored_model(checkpoint);
   OnnxFiles files{.model = paths[1], .data = {}};
   if (onnx) {
     files = export_onnx(loaded, checkpoint, paths[1], options);

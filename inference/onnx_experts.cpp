@@ -28,8 +28,10 @@ OnnxValue soft_logits_of(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
   auto& graph = layer.graph();
   auto& weights = layer.context.weights;
   const double eps = layer.options.moe.router_eps;
-  const auto keys = soft_keys(weights.tensor(layer.name + ".router.phi").flatten(1),
-                              weights.tensor(layer.name + ".router.scale"), eps);
+  const auto fp32 = [&](const char* name) {
+    return weights.tensor(layer.name + ".router." + name).to(torch::kFloat32);
+  };
+  const auto keys = soft_keys(fp32("phi").flatten(1), fp32("scale"), eps);
   const auto similarities =
       graph.node("MatMul", {tokens, weights.constant(layer.name + ".router.keys", keys)});
   const auto squares =

@@ -1,5 +1,7 @@
 #include "inference/onnx_graph.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <onnx/onnx_pb.h>
 
 #include <array>
@@ -11,6 +13,8 @@
 
 namespace softmoe {
 namespace {
+
+namespace protobuf_io = google::protobuf::io;
 
 /// Smaller constants stay in the model, where shape inference can read them.
 constexpr int64_t kLeastExternalBytes = 1024;
@@ -106,6 +110,19 @@ OnnxBytes checked_bytes(const OnnxTensor& tensor, const std::string& name) {
   return bytes;
 }
 
+/// Bytes of a field of protobuf's format with `bytes` bytes of content. The fields that are written
+/// here have numbers below 16, which take one byte.
+size_t field_bytes(size_t bytes) {
+  return 1 + protobuf_io::CodedOutputStream::VarintSize64(bytes) + bytes;
+}
+
+/// Writes what precedes the content of such a field.
+void begin_field(protobuf_io::CodedOutputStream& stream, int number, size_t bytes) {
+  constexpr int kLengthDelimited = 2;
+  stream.WriteTag(static_cast<uint32_t>(number << 3 | kLengthDelimited));
+  stream.WriteVarint64(bytes);
+}
+
 /// Constants one after the other in a file of their own.
 class ExternalData {
  public:
@@ -159,19 +176,50 @@ struct OnnxGraph::Impl {
     return count == 0 ? name : name + "_" + std::to_string(count);
   }
 
-  /// The model with the bytes of its constants, in `data` where that is given.
-  onnx::ModelProto complete(ExternalData* data) const {
+  /// The model with the bytes of its constants, those of large ones in `data`.
+  onnx::ModelProto complete(ExternalData& data) const {
     auto result = model;
     for (size_t index = 0; index < constants.size(); ++index) {
       auto& tensor = *result.mutable_graph()->mutable_initializer(static_cast<int>(index));
       const auto bytes = checked_bytes(constants[index], tensor.name());
-      if (data != nullptr && byte_size(constants[index]) >= kLeastExternalBytes) {
-        data->add(bytes, tensor);
+      if (byte_size(constants[index]) >= kLeastExternalBytes) {
+        data.add(bytes, tensor);
       } else {
         tensor.set_raw_data(bytes.data, bytes.size);
       }
     }
     return result;
+  }
+
+  /// Writes the model as SerializeToCodedStream() would write it with all constants inside, but
+  /// holds the bytes of one at a time. In protobuf's format the constants may follow all else.
+  bool write(protobuf_io::CodedOutputStream& stream) const {
+    auto shell = model;
+    shell.clear_graph();
+    auto graph = model.graph();
+    graph.clear_initializer();
+    size_t graph_bytes = graph.ByteSizeLong();
+    for (size_t index = 0; index < constants.size(); ++index) {
+      graph_bytes += field_bytes(constant_bytes(index));
+    }
+    bool done = shell.SerializeToCodedStream(&stream);
+    begin_field(stream, onnx::ModelProto::kGraphFieldNumber, graph_bytes);
+    done = done && graph.SerializeToCodedStream(&stream);
+    for (size_t index = 0; done && index < constants.size(); ++index) {
+      const auto& tensor = model.graph().initializer(static_cast<int>(index));
+      const auto bytes = checked_bytes(constants[index], tensor.name());
+      begin_field(stream, onnx::GraphProto::kInitializerFieldNumber, constant_bytes(index));
+      done = tensor.SerializeToCodedStream(&stream);
+      begin_field(stream, onnx::TensorProto::kRawDataFieldNumber, bytes.size);
+      stream.WriteRaw(bytes.data, static_cast<int>(bytes.size));
+    }
+    return done && !stream.HadError();
+  }
+
+  /// Length of a constant in the file, with its bytes inside.
+  size_t constant_bytes(size_t index) const {
+    return model.graph().initializer(static_cast<int>(index)).ByteSizeLong() +
+           field_bytes(static_cast<size_t>(byte_size(constants[index])));
   }
 };
 
@@ -305,14 +353,20 @@ void OnnxGraph::write(std::ostream& model) const {
   if (constant_bytes() > kMostInlineBytes) {
     throw std::logic_error("ONNX graph: constants above 2 GB without external data");
   }
-  if (!impl_->complete(nullptr).SerializeToOstream(&model)) {
+  bool done = false;
+  {
+    protobuf_io::OstreamOutputStream output(&model);
+    protobuf_io::CodedOutputStream stream(&output);
+    done = impl_->write(stream);
+  }
+  if (!done) {
     model.setstate(std::ios::failbit);
   }
 }
 
 void OnnxGraph::write(std::ostream& model, std::ostream& data, const std::string& data_name) const {
   ExternalData external(data, data_name);
-  if (!impl_->complete(&external).SerializeToOstream(&model)) {
+  if (!impl_->complete(external).SerializeToOstream(&model)) {
     model.setstate(std::ios::failbit);
   }
 }

@@ -3,6 +3,8 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 
 #include "core/fused_memory.h"
 #include "core/kernels/packed_factors.h"
@@ -14,16 +16,18 @@ namespace {
 using kernels::Arithmetic;
 using kernels::Unit;
 
-/// Whether the packed weights have the bits of `weight` in another order, and nobody else sees it.
-bool packs_in_place(const torch::Tensor& weight, const PackingOptions& options, int64_t columns,
-                    int64_t depth) {
-  const auto dtype =
-      options.arithmetic == Arithmetic::kBFloat16 ? torch::kBFloat16 : torch::kFloat32;
-  const bool same_size = options.arithmetic != Arithmetic::kInt8 && weight.scalar_type() == dtype &&
-                         columns % kernels::kUnitColumns == 0 &&
-                         depth % kernels::values_per_unit(options.arithmetic) == 0;
-  return same_size && weight.is_contiguous() && weight.use_count() == 1 &&
-         weight.storage().use_count() == 1 && weight.storage().resizable();
+/// Whether rows of `weight` are units of `arithmetic` as they are.
+bool holds_units(const torch::Tensor& weight, Arithmetic arithmetic) {
+  const auto dtype = arithmetic == Arithmetic::kBFloat16 ? torch::kBFloat16 : torch::kFloat32;
+  return arithmetic != Arithmetic::kInt8 && weight.scalar_type() == dtype &&
+         weight.size(-1) % kernels::values_per_unit(arithmetic) == 0;
+}
+
+/// Whether the packed weights fit where `weight` is, and nobody else sees it.
+bool packs_in_place(const torch::Tensor& weight, const PackingOptions& options, int64_t columns) {
+  return holds_units(weight, options.arithmetic) && columns % kernels::kUnitColumns == 0 &&
+         weight.is_contiguous() && weight.use_count() == 1 && weight.storage().use_count() == 1 &&
+         weight.storage().resizable();
 }
 
 }  // namespace
@@ -52,7 +56,7 @@ PackedWeights::PackedWeights(torch::Tensor weight, const torch::Tensor& bias,
   const auto integers = torch::dtype(torch::kInt32);
   const std::vector<int64_t> shape{experts_, kernels::panels_of(columns_), panel_units_,
                                    kernels::kUnitColumns};
-  units_ = packs_in_place(weight, options, columns_, depth_)
+  units_ = packs_in_place(weight, options, columns_)
                ? weight.view(-1).view(torch::kInt32).view(shape)
                : at::empty(shape, integers);
   if (arithmetic_ == Arithmetic::kInt8) {
@@ -70,6 +74,9 @@ void PackedWeights::pack(const torch::Tensor& weight, const torch::Tensor& facto
   auto* const scales = writable_or_null(scales_);
   auto* const sums = sums_.defined() ? sums_.data_ptr<int32_t>() : nullptr;
   const int64_t panels = kernels::panels_of(columns_);
+  const bool copies = by == nullptr && holds_units(weight, arithmetic_);
+  const auto* const raw = static_cast<const std::byte*>(weight.const_data_ptr());
+  const auto row_bytes = static_cast<size_t>(panel_units_) * sizeof(Unit);
   run_team([&](const Team& team) {
     Arena& arena = thread_arena();
     const int64_t room = kernels::kUnitColumns * panel_units_;
@@ -80,7 +87,12 @@ void PackedWeights::pack(const torch::Tensor& weight, const torch::Tensor& facto
       const int64_t expert = index / panels;
       const int64_t first = index % panels * kernels::kUnitColumns;
       const int64_t count = std::min(kernels::kUnitColumns, columns_ - first);
-      for (int64_t row = 0; row < count; ++row) {
+      if (copies) {  // since a panel may take the place of its own rows
+        const int64_t column = expert * columns_ + first;
+        std::memcpy(rows, raw + static_cast<size_t>(column) * row_bytes,
+                    static_cast<size_t>(count) * row_bytes);
+      }
+      for (int64_t row = 0; row < count && !copies; ++row) {
         const int64_t column = first + row;
         const int64_t at = expert * columns_ + column;
         const float factor = by != nullptr ? by[column] : 1.0F;

@@ -11,6 +11,7 @@
 #include "core/hdf5.h"
 #include "support/error_text.h"
 #include "support/file_size_limit.h"
+#include "support/peak_memory.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 
@@ -158,6 +159,26 @@ TEST(Checkpoint, NamesTheDamagedOneOfManyLargeTensors) {
   EXPECT_THAT(message,
               testing::StartsWith(path.string() + ": tensor 'model/blocks.4': expected checksum"));
   EXPECT_THAT(message, testing::EndsWith("(the file is damaged)"));
+}
+
+TEST(Checkpoint, IsReadInNoMoreMemoryThanItsTensorsTake) {
+  const test::TemporaryFolder folder;
+  constexpr int64_t kTensorBytes = int64_t{24} << 20;
+  constexpr int64_t kTensors = 7;
+  {
+    Checkpoint checkpoint;
+    for (int64_t index = 0; index < kTensors; ++index) {
+      checkpoint.model[std::to_string(index)] = torch::full({kTensorBytes}, index, torch::kUInt8);
+    }
+    save_checkpoint(folder / "a.h5", checkpoint);
+  }
+  Checkpoint read;
+  const auto growth = test::peak_growth([&] { read = load_checkpoint(folder / "a.h5"); });
+  EXPECT_EQ(read.model.at("6")[kTensorBytes - 1].item<int64_t>(), 6);
+  if (!growth) {
+    GTEST_SKIP() << "the peak of memory cannot be measured here";
+  }
+  EXPECT_LT(*growth, kTensors * kTensorBytes * 115 / 100);
 }
 
 TEST(Checkpoint, MayHoldTensorsInChunks) {

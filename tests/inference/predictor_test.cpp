@@ -4,11 +4,14 @@
 
 #include <fstream>
 #include <opencv2/imgcodecs.hpp>
+#include <optional>
 
 #include "core/error.h"
+#include "core/initialization.h"
 #include "core/rng.h"
 #include "datasets/image_file.h"
 #include "inference/image_inputs.h"
+#include "support/peak_memory.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"
@@ -286,6 +289,33 @@ TEST(ImageArray, RefusesWhatIsNoImages) {
   EXPECT_THAT(error(torch::zeros({2, 5, 6, 3}, torch::kInt64)), HasSubstr("found int64"));
   EXPECT_THAT(error(torch::zeros({2, 5, 6}, torch::kUInt8)), HasSubstr("found uint8 [2, 5, 6]"));
   EXPECT_THAT(error(torch::zeros({0, 5, 6, 3}, torch::kUInt8)), HasSubstr("[0, 5, 6, 3]"));
+}
+
+TEST(Predictor, OfAFileNeedsLittleMoreMemoryThanTheWeights) {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "large.h5";
+  auto options = test::small_moe_options();
+  options.dim = 256;
+  options.heads = 4;
+  options.mlp_dim = 1024;
+  options.moe.experts = 96;
+  {
+    const DefaultDtypeGuard parameters(torch::kBFloat16);
+    const VisionTransformer model(options);
+    auto description = tiny_model().description;
+    description.options = options;
+    save_checkpoint(path, {.metadata = to_metadata(description), .model = named_tensors(*model)});
+  }
+  const auto bytes = static_cast<int64_t>(std::filesystem::file_size(path));
+  ASSERT_GT(bytes, int64_t{80} << 20);
+  std::optional<Predictor> predictor;
+  const auto growth = test::peak_growth([&] {
+    predictor.emplace(load_weights(path), path.string(), InferenceDtype::kBFloat16, torch::kCPU);
+  });
+  if (!growth || !predictor->model().is_packed()) {
+    GTEST_SKIP() << "the model is not packed here, or the peak of memory cannot be measured";
+  }
+  EXPECT_LT(*growth, bytes * 115 / 100);
 }
 
 }  // namespace

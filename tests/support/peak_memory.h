@@ -1,0 +1,39 @@
+#pragma once
+/// How much memory something takes at most.
+
+#include <cstdint>
+#include <fstream>
+#include <optional>
+#include <string>
+
+namespace softmoe::test {
+
+/// A number of KiB in /proc/self/status, in bytes.
+inline int64_t status_bytes(const std::string& key) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(key + ":")) {
+      return std::stoll(line.substr(key.size() + 1)) * 1024;
+    }
+  }
+  return 0;
+}
+
+/// By how much the memory that this process holds grew at most while `work` ran; nothing where the
+/// system does not let us ask, or where a sanitizer takes memory too.
+template <typename Work>
+std::optional<int64_t> peak_growth(const Work& work) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  work();
+  return std::nullopt;
+#else
+  std::ofstream reset("/proc/self/clear_refs");
+  reset << "5" << std::flush;  // the peak begins anew at what is held now
+  const bool is_reset = static_cast<bool>(reset);
+  const int64_t before = status_bytes("VmRSS");
+  work();
+  return is_reset ? std::optional(status_bytes("VmHWM") - before) : std::nullopt;
+#endif
+}
+
+}  // namespace softmoe::test
