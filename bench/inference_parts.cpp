@@ -22,26 +22,22 @@ double seconds_since(Clock::time_point start) {
 
 double memory_bandwidth() {
   const auto memory = torch::ones({int64_t{1} << 30}, torch::kUInt8);
-  const auto* const words = reinterpret_cast<const uint64_t*>(memory.const_data_ptr());
-  constexpr int64_t kWords = (int64_t{1} << 30) / int64_t{sizeof(uint64_t)};
+  const auto* const bytes = memory.const_data_ptr<uint8_t>();
+  constexpr int64_t kLine = 64;
   double best = 0;
   for (int round = 0; round < 5; ++round) {
     std::atomic<uint64_t> total{0};
     const auto start = Clock::now();
     run_team([&](const Team& team) {
-      const auto share = team.share(kWords, /*multiple=*/64);
-      uint64_t sums[8]{};
-      for (int64_t word = share.first; word + 8 <= share.last; word += 8) {
-        __builtin_prefetch(words + word + 512, 0, 1);
-        for (int64_t lane = 0; lane < 8; ++lane) {
-          sums[lane] += words[word + lane];
-        }
+      const auto share = team.share(memory.numel(), kLine);
+      uint64_t sum = 0;
+      for (int64_t at = share.first; at < share.last; at += kLine) {
+        __builtin_prefetch(bytes + at + 64 * kLine, 0, 1);
+        sum += bytes[at];
       }
-      for (const auto sum : sums) {
-        total += sum;
-      }
+      total += sum;
     });
-    best = std::max(best, static_cast<double>(kWords * 8) / seconds_since(start));
+    best = std::max(best, static_cast<double>(memory.numel()) / seconds_since(start));
     TORCH_CHECK_VALUE(total > 0, "memory_bandwidth: nothing was read");
   }
   return best;
