@@ -1,13 +1,15 @@
 // From a checkpoint on the disk to a model that is ready to predict, beside reading the file.
 //
-//     start_bench --make MODEL FILE            a checkpoint of a zoo model in bfloat16, random
-//     weights start_bench FILE [--dtype bfloat16] [--rounds 3] [--cold]
+//     start_bench --make MODEL FILE        a checkpoint of a zoo model in bfloat16, random weights
+//     start_bench FILE [--dtype bfloat16] [--rounds 3] [--cold] [--settle 0]
 //
-// Each round measures in turn: reading the whole file (`read`, as cat does it), writing once to
-// fresh memory of the file's size (`touch`: what the system takes for handing out the memory
-// alone), and a process of its own that loads the model and packs it (`ready`, to the moment at
-// which it can predict; the process' start is not in it), with the most memory that the process
-// held. --cold has the system forget the file before it is read.
+// Each round measures in turn: writing once to fresh memory of the file's size (`touch`: what the
+// system takes for handing out that memory), reading the whole file as cat does (`read`), and a
+// process of its own that loads the model and packs it (`ready`: from the path to the moment at
+// which it can predict), with the most memory that this process held. --cold has the system forget
+// the file before it is read. --settle waits so many seconds before each measurement: virtual
+// machines give free memory back to their host within seconds, and getting it again can take longer
+// than reading the file.
 
 #include <ATen/Context.h>
 #include <fcntl.h>
@@ -47,6 +49,7 @@ struct BenchOptions {
   std::string dtype = "bfloat16";
   std::string make;
   int64_t rounds = 3;
+  int64_t settle = 0;
   bool cold = false;
   bool is_child = false;
 };
@@ -124,6 +127,14 @@ void forget(const std::string& path) {
   ::close(file);
 }
 
+/// Brings file and memory into the state that is asked for.
+void settle(const BenchOptions& options) {
+  if (options.cold) {
+    forget(options.file);
+  }
+  std::this_thread::sleep_for(std::chrono::seconds(options.settle));
+}
+
 double read_seconds(const std::string& path) {
   std::vector<char> buffer(128 << 10);
   const auto start = Clock::now();
@@ -167,14 +178,11 @@ void measure(const std::string& program, const BenchOptions& options) {
   const auto bytes = static_cast<double>(fs::file_size(options.file));
   std::vector<double> ratios;
   for (int64_t round = 0; round < options.rounds; ++round) {
+    settle(options);
     const double touch = touch_seconds(static_cast<size_t>(bytes));
-    if (options.cold) {
-      forget(options.file);
-    }
+    settle(options);
     const double read = read_seconds(options.file);
-    if (options.cold) {
-      forget(options.file);
-    }
+    settle(options);
     const auto ready = load_in_process(program, options);
     ratios.push_back(ready.seconds / read);
     fmt::print(
@@ -199,6 +207,8 @@ BenchOptions parse(int argc, char** argv) {
       options.dtype = argv[++index];
     } else if (word == "--rounds" && index + 1 < argc) {
       options.rounds = std::stoll(argv[++index]);
+    } else if (word == "--settle" && index + 1 < argc) {
+      options.settle = std::stoll(argv[++index]);
     } else if (word == "--cold") {
       options.cold = true;
     } else if (word == "--child") {

@@ -1,49 +1,15 @@
 #include "inference/onnx_graph.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl.h>
-#include <onnx/onnx_pb.h>
-
 #include <array>
 #include <cstdio>
 #include <map>
-#include <ostream>
 #include <set>
 #include <stdexcept>
 
+#include "inference/onnx_file.h"
+
 namespace softmoe {
 namespace {
-
-namespace protobuf_io = google::protobuf::io;
-
-/// Smaller constants stay in the model, where shape inference can read them.
-constexpr int64_t kLeastExternalBytes = 1024;
-/// Of external constants, so that a runtime can map them into memory.
-constexpr int64_t kAlignment = 4096;
-
-size_t bytes_of_element(OnnxType type) {
-  switch (type) {
-    case OnnxType::kUInt8:
-    case OnnxType::kBool:
-      return 1;
-    case OnnxType::kFloat16:
-    case OnnxType::kBFloat16:
-      return 2;
-    case OnnxType::kInt64:
-    case OnnxType::kDouble:
-      return 8;
-    default:
-      return 4;
-  }
-}
-
-int64_t byte_size(const OnnxTensor& tensor) {
-  auto size = static_cast<int64_t>(bytes_of_element(tensor.type));
-  for (const int64_t length : tensor.shape) {
-    size *= length;
-  }
-  return size;
-}
 
 /// The oldest version of the file format that has the opset.
 int64_t format_version(int64_t opset) {
@@ -101,58 +67,6 @@ struct AttributeSetter {
   }
 };
 
-OnnxBytes checked_bytes(const OnnxTensor& tensor, const std::string& name) {
-  auto bytes = tensor.bytes();
-  if (static_cast<int64_t>(bytes.size) != byte_size(tensor)) {
-    throw std::logic_error("ONNX constant " + name + ": " + std::to_string(bytes.size) +
-                           " bytes for a shape of " + std::to_string(byte_size(tensor)));
-  }
-  return bytes;
-}
-
-/// Bytes of a field of protobuf's format with `bytes` bytes of content. The fields that are written
-/// here have numbers below 16, which take one byte.
-size_t field_bytes(size_t bytes) {
-  return 1 + protobuf_io::CodedOutputStream::VarintSize64(bytes) + bytes;
-}
-
-/// Writes what precedes the content of such a field.
-void begin_field(protobuf_io::CodedOutputStream& stream, int number, size_t bytes) {
-  constexpr int kLengthDelimited = 2;
-  stream.WriteTag(static_cast<uint32_t>(number << 3 | kLengthDelimited));
-  stream.WriteVarint64(bytes);
-}
-
-/// Constants one after the other in a file of their own.
-class ExternalData {
- public:
-  ExternalData(std::ostream& stream, std::string file_name)
-      : stream_(stream), file_name_(std::move(file_name)) {}
-
-  void add(const OnnxBytes& bytes, onnx::TensorProto& tensor) {
-    const int64_t padding = (kAlignment - offset_ % kAlignment) % kAlignment;
-    stream_.write(std::string(static_cast<size_t>(padding), '\0').data(), padding);
-    offset_ += padding;
-    tensor.set_data_location(onnx::TensorProto::EXTERNAL);
-    set(tensor, "location", file_name_);
-    set(tensor, "offset", std::to_string(offset_));
-    set(tensor, "length", std::to_string(bytes.size));
-    stream_.write(bytes.data, static_cast<std::streamsize>(bytes.size));
-    offset_ += static_cast<int64_t>(bytes.size);
-  }
-
- private:
-  static void set(onnx::TensorProto& tensor, const char* key, const std::string& value) {
-    auto& entry = *tensor.add_external_data();
-    entry.set_key(key);
-    entry.set_value(value);
-  }
-
-  std::ostream& stream_;
-  std::string file_name_;
-  int64_t offset_ = 0;
-};
-
 }  // namespace
 
 struct OnnxGraph::Impl {
@@ -174,52 +88,6 @@ struct OnnxGraph::Impl {
     const auto name = scope.empty() ? op : scope + "/" + op;
     const auto count = nodes_of_name[name]++;
     return count == 0 ? name : name + "_" + std::to_string(count);
-  }
-
-  /// The model with the bytes of its constants, those of large ones in `data`.
-  onnx::ModelProto complete(ExternalData& data) const {
-    auto result = model;
-    for (size_t index = 0; index < constants.size(); ++index) {
-      auto& tensor = *result.mutable_graph()->mutable_initializer(static_cast<int>(index));
-      const auto bytes = checked_bytes(constants[index], tensor.name());
-      if (byte_size(constants[index]) >= kLeastExternalBytes) {
-        data.add(bytes, tensor);
-      } else {
-        tensor.set_raw_data(bytes.data, bytes.size);
-      }
-    }
-    return result;
-  }
-
-  /// Writes the model as SerializeToCodedStream() would write it with all constants inside, but
-  /// holds the bytes of one at a time. In protobuf's format the constants may follow all else.
-  bool write(protobuf_io::CodedOutputStream& stream) const {
-    auto shell = model;
-    shell.clear_graph();
-    auto graph = model.graph();
-    graph.clear_initializer();
-    size_t graph_bytes = graph.ByteSizeLong();
-    for (size_t index = 0; index < constants.size(); ++index) {
-      graph_bytes += field_bytes(constant_bytes(index));
-    }
-    bool done = shell.SerializeToCodedStream(&stream);
-    begin_field(stream, onnx::ModelProto::kGraphFieldNumber, graph_bytes);
-    done = done && graph.SerializeToCodedStream(&stream);
-    for (size_t index = 0; done && index < constants.size(); ++index) {
-      const auto& tensor = model.graph().initializer(static_cast<int>(index));
-      const auto bytes = checked_bytes(constants[index], tensor.name());
-      begin_field(stream, onnx::GraphProto::kInitializerFieldNumber, constant_bytes(index));
-      done = tensor.SerializeToCodedStream(&stream);
-      begin_field(stream, onnx::TensorProto::kRawDataFieldNumber, bytes.size);
-      stream.WriteRaw(bytes.data, static_cast<int>(bytes.size));
-    }
-    return done && !stream.HadError();
-  }
-
-  /// Length of a constant in the file, with its bytes inside.
-  size_t constant_bytes(size_t index) const {
-    return model.graph().initializer(static_cast<int>(index)).ByteSizeLong() +
-           field_bytes(static_cast<size_t>(byte_size(constants[index])));
   }
 };
 
@@ -344,7 +212,7 @@ void OnnxGraph::set_producer(const std::string& name, const std::string& version
 int64_t OnnxGraph::constant_bytes() const {
   int64_t bytes = 0;
   for (const auto& tensor : impl_->constants) {
-    bytes += byte_size(tensor);
+    bytes += onnx_byte_size(tensor);
   }
   return bytes;
 }
@@ -353,22 +221,11 @@ void OnnxGraph::write(std::ostream& model) const {
   if (constant_bytes() > kMostInlineBytes) {
     throw std::logic_error("ONNX graph: constants above 2 GB without external data");
   }
-  bool done = false;
-  {
-    protobuf_io::OstreamOutputStream output(&model);
-    protobuf_io::CodedOutputStream stream(&output);
-    done = impl_->write(stream);
-  }
-  if (!done) {
-    model.setstate(std::ios::failbit);
-  }
+  write_onnx_model(impl_->model, impl_->constants, model);
 }
 
 void OnnxGraph::write(std::ostream& model, std::ostream& data, const std::string& data_name) const {
-  ExternalData external(data, data_name);
-  if (!impl_->complete(external).SerializeToOstream(&model)) {
-    model.setstate(std::ios::failbit);
-  }
+  write_onnx_model(impl_->model, impl_->constants, model, data, data_name);
 }
 
 }  // namespace softmoe
