@@ -17,8 +17,10 @@ using kernels::Arithmetic;
 /// Largest scale of the slots' logits for which powers of all logits can be added without taking
 /// the largest off first.
 constexpr double kLargestScale = 80.0;
-/// Blocks at the start of an int8 model whose linear maps, but for experts, stay in bf16.
-constexpr int64_t kWideBlocks = 3;
+/// Blocks at the start of an int8 model whose attention, and whose MLP if it is dense, has linear
+/// maps of bf16.
+constexpr int64_t kWideAttention = 4;
+constexpr int64_t kWideMlps = 2;
 /// Values of the MLP's hidden layer that are computed and used up at a time.
 constexpr int64_t kMostHidden = 1024;
 
@@ -87,9 +89,9 @@ class Packer {
   Arithmetic pixels() const {
     return dtype_ == InferenceDtype::kInt8 ? Arithmetic::kFloat32 : values();
   }
-  /// Of linear maps outside of experts.
-  Arithmetic linears(int64_t index) const {
-    return dtype_ == InferenceDtype::kInt8 && index >= kWideBlocks ? Arithmetic::kInt8 : values();
+  /// Of linear maps in block `index`, the first `wide` of which are not of integers.
+  Arithmetic linears(int64_t index, int64_t wide) const {
+    return dtype_ == InferenceDtype::kInt8 && index >= wide ? Arithmetic::kInt8 : values();
   }
   Arithmetic experts() const {
     const bool integers = dtype_ == InferenceDtype::kInt8 || dtype_ == InferenceDtype::kInt8Experts;
@@ -167,20 +169,22 @@ class Packer {
       factors = torch::ones({3 * dim});
       factors.slice(0, 0, dim).fill_(factor);
     }
+    const auto arithmetic = linears(index, kWideAttention);
     block.qkv =
-        linear(block_name(index, "attn.qkv"), {.arithmetic = linears(index), .factors = factors});
+        linear(block_name(index, "attn.qkv"), {.arithmetic = arithmetic, .factors = factors});
     block.proj = linear(block_name(index, "attn.proj"),
-                        {.arithmetic = linears(index), .factors = layer_scale(index, "ls1")});
+                        {.arithmetic = arithmetic, .factors = layer_scale(index, "ls1")});
   }
 
   void pack_dense_mlp(int64_t index, PackedBlock& block) {
     const int64_t hidden = options_.mlp_dim;
     const int64_t parts = (hidden + kMostHidden - 1) / kMostHidden;
     const int64_t chunk = kernels::round_up((hidden + parts - 1) / parts, 32);
-    block.mlp.fc1 = linear(block_name(index, "mlp.fc1"), {.arithmetic = linears(index)});
-    block.mlp.fc2 = linear(
-        block_name(index, "mlp.fc2"),
-        {.arithmetic = linears(index), .chunk = chunk, .factors = layer_scale(index, "ls2")});
+    const auto arithmetic = linears(index, kWideMlps);
+    block.mlp.fc1 = linear(block_name(index, "mlp.fc1"), {.arithmetic = arithmetic});
+    block.mlp.fc2 =
+        linear(block_name(index, "mlp.fc2"),
+               {.arithmetic = arithmetic, .chunk = chunk, .factors = layer_scale(index, "ls2")});
   }
 
   void pack_moe(int64_t index, PackedBlock& block) {

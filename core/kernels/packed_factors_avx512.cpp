@@ -17,6 +17,42 @@ float largest_magnitude(Source row, int64_t depth) {
   return _mm512_reduce_max_ps(largest) + _mm512_reduce_add_ps(poison);
 }
 
+/// The ends of a row, with zero between them.
+struct RowRange {
+  float low;
+  float size;  ///< NaN as in largest_magnitude
+};
+
+RowRange range_of(Source row, int64_t columns) {
+  // Several of each, so that a step does not wait for the one before.
+  constexpr int kLanes = 4;
+  __m512 least[kLanes];
+  __m512 most[kLanes];
+  __m512 poison[kLanes];
+#pragma GCC unroll 4
+  for (int lane = 0; lane < kLanes; ++lane) {
+    least[lane] = most[lane] = poison[lane] = _mm512_setzero_ps();
+  }
+  for (int64_t first = 0; first < columns; first += 16 * kLanes) {
+#pragma GCC unroll 4
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const int64_t at = first + 16 * lane;
+      const __m512 value = load(row, at, lanes16(at, columns));
+      least[lane] = _mm512_min_ps(least[lane], value);
+      most[lane] = _mm512_max_ps(most[lane], value);
+      poison[lane] = _mm512_fmadd_ps(value, _mm512_setzero_ps(), poison[lane]);
+    }
+  }
+#pragma GCC unroll 3
+  for (int lane = 1; lane < kLanes; ++lane) {
+    least[0] = _mm512_min_ps(least[0], least[lane]);
+    most[0] = _mm512_max_ps(most[0], most[lane]);
+    poison[0] = _mm512_add_ps(poison[0], poison[lane]);
+  }
+  const float low = _mm512_reduce_min_ps(least[0]);
+  return {low, _mm512_reduce_max_ps(most[0]) - low + _mm512_reduce_add_ps(poison[0])};
+}
+
 /// The low byte of 16 integers.
 inline void store_bytes(Unit* units, int64_t index, __mmask16 mask, __m512i values) {
   _mm_mask_storeu_epi8(reinterpret_cast<char*>(units) + index, mask, _mm512_cvtepi32_epi8(values));
@@ -102,18 +138,7 @@ void quantize_bytes(Source rows, int64_t stride, int64_t count, int64_t columns,
   const int64_t padded = round_up(columns, 4);
   for (int64_t row = 0; row < count; ++row) {
     const Source values = rows.offset(row * stride);
-    // Zero is in the range, so that it can be exact.
-    __m512 least = _mm512_setzero_ps();
-    __m512 most = _mm512_setzero_ps();
-    __m512 poison = _mm512_setzero_ps();
-    for (int64_t at = 0; at < columns; at += 16) {
-      const __m512 value = load(values, at, lanes16(at, columns));
-      least = _mm512_min_ps(least, value);
-      most = _mm512_max_ps(most, value);
-      poison = _mm512_fmadd_ps(value, _mm512_setzero_ps(), poison);
-    }
-    const float low = _mm512_reduce_min_ps(least);
-    const float range = _mm512_reduce_max_ps(most) - low + _mm512_reduce_add_ps(poison);
+    const auto [low, range] = range_of(values, columns);
     const float scale = range / 255.0F;
     const float inverse = range > 0.0F ? 255.0F / range : 0.0F;
     const float zero = __builtin_rintf(-low * inverse);
@@ -123,9 +148,15 @@ void quantize_bytes(Source rows, int64_t stride, int64_t count, int64_t columns,
       const __m512 value = load(values, at, lanes16(at, columns));
       const __m512i integers =
           _mm512_cvtps_epi32(_mm512_fmadd_ps(value, _mm512_set1_ps(inverse), _mm512_set1_ps(zero)));
-      _mm_mask_storeu_epi8(
-          reinterpret_cast<char*>(out + row * out_stride) + at, lanes16(at, padded),
-          _mm512_cvtusepi32_epi8(_mm512_max_epi32(integers, _mm512_setzero_si512())));
+      const __m128i bytes =
+          _mm512_cvtusepi32_epi8(_mm512_max_epi32(integers, _mm512_setzero_si512()));
+      auto* const target = reinterpret_cast<char*>(out + row * out_stride) + at;
+      // Stores under a mask are much slower.
+      if (at + 16 <= columns) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(target), bytes);
+      } else {
+        _mm_mask_storeu_epi8(target, lanes16(at, padded), bytes);
+      }
     }
   }
 }

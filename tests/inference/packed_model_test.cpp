@@ -167,25 +167,31 @@ TEST_P(PackedModelTest, GivesEachImageTheSameWhateverIsBesideIt) {
 INSTANTIATE_TEST_SUITE_P(Models, PackedModelTest, testing::ValuesIn(model_cases()),
                          [](const auto& item) { return item.param.name; });
 
-TEST(PackedLayers, Int8KeepsPatchesAndTheFirstThreeBlocksWiderButForExperts) {
-  if (!kernels::supported(kernels::Arithmetic::kInt8)) {
+TEST(PackedLayers, Int8StartsWithMoreBitsButForExperts) {
+  using kernels::Arithmetic;
+  if (!kernels::supported(Arithmetic::kInt8)) {
     GTEST_SKIP() << "the processor has no AVX-512 with BF16 and VNNI";
   }
   auto options = deep(test::small_moe_options());
-  options.moe_blocks = "1,4";
+  options.moe_blocks = "1,3";
   const auto layers =
       pack_layers(options, named_tensors(*test::lively_model(options)), InferenceDtype::kInt8);
-  EXPECT_EQ(layers.patch.arithmetic(), kernels::Arithmetic::kFloat32);
+  EXPECT_EQ(layers.patch.arithmetic(), Arithmetic::kFloat32);
   for (size_t index = 0; index < layers.blocks.size(); ++index) {
     const auto& block = layers.blocks[index];
-    const auto arithmetic = index < 3 ? kernels::Arithmetic::kBFloat16 : kernels::Arithmetic::kInt8;
-    EXPECT_EQ(block.qkv.arithmetic(), arithmetic) << index;
-    EXPECT_EQ(block.proj.arithmetic(), arithmetic) << index;
-    const auto of_mlp = block.mixing.defined() ? kernels::Arithmetic::kInt8 : arithmetic;
-    EXPECT_EQ(block.mlp.fc1.arithmetic(), of_mlp) << index;
-    EXPECT_EQ(block.mlp.fc2.arithmetic(), of_mlp) << index;
+    const auto attention = index < 4 ? Arithmetic::kBFloat16 : Arithmetic::kInt8;
+    const auto mlp = index == 0 ? Arithmetic::kBFloat16 : Arithmetic::kInt8;
+    EXPECT_EQ(block.qkv.arithmetic(), attention) << index;
+    EXPECT_EQ(block.proj.arithmetic(), attention) << index;
+    EXPECT_EQ(block.mlp.fc1.arithmetic(), mlp) << index;
+    EXPECT_EQ(block.mlp.fc2.arithmetic(), mlp) << index;
     EXPECT_FALSE(block.mlp.fc1.wide_rows()) << index;
   }
+  options.moe_blocks = "none";
+  const auto dense =
+      pack_layers(options, named_tensors(*test::lively_model(options)), InferenceDtype::kInt8);
+  EXPECT_EQ(dense.blocks[1].mlp.fc1.arithmetic(), Arithmetic::kBFloat16);
+  EXPECT_EQ(dense.blocks[2].mlp.fc1.arithmetic(), Arithmetic::kInt8);
 }
 
 // Weights are large, as training makes them, so that blocks amplify what those before them rounded.
