@@ -13,6 +13,7 @@
 #include "core/bounded_json.h"
 #include "core/error.h"
 #include "core/hdf5.h"
+#include "core/memory.h"
 #include "core/version.h"
 
 namespace softmoe {
@@ -234,7 +235,11 @@ void save_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
 }
 
 Checkpoint load_checkpoint(const fs::path& path, const CheckpointParts& parts) {
-  const auto file = Hdf5File::open(path);
+  auto file = Hdf5File::open(path);
+  // A model that is large for this machine shall not be there twice, nor drive all else out of the
+  // system's cache; smaller ones are quicker to be had from there the next time.
+  constexpr int64_t kSmallestPart = 4;
+  file.pass_cache_above(available_memory_bytes(torch::kCPU) / kSmallestPart);
   auto description = read_description(file);
   Checkpoint checkpoint;
   checkpoint.metadata = std::move(description.metadata);

@@ -17,8 +17,9 @@
 namespace softmoe {
 namespace {
 
-/// What is read at a time: its checksum is computed while it is in the cache.
-constexpr size_t kPieceBytes = size_t{512} << 10;
+/// What is read at a time, a large page of memory: its checksum is computed while it is in the
+/// processor's cache.
+constexpr size_t kPieceBytes = size_t{2} << 20;
 /// Below this a thread takes longer to start than it saves.
 constexpr size_t kBytesOfThread = size_t{16} << 20;
 /// Threads at least, for large files: a disk serves several requests at once.

@@ -1,6 +1,7 @@
 #include "core/hdf5.h"
 
 #include <c10/util/Exception.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -220,6 +221,10 @@ void Hdf5File::read_rows(const std::string& name, int64_t first, int64_t count, 
 
 void Hdf5File::read_raw(const std::string& name, int64_t offset, void* data, size_t bytes) const {
   auto* out = static_cast<char*>(data);
+  const size_t direct = state_->direct.read(offset, out, bytes);
+  out += direct;
+  offset += static_cast<int64_t>(direct);
+  bytes -= direct;
   while (bytes > 0) {
     const ssize_t got = ::pread(state_->disk.descriptor, out, bytes, offset);
     if (got < 0 && errno == EINTR) {
@@ -234,6 +239,15 @@ void Hdf5File::read_raw(const std::string& name, int64_t offset, void* data, siz
     out += got;
     offset += got;
     bytes -= static_cast<size_t>(got);
+  }
+}
+
+void Hdf5File::pass_cache_above(int64_t most_cached) {
+  struct stat status {};
+  const int file = state_->disk.descriptor;
+  if (::fstat(file, &status) == 0 && status.st_size > most_cached &&
+      cached_share(file, status.st_size) < 0.5) {
+    state_->direct.open(file);
   }
 }
 

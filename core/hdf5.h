@@ -61,6 +61,9 @@ class Hdf5File {
   /// Reads `bytes` bytes of the file itself, from `offset` on: those of the array `name` where they
   /// lie in one piece. Needs no lock, so that several threads read at the same time.
   void read_raw(const std::string& name, int64_t offset, void* data, size_t bytes) const;
+  /// From now on read_raw() goes past the system's cache where it can (see core/direct_file.h), if
+  /// the cache does not hold the file already and would need more than `most_cached` bytes for it.
+  void pass_cache_above(int64_t most_cached);
   /// Names of the arrays and groups directly in `group`, sorted.
   std::vector<std::string> list(const std::string& group) const;
 

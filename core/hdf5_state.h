@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "core/direct_file.h"
 #include "core/error.h"
 #include "core/hdf5.h"
 #include "core/hdf5_driver.h"
@@ -34,6 +35,7 @@ struct Hdf5File::State {
   std::filesystem::path path;
   bool writable = false;
   Hdf5FileState disk;
+  DirectFile direct;
   Hdf5Handle file;
   std::map<std::string, Hdf5Handle> arrays;
 };

@@ -1,8 +1,12 @@
 #include "core/hdf5.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <numeric>
 #include <thread>
 
@@ -249,6 +253,37 @@ TEST(Hdf5, TellsWhereTheBytesOfAnArrayLie) {
   }
 }
 
+TEST(Hdf5, RawBytesAreTheSamePastTheCache) {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "a.h5";
+  const auto values = counted(700'001);  // not a whole number of blocks
+  {
+    auto file = Hdf5File::create(path, path);
+    file.write("/small", Hdf5Type::kFloat32, {9}, values.data());
+    file.write("/large", Hdf5Type::kFloat32, {700'001}, values.data());
+    file.close();
+  }
+  const int descriptor = ::open(path.c_str(), O_RDONLY);
+  ::fdatasync(descriptor);
+  ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+  ::close(descriptor);
+  for (const int64_t most_cached : {int64_t{0}, int64_t{1} << 40}) {
+    auto read = Hdf5File::open(path);
+    read.pass_cache_above(most_cached);
+    for (const auto& [name, count] : {std::pair{"/small", 9}, std::pair{"/large", 700'001}}) {
+      const auto info = read.info(name);
+      // On a block's border, where the disk may write itself, and beside it.
+      for (const size_t shift : {0, 4}) {
+        const auto bytes = static_cast<size_t>(count) * sizeof(float);
+        std::unique_ptr<char, decltype(&std::free)> memory(
+            static_cast<char*>(std::aligned_alloc(4096, (bytes + 8191) / 4096 * 4096)), std::free);
+        read.read_raw(name, *info.offset, memory.get() + shift, bytes);
+        EXPECT_EQ(std::memcmp(memory.get() + shift, values.data(), bytes), 0) << name << shift;
+      }
+    }
+  }
+}
+
 TEST(Hdf5, RawBytesOfAFileThatWasCutAreAnError) {
   const test::TemporaryFolder folder;
   const auto path = folder / "a.h5";
@@ -256,12 +291,16 @@ TEST(Hdf5, RawBytesOfAFileThatWasCutAreAnError) {
   auto file = Hdf5File::create(path, path);
   file.write("/x", Hdf5Type::kFloat32, {300'000}, values.data());
   file.close();
-  const auto read = Hdf5File::open(path);
+  auto read = Hdf5File::open(path);
   const auto info = read.info("/x");
-  std::filesystem::resize_file(path, static_cast<uintmax_t>(*info.offset) + 1000);
-  std::vector<float> target(values.size());
-  EXPECT_EQ(input_error([&] { read.read_raw("/x", *info.offset, target.data(), 1'200'000); }),
-            path.string() + ": '/x': expected readable data, found a truncated one");
+  std::filesystem::resize_file(path, static_cast<uintmax_t>(*info.offset) + 9000);
+  std::unique_ptr<char, decltype(&std::free)> memory(
+      static_cast<char*>(std::aligned_alloc(4096, 1'204'224)), std::free);
+  for (const int64_t most_cached : {int64_t{1} << 40, int64_t{0}}) {
+    read.pass_cache_above(most_cached);
+    EXPECT_EQ(input_error([&] { read.read_raw("/x", *info.offset, memory.get(), 1'200'000); }),
+              path.string() + ": '/x': expected readable data, found a truncated one");
+  }
 }
 
 TEST(Hdf5, PrintsNothing) {
