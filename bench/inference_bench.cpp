@@ -18,9 +18,9 @@
 #include <vector>
 
 #include "bench/inference_parts.h"
+#include "bench/run_bench.h"
 #include "core/device.h"
 #include "core/large_memory.h"
-#include "core/machine.h"
 #include "inference/packed_model.h"
 #include "vit/cost.h"
 #include "vit/zoo.h"
@@ -29,10 +29,6 @@ namespace softmoe {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 struct BenchOptions {
   std::vector<std::string> models;
@@ -158,8 +154,6 @@ BenchOptions parse(int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
-  prepare_process();
-  set_compute_threads(0);
   const auto options = parse(argc, argv);
   const auto limits = measure_limits();
   fmt::print("matmul peak {:.0f} GFLOP/s fp32, {:.0f} bf16; memory {:.1f} GB/s\n",
@@ -179,4 +173,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace softmoe
 
-int main(int argc, char** argv) { return softmoe::run(argc, argv); }
+int main(int argc, char** argv) {
+  return softmoe::run_bench("inference_bench", argc, argv, softmoe::run);
+}

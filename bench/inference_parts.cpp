@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 
-#include "core/device.h"
-#include "core/initialization.h"
+#include "bench/run_bench.h"
+#include "checkpoints/model_checkpoint.h"
 #include "core/thread_team.h"
 #include "eval/matmul_peak.h"
 #include "eval/vit_subject.h"
@@ -14,12 +13,6 @@
 namespace softmoe {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 double memory_bandwidth() {
   const auto memory = torch::ones({int64_t{1} << 30}, torch::kUInt8);
   const auto* const bytes = memory.const_data_ptr<uint8_t>();
@@ -27,7 +20,7 @@ double memory_bandwidth() {
   double best = 0;
   for (int round = 0; round < 5; ++round) {
     std::atomic<uint64_t> total{0};
-    const auto start = Clock::now();
+    const auto start = std::chrono::steady_clock::now();
     run_team([&](const Team& team) {
       const auto share = team.share(memory.numel(), kLine);
       uint64_t sum = 0;
@@ -84,9 +77,7 @@ Limits measure_limits() {
 }
 
 VisionTransformer filled_model(const VitOptions& options, torch::Dtype dtype) {
-  const SkipInitialization skip;
-  const DefaultDtypeGuard parameters(dtype);
-  VisionTransformer model(options);
+  auto model = unfilled_model(options, dtype);
   fill_parameters(*model);
   model->eval();
   return model;

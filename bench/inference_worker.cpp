@@ -1,10 +1,11 @@
 // softmoe as one of the contenders that bench/peers/compare.py has take turns.
 //
 //     inference_worker limits
-//     inference_worker MODEL BATCH DTYPE
+//     inference_worker MODEL BATCH DTYPE LIMITS
 //
-// The first writes as JSON what the machine gives at most. The second writes what a batch takes
-// once it is ready, and answers each line "go SECONDS" with images per second of that time.
+// The first writes as JSON what the machine gives at most, for LIMITS of the second. That writes
+// what a batch takes at least once it is ready, and answers each line "go SECONDS" with images per
+// second of that time.
 //
 // MODEL is one of the zoo with random weights.
 
@@ -16,7 +17,7 @@
 #include <string>
 
 #include "bench/inference_parts.h"
-#include "core/machine.h"
+#include "bench/run_bench.h"
 #include "core/options.h"
 #include "inference/packed_model.h"
 #include "vit/zoo.h"
@@ -36,6 +37,13 @@ void say_limits() {
        {"bytes_per_second", limits.bandwidth}});
 }
 
+Limits limits_from(const Json& json) {
+  return {.fp32_peak = json.at("float32"),
+          .bf16_peak = json.at("bfloat16"),
+          .int8_peak = json.at("int8"),
+          .bandwidth = json.at("bytes_per_second")};
+}
+
 /// Images per second of whole batches for at least `seconds`.
 double rate(PackedModel& model, const torch::Tensor& images, double seconds) {
   const auto start = Clock::now();
@@ -50,7 +58,8 @@ double rate(PackedModel& model, const torch::Tensor& images, double seconds) {
   }
 }
 
-void take_turns(const std::string& name, int64_t batch, const std::string& dtype) {
+void take_turns(const std::string& name, int64_t batch, const std::string& dtype,
+                const Limits& limits) {
   const auto options = model_preset(name);
   PackedModel model(filled_model(options, dtype == "float32" ? torch::kFloat32 : torch::kBFloat16),
                     inference_dtype(dtype, torch::kCPU));
@@ -62,10 +71,9 @@ void take_turns(const std::string& name, int64_t batch, const std::string& dtype
   }
   const auto work = work_of(options, dtype, model.weight_bytes(), batch);
   say({{"ready", true},
-       {"operations", work.operations},
-       {"bytes", work.bytes},
-       {"expert_operations", work.expert_operations},
-       {"expert_bytes", work.expert_bytes}});
+       {"matmul_seconds", work.operations / limits.peak(dtype)},
+       {"memory_seconds", work.bytes / limits.bandwidth},
+       {"least_seconds", limits.least_seconds(dtype, work)}});
   std::string word;
   double seconds = 0;
   while (std::cin >> word >> seconds) {
@@ -74,17 +82,15 @@ void take_turns(const std::string& name, int64_t batch, const std::string& dtype
 }
 
 int run(int argc, char** argv) {
-  prepare_process();
-  set_compute_threads(0);
   if (argc == 2 && std::string(argv[1]) == "limits") {
     say_limits();
     return 0;
   }
-  if (argc != 4) {
-    fmt::print(stderr, "inference_worker: limits, or MODEL BATCH DTYPE\n");
+  if (argc != 5) {
+    fmt::print(stderr, "inference_worker: limits, or MODEL BATCH DTYPE LIMITS\n");
     return 2;
   }
-  take_turns(argv[1], std::stoll(argv[2]), argv[3]);
+  take_turns(argv[1], std::stoll(argv[2]), argv[3], limits_from(Json::parse(argv[4])));
   return 0;
 }
 
@@ -92,10 +98,5 @@ int run(int argc, char** argv) {
 }  // namespace softmoe
 
 int main(int argc, char** argv) {
-  try {
-    return softmoe::run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "inference_worker: {}\n", error.what());
-    return 1;
-  }
+  return softmoe::run_bench("inference_worker", argc, argv, softmoe::run);
 }

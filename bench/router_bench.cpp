@@ -13,6 +13,7 @@
 
 #include "bench/router_curve.h"
 #include "bench/router_table.h"
+#include "bench/run_bench.h"
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/machine.h"
@@ -86,8 +87,6 @@ BenchOptions parse(int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
-  prepare_process();
-  set_compute_threads(0);
   const auto options = parse(argc, argv);
   const auto wants = [&](const char* part) {
     return options.parts.empty() || options.parts.contains(part);
@@ -112,10 +111,5 @@ int run(int argc, char** argv) {
 }  // namespace softmoe
 
 int main(int argc, char** argv) {
-  try {
-    return softmoe::run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "router_bench: {}\n", error.what());
-    return 1;
-  }
+  return softmoe::run_bench("router_bench", argc, argv, softmoe::run);
 }

@@ -21,16 +21,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "bench/inference_parts.h"
+#include "bench/run_bench.h"
 #include "checkpoints/model_checkpoint.h"
+#include "core/device.h"
 #include "core/error.h"
-#include "core/initialization.h"
-#include "core/machine.h"
-#include "eval/vit_subject.h"
 #include "inference/predictor.h"
 #include "vit/zoo.h"
 
@@ -39,10 +38,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 struct BenchOptions {
   std::string file;
@@ -55,41 +50,24 @@ struct BenchOptions {
 };
 
 void make_checkpoint(const std::string& name, const std::string& path) {
-  const SkipInitialization skip;
-  const DefaultDtypeGuard parameters(torch::kBFloat16);
   const auto options = model_preset(name);
-  VisionTransformer model(options);
-  fill_parameters(*model);
-  PreprocessOptions preprocess;
-  preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
   Checkpoint checkpoint;
   checkpoint.metadata = to_metadata({.name = name,
                                      .options = options,
                                      .class_names = {},
-                                     .preprocess = options_to_json(preprocess)});
-  checkpoint.model = named_tensors(*model);
+                                     .preprocess = default_preprocess(options)});
+  checkpoint.model = named_tensors(*filled_model(options, torch::kBFloat16));
   save_checkpoint(path, checkpoint);
-}
-
-/// The most memory that this process held so far.
-int64_t peak_bytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) {
-      return std::stoll(line.substr(6)) * 1024;
-    }
-  }
-  return 0;
 }
 
 /// Loads the model and prints what the other process reads.
 void load(const BenchOptions& options) {
-  const int64_t before = peak_bytes();
+  const int64_t before = peak_memory_bytes(torch::kCPU);
   const auto start = Clock::now();
   Predictor predictor(load_weights(options.file), options.file,
                       inference_dtype(options.dtype, torch::kCPU), torch::kCPU);
   const double seconds = seconds_since(start);
-  fmt::print("{} {} {}\n", seconds, before, peak_bytes());
+  fmt::print("{} {} {}\n", seconds, before, peak_memory_bytes(torch::kCPU));
 }
 
 struct Ready {
@@ -224,8 +202,6 @@ BenchOptions parse(int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
-  prepare_process();
-  set_compute_threads(0);
   const auto options = parse(argc, argv);
   if (!options.make.empty()) {
     make_checkpoint(options.make, options.file);
@@ -241,10 +217,5 @@ int run(int argc, char** argv) {
 }  // namespace softmoe
 
 int main(int argc, char** argv) {
-  try {
-    return softmoe::run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return 1;
-  }
+  return softmoe::run_bench("start_bench", argc, argv, softmoe::run);
 }

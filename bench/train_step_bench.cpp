@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/run_bench.h"
 #include "core/device.h"
 #include "core/fused_ops.h"
 #include "core/machine.h"
@@ -157,8 +158,6 @@ int run(int argc, char** argv) {
       list->push_back(word);
     }
   }
-  prepare_process();
-  set_compute_threads(0);
   if (models.empty()) {
     for (const auto& model : kModels) {
       models.push_back(model.name);
@@ -175,4 +174,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace softmoe
 
-int main(int argc, char** argv) { return softmoe::run(argc, argv); }
+int main(int argc, char** argv) {
+  return softmoe::run_bench("train_step_bench", argc, argv, softmoe::run);
+}

@@ -7,7 +7,6 @@
 #include "checkpoints/read_config.h"
 #include "core/bounded_json.h"
 #include "core/error.h"
-#include "core/initialization.h"
 #include "core/mapped_file.h"
 #include "vit/cost.h"
 #include "vit/zoo.h"
@@ -150,8 +149,7 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
 void check_weights(const NamedTensors& weights, const VitOptions& options, const Family& family,
                    const std::string& where) {
   check_consistent(options, weights, where);
-  const SkipInitialization skip;
-  const VisionTransformer model(options);
+  const auto model = unfilled_model(options);
   const auto expected = named_tensors(*model);
   const auto described = [&family](const std::string& name) {
     const auto theirs = their_name(family.rows, name);

@@ -63,13 +63,17 @@ LoadedModel load_model(const std::filesystem::path& path, const torch::Device& d
   LoadedModel loaded;
   loaded.description = std::move(read.description);
   loaded.metadata = std::move(read.metadata);
-  const SkipInitialization skip;
-  const DefaultDtypeGuard default_dtype(dtype);
-  loaded.model = VisionTransformer(loaded.description.options);
+  loaded.model = unfilled_model(loaded.description.options, dtype);
   load_into(*loaded.model, read.weights, path.string(), {.share_memory = true});
   loaded.model->to(device);
   loaded.model->eval();
   return loaded;
+}
+
+VisionTransformer unfilled_model(const VitOptions& options, torch::Dtype dtype) {
+  const SkipInitialization skip;
+  const DefaultDtypeGuard parameters(dtype);
+  return VisionTransformer(options);
 }
 
 VisionTransformer make_model(const VitOptions& options, int64_t seed, const torch::Device& device) {

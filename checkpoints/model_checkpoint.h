@@ -48,6 +48,10 @@ LoadedWeights load_weights(const std::filesystem::path& path);
 LoadedModel load_model(const std::filesystem::path& path, const torch::Device& device = torch::kCPU,
                        torch::Dtype dtype = torch::kFloat32);
 
+/// A model of `options` for its names and shapes: parameters of `dtype` that nobody has written yet
+/// take no memory.
+VisionTransformer unfilled_model(const VitOptions& options, torch::Dtype dtype = torch::kBFloat16);
+
 /// A model of `options` with `seed`'s initial weights, on `device`.
 VisionTransformer make_model(const VitOptions& options, int64_t seed,
                              const torch::Device& device = torch::kCPU);

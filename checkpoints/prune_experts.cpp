@@ -81,8 +81,7 @@ VitOptions pruned_options(const VitOptions& from, int64_t experts, const std::st
 NamedTensors prune_experts(const NamedTensors& weights, const VitOptions& from,
                            const VitOptions& pruned, const KeptExperts& kept) {
   const auto& row = router_row(from.moe.router);
-  const SkipInitialization skip;
-  const VisionTransformer target(pruned);
+  const auto target = unfilled_model(pruned);
   NamedTensors result;
   for (const auto& [name, shape_of] : named_tensors(*target)) {
     const auto& source = weights.at(name);

@@ -6,10 +6,9 @@
 #include "cli/commands.h"
 #include "cli/open_model.h"
 #include "core/error.h"
-#include "core/initialization.h"
-#include "datasets/transforms.h"
 #include "eval/table.h"
 #include "inference/onnx_model.h"
+#include "inference/predictor.h"
 #include "vit/zoo.h"
 
 namespace softmoe::cli {
@@ -55,22 +54,18 @@ void check_safetensors_flags(const CommandLine& line) {
 /// The model `name` of the zoo with its initial weights.
 LoadedWeights untrained_model(const std::string& name) {
   const auto options = model_preset(name);
-  PreprocessOptions preprocess;
-  preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
   return {.weights = named_tensors(*make_model(options, /*seed=*/0)),
           .description = {.name = name,
                           .options = options,
                           .class_names = {},
-                          .preprocess = options_to_json(preprocess)},
+                          .preprocess = default_preprocess(options)},
           .metadata = {}};
 }
 
 /// The weights of `checkpoint` as they are there: no model is made of them.
 LoadedWeights stored_model(const std::string& checkpoint) {
   auto loaded = open_weights(checkpoint, torch::kCPU);
-  const SkipInitialization skip;
-  const DefaultDtypeGuard small(torch::kBFloat16);
-  check_fit(*VisionTransformer(loaded.description.options), loaded.weights, checkpoint);
+  check_fit(*unfilled_model(loaded.description.options), loaded.weights, checkpoint);
   return loaded;
 }
 

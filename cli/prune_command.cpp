@@ -11,7 +11,6 @@
 #include "cli/open_model.h"
 #include "core/device.h"
 #include "core/error.h"
-#include "core/initialization.h"
 #include "core/log.h"
 #include "core/rng.h"
 #include "eval/expert_importance.h"
@@ -184,8 +183,7 @@ void prune(const Pruning& pruning, PrunedModel& pruned) {
     pruned.kept = most_important_experts(pruning.importance, to.moe.experts);
     pruned.weights = prune_experts(weights, options, to, pruned.kept);
   }
-  const SkipInitialization skip;
-  VisionTransformer model(pruned.description.options);
+  auto model = unfilled_model(pruned.description.options, torch::kFloat32);
   load_into(*model, pruned.weights, pruning.options.checkpoint);
   model->to(pruning.device);
   model->eval();

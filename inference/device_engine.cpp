@@ -4,9 +4,9 @@
 
 #include <set>
 
+#include "checkpoints/model_checkpoint.h"
 #include "core/device.h"
 #include "core/error.h"
-#include "core/initialization.h"
 #include "softmoe/routers.h"
 #include "vit/position_embedding.h"
 #ifdef SOFTMOE_WITH_CUDA
@@ -109,12 +109,7 @@ DeviceEngine::DeviceEngine(const VitOptions& options, NamedTensors weights, Infe
     : InferenceEngine(dtype, exact_device(device)), options_(options) {
   check_module_dtype(dtype);
   const auto learned = with_learned_positions(options, weights);
-  {
-    // Parameters take no memory as long as nobody writes them.
-    const SkipInitialization skip;
-    const DefaultDtypeGuard small(torch::kBFloat16);
-    model_ = VisionTransformer(learned);
-  }
+  model_ = unfilled_model(learned);
   std::set<std::string> bf16_names;
   if (dtype == InferenceDtype::kBFloat16) {
     add_product_weights(*model_, "", bf16_names);

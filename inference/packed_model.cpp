@@ -136,12 +136,7 @@ PackedModel::PackedModel(VisionTransformer model, InferenceDtype dtype) {
 
 PackedModel::PackedModel(const VitOptions& options, NamedTensors weights, const std::string& where,
                          InferenceDtype dtype, const torch::Device& device) {
-  const SkipInitialization skip;
-  {
-    // Parameters take no memory as long as nobody writes them.
-    const DefaultDtypeGuard small(torch::kBFloat16);
-    check_fit(*VisionTransformer(options), weights, where);
-  }
+  check_fit(*unfilled_model(options), weights, where);
   if (!device.is_cpu()) {
     engine_ = std::make_unique<DeviceEngine>(options, std::move(weights), dtype, device);
     return;
@@ -150,7 +145,7 @@ PackedModel::PackedModel(const VitOptions& options, NamedTensors weights, const 
     engine_ = std::make_unique<PackedEngine>(options, std::move(weights), dtype);
     return;
   }
-  VisionTransformer model(options);
+  auto model = unfilled_model(options, torch::kFloat32);
   load_into(*model, weights, where, {.share_memory = true});
   weights.clear();
   engine_ = std::make_unique<ModuleEngine>(std::move(model), dtype);

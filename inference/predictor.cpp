@@ -19,6 +19,12 @@ torch::Tensor joined(const std::vector<torch::Tensor>& batches) {
 
 }  // namespace
 
+Json default_preprocess(const VitOptions& options) {
+  PreprocessOptions preprocess;
+  preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
+  return options_to_json(preprocess);
+}
+
 Transform evaluation_transform(const ModelDescription& model, const std::string& name) {
   try {
     const auto where = name + ": preprocess";

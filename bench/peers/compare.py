@@ -8,7 +8,7 @@
 Every contender lives in a process of its own and rests while another one runs; a round gives each
 of them one turn. ONNX Runtime and OpenVINO get the model that `softmoe export` writes. A line says
 the median and the ends of the rounds, the ratio to the best peer, and for softmoe the share of the
-least time that the work can take (shares() below). With --json, results are added to those that FILE has; chart.py draws them.
+least time that the work can take. With --json, results are added to those that FILE has; chart.py draws them.
 
 scripts/peers.sh fetches the peers; softmoe and inference_worker are targets of the build.
 """
@@ -72,11 +72,11 @@ def export(program, model, folder):
     return path
 
 
-def contenders_of(options, model, batch, dtype, folder):
+def contenders_of(options, model, batch, dtype, folder, limits):
     own = [dtype] if dtype == "float32" else [dtype, *options.own_dtypes]
     for name in own:
         yield Contender("softmoe", name, [options.build / "inference_worker", model, str(batch),
-                                          name])
+                                          name, json.dumps(limits)])
     for name in options.peers:
         if dtype in PEER_DTYPES[name]:
             needs_file = not name.startswith("torch")
@@ -85,27 +85,17 @@ def contenders_of(options, model, batch, dtype, folder):
                                           str(batch), dtype, str(file)])
 
 
-def shares(contender, batch, limits):
-    """Shares of the peak of matrix products, of memory bandwidth, and of the least time: the longer
-    of the two, for experts and for the rest apart, as the weights of experts, larger than the
-    caches, cannot be read before their turn."""
-    work = contender.sizes
-    peak = limits.get(contender.dtype, limits["bfloat16"])
+def shares(contender, batch):
+    """Shares of the peak of matrix products, of memory bandwidth, and of the least time (the
+    longer of the two, see Limits in bench/inference_parts.h)."""
     seconds = batch / statistics.median(contender.rates)
-
-    def phase(operations, size):
-        return max(operations / peak, size / limits["bytes_per_second"])
-
-    least = phase(work["expert_operations"], work["expert_bytes"]) + phase(
-        work["operations"] - work["expert_operations"], work["bytes"] - work["expert_bytes"])
-    return {"matmul_share": work["operations"] / peak / seconds,
-            "memory_share": work["bytes"] / limits["bytes_per_second"] / seconds,
-            "bound_share": least / seconds}
+    return {f"{share}_share": contender.sizes[f"{limit}_seconds"] / seconds
+            for share, limit in (("matmul", "matmul"), ("memory", "memory"), ("bound", "least"))}
 
 
 def measure_cell(options, model, batch, dtype, folder, limits):
     """Records of all contenders of one model, batch size and dtype."""
-    contenders = list(contenders_of(options, model, batch, dtype, folder))
+    contenders = list(contenders_of(options, model, batch, dtype, folder, limits))
     for _ in range(options.rounds):
         for contender in contenders:
             if not contender.failure:
@@ -123,7 +113,7 @@ def measure_cell(options, model, batch, dtype, folder, limits):
         if medians:
             record["ratio_to_best_peer"] = statistics.median(contender.rates) / max(medians)
         if contender.name == "softmoe":
-            record.update(shares(contender, batch, limits))
+            record.update(shares(contender, batch))
         yield record
 
 

@@ -36,10 +36,8 @@ inline __m512i pair_rows(Source source, int64_t upper, int64_t lower, bool has_l
   const __m512 high =
       has_lower ? _mm512_maskz_loadu_ps(mask, source.fp32 + lower) : _mm512_setzero_ps();
   // The values of one row, then those of the other, alternate.
-  const __m512i order = _mm512_or_si512(
-      _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-      _mm512_slli_epi32(
-          _mm512_set_epi32(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16), 16));
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
+                                         8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   return _mm512_permutexvar_epi16(order, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
 }
 

@@ -24,12 +24,10 @@ class CLibrary : public testing::Test {
  protected:
   void save_model() {
     const auto options = test::small_moe_options();
-    PreprocessOptions preprocess;
-    preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
     ModelDescription description{.name = "tiny",
                                  .options = options,
                                  .class_names = {"a", "b", "c", "d", "e", "f", "g"},
-                                 .preprocess = options_to_json(preprocess)};
+                                 .preprocess = default_preprocess(options)};
     save_checkpoint(checkpoint_, {.metadata = to_metadata(description),
                                   .model = named_tensors(*test::lively_model(options))});
   }

@@ -13,6 +13,7 @@
 namespace softmoe {
 namespace {
 
+using test::changed;
 using test::same_bits;
 using testing::HasSubstr;
 
@@ -41,11 +42,6 @@ struct FamilyCase {
   const char* family;
   std::function<VitOptions()> options;
 };
-
-VitOptions changed(VitOptions options, const std::function<void(VitOptions&)>& change) {
-  change(options);
-  return options;
-}
 
 void token_pooling(VitOptions& options) {
   options.class_token = true;

@@ -22,41 +22,31 @@
 namespace softmoe {
 namespace {
 
+using test::changed;
+using test::ModelCase;
 using test::same_bits;
 
 const torch::Device kGpu(torch::kCUDA, 0);
 
-struct CudaCase {
-  std::string name;
-  VitOptions options;
-};
-
-void PrintTo(const CudaCase& item, std::ostream* out) { *out << item.name; }
-
-VitOptions modified(VitOptions options, const std::function<void(VitOptions&)>& change) {
-  change(options);
-  return options;
-}
-
-std::vector<CudaCase> cuda_cases() {
+std::vector<ModelCase> cuda_cases() {
   const auto dense = test::small_options();
   const auto soft = test::small_moe_options();
-  std::vector<CudaCase> cases{
+  std::vector<ModelCase> cases{
       {"Dense", dense},
-      {"SinCosClassTokenAndRegisters", modified(dense,
-                                                [](auto& options) {
-                                                  options.pos_embed = PositionEmbedding::kSinCos2d;
-                                                  options.class_token = true;
-                                                  options.reg_tokens = 2;
-                                                  options.global_pool = GlobalPool::kToken;
-                                                })},
-      {"QkNormLayerScaleAttentionPooling", modified(soft,
-                                                    [](auto& options) {
-                                                      options.qk_norm = true;
-                                                      options.layer_scale = 0.4;
-                                                      options.global_pool = GlobalPool::kMap;
-                                                    })},
-      {"ManySlots", modified(soft, [](auto& options) {
+      {"SinCosClassTokenAndRegisters", changed(dense,
+                                               [](auto& options) {
+                                                 options.pos_embed = PositionEmbedding::kSinCos2d;
+                                                 options.class_token = true;
+                                                 options.reg_tokens = 2;
+                                                 options.global_pool = GlobalPool::kToken;
+                                               })},
+      {"QkNormLayerScaleAttentionPooling", changed(soft,
+                                                   [](auto& options) {
+                                                     options.qk_norm = true;
+                                                     options.layer_scale = 0.4;
+                                                     options.global_pool = GlobalPool::kMap;
+                                                   })},
+      {"ManySlots", changed(soft, [](auto& options) {
          options.dim = 64;
          options.heads = 2;
          options.mlp_dim = 160;
@@ -86,7 +76,7 @@ torch::Tensor batch_of_images(const VitOptions& options, int64_t batch, uint64_t
          1;  // [batch, in_chans, height, width]
 }
 
-class CudaEngineTest : public testing::TestWithParam<CudaCase> {
+class CudaEngineTest : public testing::TestWithParam<ModelCase> {
  protected:
   void SetUp() override {
     if (!torch::cuda::is_available()) {

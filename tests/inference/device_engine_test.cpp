@@ -61,25 +61,15 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
 }
 
 using test::all_close;
+using test::changed;
+using test::ModelCase;
 using test::same_bits;
 using testing::AnyOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-struct EngineCase {
-  std::string name;
-  VitOptions options;
-};
-
-void PrintTo(const EngineCase& item, std::ostream* out) { *out << item.name; }
-
-VitOptions changed(VitOptions options, const std::function<void(VitOptions&)>& change) {
-  change(options);
-  return options;
-}
-
 /// Models with every part that the modules have.
-std::vector<EngineCase> engine_cases() {
+std::vector<ModelCase> engine_cases() {
   const auto dense = test::small_options();
   const auto soft = test::small_moe_options();
   return {
@@ -187,7 +177,7 @@ torch::Tensor features_on_meta(const VisionTransformer& model, int64_t batch = 3
   return model.ptr()->forward_features(images);  // [batch, feature_dim]
 }
 
-class DeviceEngineTest : public testing::TestWithParam<EngineCase> {
+class DeviceEngineTest : public testing::TestWithParam<ModelCase> {
  protected:
   const VitOptions& options() const { return GetParam().options; }
 

@@ -17,24 +17,14 @@ namespace softmoe {
 namespace {
 
 using test::all_close;
+using test::changed;
+using test::ModelCase;
 using test::same_bits;
 using testing::HasSubstr;
 
 /// Root of the mean square difference over the root of the mean square.
 double relative_error(const torch::Tensor& actual, const torch::Tensor& expected) {
   return ((actual - expected).norm() / expected.norm()).item<double>();
-}
-
-struct ModelCase {
-  std::string name;
-  VitOptions options;
-};
-
-void PrintTo(const ModelCase& model, std::ostream* out) { *out << model.name; }
-
-VitOptions with(VitOptions options, const std::function<void(VitOptions&)>& change) {
-  change(options);
-  return options;
 }
 
 /// Deep enough that int8 models have blocks of both kinds.
@@ -50,60 +40,60 @@ std::vector<ModelCase> model_cases() {
   return {
       {"Dense", dense},
       {"SoftMoe", soft},
-      {"ExactGelu", with(dense, [](auto& options) { options.gelu = Gelu::kExact; })},
-      {"QuickGeluPreNormNoPatchBias", with(dense,
-                                           [](auto& options) {
-                                             options.gelu = Gelu::kQuick;
-                                             options.pre_norm = true;
-                                             options.patch_bias = false;
-                                           })},
-      {"ClassTokenAndRegisters", with(dense,
+      {"ExactGelu", changed(dense, [](auto& options) { options.gelu = Gelu::kExact; })},
+      {"QuickGeluPreNormNoPatchBias", changed(dense,
+                                              [](auto& options) {
+                                                options.gelu = Gelu::kQuick;
+                                                options.pre_norm = true;
+                                                options.patch_bias = false;
+                                              })},
+      {"ClassTokenAndRegisters", changed(dense,
+                                         [](auto& options) {
+                                           options.class_token = true;
+                                           options.reg_tokens = 2;
+                                           options.pos_embed_prefix = false;
+                                           options.global_pool = GlobalPool::kToken;
+                                         })},
+      {"Distilled", changed(dense,
+                            [](auto& options) {
+                              options.class_token = true;
+                              options.dist_token = true;
+                              options.global_pool = GlobalPool::kToken;
+                              options.pre_logits = 18;
+                            })},
+      {"PooledNormAndSinCos", changed(dense,
                                       [](auto& options) {
+                                        options.final_norm = FinalNorm::kPooled;
+                                        options.pos_embed = PositionEmbedding::kSinCos2d;
                                         options.class_token = true;
-                                        options.reg_tokens = 2;
-                                        options.pos_embed_prefix = false;
-                                        options.global_pool = GlobalPool::kToken;
                                       })},
-      {"Distilled", with(dense,
-                         [](auto& options) {
-                           options.class_token = true;
-                           options.dist_token = true;
-                           options.global_pool = GlobalPool::kToken;
-                           options.pre_logits = 18;
-                         })},
-      {"PooledNormAndSinCos", with(dense,
+      {"QkNormLayerScale", changed(soft,
                                    [](auto& options) {
-                                     options.final_norm = FinalNorm::kPooled;
-                                     options.pos_embed = PositionEmbedding::kSinCos2d;
-                                     options.class_token = true;
+                                     options.qk_norm = true;
+                                     options.layer_scale = 0.4;
                                    })},
-      {"QkNormLayerScale", with(soft,
-                                [](auto& options) {
-                                  options.qk_norm = true;
-                                  options.layer_scale = 0.4;
-                                })},
-      {"AttentionPooling", with(soft,
-                                [](auto& options) {
-                                  options.global_pool = GlobalPool::kMap;
-                                  options.final_norm = FinalNorm::kPooled;
-                                  options.pre_logits = 18;
-                                })},
-      {"NoHead", with(soft, [](auto& options) { options.num_classes = 0; })},
-      {"ManyTokensAndSlots", with(soft,
-                                  [](auto& options) {
-                                    options.img_size = {40, 52};
-                                    options.moe.experts = 37;
-                                    options.moe.slots_per_expert = 1;
-                                    options.mlp_dim = 1100;
-                                    options.dim = 60;
-                                    options.heads = 3;
-                                  })},
-      {"ManySlotsAnExpert", with(soft,
-                                 [](auto& options) {
-                                   options.img_size = {24, 12};
-                                   options.class_token = true;
-                                   options.moe.slots_per_expert = 35;
-                                 })},
+      {"AttentionPooling", changed(soft,
+                                   [](auto& options) {
+                                     options.global_pool = GlobalPool::kMap;
+                                     options.final_norm = FinalNorm::kPooled;
+                                     options.pre_logits = 18;
+                                   })},
+      {"NoHead", changed(soft, [](auto& options) { options.num_classes = 0; })},
+      {"ManyTokensAndSlots", changed(soft,
+                                     [](auto& options) {
+                                       options.img_size = {40, 52};
+                                       options.moe.experts = 37;
+                                       options.moe.slots_per_expert = 1;
+                                       options.mlp_dim = 1100;
+                                       options.dim = 60;
+                                       options.heads = 3;
+                                     })},
+      {"ManySlotsAnExpert", changed(soft,
+                                    [](auto& options) {
+                                      options.img_size = {24, 12};
+                                      options.class_token = true;
+                                      options.moe.slots_per_expert = 35;
+                                    })},
   };
 }
 

@@ -31,12 +31,10 @@ LoadedModel tiny_model(const VitOptions& options = test::small_moe_options()) {
   LoadedModel loaded;
   loaded.model = test::lively_model(options);
   loaded.model->eval();
-  PreprocessOptions preprocess;
-  preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
   loaded.description = {.name = "tiny",
                         .options = options,
                         .class_names = {},
-                        .preprocess = options_to_json(preprocess)};
+                        .preprocess = default_preprocess(options)};
   return loaded;
 }
 

@@ -4,20 +4,10 @@
 #include <cstdint>
 #include <fstream>
 #include <optional>
-#include <string>
+
+#include "core/device.h"
 
 namespace softmoe::test {
-
-/// A number of KiB in /proc/self/status, in bytes.
-inline int64_t status_bytes(const std::string& key) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with(key + ":")) {
-      return std::stoll(line.substr(key.size() + 1)) * 1024;
-    }
-  }
-  return 0;
-}
 
 /// By how much the memory that this process holds grew at most while `work` ran; nothing where the
 /// system does not let us ask, or where a sanitizer takes memory too.
@@ -30,9 +20,9 @@ std::optional<int64_t> peak_growth(const Work& work) {
   std::ofstream reset("/proc/self/clear_refs");
   reset << "5" << std::flush;  // the peak begins anew at what is held now
   const bool is_reset = static_cast<bool>(reset);
-  const int64_t before = status_bytes("VmRSS");
+  const int64_t before = peak_memory_bytes(torch::kCPU);
   work();
-  return is_reset ? std::optional(status_bytes("VmHWM") - before) : std::nullopt;
+  return is_reset ? std::optional(peak_memory_bytes(torch::kCPU) - before) : std::nullopt;
 #endif
 }
 

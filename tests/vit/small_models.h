@@ -1,9 +1,27 @@
 #pragma once
 /// Small models that have every part in a size of its own.
 
+#include <functional>
+#include <ostream>
+#include <string>
+
 #include "vit/vision_transformer.h"
 
 namespace softmoe::test {
+
+/// A model that a test is repeated for.
+struct ModelCase {
+  std::string name;
+  VitOptions options;
+};
+
+inline void PrintTo(const ModelCase& model, std::ostream* out) { *out << model.name; }
+
+/// `options` after `change`.
+inline VitOptions changed(VitOptions options, const std::function<void(VitOptions&)>& change) {
+  change(options);
+  return options;
+}
 
 /// 2 x 3 patches of 4 px, 3 channels, width 24 in 2 heads, 3 blocks, 7 classes.
 inline VitOptions small_options() {
