@@ -17,10 +17,10 @@ inline __m512 gelu(__m512 x, __m512* derivative) {
   const __m512 square = _mm512_mul_ps(x, x);
   if constexpr (kKind == GeluKind::kTanh) {
     // (1 + tanh(u)) / 2 = 1 / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
-    const __m512 factor = _mm512_fmadd_ps(square, _mm512_set1_ps(-2.0F * 0.79788456F * 0.044715F),
-                                          _mm512_set1_ps(-2.0F * 0.79788456F));
-    const __m512 power =
-        exp2_rough(_mm512_mul_ps(_mm512_mul_ps(x, factor), _mm512_set1_ps(1.44269504F)));
+    constexpr float kLinear = -2.0F * 0.79788456F * 1.44269504F;
+    const __m512 factor =
+        _mm512_fmadd_ps(square, _mm512_set1_ps(kLinear * 0.044715F), _mm512_set1_ps(kLinear));
+    const __m512 power = exp2_rough(_mm512_mul_ps(x, factor));
     const __m512 share = _mm512_rcp14_ps(_mm512_add_ps(one, power));
     const __m512 value = _mm512_mul_ps(x, share);
     if (derivative != nullptr) {

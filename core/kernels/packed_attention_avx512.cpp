@@ -92,33 +92,53 @@ void pack_values(const PackedAttention& attention, Source values, int64_t stride
   }
 }
 
-/// Powers of the scores, the largest of which is 1, and the inverse of their sum; zero up to the
-/// end of the last vector.
+/// Rows whose powers are taken together, so that a sum does not wait for the one before.
+constexpr int kPowerRows = 4;
+static_assert(kQueries % kPowerRows == 0);
+
+/// Powers of the scores of kPowerRows rows, the largest of which is 1, and the inverse of their
+/// sum; zero up to the end of the last vector.
 template <bool kBf16>
-void power_rows(int64_t rows, int64_t tokens, const Head& head) {
-  const __m512 lowest = _mm512_set1_ps(-__builtin_inff());
-  for (int64_t row = 0; row < rows; ++row) {
-    const float* const scores = head.scores + row * head.score_stride;
-    __m512 largest = lowest;
-    for (int64_t at = 0; at < tokens; at += 16) {
-      largest =
-          _mm512_mask_max_ps(largest, lanes16(at, tokens), largest, _mm512_loadu_ps(scores + at));
+void power_rows(int64_t first, int64_t tokens, const Head& head) {
+  const float* const scores = head.scores + first * head.score_stride;
+  __m512 shift[kPowerRows];
+  __m512 sum[kPowerRows];
+#pragma GCC unroll 4
+  for (int row = 0; row < kPowerRows; ++row) {
+    shift[row] = _mm512_set1_ps(-__builtin_inff());
+    sum[row] = _mm512_setzero_ps();
+  }
+  for (int64_t at = 0; at < tokens; at += 16) {
+    const __mmask16 mask = lanes16(at, tokens);
+#pragma GCC unroll 4
+    for (int row = 0; row < kPowerRows; ++row) {
+      shift[row] = _mm512_mask_max_ps(shift[row], mask, shift[row],
+                                      _mm512_loadu_ps(scores + row * head.score_stride + at));
     }
-    const __m512 shift = _mm512_set1_ps(_mm512_reduce_max_ps(largest));
-    Unit* const weights = head.weights + row * head.weight_stride;
-    __m512 sum = _mm512_setzero_ps();
-    for (int64_t at = 0; at < tokens; at += 16) {
-      const __m512 off = _mm512_sub_ps(_mm512_loadu_ps(scores + at), shift);
-      const __m512 power =
-          _mm512_maskz_mov_ps(lanes16(at, tokens), kBf16 ? exp2_rough(off) : exp_exact(off));
-      sum = _mm512_add_ps(sum, power);
+  }
+#pragma GCC unroll 4
+  for (int row = 0; row < kPowerRows; ++row) {
+    shift[row] = _mm512_set1_ps(_mm512_reduce_max_ps(shift[row]));
+  }
+  for (int64_t at = 0; at < tokens; at += 16) {
+    const __mmask16 mask = lanes16(at, tokens);
+#pragma GCC unroll 4
+    for (int row = 0; row < kPowerRows; ++row) {
+      const __m512 off =
+          _mm512_sub_ps(_mm512_loadu_ps(scores + row * head.score_stride + at), shift[row]);
+      const __m512 power = _mm512_maskz_mov_ps(mask, kBf16 ? exp2_rough(off) : exp_exact(off));
+      sum[row] = _mm512_add_ps(sum[row], power);
+      Unit* const weights = head.weights + (first + row) * head.weight_stride;
       if constexpr (kBf16) {
         store_bf16(reinterpret_cast<Bf16*>(weights) + at, power);
       } else {
         _mm512_storeu_ps(reinterpret_cast<float*>(weights) + at, power);
       }
     }
-    head.inverse_sums[row] = 1.0F / _mm512_reduce_add_ps(sum);
+  }
+#pragma GCC unroll 4
+  for (int row = 0; row < kPowerRows; ++row) {
+    head.inverse_sums[first + row] = 1.0F / _mm512_reduce_add_ps(sum[row]);
   }
 }
 
@@ -159,8 +179,10 @@ void attend(const PackedAttention& attention, int64_t head_index, Source qkv, in
     packed_product(arithmetic, {rows, attention.tokens, head.depth},
                    {queries.data + query * queries.row_stride, queries.row_stride}, keys,
                    {.out = {.fp32 = head.scores}, .out_stride = head.score_stride});
-    is_bf16 ? power_rows<true>(rows, attention.tokens, head)
-            : power_rows<false>(rows, attention.tokens, head);
+    for (int64_t row = 0; row < rows; row += kPowerRows) {
+      is_bf16 ? power_rows<true>(row, attention.tokens, head)
+              : power_rows<false>(row, attention.tokens, head);
+    }
     packed_product(arithmetic, {rows, attention.head_dim, head.units},
                    {head.weights, head.weight_stride}, values,
                    {.out = out.offset(query * mixed_stride),

@@ -58,6 +58,65 @@ inline void store_bytes(Unit* units, int64_t index, __mmask16 mask, __m512i valu
   _mm_mask_storeu_epi8(reinterpret_cast<char*>(units) + index, mask, _mm512_cvtepi32_epi8(values));
 }
 
+/// Rows that are normalised together, so that a sum does not wait for the one before.
+constexpr int kRowsTogether = 4;
+
+/// norm_rows() of kRows rows; kFull: `dim` is a whole number of vectors.
+template <bool kFull, int kRows>
+void norm_together(const RowNorm& norm, const float* x, int64_t stride, float* fp32,
+                   int64_t fp32_stride, Bf16* bf16, int64_t bf16_stride) {
+  const int64_t dim = norm.dim;
+  const auto lanes = [dim](int64_t at) { return kFull ? __mmask16{0xFFFF} : lanes16(at, dim); };
+  const auto value = [=](int row, int64_t at) {
+    return _mm512_maskz_loadu_ps(lanes(at), x + row * stride + at);
+  };
+  const auto size = static_cast<float>(dim);
+  __m512 mean[kRows];
+  __m512 inverse[kRows];
+#pragma GCC unroll 4
+  for (int row = 0; row < kRows; ++row) {
+    mean[row] = inverse[row] = _mm512_setzero_ps();
+  }
+  for (int64_t at = 0; at < dim; at += 16) {
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row) {
+      mean[row] = _mm512_add_ps(mean[row], value(row, at));
+    }
+  }
+#pragma GCC unroll 4
+  for (int row = 0; row < kRows; ++row) {
+    mean[row] = _mm512_set1_ps(_mm512_reduce_add_ps(mean[row]) / size);
+  }
+  for (int64_t at = 0; at < dim; at += 16) {
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row) {
+      const __m512 off = _mm512_maskz_sub_ps(lanes(at), value(row, at), mean[row]);
+      inverse[row] = _mm512_fmadd_ps(off, off, inverse[row]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int row = 0; row < kRows; ++row) {
+    const float variance = _mm512_reduce_add_ps(inverse[row]) / size;
+    inverse[row] = _mm512_set1_ps(1.0F / __builtin_sqrtf(variance + norm.eps));
+  }
+  for (int64_t at = 0; at < dim; at += 16) {
+    const __m512 weight = _mm512_maskz_loadu_ps(lanes(at), norm.weight + at);
+    const __m512 bias = norm.bias != nullptr ? _mm512_maskz_loadu_ps(lanes(at), norm.bias + at)
+                                             : _mm512_setzero_ps();
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row) {
+      const __m512 off = _mm512_sub_ps(value(row, at), mean[row]);
+      const __m512 normed = _mm512_fmadd_ps(off, _mm512_mul_ps(weight, inverse[row]), bias);
+      if (fp32 != nullptr) {
+        _mm512_mask_storeu_ps(fp32 + row * fp32_stride + at, lanes(at), normed);
+      }
+      if (bf16 != nullptr) {
+        store_bf16(lanes(at), bf16 + row * bf16_stride + at, normed);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void encode_row(Arithmetic arithmetic, Source row, int64_t depth, float factor, Unit* units) {
@@ -184,36 +243,16 @@ void quantize_planes(const Bf16* rows, int64_t stride, int64_t count, int64_t co
 
 void norm_rows(const RowNorm& norm, const float* x, int64_t stride, int64_t count, float* fp32,
                int64_t fp32_stride, Bf16* bf16, int64_t bf16_stride) {
-  const auto size = static_cast<float>(norm.dim);
-  for (int64_t row = 0; row < count; ++row) {
-    const float* const values = x + row * stride;
-    __m512 sum = _mm512_setzero_ps();
-    for (int64_t at = 0; at < norm.dim; at += 16) {
-      sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(lanes16(at, norm.dim), values + at));
-    }
-    const __m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / size);
-    __m512 squares = _mm512_setzero_ps();
-    for (int64_t at = 0; at < norm.dim; at += 16) {
-      const __mmask16 mask = lanes16(at, norm.dim);
-      const __m512 off = _mm512_maskz_sub_ps(mask, _mm512_maskz_loadu_ps(mask, values + at), mean);
-      squares = _mm512_fmadd_ps(off, off, squares);
-    }
-    const __m512 inverse =
-        _mm512_set1_ps(1.0F / __builtin_sqrtf(_mm512_reduce_add_ps(squares) / size + norm.eps));
-    for (int64_t at = 0; at < norm.dim; at += 16) {
-      const __mmask16 mask = lanes16(at, norm.dim);
-      const __m512 off = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, values + at), mean);
-      const __m512 scale = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, norm.weight + at), inverse);
-      const __m512 shift =
-          norm.bias != nullptr ? _mm512_maskz_loadu_ps(mask, norm.bias + at) : _mm512_setzero_ps();
-      const __m512 value = _mm512_fmadd_ps(off, scale, shift);
-      if (fp32 != nullptr) {
-        _mm512_mask_storeu_ps(fp32 + row * fp32_stride + at, mask, value);
-      }
-      if (bf16 != nullptr) {
-        store_bf16(mask, bf16 + row * bf16_stride + at, value);
-      }
-    }
+  const bool is_full = norm.dim % 16 == 0;
+  const auto norm_group =
+      is_full ? norm_together<true, kRowsTogether> : norm_together<false, kRowsTogether>;
+  const auto norm_one = is_full ? norm_together<true, 1> : norm_together<false, 1>;
+  for (int64_t row = 0; row < count;) {
+    const bool is_group = row + kRowsTogether <= count;
+    const auto norm_next = is_group ? norm_group : norm_one;
+    norm_next(norm, x + row * stride, stride, fp32 != nullptr ? fp32 + row * fp32_stride : nullptr,
+              fp32_stride, bf16 != nullptr ? bf16 + row * bf16_stride : nullptr, bf16_stride);
+    row += is_group ? kRowsTogether : 1;
   }
 }
 
