@@ -83,9 +83,17 @@ OnnxValue onnx_norm(OnnxContext& context, const OnnxValue& x, const std::string&
 }
 
 OnnxValue onnx_mlp(OnnxContext& context, const OnnxValue& x, const std::string& name) {
-  const auto hidden = onnx_linear(context, x, name + ".fc1");  // [..., hidden]
-  return onnx_linear(context, onnx_gelu(context.graph, hidden, context.options.gelu),
-                     name + ".fc2");
+  auto& graph = context.graph;
+  const auto& options = context.options;
+  auto hidden = onnx_linear(context, x, name + ".fc1");  // [..., hidden], gates before values
+  if (options.mlp_layer == MlpLayer::kSwiGlu) {
+    const auto parts = onnx_split(graph, hidden, /*axis=*/2, /*parts=*/2, options.mlp_dim);
+    const auto silu = graph.node("Mul", {parts[0], graph.node("Sigmoid", {parts[0]})});
+    hidden = graph.node("Mul", {silu, parts[1]});  // [batch, tokens, mlp_dim]
+  } else {
+    hidden = onnx_gelu(graph, hidden, options.gelu);  // [..., mlp_dim]
+  }
+  return onnx_linear(context, hidden, name + ".fc2");
 }
 
 OnnxValue onnx_attention(OnnxContext& context, const OnnxValue& x, const std::string& name) {

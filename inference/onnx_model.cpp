@@ -90,6 +90,10 @@ OnnxValue head_inputs(OnnxContext& context, const OnnxValue& tokens) {
       const auto patches = prefix > 0 ? onnx_slice(graph, seen, 1, prefix, options.tokens()) : seen;
       vectors = onnx_reduce(graph, OnnxReduction::kMean, patches, 1, /*keep_axis=*/false);
     }
+    if (options.global_pool == GlobalPool::kTokenAvg) {
+      const auto class_token = onnx_gather(graph, seen, graph.int_scalar(0), 1);  // [batch, dim]
+      vectors = graph.node("Concat", {class_token, vectors}, {{"axis", int64_t{1}}});
+    }
     vectors = norm_first ? vectors : norm(vectors);
   }
   return options.pre_logits > 0 ? graph.node("Tanh", {onnx_linear(context, vectors, "pre_logits")})

@@ -104,7 +104,12 @@ void PackedPass::pool_image(const ThreadMemory& memory, const float* x, float* f
   }
   const bool norm_first = options.final_norm == FinalNorm::kTokens;
   const float share = 1.0F / static_cast<float>(options.patches());
-  std::fill_n(memory.pooled, dim, 0.0F);
+  float* mean = memory.pooled;
+  if (options.global_pool == GlobalPool::kTokenAvg) {
+    kernels::norm_rows(layers_.norm.rows(), x, dim, 1, memory.pooled, dim, nullptr, 0);
+    mean += dim;
+  }
+  std::fill_n(mean, dim, 0.0F);
   for (int64_t token = options.prefix_tokens(); token < options.tokens(); ++token) {
     const float* values = x + token * dim;
     if (norm_first) {
@@ -112,7 +117,7 @@ void PackedPass::pool_image(const ThreadMemory& memory, const float* x, float* f
       values = memory.row;
     }
     for (int64_t channel = 0; channel < dim; ++channel) {
-      memory.pooled[channel] += share * values[channel];
+      mean[channel] += share * values[channel];
     }
   }
   finish_pooled(memory, memory.pooled, norm_first, features);
@@ -121,16 +126,17 @@ void PackedPass::pool_image(const ThreadMemory& memory, const float* x, float* f
 void PackedPass::finish_pooled(const ThreadMemory& memory, const float* pooled, bool normed,
                                float* features) {
   const int64_t dim = layers_.options.dim;
+  const int64_t inputs = layers_.options.pooled_dim();
   const int64_t outputs = layers_.options.head_inputs();
   if (!normed) {
     kernels::norm_rows(layers_.norm.rows(), pooled, dim, 1, memory.row, dim, nullptr, 0);
     pooled = memory.row;
   }
   if (!layers_.pre_logits.defined()) {
-    std::copy_n(pooled, dim, features);
+    std::copy_n(pooled, inputs, features);
     return;
   }
-  multiply(layers_.pre_logits, {}, {.left = {reinterpret_cast<const Unit*>(pooled), dim}},
+  multiply(layers_.pre_logits, {}, {.left = {reinterpret_cast<const Unit*>(pooled), inputs}},
            /*rows=*/1, {.out = {.fp32 = features}, .out_stride = outputs});
   std::transform(features, features + outputs, features,
                  [](float value) { return std::tanh(value); });

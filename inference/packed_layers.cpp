@@ -263,7 +263,7 @@ bool can_pack(const VitOptions& options, const NamedTensors& weights, InferenceD
   // Pairs of bf16 do not reach from one head or row into the next.
   const bool even =
       options.dim % 2 == 0 && options.mlp_dim % 2 == 0 && options.dim / options.heads % 2 == 0;
-  if (!even) {
+  if (!even || options.mlp_layer != MlpLayer::kMlp) {
     return false;
   }
   if (!has_moe(options)) {

@@ -78,7 +78,7 @@ PackedPass::ThreadMemory PackedPass::plan_thread(Plan& plan) const {
   memory.patch = plan.take<float>(pixels);
   memory.attention = plan.take<Unit>(kernels::attention_scratch(attention_));
   memory.row = plan.take<float>(options.dim);
-  memory.pooled = plan.take<float>(options.dim);
+  memory.pooled = plan.take<float>(options.pooled_dim());
   int64_t rows = block_rows_;
   if (most_slots_ > 0) {
     rows = std::max(rows, std::min(kExpertRows, batch_ * most_slots_per_expert_));

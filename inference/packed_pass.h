@@ -39,7 +39,7 @@ class PackedPass {
     float* patch = nullptr;  // one patch
     kernels::Unit* attention = nullptr;
     float* row = nullptr;             // [dim]
-    float* pooled = nullptr;          // [2, dim]
+    float* pooled = nullptr;          // [pooled_dim]
     kernels::Unit* powers = nullptr;  // [units of tokens, 32]
     ValueRows slots{};                // [32, dim]
     float* sums = nullptr;            // [32]

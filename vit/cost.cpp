@@ -48,7 +48,8 @@ void add_block(Tally& tally, const VitOptions& options, bool has_moe) {
   if (has_moe) {
     add_moe(tally, options);
   } else {
-    tally.linear(options.tokens(), options.dim, options.mlp_dim);
+    const bool gated = options.mlp_layer == MlpLayer::kSwiGlu;
+    tally.linear(options.tokens(), options.dim, gated ? 2 * options.mlp_dim : options.mlp_dim);
     tally.linear(options.tokens(), options.mlp_dim, options.dim);
   }
 }
@@ -91,7 +92,7 @@ ModelCost model_cost(const VitOptions& options) {
     add_attention_pool(tally, options);
   }
   if (options.pre_logits > 0) {
-    tally.linear(1, options.dim, options.pre_logits);
+    tally.linear(1, options.pooled_dim(), options.pre_logits);
     tally.product(options.dist_token ? 1 : 0, options.dim, options.pre_logits);
   }
   ModelCost cost;

@@ -60,30 +60,43 @@ void LayerScaleImpl::reset() {
 
 torch::Tensor LayerScaleImpl::forward(const torch::Tensor& x) { return x * gamma; }
 
-MlpImpl::MlpImpl(int64_t dim, int64_t hidden_dim, Gelu gelu, double dropout)
-    : dim_(dim), hidden_dim_(hidden_dim), gelu_(gelu), dropout_(dropout) {
+MlpImpl::MlpImpl(int64_t dim, int64_t hidden_dim, Gelu gelu, double dropout, MlpLayer layer)
+    : dim_(dim), hidden_dim_(hidden_dim), gelu_(gelu), dropout_(dropout), layer_(layer) {
   MlpImpl::reset();
 }
 
 void MlpImpl::reset() {
-  fc1 = register_module("fc1", Linear(dim_, hidden_dim_));
+  const bool gated = layer_ == MlpLayer::kSwiGlu;
+  fc1 = register_module("fc1", Linear(dim_, gated ? 2 * hidden_dim_ : hidden_dim_));
+  if (gated) {
+    // Two maps in one matrix: each keeps the variance of its own.
+    init_xavier_uniform(fc1->weight, dim_, hidden_dim_);
+  }
   fc2 = register_module("fc2", Linear(hidden_dim_, dim_));
   init_normal(fc1->bias, 1e-6);
   init_normal(fc2->bias, 1e-6);
 }
 
+torch::Tensor MlpImpl::hidden(const torch::Tensor& x) {
+  if (layer_ == MlpLayer::kMlp) {
+    return apply_gelu(fc1(x), gelu_);  // [..., hidden_dim]
+  }
+  const auto parts = fc1(x).chunk(2, -1);   // [..., hidden_dim] each
+  return torch::silu(parts[0]) * parts[1];  // [..., hidden_dim]
+}
+
 torch::Tensor MlpImpl::forward(const torch::Tensor& x, const torch::Tensor& residual) {
   const MlpParameters parameters{fc1->weight, fc1->bias, fc2->weight, fc2->bias};
   const bool drops = dropout_ > 0 && is_training();
-  const bool fuses = gelu_ != Gelu::kQuick && !drops;
+  const bool fuses = layer_ == MlpLayer::kMlp && gelu_ != Gelu::kQuick && !drops;
   if (fuses && fused_ops_apply(x) && fused_mlp_takes(parameters)) {
     return fused_mlp(x, parameters, gelu_ == Gelu::kTanh, residual);  // [..., dim]
   }
-  auto hidden = apply_gelu(fc1(x), gelu_);  // [..., hidden_dim]
+  auto inner = hidden(x);  // [..., hidden_dim]
   if (drops) {
-    hidden = torch::dropout(hidden, dropout_, /*train=*/true);  // [..., hidden_dim]
+    inner = torch::dropout(inner, dropout_, /*train=*/true);  // [..., hidden_dim]
   }
-  auto out = fc2(hidden);  // [..., dim]
+  auto out = fc2(inner);  // [..., dim]
   if (drops) {
     out = torch::dropout(out, dropout_, /*train=*/true);  // [..., dim]
   }

@@ -61,10 +61,11 @@ class LayerScaleImpl : public torch::nn::Cloneable<LayerScaleImpl> {
 };
 TORCH_MODULE(LayerScale);
 
-/// fc1, GELU, dropout, fc2, dropout.
+/// fc1, GELU or the gate of SwiGLU, dropout, fc2, dropout. `hidden_dim`: the inputs of fc2.
 class MlpImpl : public torch::nn::Cloneable<MlpImpl> {
  public:
-  MlpImpl(int64_t dim, int64_t hidden_dim, Gelu gelu, double dropout);
+  MlpImpl(int64_t dim, int64_t hidden_dim, Gelu gelu, double dropout,
+          MlpLayer layer = MlpLayer::kMlp);
   void reset() override;
   /// The MLP of `x` [..., dim], plus `residual` where it is defined.
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& residual = {});
@@ -73,10 +74,14 @@ class MlpImpl : public torch::nn::Cloneable<MlpImpl> {
   Linear fc2{nullptr};
 
  private:
+  /// What fc2 gets, [..., hidden_dim].
+  torch::Tensor hidden(const torch::Tensor& x);
+
   int64_t dim_;
   int64_t hidden_dim_;
   Gelu gelu_;
   double dropout_;
+  MlpLayer layer_;
 };
 TORCH_MODULE(Mlp);
 

@@ -43,6 +43,31 @@ void check_sizes(const VitOptions& options) {
   }
 }
 
+void check_pool(const VitOptions& options) {
+  const auto pool = options.global_pool;
+  const bool reads_class_token = pool == GlobalPool::kToken || pool == GlobalPool::kTokenAvg;
+  if (reads_class_token && !options.class_token) {
+    throw UsageError("global-pool " + enum_name(pool) + " needs class-token");
+  }
+  if (pool == GlobalPool::kTokenAvg && options.final_norm != FinalNorm::kTokens) {
+    throw UsageError("global-pool token_avg needs final-norm tokens");
+  }
+  if (options.dist_token && pool != GlobalPool::kToken) {
+    throw UsageError("dist-token needs global-pool token");
+  }
+}
+
+/// Experts and the attention pool have MLPs with GELU, which such a model has nowhere.
+void check_swiglu(const VitOptions& options) {
+  if (has_moe(options)) {
+    throw UsageError("mlp-layer", "mlp where there are MoE layers, as experts have GELU",
+                     "swiglu with moe-blocks " + options.moe_blocks);
+  }
+  if (options.global_pool == GlobalPool::kMap) {
+    throw UsageError("mlp-layer", "mlp with global-pool map, whose own MLP has GELU", "swiglu");
+  }
+}
+
 void check_moe(const VitOptions& options) {
   if (options.moe.experts < 1) {
     throw UsageError("experts", "at least 1 where moe-blocks is " + options.moe_blocks,
@@ -81,7 +106,12 @@ void describe(OptionTable& table, VitOptions& options) {
   table.add("heads", options.heads, "attention heads", {.min = 1});
   table.add("mlp-dim", options.mlp_dim, "width inside an MLP or expert",
             {.unit = "channels", .min = 1});
-  table.add("global-pool", options.global_pool, "how tokens become one vector for the head");
+  table.add("mlp-layer", options.mlp_layer,
+            "MLP of dense blocks: with GELU, or SwiGLU (DINOv2's giants)");
+  table.add(
+      "global-pool", options.global_pool,
+      "how tokens become one vector for the head: mean of the patches, class token, attention "
+      "pooling, or class token and mean side by side (DINOv2's classifiers)");
   table.add("final-norm", options.final_norm, "final LayerNorm on the tokens or after pooling");
   table.add("class-token", options.class_token, "prepend a learned class token");
   table.add("dist-token", options.dist_token,
@@ -130,11 +160,9 @@ void validate(const VitOptions& options) {
   if (options.pos_embed == PositionEmbedding::kSinCos2d && options.dim % 4 != 0) {
     throw UsageError("dim", "a multiple of 4 with sincos2d positions", std::to_string(options.dim));
   }
-  if (options.global_pool == GlobalPool::kToken && !options.class_token) {
-    throw UsageError("global-pool token needs class-token");
-  }
-  if (options.dist_token && options.global_pool != GlobalPool::kToken) {
-    throw UsageError("dist-token needs global-pool token");
+  check_pool(options);
+  if (options.mlp_layer == MlpLayer::kSwiGlu) {
+    check_swiglu(options);
   }
   if (has_moe(options)) {
     check_moe(options);

@@ -12,13 +12,27 @@ namespace softmoe {
 
 /// How the tokens become one vector for the head.
 enum class GlobalPool {
-  kAvg,    ///< mean of the patch tokens
-  kToken,  ///< the class token
-  kMap,    ///< multi-head attention pooling by one learned query (Zhai et al., arXiv:2106.04560)
+  kAvg,       ///< mean of the patch tokens
+  kToken,     ///< the class token
+  kMap,       ///< multi-head attention pooling by one learned query (Zhai et al., arXiv:2106.04560)
+  kTokenAvg,  ///< the class token and the mean of the patch tokens, side by side: what the linear
+              ///< head of DINOv2 reads (Oquab et al., arXiv:2304.07193)
 };
 template <>
-inline constexpr std::array<EnumName<GlobalPool>, 3> kEnumNames<GlobalPool>{
-    {{GlobalPool::kAvg, "avg"}, {GlobalPool::kToken, "token"}, {GlobalPool::kMap, "map"}}};
+inline constexpr std::array<EnumName<GlobalPool>, 4> kEnumNames<GlobalPool>{
+    {{GlobalPool::kAvg, "avg"},
+     {GlobalPool::kToken, "token"},
+     {GlobalPool::kMap, "map"},
+     {GlobalPool::kTokenAvg, "token_avg"}}};
+
+/// What a dense block has for an MLP. Experts and the attention pool have the first.
+enum class MlpLayer {
+  kMlp,     ///< fc2(gelu(fc1(x)))
+  kSwiGlu,  ///< fc2(silu(gate) * value), fc1(x) = [gate, value] (Shazeer, arXiv:2002.05202)
+};
+template <>
+inline constexpr std::array<EnumName<MlpLayer>, 2> kEnumNames<MlpLayer>{
+    {{MlpLayer::kMlp, "mlp"}, {MlpLayer::kSwiGlu, "swiglu"}}};
 
 /// Where the final LayerNorm stands: on the tokens (big_vision, vmoe) or after pooling (timm's
 /// fc_norm).
@@ -46,7 +60,8 @@ struct VitOptions {
   int64_t dim = 768;
   int64_t depth = 12;
   int64_t heads = 12;
-  int64_t mlp_dim = 3072;
+  int64_t mlp_dim = 3072;  ///< inputs of fc2
+  MlpLayer mlp_layer = MlpLayer::kMlp;
   GlobalPool global_pool = GlobalPool::kAvg;
   FinalNorm final_norm = FinalNorm::kTokens;
   bool class_token = false;
@@ -84,8 +99,10 @@ struct VitOptions {
   int64_t tokens() const { return prefix_tokens() + patches(); }
   /// Prefix tokens that have an entry in the position embedding.
   int64_t prefix_positions() const { return pos_embed_prefix ? prefix_tokens() : 0; }
+  /// Width of what pooling makes of one image for one head.
+  int64_t pooled_dim() const { return global_pool == GlobalPool::kTokenAvg ? 2 * dim : dim; }
   /// Width of what one head gets.
-  int64_t head_inputs() const { return pre_logits > 0 ? pre_logits : dim; }
+  int64_t head_inputs() const { return pre_logits > 0 ? pre_logits : pooled_dim(); }
   /// Width of the features: those of the class token before those of a distillation token.
   int64_t feature_dim() const { return dist_token ? 2 * head_inputs() : head_inputs(); }
 };

@@ -116,7 +116,7 @@ void VisionTransformerImpl::reset() {
     attn_pool_ = register_module("attn_pool", AttentionPool(options_));
   }
   if (options_.pre_logits > 0) {
-    pre_logits_ = register_module("pre_logits", Linear(dim, options_.pre_logits));
+    pre_logits_ = register_module("pre_logits", Linear(options_.pooled_dim(), options_.pre_logits));
   }
   if (options_.num_classes > 0) {
     register_heads();
@@ -170,20 +170,25 @@ torch::Tensor VisionTransformerImpl::forward_tokens(const torch::Tensor& images,
 }
 
 torch::Tensor VisionTransformerImpl::pool(const torch::Tensor& tokens) {
+  const auto patch_mean = [&] {
+    return tokens.slice(1, options_.prefix_tokens()).mean(1);  // [batch, dim]
+  };
   switch (options_.global_pool) {
     case GlobalPool::kToken:
       return options_.dist_token ? tokens.narrow(1, 0, 2)  // [batch, 2, dim]
                                  : tokens.select(1, 0);    // [batch, dim]
     case GlobalPool::kMap:
       return attn_pool_(tokens);  // [batch, dim]
+    case GlobalPool::kTokenAvg:
+      return torch::cat({tokens.select(1, 0), patch_mean()}, 1);  // [batch, 2 dim]
     default:
-      return tokens.slice(1, options_.prefix_tokens()).mean(1);  // [batch, dim]
+      return patch_mean();  // [batch, dim]
   }
 }
 
 torch::Tensor VisionTransformerImpl::forward_features(const torch::Tensor& images,
                                                       RoutingRecords* records) {
-  // [batch, dim], or [batch, 2, dim] with a distillation token
+  // [batch, pooled_dim], or [batch, 2, dim] with a distillation token
   auto features = pool(forward_tokens(images, records));
   if (fc_norm_) {
     features = fc_norm_(features);

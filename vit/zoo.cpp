@@ -32,6 +32,9 @@ constexpr std::array kSizes{
     SizeRow{"G", "gigantic", 1664, 48, 16, 8192, {14, 0, 0, 0}},
 };
 
+/// DINOv2's own giant (Oquab et al., arXiv:2304.07193), whose MLPs are SwiGLU.
+constexpr SizeRow kDinov2Giant{"", "giant", 1536, 40, 24, 4096, {14, 0, 0, 0}};
+
 /// Soft MoE models beside 128 experts: those of the paper.
 constexpr std::array kPaperExperts{std::pair<std::string_view, int64_t>{"s14", 256},
                                    std::pair<std::string_view, int64_t>{"h14", 256}};
@@ -59,11 +62,29 @@ const SizeRow* find_size(const std::string& name, std::string_view SizeRow::*mem
   return nullptr;
 }
 
+/// timm's backbone for the weights of DINOv2, without a head as there.
+VitOptions dinov2_preset(const std::string& timm_name, bool has_registers) {
+  const bool is_giant = timm_name == kDinov2Giant.timm_name;
+  const auto* row = is_giant ? &kDinov2Giant : find_size(timm_name, &SizeRow::timm_name);
+  auto options = sized(*row, /*patch_size=*/14);
+  options.img_size = {518};
+  options.num_classes = 0;
+  options.mlp_layer = is_giant ? MlpLayer::kSwiGlu : MlpLayer::kMlp;
+  options.class_token = true;
+  options.global_pool = GlobalPool::kToken;
+  options.reg_tokens = has_registers ? 4 : 0;
+  options.pos_embed_prefix = !has_registers;
+  options.layer_scale = 1e-5;
+  options.gelu = Gelu::kExact;
+  return options;
+}
+
 }  // namespace
 
 VitOptions model_preset(const std::string& name) {
   static const std::regex own_pattern("(vit|softmoe)_([a-zG]+)([0-9]{1,3})(?:_([0-9]{1,6})e)?");
   static const std::regex timm_pattern("vit_([a-z]+)_patch([0-9]{1,3})(_gap)?_([0-9]{1,4})");
+  static const std::regex dinov2_pattern("vit_(small|base|large|giant)_patch14(_reg4)?_dinov2");
   std::smatch match;
   if (std::regex_match(name, match, own_pattern)) {
     const auto* row = find_size(match[2], &SizeRow::name);
@@ -77,6 +98,8 @@ VitOptions model_preset(const std::string& name) {
       }
       return options;
     }
+  } else if (std::regex_match(name, match, dinov2_pattern)) {
+    return dinov2_preset(match[1], match[2].matched);
   } else if (std::regex_match(name, match, timm_pattern)) {
     const auto* row = find_size(match[1], &SizeRow::timm_name);
     if (row != nullptr) {

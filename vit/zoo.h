@@ -13,7 +13,8 @@ namespace softmoe {
 /// - `softmoe_<size><patch>_<N>e`: N experts of one slot in the last half of the blocks
 ///   (`softmoe_b16_128e`), any N;
 /// - timm's names (`vit_base_patch16_224`), with class token and exact GELU as there; `_gap_`
-///   before the image size: mean pooling without class token.
+///   before the image size: mean pooling without class token; `vit_<size>_patch14_dinov2` and
+///   `vit_<size>_patch14_reg4_dinov2`: backbones of DINOv2, without a head.
 /// Throws UsageError that lists the zoo.
 VitOptions model_preset(const std::string& name);
 

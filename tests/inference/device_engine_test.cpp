@@ -103,6 +103,13 @@ std::vector<ModelCase> engine_cases() {
                                                      options.layer_scale = 0.4;
                                                      options.global_pool = GlobalPool::kMap;
                                                    })},
+      {"SwiGluTokenAvg", changed(dense,
+                                 [](auto& options) {
+                                   options.mlp_layer = MlpLayer::kSwiGlu;
+                                   options.class_token = true;
+                                   options.reg_tokens = 2;
+                                   options.global_pool = GlobalPool::kTokenAvg;
+                                 })},
       {"NoHead", changed(dense, [](auto& options) { options.num_classes = 0; })},
   };
 }

@@ -154,6 +154,18 @@ TEST(OnnxRuntimes, GiveTheOutputsOfEveryPoolingAndHead) {
                 map(o);
                 o.qk_norm = true;
               }),
+      variant("token_avg", dense,
+              [](auto& o) {
+                o.global_pool = GlobalPool::kTokenAvg;
+                o.class_token = true;
+                o.reg_tokens = 2;
+              }),
+      variant("token_avg_pre_logits", dense,
+              [](auto& o) {
+                o.global_pool = GlobalPool::kTokenAvg;
+                o.class_token = true;
+                o.pre_logits = 11;
+              }),
       variant("pre_logits", dense, [](auto& o) { o.pre_logits = 11; }),
       variant("headless", dense, [](auto& o) { o.num_classes = 0; }),
       with(variant("features", dense, [](auto& o) { o.pre_logits = 11; }), "features",
@@ -191,6 +203,7 @@ TEST(OnnxRuntimes, GiveTheOutputsOfEveryPartOfABlock) {
                 o.gelu = Gelu::kQuick;
                 o.norm_eps = 1e-5;
               }),
+      variant("swiglu", dense, [](auto& o) { o.mlp_layer = MlpLayer::kSwiGlu; }),
       variant("sincos", dense,
               [](auto& o) {
                 o.class_token = true;

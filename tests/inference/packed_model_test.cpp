@@ -78,6 +78,18 @@ std::vector<ModelCase> model_cases() {
                                      options.final_norm = FinalNorm::kPooled;
                                      options.pre_logits = 18;
                                    })},
+      {"TokenAvg", changed(soft,
+                           [](auto& options) {
+                             options.class_token = true;
+                             options.reg_tokens = 2;
+                             options.global_pool = GlobalPool::kTokenAvg;
+                           })},
+      {"TokenAvgPreLogits", changed(dense,
+                                    [](auto& options) {
+                                      options.class_token = true;
+                                      options.global_pool = GlobalPool::kTokenAvg;
+                                      options.pre_logits = 18;
+                                    })},
       {"NoHead", changed(soft, [](auto& options) { options.num_classes = 0; })},
       {"ManyTokensAndSlots", changed(soft,
                                      [](auto& options) {
@@ -223,6 +235,21 @@ TEST(PackedModel, TakesOtherRoutersThroughModules) {
   EXPECT_FALSE(packed.is_packed());
   EXPECT_TRUE(all_close(packed.forward(images), expected));
   EXPECT_THROW(PackedModel(model, InferenceDtype::kInt8), UsageError);
+}
+
+TEST(PackedModel, TakesSwiGluThroughModules) {
+  auto options = test::small_options();
+  options.mlp_layer = MlpLayer::kSwiGlu;
+  auto model = test::lively_model(options);
+  model->eval();
+  const auto images = test::random_images(options);
+  const torch::NoGradGuard no_grad;
+  const auto expected = model->forward(images);
+  PackedModel packed(model, InferenceDtype::kFloat32);
+  EXPECT_FALSE(packed.is_packed());
+  EXPECT_TRUE(all_close(packed.forward(images), expected));
+  EXPECT_LT(relative_error(PackedModel(model, InferenceDtype::kBFloat16).forward(images), expected),
+            2e-2);
 }
 
 TEST(PackedModel, TakesLargeScalesThroughModules) {

@@ -31,19 +31,25 @@ VitOptions random_options(uint64_t index) {
   options.depth = 1 + rng.below(4);
   options.mlp_dim = 5 + rng.below(20);
   options.class_token = rng.below(2) == 1;
-  options.global_pool = pick(rng, {GlobalPool::kAvg, GlobalPool::kToken, GlobalPool::kMap});
-  options.class_token |= options.global_pool == GlobalPool::kToken;
+  options.global_pool =
+      pick(rng, {GlobalPool::kAvg, GlobalPool::kToken, GlobalPool::kMap, GlobalPool::kTokenAvg});
+  const bool is_token_avg = options.global_pool == GlobalPool::kTokenAvg;
+  options.class_token |= is_token_avg || options.global_pool == GlobalPool::kToken;
   options.dist_token = options.global_pool == GlobalPool::kToken && rng.below(2) == 1;
   options.reg_tokens = rng.below(3);
   options.pos_embed_prefix = rng.below(2) == 1;
   options.pre_norm = rng.below(2) == 1;
   options.patch_bias = rng.below(2) == 1;
-  options.final_norm = pick(rng, {FinalNorm::kTokens, FinalNorm::kPooled});
+  options.final_norm =
+      is_token_avg ? FinalNorm::kTokens : pick(rng, {FinalNorm::kTokens, FinalNorm::kPooled});
   options.pos_embed = pick(rng, {PositionEmbedding::kLearned, PositionEmbedding::kSinCos2d});
   options.qk_norm = rng.below(2) == 1;
   options.layer_scale = pick(rng, {0.0, 0.1});
   options.pre_logits = pick<int64_t>(rng, {0, 6});
   options.moe_blocks = pick<const char*>(rng, {"none", "all", "last_half", "every_1", "0"});
+  if (!has_moe(options) && options.global_pool != GlobalPool::kMap) {
+    options.mlp_layer = pick(rng, {MlpLayer::kMlp, MlpLayer::kSwiGlu});
+  }
   const auto routers = router_names();
   options.moe.router = routers[index % routers.size()];
   options.moe.experts = 1 + rng.below(5);
@@ -99,6 +105,13 @@ TEST(ModelCost, CountsMultiplyAdds) {
   options = small_options();
   options.pre_logits = 10;
   EXPECT_NEAR(multiply_adds(options), small_multiply_adds() + 24 * 10 - 24 * 7 + 10 * 7, 0.1);
+  options = small_options();
+  options.mlp_layer = MlpLayer::kSwiGlu;
+  EXPECT_NEAR(multiply_adds(options), small_multiply_adds() + 3 * 6 * 24 * 40, 0.1);
+  options.global_pool = GlobalPool::kTokenAvg;
+  options.mlp_layer = MlpLayer::kMlp;
+  options.class_token = true;
+  EXPECT_NEAR(multiply_adds(options), small_multiply_adds(/*tokens=*/7) + 24 * 7, 0.1);
   options = small_options();
   options.global_pool = GlobalPool::kMap;
   const double projections = 2 * 24 * 24 + 6 * 24 * 48;  // query, output; keys and values

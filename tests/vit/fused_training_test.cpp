@@ -120,6 +120,12 @@ INSTANTIATE_TEST_SUITE_P(
                               options.reg_tokens = 2;
                               options.pos_embed_prefix = false;
                             }},
+                    Variant{"SwiGluTokenAvg",
+                            [](VitOptions& options) {
+                              options.mlp_layer = MlpLayer::kSwiGlu;
+                              options.class_token = true;
+                              options.global_pool = GlobalPool::kTokenAvg;
+                            }},
                     Variant{"DropPath", [](VitOptions& options) { options.drop_path = 0.5; }},
                     Variant{"MapHead",
                             [](VitOptions& options) { options.global_pool = GlobalPool::kMap; }}),

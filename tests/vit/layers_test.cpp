@@ -142,6 +142,30 @@ TEST(Mlp, FollowsItsDefinition) {
   }
 }
 
+TEST(Mlp, OfSwiGluGatesTheSecondHalfByTheFirst) {
+  const DefaultDtypeGuard fp64(torch::kFloat64);
+  Mlp module(6, 10, Gelu::kExact, /*dropout=*/0.0, MlpLayer::kSwiGlu);
+  ASSERT_EQ(module->fc1->weight.sizes(), (std::vector<int64_t>{20, 6}));
+  ASSERT_EQ(module->fc2->weight.sizes(), (std::vector<int64_t>{6, 10}));
+  randomise(module);
+  const auto x = torch::randn({3, 4, 6});
+  const auto before = x.matmul(module->fc1->weight.t()) + module->fc1->bias;  // [3, 4, 20]
+  const auto gate = before.narrow(2, 0, 10);
+  const auto hidden = gate / (1.0 + (-gate).exp()) * before.narrow(2, 10, 10);
+  const auto expected = hidden.matmul(module->fc2->weight.t()) + module->fc2->bias;
+  EXPECT_TRUE(all_close(module->forward(x), expected));
+  EXPECT_TRUE(all_close(module->forward(x, x), x + expected));
+}
+
+TEST(Mlp, OfSwiGluStartsWithTheSpreadOfTwoMapsOfTheirOwn) {
+  torch::manual_seed(7);
+  const Mlp module(96, 160, Gelu::kExact, /*dropout=*/0.0, MlpLayer::kSwiGlu);
+  const double limit = std::sqrt(6.0 / (96 + 160));
+  const double largest = module->fc1->weight.abs().max().item<double>();
+  EXPECT_LE(largest, limit);
+  EXPECT_GT(largest, 0.99 * limit);
+}
+
 TEST(Mlp, DropsHiddenChannelsAndOutputsInTrainingOnly) {
   Mlp module(6, 10, Gelu::kTanh, /*dropout=*/0.5);
   randomise(module);
@@ -228,11 +252,13 @@ TEST(Block, StochasticDepthSkipsBothBranchesOfASample) {
 
 TEST(Block, GradientsMatchFiniteDifferences) {
   const DefaultDtypeGuard fp64(torch::kFloat64);
-  for (const bool has_moe : {false, true}) {
+  for (const auto& [has_moe, mlp_layer] :
+       {std::pair{false, MlpLayer::kMlp}, {false, MlpLayer::kSwiGlu}, {true, MlpLayer::kMlp}}) {
     torch::manual_seed(8);
     auto options = small_moe_options();
     options.qk_norm = true;
     options.layer_scale = 0.5;
+    options.mlp_layer = mlp_layer;
     Block block(options, has_moe, /*drop_path_rate=*/0.0);
     randomise(block);
     auto x = torch::randn({2, 6, 24}).requires_grad_();

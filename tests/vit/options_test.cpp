@@ -113,6 +113,21 @@ TEST(VitOptionsValidation, NamesTheOptionThatIsWrong) {
       {"drop-path", [](VitOptions& o) { o.drop_path = 1.0; }},
       {"drop-path", [](VitOptions& o) { o.drop_path = -0.1; }},
       {"global-pool", [](VitOptions& o) { o.global_pool = GlobalPool::kToken; }},
+      {"global-pool token_avg needs class-token",
+       [](VitOptions& o) { o.global_pool = GlobalPool::kTokenAvg; }},
+      {"token_avg needs final-norm tokens",
+       [](VitOptions& o) {
+         o.global_pool = GlobalPool::kTokenAvg;
+         o.class_token = true;
+         o.final_norm = FinalNorm::kPooled;
+       }},
+      {"swiglu with moe-blocks 1,2", [](VitOptions& o) { o.mlp_layer = MlpLayer::kSwiGlu; }},
+      {"mlp with global-pool map",
+       [](VitOptions& o) {
+         o.mlp_layer = MlpLayer::kSwiGlu;
+         o.moe_blocks = "none";
+         o.global_pool = GlobalPool::kMap;
+       }},
       {"reg-tokens", [](VitOptions& o) { o.reg_tokens = -1; }},
       {"dist-token", [](VitOptions& o) { o.dist_token = o.class_token = true; }},
       {"moe-blocks", [](VitOptions& o) { o.moe_blocks = "3"; }},
@@ -169,6 +184,7 @@ TEST(VitOptions, SurviveTheWayThroughJson) {
   options.pre_norm = true;
   options.patch_bias = false;
   options.qk_norm = true;
+  options.mlp_layer = MlpLayer::kSwiGlu;
   options.gelu = Gelu::kExact;
   options.norm_eps = 1e-5;
   options.drop = 0.1;
@@ -179,7 +195,7 @@ TEST(VitOptions, SurviveTheWayThroughJson) {
   options.head_bias = -6.9;
   const auto json = options_to_json(options);
   EXPECT_EQ(options_from_json<VitOptions>(json, "test"), options);
-  EXPECT_EQ(json.size(), 27U + options_to_json(options.moe).size());
+  EXPECT_EQ(json.size(), 28U + options_to_json(options.moe).size());
 }
 
 TEST(VitOptions, CountTokensAndFeatures) {
@@ -203,6 +219,11 @@ TEST(VitOptions, CountTokensAndFeatures) {
   EXPECT_EQ(options.feature_dim(), 20);
   options.dist_token = false;
   EXPECT_EQ(options.feature_dim(), 10);
+  options.global_pool = GlobalPool::kTokenAvg;
+  EXPECT_EQ(options.pooled_dim(), 48);
+  EXPECT_EQ(options.head_inputs(), 10);
+  options.pre_logits = 0;
+  EXPECT_EQ(options.feature_dim(), 48);
   options.img_size = {20};
   EXPECT_EQ(options.grid_height(), 5);
   EXPECT_EQ(options.grid_width(), 5);

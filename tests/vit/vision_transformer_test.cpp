@@ -57,6 +57,14 @@ std::vector<VitOptions> variants() {
   options.global_pool = GlobalPool::kAvg;
   options.pos_embed = PositionEmbedding::kSinCos2d;
   all.push_back(options);
+  options = small_options();
+  options.mlp_layer = MlpLayer::kSwiGlu;
+  options.class_token = true;
+  options.reg_tokens = 2;
+  options.global_pool = GlobalPool::kTokenAvg;
+  all.push_back(options);
+  options.pre_logits = 10;
+  all.push_back(options);
   all.push_back(every_prefix());
   options = every_prefix();
   options.pos_embed_prefix = false;
@@ -185,6 +193,17 @@ TEST(VisionTransformer, MeanPoolingLeavesOutEveryPrefixToken) {
   auto model = lively_model(options);
   const auto images = random_images(options);
   const auto expected = model->forward_tokens(images).slice(1, 4).mean(1);
+  EXPECT_TRUE(all_close(model->forward_features(images), expected));
+}
+
+TEST(VisionTransformer, PutsTheClassTokenBeforeTheMeanOfThePatches) {
+  auto options = every_prefix();
+  options.dist_token = false;
+  options.global_pool = GlobalPool::kTokenAvg;
+  auto model = lively_model(options);
+  const auto images = random_images(options);
+  const auto tokens = model->forward_tokens(images);  // [2, 10, 24]
+  const auto expected = torch::cat({tokens.select(1, 0), tokens.slice(1, 4).mean(1)}, 1);
   EXPECT_TRUE(all_close(model->forward_features(images), expected));
 }
 

@@ -103,6 +103,23 @@ TEST(Zoo, TimmsNamesAreTimmsModels) {
   EXPECT_EQ(model_preset("vit_base_patch16_384").img_size, std::vector<int64_t>{384});
 }
 
+/// Parameters as timm itself counts them.
+TEST(Zoo, TimmsBackbonesOfDinov2HaveNoHead) {
+  for (const auto& [name, parameters] :
+       {std::pair<const char*, int64_t>{"vit_small_patch14_dinov2", 22056192},
+        {"vit_base_patch14_reg4_dinov2", 86582016},
+        {"vit_giant_patch14_dinov2", 1136479232},
+        {"vit_giant_patch14_reg4_dinov2", 1136483840}}) {
+    const auto options = model_preset(name);
+    EXPECT_EQ(model_cost(options).parameters(), parameters) << name;
+    EXPECT_EQ(options.img_size, std::vector<int64_t>{518}) << name;
+    EXPECT_EQ(options.gelu, Gelu::kExact) << name;
+  }
+  EXPECT_EQ(model_preset("vit_giant_patch14_dinov2").heads, 24);
+  EXPECT_EQ(model_preset("vit_giant_patch14_dinov2").mlp_layer, MlpLayer::kSwiGlu);
+  EXPECT_EQ(model_preset("vit_large_patch14_dinov2").mlp_layer, MlpLayer::kMlp);
+}
+
 TEST(Zoo, TimmsModelsWithoutClassTokenNormaliseTokens) {
   const auto base = model_preset("vit_base_patch16_gap_224");
   EXPECT_FALSE(base.class_token);
@@ -141,7 +158,8 @@ TEST(Zoo, UnknownNamesAreUsageErrorsThatListTheZoo) {
   for (const std::string name :
        {"", "vit", "vit_", "vit_b", "vit_x16", "vit_b16_128e", "softmoe_b16", "softmoe_b16_e",
         "VIT_B16", "vit_b16 ", "vit_b1600", "vit_base_patch16", "vit_base_224",
-        "vit_medium_patch16_224", "resnet50", "softmoe_b16_99999999999999999999e"}) {
+        "vit_medium_patch16_224", "vit_tiny_patch14_dinov2", "resnet50",
+        "softmoe_b16_99999999999999999999e"}) {
     try {
       model_preset(name);
       FAIL() << "found '" << name << "'";
