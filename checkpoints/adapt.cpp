@@ -19,6 +19,9 @@ void check_same_body(const VitOptions& from, const VitOptions& to, const std::st
   check("depth", from.depth, to.depth);
   check("heads", from.heads, to.heads);
   check("mlp-dim", from.mlp_dim, to.mlp_dim);
+  if (from.mlp_layer != to.mlp_layer) {
+    throw InputError(path + ": mlp-layer", enum_name(to.mlp_layer), enum_name(from.mlp_layer));
+  }
 }
 
 /// `weight` [dim, channels, patch, patch] for another number of channels.

@@ -59,12 +59,6 @@ void drop_unused_pool(NamedTensors& tensors, const std::string& /*where*/) {
 }
 
 void drop_register_positions(NamedTensors& tensors, const std::string& where) {
-  if (tensors.contains("head.weight")) {
-    throw InputError(where,
-                     "no head: that of Hugging Face's DINOv2 also reads the mean of the patches "
-                     "(--num-classes 0 leaves it out)",
-                     "a head");
-  }
   const auto registers = tensors.find("reg_token");
   const auto positions = tensors.find("pos_embed");
   if (registers == tensors.end() || positions == tensors.end()) {
@@ -148,6 +142,16 @@ const std::vector<Family>& table() {
        .marker = "embeddings.distillation_token",
        .norm_eps = 1e-12,
        .pixels = kImagenet,
+       .prefix_positions = true},
+      {.name = "hf_dinov2_swiglu",
+       .meaning = "the giants of Hugging Face DINOv2, whose MLPs are SwiGLU",
+       .naming = "huggingface",
+       .rows = hf_dinov2_swiglu_names(),
+       .anchor = kHfPatches,
+       .marker = "encoder.layer.*.mlp.weights_in.weight",
+       .pixels = kImagenet,
+       .to_ours = add_register_positions,
+       .from_ours = drop_register_positions,
        .prefix_positions = true},
       {.name = "hf_dinov2",
        .meaning = "Hugging Face DINOv2, with or without registers",

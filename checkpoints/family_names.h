@@ -31,15 +31,17 @@ constexpr auto joined(const std::array<NameRow, kRows>&... parts) {
 std::span<const NameRow> timm_names();
 
 /// Hugging Face transformers: ViT; DeiT, whose unread distillation token is a register to us; DeiT
-/// with both heads; DINOv2 with or without registers; the vision towers of SigLIP and CLIP.
+/// with both heads; DINOv2 with or without registers, with GELU or SwiGLU; the vision towers of
+/// SigLIP and CLIP.
 std::span<const NameRow> hf_vit_names();
 std::span<const NameRow> hf_deit_names();
 std::span<const NameRow> hf_deit_distilled_names();
 std::span<const NameRow> hf_dinov2_names();
+std::span<const NameRow> hf_dinov2_swiglu_names();
 std::span<const NameRow> hf_siglip_names();
 std::span<const NameRow> hf_clip_names();
 /// What transformers from version 5 on calls parameters in memory, to what it calls them in files:
-/// state dicts that were saved by torch.save have the former. Axes are not described.
+/// state dicts that were saved by torch.save have the former.
 std::span<const NameRow> hf_in_memory_names();
 
 /// Flax, parts of names joined with '/': big_vision, vision_transformer and vmoe.

@@ -136,13 +136,12 @@ Placed place(const NamedTensors& tensors, const std::string& prefix,
 }
 
 /// Names of Hugging Face as files have them.
-NamedTensors with_file_names(NamedTensors tensors) {
-  NamedTensors result;
-  for (auto& [name, tensor] : tensors) {
-    const auto in_file = our_name(hf_in_memory_names(), name);
-    result[in_file.empty() ? name : in_file] = tensor;
+NamedTensors with_file_names(const NamedTensors& tensors, const std::string& where) {
+  auto renamed = to_our_names(tensors, hf_in_memory_names(), where);
+  for (const auto& name : renamed.unmatched) {
+    renamed.tensors[name] = tensors.at(name);
   }
-  return result;
+  return renamed.tensors;
 }
 
 /// Whether one of `names` is the marker of `family`.
@@ -199,7 +198,7 @@ FoundModel find_model(const NamedTensors& tensors, const std::string& family,
   found.prefix = choose_prefix(prefixes, prefix, where);
   auto placed = place(tensors, found.prefix, prefixes);
   if (placed.inside.contains(std::string(kHuggingFaceAnchor))) {
-    placed.inside = with_file_names(std::move(placed.inside));
+    placed.inside = with_file_names(placed.inside, where);
   }
   found.family = marked_family(family, placed);
   if (found.family == nullptr) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "vit/zoo.h"
 
 namespace softmoe {
@@ -63,6 +65,27 @@ Json tower_config(const VitOptions& options) {
           {"num_channels", options.in_chans}};
 }
 
+/// A ratio that makes a width of `hidden` of one of `dim`, when the product is cut to an integer.
+double exact_ratio(int64_t hidden, int64_t dim) {
+  const double ratio = static_cast<double>(hidden) / static_cast<double>(dim);
+  const bool falls_short = static_cast<int64_t>(ratio * static_cast<double>(dim)) < hidden;
+  return falls_short ? std::nextafter(ratio, HUGE_VAL) : ratio;
+}
+
+/// mlp_ratio of DINOv2; new versions of its code want integers.
+Json dinov2_ratio(const VitOptions& options) {
+  int64_t hidden = options.mlp_dim;
+  if (options.mlp_layer == MlpLayer::kSwiGlu) {
+    // The code takes two thirds and rounds up to a multiple of 8: so much less gives the same.
+    constexpr int64_t kLess = 10;
+    hidden = options.mlp_dim / 2 * 3;
+    const int64_t whole = hidden / options.dim * options.dim;
+    hidden = whole >= hidden - kLess ? whole : hidden;
+  }
+  return hidden % options.dim == 0 ? Json(hidden / options.dim)
+                                   : Json(exact_ratio(hidden, options.dim));
+}
+
 /// `config` with the name of a model class before it.
 Json named_config(const std::string& architecture, const std::string& model_type, Json config) {
   Json result{{"architectures", {architecture}}, {"model_type", model_type}};
@@ -91,17 +114,17 @@ Json huggingface_config(const Family& family, const ModelDescription& descriptio
                                             {{"vision_config", tower}}));
   }
   tower["qkv_bias"] = true;
-  if (family.name == "hf_dinov2") {
-    tower["mlp_ratio"] = static_cast<double>(options.mlp_dim) / static_cast<double>(options.dim);
-    if (options.mlp_dim % options.dim == 0) {
-      tower["mlp_ratio"] = options.mlp_dim / options.dim;
-    }
+  if (family.name.starts_with("hf_dinov2")) {
+    tower["mlp_ratio"] = dinov2_ratio(options);
+    tower["use_swiglu_ffn"] = options.mlp_layer == MlpLayer::kSwiGlu;
     tower["layerscale_value"] = options.layer_scale;
+    const std::string head = has_head ? "ForImageClassification" : "Model";
     if (options.reg_tokens > 0) {
       tower["num_register_tokens"] = options.reg_tokens;
-      return named_config("Dinov2WithRegistersModel", "dinov2_with_registers", tower);
+      return labels(description,
+                    named_config("Dinov2WithRegisters" + head, "dinov2_with_registers", tower));
     }
-    return named_config("Dinov2Model", "dinov2", tower);
+    return labels(description, named_config("Dinov2" + head, "dinov2", tower));
   }
   if (family.name == "hf_deit" || family.name == "hf_deit_distilled") {
     const std::string head =
@@ -132,12 +155,15 @@ Json huggingface_preprocessor(const ModelDescription& description) {
 Json timm_config(const ModelDescription& description) {
   const auto& options = description.options;
   const auto& preprocess = description.preprocess;
-  // What model_args cannot say follows from the name: a second head, CLIP's eps.
+  const bool gated = options.mlp_layer == MlpLayer::kSwiGlu;
+  // What model_args cannot say follows from the name: a second head, CLIP's eps, SwiGLU.
   std::string architecture = timm_alias(description.name);
   if (options.dist_token) {
     architecture = "deit_base_distilled_patch16_224";
   } else if (options.pre_norm) {
     architecture = "vit_base_patch16_clip_224";
+  } else if (gated) {
+    architecture = "vit_giant_patch14_dinov2";
   } else if (architecture.empty()) {
     architecture = "vit_base_patch16_224";
   }
@@ -147,7 +173,7 @@ Json timm_config(const ModelDescription& description) {
       {"embed_dim", options.dim},
       {"depth", options.depth},
       {"num_heads", options.heads},
-      {"mlp_ratio", static_cast<double>(options.mlp_dim) / static_cast<double>(options.dim)},
+      {"mlp_ratio", exact_ratio(gated ? 2 * options.mlp_dim : options.mlp_dim, options.dim)},
       {"global_pool", enum_name(options.global_pool)},
       {"qk_norm", options.qk_norm},
       {"class_token", options.class_token},
@@ -158,7 +184,7 @@ Json timm_config(const ModelDescription& description) {
   if (options.layer_scale > 0) {
     arguments["init_values"] = options.layer_scale;
   }
-  if (options.gelu != Gelu::kExact) {
+  if (!gated && options.gelu != Gelu::kExact) {
     arguments["act_layer"] = options.gelu == Gelu::kTanh ? "gelu_tanh" : "quick_gelu";
   }
   Json pretrained{{"input_size", {options.in_chans, options.image_height(), options.image_width()}},

@@ -23,8 +23,9 @@ std::string zoo_or_file_name(const VitOptions& options, const std::filesystem::p
   for (const auto& name : zoo_names()) {
     const auto preset = model_preset(name);
     if (preset.dim == options.dim && preset.depth == options.depth &&
-        preset.mlp_dim == options.mlp_dim && preset.patch_size == options.patch_size &&
-        preset.moe_blocks == options.moe_blocks && preset.moe.experts == options.moe.experts &&
+        preset.mlp_dim == options.mlp_dim && preset.mlp_layer == options.mlp_layer &&
+        preset.patch_size == options.patch_size && preset.moe_blocks == options.moe_blocks &&
+        preset.moe.experts == options.moe.experts &&
         preset.moe.slots_per_expert == options.moe.slots_per_expert) {
       return name;
     }

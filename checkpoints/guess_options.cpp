@@ -103,7 +103,8 @@ class Guess {
     if (has("attn_pool.latent")) {
       options_.global_pool = GlobalPool::kMap;
     } else if (options_.class_token && options_.final_norm == FinalNorm::kTokens) {
-      options_.global_pool = GlobalPool::kToken;
+      options_.global_pool =
+          pooled_width() == 2 * options_.dim ? GlobalPool::kTokenAvg : GlobalPool::kToken;
     } else {
       options_.global_pool = GlobalPool::kAvg;
     }
@@ -113,6 +114,16 @@ class Guess {
         options_.global_pool = value;
       }
     }
+  }
+
+  /// Width of what comes of pooling, 0 where nothing reads it.
+  int64_t pooled_width() const {
+    for (const char* const reader : {"pre_logits.weight", "head.weight"}) {
+      if (has(reader)) {
+        return tensor(reader, 2).size(1);
+      }
+    }
+    return 0;
   }
 
   void blocks() {
@@ -140,9 +151,15 @@ class Guess {
       experts(first_moe - mask.begin());
     }
     if (first_dense != mask.end()) {
-      const auto block = first_dense - mask.begin();
-      options_.mlp_dim = tensor(block_name(block, "mlp.fc1.weight"), 2).size(0);
+      mlp(first_dense - mask.begin());
     }
+  }
+
+  void mlp(int64_t block) {
+    const int64_t width = tensor(block_name(block, "mlp.fc1.weight"), 2).size(0);
+    const bool gated = width == 2 * tensor(block_name(block, "mlp.fc2.weight"), 2).size(1);
+    options_.mlp_dim = gated ? width / 2 : width;
+    options_.mlp_layer = gated ? MlpLayer::kSwiGlu : MlpLayer::kMlp;
   }
 
   void experts(int64_t block) {
@@ -172,18 +189,24 @@ class Guess {
 
   int64_t usual_heads() {
     int64_t heads = std::max<int64_t>(1, options_.dim / 64);
-    for (const auto& [dim, usual] : kUsualHeads) {
-      heads = dim == options_.dim ? usual : heads;
+    // DINOv2's giants have the width of SigLIP's, but the heads of the rule.
+    if (options_.mlp_layer == MlpLayer::kMlp) {
+      for (const auto& [dim, usual] : kUsualHeads) {
+        heads = dim == options_.dim ? usual : heads;
+      }
     }
     choose("heads", std::to_string(heads), fmt::format("usual at dim {}", options_.dim));
     return heads;
   }
 
   void semantics() {
-    const auto activation = config_gelu(hints_.config, where_);
-    options_.gelu = activation ? activation->gelu : family_.gelu;
-    choose("gelu", enum_name(options_.gelu),
-           activation ? activation->reason : fmt::format("family {}", family_.name));
+    options_.gelu = family_.gelu;
+    if (options_.mlp_layer == MlpLayer::kMlp) {
+      const auto activation = config_gelu(hints_.config, where_);
+      options_.gelu = activation ? activation->gelu : family_.gelu;
+      choose("gelu", enum_name(options_.gelu),
+             activation ? activation->reason : fmt::format("family {}", family_.name));
+    }
     // timm's models of CLIP have PyTorch's own eps.
     const bool is_clip = family_.name == "timm" && options_.pre_norm;
     const auto eps = config_field<double>(vision_, "layer_norm_eps");

@@ -66,12 +66,22 @@ constexpr std::array kDinov2Rest = {
     NameRow{"encoder.layer.*.norm1.bias", "blocks.*.norm1.bias"},
     NameRow{"encoder.layer.*.norm2.weight", "blocks.*.norm2.weight"},
     NameRow{"encoder.layer.*.norm2.bias", "blocks.*.norm2.bias"},
+    NameRow{"encoder.layer.*.layer_scale1.lambda1", "blocks.*.ls1.gamma"},
+    NameRow{"encoder.layer.*.layer_scale2.lambda1", "blocks.*.ls2.gamma"},
+};
+
+constexpr std::array kDinov2Mlp = {
     NameRow{"encoder.layer.*.mlp.fc1.weight", "blocks.*.mlp.fc1.weight", kSame, 2},
     NameRow{"encoder.layer.*.mlp.fc1.bias", "blocks.*.mlp.fc1.bias"},
     NameRow{"encoder.layer.*.mlp.fc2.weight", "blocks.*.mlp.fc2.weight", kSame, 2},
     NameRow{"encoder.layer.*.mlp.fc2.bias", "blocks.*.mlp.fc2.bias"},
-    NameRow{"encoder.layer.*.layer_scale1.lambda1", "blocks.*.ls1.gamma"},
-    NameRow{"encoder.layer.*.layer_scale2.lambda1", "blocks.*.ls2.gamma"},
+};
+
+constexpr std::array kDinov2SwiGlu = {
+    NameRow{"encoder.layer.*.mlp.weights_in.weight", "blocks.*.mlp.fc1.weight", kSame, 2},
+    NameRow{"encoder.layer.*.mlp.weights_in.bias", "blocks.*.mlp.fc1.bias"},
+    NameRow{"encoder.layer.*.mlp.weights_out.weight", "blocks.*.mlp.fc2.weight", kSame, 2},
+    NameRow{"encoder.layer.*.mlp.weights_out.bias", "blocks.*.mlp.fc2.bias"},
 };
 
 /// What the vision towers of SigLIP and CLIP share.
@@ -131,42 +141,58 @@ constexpr std::array kClipRest = {
 constexpr auto kVit = joined(kBody, kBlocks, kClassifier);
 constexpr auto kDeit = joined(kBody, kBlocks, kUnreadDistillation, kClassifier);
 constexpr auto kDeitDistilled = joined(kBody, kBlocks, kDistillation);
-constexpr auto kDinov2 = joined(kBody, kDinov2Rest, kClassifier);
+constexpr auto kDinov2 = joined(kBody, kDinov2Rest, kDinov2Mlp, kClassifier);
+constexpr auto kDinov2Giant = joined(kBody, kDinov2Rest, kDinov2SwiGlu, kClassifier);
 constexpr auto kSiglip = joined(kTower, kSiglipRest, kClassifier);
 constexpr auto kClip = joined(kTower, kClipRest);
 
 constexpr std::array kInMemory = {
-    NameRow{"layers.*.attention.q_proj.weight", "encoder.layer.*.attention.attention.query.weight"},
+    NameRow{"layers.*.attention.q_proj.weight", "encoder.layer.*.attention.attention.query.weight",
+            kSame, 2},
     NameRow{"layers.*.attention.q_proj.bias", "encoder.layer.*.attention.attention.query.bias"},
-    NameRow{"layers.*.attention.k_proj.weight", "encoder.layer.*.attention.attention.key.weight"},
+    NameRow{"layers.*.attention.k_proj.weight", "encoder.layer.*.attention.attention.key.weight",
+            kSame, 2},
     NameRow{"layers.*.attention.k_proj.bias", "encoder.layer.*.attention.attention.key.bias"},
-    NameRow{"layers.*.attention.v_proj.weight", "encoder.layer.*.attention.attention.value.weight"},
+    NameRow{"layers.*.attention.v_proj.weight", "encoder.layer.*.attention.attention.value.weight",
+            kSame, 2},
     NameRow{"layers.*.attention.v_proj.bias", "encoder.layer.*.attention.attention.value.bias"},
-    NameRow{"layers.*.attention.o_proj.weight", "encoder.layer.*.attention.output.dense.weight"},
+    NameRow{"layers.*.attention.o_proj.weight", "encoder.layer.*.attention.output.dense.weight",
+            kSame, 2},
     NameRow{"layers.*.attention.o_proj.bias", "encoder.layer.*.attention.output.dense.bias"},
     NameRow{"encoder.layer.*.attention.q_proj.weight",
-            "encoder.layer.*.attention.attention.query.weight"},
+            "encoder.layer.*.attention.attention.query.weight", kSame, 2},
     NameRow{"encoder.layer.*.attention.q_proj.bias",
             "encoder.layer.*.attention.attention.query.bias"},
     NameRow{"encoder.layer.*.attention.k_proj.weight",
-            "encoder.layer.*.attention.attention.key.weight"},
+            "encoder.layer.*.attention.attention.key.weight", kSame, 2},
     NameRow{"encoder.layer.*.attention.k_proj.bias",
             "encoder.layer.*.attention.attention.key.bias"},
     NameRow{"encoder.layer.*.attention.v_proj.weight",
-            "encoder.layer.*.attention.attention.value.weight"},
+            "encoder.layer.*.attention.attention.value.weight", kSame, 2},
     NameRow{"encoder.layer.*.attention.v_proj.bias",
             "encoder.layer.*.attention.attention.value.bias"},
     NameRow{"encoder.layer.*.attention.o_proj.weight",
-            "encoder.layer.*.attention.output.dense.weight"},
+            "encoder.layer.*.attention.output.dense.weight", kSame, 2},
     NameRow{"encoder.layer.*.attention.o_proj.bias", "encoder.layer.*.attention.output.dense.bias"},
     NameRow{"layers.*.layernorm_before.weight", "encoder.layer.*.layernorm_before.weight"},
     NameRow{"layers.*.layernorm_before.bias", "encoder.layer.*.layernorm_before.bias"},
     NameRow{"layers.*.layernorm_after.weight", "encoder.layer.*.layernorm_after.weight"},
     NameRow{"layers.*.layernorm_after.bias", "encoder.layer.*.layernorm_after.bias"},
-    NameRow{"layers.*.mlp.fc1.weight", "encoder.layer.*.intermediate.dense.weight"},
+    NameRow{"layers.*.mlp.fc1.weight", "encoder.layer.*.intermediate.dense.weight", kSame, 2},
     NameRow{"layers.*.mlp.fc1.bias", "encoder.layer.*.intermediate.dense.bias"},
-    NameRow{"layers.*.mlp.fc2.weight", "encoder.layer.*.output.dense.weight"},
+    NameRow{"layers.*.mlp.fc2.weight", "encoder.layer.*.output.dense.weight", kSame, 2},
     NameRow{"layers.*.mlp.fc2.bias", "encoder.layer.*.output.dense.bias"},
+    NameRow{"encoder.layer.*.mlp.gate_proj.weight", "encoder.layer.*.mlp.weights_in.weight", kSame,
+            2, kAllRows, kFirstHalfRows},
+    NameRow{"encoder.layer.*.mlp.gate_proj.bias", "encoder.layer.*.mlp.weights_in.bias", kSame, 1,
+            kAllRows, kFirstHalfRows},
+    NameRow{"encoder.layer.*.mlp.up_proj.weight", "encoder.layer.*.mlp.weights_in.weight", kSame, 2,
+            kAllRows, kSecondHalfRows},
+    NameRow{"encoder.layer.*.mlp.up_proj.bias", "encoder.layer.*.mlp.weights_in.bias", kSame, 1,
+            kAllRows, kSecondHalfRows},
+    NameRow{"encoder.layer.*.mlp.down_proj.weight", "encoder.layer.*.mlp.weights_out.weight", kSame,
+            2},
+    NameRow{"encoder.layer.*.mlp.down_proj.bias", "encoder.layer.*.mlp.weights_out.bias"},
 };
 
 }  // namespace
@@ -175,6 +201,7 @@ std::span<const NameRow> hf_vit_names() { return kVit; }
 std::span<const NameRow> hf_deit_names() { return kDeit; }
 std::span<const NameRow> hf_deit_distilled_names() { return kDeitDistilled; }
 std::span<const NameRow> hf_dinov2_names() { return kDinov2; }
+std::span<const NameRow> hf_dinov2_swiglu_names() { return kDinov2Giant; }
 std::span<const NameRow> hf_siglip_names() { return kSiglip; }
 std::span<const NameRow> hf_clip_names() { return kClip; }
 std::span<const NameRow> hf_in_memory_names() { return kInMemory; }

@@ -23,9 +23,36 @@ std::string_view huggingface_family(const VitOptions& options) {
     return "hf_siglip";
   }
   if (options.layer_scale > 0) {
-    return "hf_dinov2";
+    return options.mlp_layer == MlpLayer::kSwiGlu ? "hf_dinov2_swiglu" : "hf_dinov2";
   }
   return options.reg_tokens == 1 ? "hf_deit" : "hf_vit";
+}
+
+/// Throws where the code of a family computes something else with the weights of such a model.
+void check_expressible(const Family& family, const VitOptions& options, const std::string& where) {
+  if (family.naming == "ours") {
+    return;
+  }
+  const bool gated = options.mlp_layer == MlpLayer::kSwiGlu;
+  const bool only_gated = family.name == "hf_dinov2_swiglu";
+  if (gated ? !only_gated && family.name != "timm" : only_gated) {
+    throw InputError(where + ": mlp-layer",
+                     fmt::format("{}, as {} has", only_gated ? "swiglu" : "mlp", family.name),
+                     enum_name(options.mlp_layer));
+  }
+  if (only_gated && options.mlp_dim % 8 != 0) {
+    throw InputError(where + ": mlp-dim", fmt::format("a multiple of 8, as {} has", family.name),
+                     std::to_string(options.mlp_dim));
+  }
+  const bool is_dinov2 = family.name.starts_with("hf_dinov2");
+  const bool is_theirs = options.global_pool == GlobalPool::kTokenAvg;
+  if (is_dinov2 ? options.num_classes > 0 && !is_theirs : is_theirs) {
+    throw InputError(where + ": global-pool",
+                     is_dinov2 ? "token_avg under the head of Hugging Face's DINOv2 "
+                                 "(--num-classes 0 leaves the head out)"
+                               : fmt::format("a pooling that {} has", family.name),
+                     enum_name(options.global_pool));
+  }
 }
 
 /// What stands before the names of the body in a Hugging Face file; heads stand alone.
@@ -35,6 +62,9 @@ std::string_view body_prefix(const Family& family, const VitOptions& options) {
   }
   if (options.num_classes == 0) {
     return "";
+  }
+  if (family.name.starts_with("hf_dinov2")) {
+    return options.reg_tokens > 0 ? "dinov2_with_registers." : "dinov2.";
   }
   return family.name == "hf_vit" ? "vit." : "deit.";
 }
@@ -115,6 +145,7 @@ std::vector<std::string> write_foreign_model(const std::filesystem::path& path, 
   if (format == TensorFormat::kTorch) {
     throw UsageError("--format", "hdf5, safetensors or npz", "torch");
   }
+  check_expressible(family, description.options, where);
   // Positions that were not there are zero: that changes nothing but the shape.
   auto to = description.options;
   to.pos_embed_prefix = to.pos_embed_prefix || family.prefix_positions;

@@ -224,10 +224,11 @@ std::string semantics_text(const ModelDescription& description) {
                                                                    : "for patches, prefix without")
           : enum_name(options.pos_embed);
   return fmt::format(
-      "gelu {}, norm-eps {:g}, global-pool {}, final-norm {}, positions {}, mean {}, std {}, {}",
-      enum_name(options.gelu), options.norm_eps, enum_name(options.global_pool),
-      enum_name(options.final_norm), positions, numbers("mean"), numbers("std"),
-      preprocess.at("interpolation").get<std::string>());
+      "{}, norm-eps {:g}, global-pool {}, final-norm {}, positions {}, mean {}, std {}, {}",
+      options.mlp_layer == MlpLayer::kSwiGlu ? "mlp-layer swiglu"
+                                             : "gelu " + enum_name(options.gelu),
+      options.norm_eps, enum_name(options.global_pool), enum_name(options.final_norm), positions,
+      numbers("mean"), numbers("std"), preprocess.at("interpolation").get<std::string>());
 }
 
 std::string model_text(const ModelDescription& description) {

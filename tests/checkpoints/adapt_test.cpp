@@ -2,6 +2,7 @@
 
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
+#include "support/error_text.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"
 
@@ -37,6 +38,14 @@ TEST(AdaptWeights, MovesPositionsOfPrefixTokensIntoThem) {
   EXPECT_TRUE(test::all_close(back->forward(images), model->forward(images)));
   const auto positions = back->named_parameters()["pos_embed"];
   EXPECT_EQ(positions.narrow(1, 0, 5).abs().max().item<float>(), 0.0F);
+}
+
+TEST(AdaptWeights, MakesNoOtherMlpsOfTheWeights) {
+  auto model = test::lively_model(prefixed_options());
+  auto to = model->options();
+  to.mlp_layer = MlpLayer::kSwiGlu;
+  EXPECT_EQ(test::input_error([&] { adapted_model(model, to); }),
+            "from: mlp-layer: expected swiglu, found mlp");
 }
 
 TEST(AdaptWeights, LeavesOutPrefixTokensWithTheirPositions) {

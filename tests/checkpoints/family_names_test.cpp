@@ -116,6 +116,36 @@ const std::vector<FamilyCase> kFamilyCases{
          o.gelu = Gelu::kExact;
        });
      }},
+    {"HfDinov2Classes", "hf_dinov2",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         o.class_token = true;
+         o.global_pool = GlobalPool::kTokenAvg;
+         o.reg_tokens = 2;
+         o.layer_scale = 1e-5;
+         o.gelu = Gelu::kExact;
+       });
+     }},
+    {"HfDinov2SwiGlu", "hf_dinov2_swiglu",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         token_pooling(o);
+         o.reg_tokens = 2;
+         o.num_classes = 0;
+         o.layer_scale = 1e-5;
+         o.mlp_layer = MlpLayer::kSwiGlu;
+         o.gelu = Gelu::kExact;
+       });
+     }},
+    {"TimmSwiGlu", "timm",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         token_pooling(o);
+         o.layer_scale = 1e-5;
+         o.mlp_layer = MlpLayer::kSwiGlu;
+         o.gelu = Gelu::kExact;
+       });
+     }},
     {"HfSiglip", "hf_siglip",
      [] {
        return changed(square_options(), [](VitOptions& o) {
@@ -170,7 +200,7 @@ class FamilyNames : public testing::TestWithParam<FamilyCase> {
     if (family == "hf_clip") {
       weights.at("head.bias").zero_();
     }
-    if (family == "hf_dinov2") {
+    if (family.starts_with("hf_dinov2")) {
       weights.at("pos_embed").narrow(1, 1, options_.reg_tokens).zero_();
     }
     return weights;
@@ -362,6 +392,84 @@ TEST(ForeignModel, WritesNothingThatAFamilyHasNoNameFor) {
     EXPECT_THAT(text, HasSubstr("no counterpart of blocks.1.moe.experts.fc1_bias")) << family;
     EXPECT_FALSE(std::filesystem::exists(folder / "out.safetensors"));
   }
+}
+
+/// The refusal of a family's code that would compute something else with these weights.
+std::string writing_error(const std::string& family, const VitOptions& options) {
+  const test::TemporaryFolder folder;
+  ModelDescription description;
+  description.options = options;
+  const auto file = folder / "out.safetensors";
+  const auto text = test::input_error([&] {
+    write_foreign_model(file, TensorFormat::kSafetensors, find_family(family), description,
+                        named_tensors(*test::lively_model(options)));
+  });
+  EXPECT_FALSE(std::filesystem::exists(file)) << family;
+  return text;
+}
+
+TEST(ForeignModel, WritesNothingThatAFamilyComputesOtherwise) {
+  auto options = changed(square_options(), token_pooling);
+  options.layer_scale = 1e-5;
+  EXPECT_THAT(writing_error("hf_dinov2", options), HasSubstr("global-pool: expected token_avg"));
+  EXPECT_THAT(writing_error("hf_dinov2_swiglu", options), HasSubstr("mlp-layer"));
+  auto gated = options;
+  gated.mlp_layer = MlpLayer::kSwiGlu;
+  gated.num_classes = 0;
+  for (const char* family : {"hf_dinov2", "hf_vit", "big_vision", "vmoe"}) {
+    EXPECT_THAT(writing_error(family, gated), HasSubstr(family)) << family;
+    EXPECT_THAT(writing_error(family, gated), HasSubstr("found swiglu")) << family;
+  }
+  gated.mlp_dim = 44;
+  EXPECT_THAT(writing_error("hf_dinov2_swiglu", gated), HasSubstr("mlp-dim"));
+  options.global_pool = GlobalPool::kTokenAvg;
+  for (const char* family : {"timm", "hf_vit", "big_vision"}) {
+    EXPECT_THAT(writing_error(family, options), HasSubstr("found token_avg")) << family;
+  }
+}
+
+TEST(ForeignModel, IsWrittenUnderTheNamesOfItsParts) {
+  auto options = changed(square_options(), token_pooling);
+  options.layer_scale = 1e-5;
+  EXPECT_EQ(output_family("huggingface", options).name, "hf_dinov2");
+  options.mlp_layer = MlpLayer::kSwiGlu;
+  EXPECT_EQ(output_family("huggingface", options).name, "hf_dinov2_swiglu");
+}
+
+TEST(ForeignModel, TellsTheHeadsOfGiantsWithSwiGlu) {
+  auto options = changed(square_options(), token_pooling);
+  options.dim = 1536;
+  options.depth = 1;
+  options.heads = 24;
+  options.mlp_layer = MlpLayer::kSwiGlu;
+  const test::TemporaryFolder folder;
+  write_npz(folder / "a.npz", named_tensors(*test::lively_model(options)));
+  const auto model = read_foreign_model(folder / "a.npz");
+  EXPECT_EQ(model.description.options.heads, 24);
+  EXPECT_EQ(model.description.options.mlp_dim, 40);
+}
+
+TEST(ForeignModel, JoinsTheGatesThatTransformersHoldsApart) {
+  auto options = changed(square_options(), token_pooling);
+  options.num_classes = 0;
+  options.layer_scale = 1e-5;
+  options.mlp_layer = MlpLayer::kSwiGlu;
+  const auto weights = named_tensors(*test::lively_model(options));
+  auto tensors = to_family_names(weights, find_family("hf_dinov2_swiglu"), options.heads, "model");
+  for (int64_t block = 0; block < options.depth; ++block) {
+    const auto mlp = "encoder.layer." + std::to_string(block) + ".mlp.";
+    for (const std::string leaf : {"weight", "bias"}) {
+      const auto parts = tensors.extract(mlp + "weights_in." + leaf).mapped().chunk(2);
+      tensors[mlp + "gate_proj." + leaf] = parts[0];
+      tensors[mlp + "up_proj." + leaf] = parts[1];
+      auto out = tensors.extract(mlp + "weights_out." + leaf);
+      out.key() = mlp + "down_proj." + leaf;
+      tensors.insert(std::move(out));
+    }
+  }
+  expect_same_tensors(to_our_names(find_model(tensors, "", "", "file"), "file").tensors, weights);
+  tensors.erase("encoder.layer.1.mlp.up_proj.bias");
+  EXPECT_THAT(reading_error(tensors), HasSubstr("parameter encoder.layer.1.mlp.up_proj.bias"));
 }
 
 }  // namespace

@@ -31,6 +31,8 @@ TIMM = {
     "timm_deit_distilled": ("deit_small_distilled_patch16_224", {}),
     "timm_dinov2": ("vit_small_patch14_dinov2", dict(img_size=56)),
     "timm_dinov2_registers": ("vit_small_patch14_reg4_dinov2", dict(img_size=56)),
+    "timm_dinov2_giant": ("vit_giant_patch14_dinov2", dict(img_size=56, **NARROW)),
+    "timm_dinov2_giant_registers": ("vit_giant_patch14_reg4_dinov2", dict(img_size=56, **NARROW)),
     "timm_siglip": ("vit_base_patch16_siglip_224", NARROW),
     "timm_gap": ("vit_base_patch16_gap_224", NARROW),
     "timm_fc_norm": ("vit_base_patch16_224", dict(global_pool="avg", **NARROW)),
@@ -53,6 +55,19 @@ def hf_case(name):
         "hf_dinov2_registers": (t.Dinov2WithRegistersModel,
                                 t.Dinov2WithRegistersConfig(**dino, mlp_ratio=2,
                                                             num_register_tokens=3)),
+        "hf_dinov2_classes": (t.Dinov2ForImageClassification,
+                              t.Dinov2Config(**dino, mlp_ratio=2, num_labels=7)),
+        "hf_dinov2_registers_classes": (t.Dinov2WithRegistersForImageClassification,
+                                        t.Dinov2WithRegistersConfig(
+                                            **dino, mlp_ratio=2, num_register_tokens=3,
+                                            num_labels=7)),
+        "hf_dinov2_swiglu": (t.Dinov2Model,
+                             t.Dinov2Config(**dino, mlp_ratio=2, use_swiglu_ffn=True)),
+        "hf_dinov2_swiglu_rounded": (t.Dinov2WithRegistersForImageClassification,
+                                     t.Dinov2WithRegistersConfig(
+                                         **{**dino, "hidden_size": 54}, mlp_ratio=3,
+                                         use_swiglu_ffn=True, num_register_tokens=3,
+                                         num_labels=7)),
         "hf_siglip": (t.SiglipVisionModel, t.SiglipVisionConfig(**SMALL)),
         "hf_siglip_classes": (t.SiglipForImageClassification,
                               t.SiglipConfig(vision_config=SMALL, text_config=dict(
@@ -64,7 +79,8 @@ def hf_case(name):
 
 
 HF = ["hf_vit", "hf_vit_features", "hf_deit", "hf_deit_distilled", "hf_dinov2",
-      "hf_dinov2_registers", "hf_siglip", "hf_siglip_classes", "hf_clip"]
+      "hf_dinov2_registers", "hf_dinov2_classes", "hf_dinov2_registers_classes",
+      "hf_dinov2_swiglu", "hf_dinov2_swiglu_rounded", "hf_siglip", "hf_siglip_classes", "hf_clip"]
 
 
 def randomise(model, seed):

@@ -38,6 +38,16 @@ const std::vector<PeerCase> kPeerCases{
        EXPECT_FALSE(o.pos_embed_prefix);
        EXPECT_EQ(o.image_height(), 56);
      }},
+    {"timm_dinov2_giant", "timm",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.mlp_layer, MlpLayer::kSwiGlu);
+       EXPECT_EQ(o.mlp_dim, 256);
+     }},
+    {"timm_dinov2_giant_registers", "timm",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.mlp_layer, MlpLayer::kSwiGlu);
+       EXPECT_EQ(o.reg_tokens, 4);
+     }},
     {"timm_siglip", "timm",
      [](const VitOptions& o) {
        EXPECT_EQ(o.global_pool, GlobalPool::kMap);
@@ -68,6 +78,23 @@ const std::vector<PeerCase> kPeerCases{
      [](const VitOptions& o) { EXPECT_TRUE(o.dist_token); }},
     {"hf_dinov2", "hf_dinov2", [](const VitOptions& o) { EXPECT_GT(o.layer_scale, 0.0); }},
     {"hf_dinov2_registers", "hf_dinov2", [](const VitOptions& o) { EXPECT_EQ(o.reg_tokens, 3); }},
+    {"hf_dinov2_classes", "hf_dinov2",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.global_pool, GlobalPool::kTokenAvg);
+       EXPECT_EQ(o.num_classes, 7);
+     }},
+    {"hf_dinov2_registers_classes", "hf_dinov2",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.global_pool, GlobalPool::kTokenAvg);
+       EXPECT_EQ(o.reg_tokens, 3);
+     }},
+    {"hf_dinov2_swiglu", "hf_dinov2_swiglu", [](const VitOptions& o) { EXPECT_EQ(o.mlp_dim, 64); }},
+    {"hf_dinov2_swiglu_rounded", "hf_dinov2_swiglu",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.mlp_dim, 112);  // two thirds of 162 are 108
+       EXPECT_EQ(o.reg_tokens, 3);
+       EXPECT_EQ(o.global_pool, GlobalPool::kTokenAvg);
+     }},
     {"hf_siglip", "hf_siglip",
      [](const VitOptions& o) {
        EXPECT_EQ(o.gelu, Gelu::kTanh);
