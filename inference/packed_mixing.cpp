@@ -57,48 +57,37 @@ void PackedPass::weigh_slots(const PackedBlock& block, const ThreadMemory& memor
                             inverse_sums_ + row);
 }
 
-void PackedPass::mix(const Team& team, const PackedBlock& block) {
-  pack_tokens(team);
-  team.barrier();
-  fill_slots(team, block.mixing);
-  team.barrier();
-  run_experts(team, block);
-  team.barrier();
-  pack_slots(team, block.mixing);
-  team.barrier();
-  combine_slots(team, block.mixing);
-}
-
-void PackedPass::pack_tokens(const Team& team) {
+void PackedPass::pack_tokens(const Portion& portion) {
   const int64_t dim = layers_.options.dim;
   const int64_t tokens = layers_.options.tokens();
   const int64_t each = kernels::values_per_unit(layers_.values);
   const int64_t units = kernels::units_of(layers_.values, tokens);
   const int64_t stride = units * kernels::kUnitColumns;
-  const auto share = team.share(batch_ * units);
+  const auto share = portion.of(units);
   for (int64_t index = share.first; index < share.last; ++index) {
     const int64_t image = index / units;
     const int64_t unit = index % units;
     const int64_t token = unit * each;
     const auto rows = mixed_.part(image * tokens + token, 2);
-    kernels::pack_depth_unit(
-        layers_.values, rows.source(),
-        optional_row(rows.part(1, 1), each == 2 && token + 1 < tokens), dim,
-        packed_tokens_ + image * kernels::panels_of(dim) * stride + unit * kernels::kUnitColumns,
-        stride);
+    kernels::pack_depth_unit(layers_.values, rows.source(),
+                             optional_row(rows.part(1, 1), each == 2 && token + 1 < tokens), dim,
+                             packed_tokens_ +
+                                 portion.place(image) * kernels::panels_of(dim) * stride +
+                                 unit * kernels::kUnitColumns,
+                             stride);
   }
 }
 
 /// Expert inputs: averages of an image's tokens, 32 slots at a time.
-void PackedPass::fill_slots(const Team& team, const PackedMixing& mixing) {
-  const auto& memory = thread_memory_[static_cast<size_t>(team.rank)];
+void PackedPass::fill_slots(const Portion& portion, const PackedMixing& mixing) {
+  const auto& memory = portion.memory;
   const int64_t dim = layers_.options.dim;
   const int64_t tokens = layers_.options.tokens();
   const int64_t each = kernels::values_per_unit(layers_.values);
   const int64_t units = kernels::units_of(layers_.values, tokens);
   const int64_t panels = kernels::panels_of(mixing.slots());
   const size_t row_bytes = static_cast<size_t>(dim) * sizeof(Unit) / static_cast<size_t>(each);
-  const auto share = team.share(batch_ * panels);
+  const auto share = portion.of(panels);
   for (int64_t index = share.first; index < share.last; ++index) {
     const int64_t image = index / panels;
     const int64_t first = index % panels * kernels::kUnitColumns;
@@ -117,11 +106,12 @@ void PackedPass::fill_slots(const Team& team, const PackedMixing& mixing) {
       left = {memory.powers, 1, kernels::kUnitColumns};
     }
     const int64_t stride = units * kernels::kUnitColumns;
-    kernels::packed_product(layers_.values, {count, dim, units}, left,
-                            {packed_tokens_ + image * kernels::panels_of(dim) * stride, stride},
-                            {.out = memory.slots.values,
-                             .out_stride = memory.slots.stride,
-                             .row_factors = memory.sums});
+    kernels::packed_product(
+        layers_.values, {count, dim, units}, left,
+        {packed_tokens_ + portion.place(image) * kernels::panels_of(dim) * stride, stride},
+        {.out = memory.slots.values,
+         .out_stride = memory.slots.stride,
+         .row_factors = memory.sums});
     for (int64_t slot = 0; slot < count; ++slot) {
       const auto target = expert_rows_.part(slot_row(mixing, image, first + slot), 1);
       std::memcpy(const_cast<Unit*>(units_in(target)), units_in(memory.slots.part(slot, 1)),
@@ -158,12 +148,12 @@ void PackedPass::run_experts(const Team& team, const PackedBlock& block) {
   }
 }
 
-void PackedPass::pack_slots(const Team& team, const PackedMixing& mixing) {
+void PackedPass::pack_slots(const Portion& portion, const PackedMixing& mixing) {
   const int64_t dim = layers_.options.dim;
   const int64_t each = kernels::values_per_unit(layers_.values);
   const int64_t units = kernels::units_of(layers_.values, mixing.slots());
   const int64_t stride = units * kernels::kUnitColumns;
-  const auto share = team.share(batch_ * units);
+  const auto share = portion.of(units);
   for (int64_t index = share.first; index < share.last; ++index) {
     const int64_t image = index / units;
     const int64_t unit = index % units;
@@ -174,18 +164,19 @@ void PackedPass::pack_slots(const Team& team, const PackedMixing& mixing) {
     kernels::pack_depth_unit(
         layers_.values, expert_rows_.part(slot_row(mixing, image, slot), 1).source(),
         second.source(), dim,
-        packed_slots_ + image * kernels::panels_of(dim) * stride + unit * kernels::kUnitColumns,
+        packed_slots_ + portion.place(image) * kernels::panels_of(dim) * stride +
+            unit * kernels::kUnitColumns,
         stride);
   }
 }
 
 /// Adds to each token its average of all slots.
-void PackedPass::combine_slots(const Team& team, const PackedMixing& mixing) {
+void PackedPass::combine_slots(const Portion& portion, const PackedMixing& mixing) {
   const int64_t dim = layers_.options.dim;
   const int64_t tokens = layers_.options.tokens();
   const int64_t units = kernels::units_of(layers_.values, mixing.slots());
   const int64_t stride = units * kernels::kUnitColumns;
-  const auto share = team.share(rows());
+  const auto share = portion.of(tokens);
   for (int64_t at = share.first; at < share.last;) {
     const int64_t image = at / tokens;
     const int64_t last = std::min(share.last, (image + 1) * tokens);
@@ -194,7 +185,7 @@ void PackedPass::combine_slots(const Team& team, const PackedMixing& mixing) {
       kernels::packed_product(
           layers_.values, {count, dim, units},
           {units_in(powers), powers.stride / kernels::values_per_unit(layers_.values)},
-          {packed_slots_ + image * kernels::panels_of(dim) * stride, stride},
+          {packed_slots_ + portion.place(image) * kernels::panels_of(dim) * stride, stride},
           {.out = {.fp32 = x_ + row * dim},
            .out_stride = dim,
            .row_factors = inverse_sums_ + row,

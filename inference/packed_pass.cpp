@@ -175,51 +175,64 @@ void PackedPass::run_blocks(const Team& team, const float* images) {
 }
 
 void PackedPass::run_block(const Team& team, const PackedBlock& block) {
-  project_queries(team, block);
-  team.barrier();
-  attend(team, block);
-  team.barrier();
-  finish_block(team, block);
+  for_each_portion(team, [&](const Portion& portion) {
+    project_queries(portion, block);
+    portion.barrier();
+    attend(portion, block);
+    portion.barrier();
+    finish_block(portion, block);
+    if (block.mixing.defined()) {
+      portion.barrier();
+      pack_tokens(portion);
+      portion.barrier();
+      fill_slots(portion, block.mixing);
+    }
+  });
   if (block.mixing.defined()) {
     team.barrier();
-    mix(team, block);
+    run_experts(team, block);
+    team.barrier();
+    for_each_portion(team, [&](const Portion& portion) {
+      pack_slots(portion, block.mixing);
+      portion.barrier();
+      combine_slots(portion, block.mixing);
+    });
   }
 }
 
-void PackedPass::project_queries(const Team& team, const PackedBlock& block) {
-  const auto& memory = thread_memory_[static_cast<size_t>(team.rank)];
+void PackedPass::project_queries(const Portion& portion, const PackedBlock& block) {
   const int64_t dim = layers_.options.dim;
-  for_each_block(team.share(rows()), [&](int64_t row, int64_t count) {
-    const auto normed = memory.normed.part(0, count);
+  const int64_t tokens = layers_.options.tokens();
+  for_each_block(portion.of(tokens), [&](int64_t row, int64_t count) {
+    const auto normed = portion.memory.normed.part(0, count);
     kernels::norm_rows(block.norm1.rows(), x_ + row * dim, dim, count, normed.values.fp32,
                        normed.stride, normed.values.bf16, normed.stride);
-    const auto out = qkv_.part(row, count);
-    multiply(block.qkv, {}, operand_of(block.qkv, normed, dim, memory.integers), count,
+    const auto out = qkv_.part(portion.place(0) * tokens + row, count);
+    multiply(block.qkv, {}, operand_of(block.qkv, normed, dim, portion.memory.integers), count,
              {.out = out.values, .out_stride = out.stride});
   });
 }
 
-void PackedPass::attend(const Team& team, const PackedBlock& block) {
-  const auto& memory = thread_memory_[static_cast<size_t>(team.rank)];
+void PackedPass::attend(const Portion& portion, const PackedBlock& block) {
   auto attention = attention_;
   if (block.query_norm.defined()) {
     attention.query_norm = block.query_norm.const_data_ptr<float>();
     attention.key_norm = block.key_norm.const_data_ptr<float>();
   }
-  const auto share = team.share(batch_ * attention.heads);
+  const auto share = portion.of(attention.heads);
   for (int64_t index = share.first; index < share.last; ++index) {
-    const int64_t row = index / attention.heads * attention.tokens;
-    const auto qkv = qkv_.part(row, attention.tokens);
-    const auto mixed = mixed_.part(row, attention.tokens);
+    const int64_t image = index / attention.heads;
+    const auto qkv = qkv_.part(portion.place(image) * attention.tokens, attention.tokens);
+    const auto mixed = mixed_.part(image * attention.tokens, attention.tokens);
     kernels::attend(attention, index % attention.heads, qkv.source(), qkv.stride, mixed.values,
-                    mixed.stride, memory.attention);
+                    mixed.stride, portion.memory.attention);
   }
 }
 
-void PackedPass::finish_block(const Team& team, const PackedBlock& block) {
-  const auto& memory = thread_memory_[static_cast<size_t>(team.rank)];
+void PackedPass::finish_block(const Portion& portion, const PackedBlock& block) {
+  const auto& memory = portion.memory;
   const int64_t dim = layers_.options.dim;
-  for_each_block(team.share(rows()), [&](int64_t row, int64_t count) {
+  for_each_block(portion.of(layers_.options.tokens()), [&](int64_t row, int64_t count) {
     const kernels::ProductFinish add_to_x{
         .out = {.fp32 = x_ + row * dim}, .out_stride = dim, .accumulate = true};
     const auto mixed = mixed_.part(row, count);

@@ -45,6 +45,29 @@ class PackedPass {
     float* sums = nullptr;            // [32]
   };
   class Plan;
+
+  /// What one thread does at a time: a share of all images together with the other threads, which
+  /// it meets between the steps, or whole images alone, whose values stay in its caches.
+  struct Portion {
+    const Team& team;
+    const ThreadMemory& memory;
+    int64_t images;      ///< of the batch
+    int64_t image = -1;  ///< -1: a share of all
+
+    /// Which of the pieces of all images, `each` in one.
+    IndexRange of(int64_t each) const {
+      return image < 0 ? team.share(images * each) : IndexRange{image * each, (image + 1) * each};
+    }
+    /// Needed before what others made is read.
+    void barrier() const {
+      if (image < 0) {
+        team.barrier();
+      }
+    }
+    /// In whose place values of an image are kept that its next steps alone need.
+    int64_t place(int64_t of_image) const { return of_image + (image < 0 ? 0 : team.rank - image); }
+  };
+
   /// Rows of one expert that go through it at a time.
   static constexpr int64_t kExpertRows = 84;
 
@@ -57,10 +80,23 @@ class PackedPass {
   void embed_patches(const ThreadMemory& memory, const float* image, int64_t image_index,
                      int64_t first, int64_t count);
   void run_blocks(const Team& team, const float* images);
+  /// Calls function(portion) for all that this thread does.
+  template <typename Function>
+  void for_each_portion(const Team& team, const Function& function) const {
+    const auto& memory = thread_memory_[static_cast<size_t>(team.rank)];
+    if (batch_ % team.size != 0) {
+      function(Portion{team, memory, batch_});
+      return;
+    }
+    const auto images = team.share(batch_);
+    for (int64_t image = images.first; image < images.last; ++image) {
+      function(Portion{team, memory, batch_, image});
+    }
+  }
   void run_block(const Team& team, const PackedBlock& block);
-  void project_queries(const Team& team, const PackedBlock& block);
-  void attend(const Team& team, const PackedBlock& block);
-  void finish_block(const Team& team, const PackedBlock& block);
+  void project_queries(const Portion& portion, const PackedBlock& block);
+  void attend(const Portion& portion, const PackedBlock& block);
+  void finish_block(const Portion& portion, const PackedBlock& block);
   void pool(const Team& team, float* features);
   /// The features of one image from its tokens.
   void pool_image(const ThreadMemory& memory, const float* x, float* features);
@@ -70,12 +106,11 @@ class PackedPass {
   // Soft MoE, in packed_mixing.cpp.
   void weigh_slots(const PackedBlock& block, const ThreadMemory& memory, int64_t row,
                    int64_t count);
-  void mix(const Team& team, const PackedBlock& block);
-  void pack_tokens(const Team& team);
-  void fill_slots(const Team& team, const PackedMixing& mixing);
+  void pack_tokens(const Portion& portion);
+  void fill_slots(const Portion& portion, const PackedMixing& mixing);
   void run_experts(const Team& team, const PackedBlock& block);
-  void pack_slots(const Team& team, const PackedMixing& mixing);
-  void combine_slots(const Team& team, const PackedMixing& mixing);
+  void pack_slots(const Portion& portion, const PackedMixing& mixing);
+  void combine_slots(const Portion& portion, const PackedMixing& mixing);
   /// Row of a slot among those of all experts.
   int64_t slot_row(const PackedMixing& mixing, int64_t image, int64_t slot) const;
 

@@ -149,17 +149,20 @@ TEST_P(PackedModelTest, AgreesWithModulesWithInt8Experts) {
 
 TEST_P(PackedModelTest, GivesEachImageTheSameWhateverIsBesideIt) {
   const auto options = GetParam().options;
-  const auto images = test::random_images(options, /*batch=*/5);
+  const auto images = test::random_images(options, /*batch=*/7);
   for (const auto dtype : {InferenceDtype::kBFloat16, InferenceDtype::kInt8}) {
     PackedModel packed(test::lively_model(options), dtype);
     const auto together = packed.forward(images);  // [batch, outputs]
     const int threads = at::get_num_threads();
-    for (const int count : {1, 3}) {
+    for (const int count : {1, 2, 3}) {
       at::set_num_threads(count);
-      for (int64_t image = 0; image < images.size(0); ++image) {
-        EXPECT_TRUE(same_bits(packed.forward(images.slice(0, image, image + 1)),
-                              together.slice(0, image, image + 1)))
-            << count << " threads, image " << image;
+      // One image that threads share, and two images for each thread.
+      for (const int64_t batch : {1, 2 * count}) {
+        for (int64_t first = 0; first + batch <= images.size(0); first += batch) {
+          EXPECT_TRUE(same_bits(packed.forward(images.slice(0, first, first + batch)),
+                                together.slice(0, first, first + batch)))
+              << count << " threads, " << batch << " images from " << first;
+        }
       }
     }
     at::set_num_threads(threads);
