@@ -8,7 +8,8 @@
 Every contender lives in a process of its own and rests while another one runs; a round gives each
 of them one turn. ONNX Runtime and OpenVINO get the model that `softmoe export` writes. A line says
 the median and the ends of the rounds, the ratio to the best peer, and for softmoe the share of the
-least time that the work can take. With --json, results are added to those that FILE has; chart.py draws them.
+least time that the work can take. With --json, results are added to those that FILE has; chart.py
+draws them.
 
 scripts/peers.sh fetches the peers; softmoe and inference_worker are targets of the build.
 """

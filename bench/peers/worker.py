@@ -16,8 +16,9 @@ WIDTHS = {"ti": (192, 12, 3), "s": (384, 12, 6), "b": (768, 12, 12), "l": (1024,
 
 
 def torch_model(name, number):
-    """ViT with weights of dtype `number` as softmoe builds it: no class token, mean pooling after the last norm; the MLPs of
-    the last half are layers of soft-moe-pytorch where the name says softmoe_<size>_<n>e."""
+    """ViT with weights of dtype `number` as softmoe builds it: no class token, mean pooling after
+    the last norm; the MLPs of the last half are layers of soft-moe-pytorch where the name says
+    softmoe_<size>_<n>e."""
     import torch
     from timm.models.vision_transformer import VisionTransformer
 
@@ -48,7 +49,10 @@ def torch_runner(peer, name, batch, dtype, _onnx):
     if peer == "torch_compile":
         import torch._inductor.config
 
-        torch._inductor.config.freezing = True
+        # Freezing holds the weights several times.
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        weights = sum(value.numel() * value.element_size() for value in model.parameters())
+        torch._inductor.config.freezing = 4 * weights < memory
         model = torch.compile(model)
 
     def run():
