@@ -32,6 +32,19 @@ torch::Tensor fp32(const torch::Tensor& tensor) {
   return tensor.detach().to(torch::kFloat32).contiguous();
 }
 
+/// The weight or bias of SwiGLU's fc1, gates [hidden, ...] before values [hidden, ...], with 16
+/// gates and their values in turn, and zeros up to whole panels.
+torch::Tensor paired(const torch::Tensor& fc1) {
+  constexpr int64_t kEach = kernels::kUnitColumns / 2;
+  const int64_t hidden = fc1.size(0) / 2;
+  const int64_t panels = kernels::panels_of(2 * hidden);
+  auto parts = fc1.reshape({2, hidden, -1});  // [2, hidden, rest]
+  if (const int64_t missing = panels * kEach - hidden; missing > 0) {
+    parts = torch::constant_pad_nd(parts, {0, 0, 0, missing});
+  }
+  return parts.view({2, panels, kEach, -1}).transpose(0, 1).flatten(0, 2);  // [panels * 32, rest]
+}
+
 /// Takes the tensors of a model one by one.
 class Packer {
  public:
@@ -99,6 +112,9 @@ class Packer {
   }
 
   kernels::Activation activation() const {
+    if (options_.mlp_layer == MlpLayer::kSwiGlu) {
+      return kernels::Activation::kSwiGlu;
+    }
     switch (options_.gelu) {
       case Gelu::kTanh:
         return kernels::Activation::kGeluTanh;
@@ -181,6 +197,12 @@ class Packer {
     const int64_t parts = (hidden + kMostHidden - 1) / kMostHidden;
     const int64_t chunk = kernels::round_up((hidden + parts - 1) / parts, 32);
     const auto arithmetic = linears(index, kWideMlps);
+    if (options_.mlp_layer == MlpLayer::kSwiGlu) {
+      for (const char* const name : {"mlp.fc1.weight", "mlp.fc1.bias"}) {
+        auto& fc1 = weights_.at(block_name(index, name));
+        fc1 = paired(fc1);
+      }
+    }
     block.mlp.fc1 = linear(block_name(index, "mlp.fc1"), {.arithmetic = arithmetic});
     block.mlp.fc2 =
         linear(block_name(index, "mlp.fc2"),
@@ -263,7 +285,7 @@ bool can_pack(const VitOptions& options, const NamedTensors& weights, InferenceD
   // Pairs of bf16 do not reach from one head or row into the next.
   const bool even =
       options.dim % 2 == 0 && options.mlp_dim % 2 == 0 && options.dim / options.heads % 2 == 0;
-  if (!even || options.mlp_layer != MlpLayer::kMlp) {
+  if (!even) {
     return false;
   }
   if (!has_moe(options)) {

@@ -44,7 +44,8 @@ struct PackedNorm {
   kernels::RowNorm rows() const;
 };
 
-/// A dense MLP, or the MLPs of all experts.
+/// A dense MLP, or the MLPs of all experts. With SwiGLU the columns of fc1 are in the order of
+/// kernels::Activation::kSwiGlu.
 struct PackedMlp {
   PackedWeights fc1{};
   PackedWeights fc2{};

@@ -67,6 +67,7 @@ void multiply_mlp(const PackedMlp& mlp, int64_t expert, kernels::Activation acti
                   const ValueRows& rows, const kernels::ProductFinish& out,
                   const MlpScratch& scratch, const Unit* next) {
   const auto& [fc1, fc2] = mlp;
+  const int64_t each = kernels::columns_an_output(activation);
   const Operand inputs = operand_of(fc1, rows, fc1.depth(), scratch.integers);
   // Quantised inputs are needed for every chunk, quantised hidden values for one.
   IntegerScratch integers = scratch.integers;
@@ -76,23 +77,25 @@ void multiply_mlp(const PackedMlp& mlp, int64_t expert, kernels::Activation acti
     integers.zeros += rows.count;
   }
   for (int64_t chunk = 0; chunk < fc2.chunks(); ++chunk) {
-    const int64_t column = chunk * fc2.chunk();
-    const int64_t columns = std::min(fc2.chunk(), fc1.columns() - column);
+    const int64_t first = chunk * fc2.chunk();
+    const int64_t column = each * first;
     multiply(fc1,
              {.expert = expert,
               .column = column,
-              .columns = columns,
+              .columns = std::min(each * fc2.chunk(), fc1.columns() - column),
               .next = fc2.panels(expert, 0, chunk).data},
              inputs, rows.count,
              {.out = scratch.hidden.values,
               .out_stride = scratch.hidden.stride,
               .activation = activation});
-    const Operand hidden = operand_of(fc2, scratch.hidden.part(0, rows.count), columns, integers);
+    const Operand hidden = operand_of(fc2, scratch.hidden.part(0, rows.count),
+                                      std::min(fc2.chunk(), fc2.depth() - first), integers);
     const bool is_last = chunk + 1 == fc2.chunks();
+    const int64_t following = column + each * fc2.chunk();
     multiply(fc2,
              {.expert = expert,
               .chunk = chunk,
-              .next = is_last ? next : fc1.panels(expert, column + fc2.chunk(), 0).data},
+              .next = is_last ? next : fc1.panels(expert, following, 0).data},
              hidden, rows.count, out);
   }
 }

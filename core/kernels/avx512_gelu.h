@@ -64,7 +64,13 @@ inline __m512 sigmoid_rough(__m512 x) {
   return _mm512_rcp14_ps(_mm512_add_ps(_mm512_set1_ps(1.0F), power));
 }
 
-/// An activation, kExact: to fp32 accuracy, otherwise to that of bf16.
+/// SiLU, kExact: to fp32 accuracy, otherwise to that of bf16.
+template <bool kExact>
+inline __m512 silu(__m512 x) {
+  return _mm512_mul_ps(x, kExact ? sigmoid_exact(x) : sigmoid_rough(x));
+}
+
+/// An activation of single values, kExact as above.
 template <Activation kActivation, bool kExact>
 inline __m512 activate(__m512 x) {
   if constexpr (kActivation == Activation::kNone) {

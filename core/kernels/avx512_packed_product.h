@@ -71,9 +71,20 @@ struct ProductTile {
   int64_t first;
   int64_t count;
   int64_t column;
+  int64_t out_column;
   __mmask16 low;
   __mmask16 high;
 };
+
+/// Half a panel's columns.
+template <bool kBf16>
+inline void store_half(const Target& out, int64_t at, __m512 values) {
+  if constexpr (kBf16) {
+    store_bf16(out.bf16 + at, values);
+  } else {
+    _mm512_storeu_ps(out.fp32 + at, values);
+  }
+}
 
 template <Activation kActivation, bool kBf16, bool kAccumulate>
 void finish_tile(const ProductFinish& finish, const ProductTile& tile, const float* sums) {
@@ -89,13 +100,16 @@ void finish_tile(const ProductFinish& finish, const ProductTile& tile, const flo
     __m512 low = _mm512_fmadd_ps(_mm512_load_ps(sums + row * 32), _mm512_set1_ps(factor), bias_low);
     __m512 high =
         _mm512_fmadd_ps(_mm512_load_ps(sums + row * 32 + 16), _mm512_set1_ps(factor), bias_high);
-    low = activate<kActivation, !kBf16>(low);
-    high = activate<kActivation, !kBf16>(high);
-    const int64_t at = (tile.first + row) * finish.out_stride + tile.column;
-    if constexpr (kBf16) {
+    const int64_t at = (tile.first + row) * finish.out_stride + tile.out_column;
+    if constexpr (kActivation == Activation::kSwiGlu) {
+      store_half<kBf16>(finish.out, at, _mm512_mul_ps(silu<!kBf16>(low), high));
+    } else if constexpr (kBf16) {
       store_bf16(static_cast<__mmask32>(tile.low) | static_cast<__mmask32>(tile.high) << 16,
-                 finish.out.bf16 + at, low, high);
+                 finish.out.bf16 + at, activate<kActivation, false>(low),
+                 activate<kActivation, false>(high));
     } else {
+      low = activate<kActivation, true>(low);
+      high = activate<kActivation, true>(high);
       float* const target = finish.out.fp32 + at;
       if constexpr (kAccumulate) {
         low = _mm512_add_ps(low, _mm512_maskz_loadu_ps(tile.low, target));
@@ -118,6 +132,8 @@ FinishTile activation_finish(Activation activation) {
       return finish_tile<Activation::kGeluExact, kBf16, false>;
     case Activation::kGeluQuick:
       return finish_tile<Activation::kGeluQuick, kBf16, false>;
+    case Activation::kSwiGlu:
+      return finish_tile<Activation::kSwiGlu, kBf16, false>;
     default:
       return finish_tile<Activation::kNone, kBf16, false>;
   }
@@ -135,7 +151,7 @@ inline FinishTile finish_of(const ProductFinish& finish) {
 inline void fetch_outputs(const ProductFinish& finish, const ProductTile& tile) {
   const bool bf16 = finish.out.bf16 != nullptr;
   for (int64_t row = 0; row < tile.count; ++row) {
-    const int64_t at = (tile.first + row) * finish.out_stride + tile.column;
+    const int64_t at = (tile.first + row) * finish.out_stride + tile.out_column;
     const char* const bytes = bf16 ? reinterpret_cast<const char*>(finish.out.bf16 + at)
                                    : reinterpret_cast<const char*>(finish.out.fp32 + at);
     asm volatile("prefetcht0 %0" : : "m"(*bytes));
@@ -178,7 +194,11 @@ inline void product_of(const ProductShape& shape, const LeftUnits& left, const R
     for (int64_t index = 0; index < tiles; ++index) {
       const int64_t first = shape.rows * index / tiles;
       const int64_t count = shape.rows * (index + 1) / tiles - first;
-      const ProductTile tile{first, count, column, lanes16(column, shape.columns),
+      const ProductTile tile{first,
+                             count,
+                             column,
+                             column / columns_an_output(finish.activation),
+                             lanes16(column, shape.columns),
                              lanes16(column + 16, shape.columns)};
       fetch_outputs(finish, tile);
       const Ahead ahead = ahead_of(panel, next, shape.units, index, tiles);

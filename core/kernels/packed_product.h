@@ -66,11 +66,20 @@ struct IntegerScales {
 };
 
 /// What follows the sums of a product.
-enum class Activation { kNone, kGeluTanh, kGeluExact, kGeluQuick };
+enum class Activation {
+  kNone,
+  kGeluTanh,
+  kGeluExact,
+  kGeluQuick,
+  kSwiGlu,  ///< silu(gate) * value; each panel is 16 gates and their 16 values, and 16 outputs
+};
+inline constexpr int64_t columns_an_output(Activation activation) {
+  return activation == Activation::kSwiGlu ? 2 : 1;
+}
 
 /// Where the product goes: activation(row_factors * product + bias), or with `accumulate` its sum
 /// with what is there. Null pointers are left out; activations and sums need not go together. An
-/// activation is as precise as the output.
+/// activation is as precise as the output. kSwiGlu takes whole panels.
 struct ProductFinish {
   Target out{};
   int64_t out_stride = 0;

@@ -173,6 +173,33 @@ TEST_P(PackedProductTest, AppliesActivations) {
   }
 }
 
+TEST_P(PackedProductTest, MultipliesValuesByTheSiluOfTheirGates) {
+  for (const int64_t rows : {1, 9, 31}) {
+    const auto a = torch::randn({rows, 60}) * 0.4;
+    const auto w = torch::randn({96, 60}) * 0.4;
+    const auto bias = torch::randn({96}) * 0.4;
+    const auto panels = (a.matmul(w.t()) + bias).view({rows, 3, 2, 16});
+    const auto expected =
+        (torch::silu(panels.select(2, 0)) * panels.select(2, 1)).flatten(1);  // [rows, 48]
+    auto out = torch::full({rows, 50}, 3.0F);
+    const auto run = [&](torch::Tensor& target) {
+      multiply(GetParam().kind, a, w,
+               {.out = target_of(target),
+                .out_stride = 50,
+                .bias = fp32_or_null(bias),
+                .activation = Activation::kSwiGlu});
+    };
+    run(out);
+    EXPECT_TRUE(all_close(out.slice(1, 0, 48), expected, tolerance()));
+    EXPECT_TRUE((out.slice(1, 48) == 3.0F).all().item<bool>());
+    auto rounded = out.to(torch::kBFloat16).fill_(3.0);
+    run(rounded);
+    EXPECT_TRUE(all_close(rounded.slice(1, 0, 48).to(torch::kFloat32), expected,
+                          {.absolute = 0, .relative = GetParam().tolerance + 4e-3}));
+    EXPECT_TRUE((rounded.slice(1, 48) == 3.0F).all().item<bool>());
+  }
+}
+
 TEST_P(PackedProductTest, IsExactForOneColumnOfAUnitMatrix) {
   // Every value is a whole step of its integers: nothing is left to round.
   const auto a = torch::arange(1, 18).to(torch::kFloat32).unsqueeze(1) * torch::ones({17, 8});
