@@ -9,7 +9,9 @@ namespace softmoe {
 
 /// Calls `write` with a temporary path beside `path`, flushes that file to the disk and renames it
 /// to `path`. If anything fails the temporary file is removed, `path` stays as it was, and the
-/// error goes on; a failure of the system is an InputError that names `path`.
+/// error goes on; a failure of the system is an InputError that names `path`. Symbolic links are
+/// followed. A device, a pipe, or a file that this process's standard output goes to is not
+/// replaced: it gets the bytes of the finished file, which lay in the system's temporary folder.
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const std::filesystem::path&)>& write);
 

@@ -1,7 +1,11 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
+#include <thread>
 
 #include "core/atomic_file.h"
 #include "core/command_interrupt.h"
@@ -88,6 +92,87 @@ TEST(AtomicFile, NeverShowsAHalfWrittenFile) {
     EXPECT_FALSE(std::filesystem::exists(path));
   });
   EXPECT_EQ(read_text_file(path), "whole");
+}
+
+TEST(AtomicFile, FollowsSymbolicLinks) {
+  const test::TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "far");
+  std::filesystem::create_symlink("far/b", folder / "a");  // from the folder of the link
+  std::filesystem::create_symlink(folder / "a", folder / "again");
+  write_text_file(folder / "again", "new");  // the target is not there yet
+  EXPECT_EQ(read_text_file(folder / "far/b"), "new");
+  write_text_file(folder / "a", "newer");
+  EXPECT_EQ(read_text_file(folder / "far/b"), "newer");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "a"));
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "again"));
+  EXPECT_EQ(file_count(folder / "far"), 1U);
+  EXPECT_EQ(file_count(folder.path()), 3U);
+
+  std::filesystem::create_symlink("loop", folder / "loop");
+  EXPECT_THAT(input_error([&] { write_text_file(folder / "loop", "x"); }),
+              HasSubstr("cannot write " + (folder / "loop").string() + ": Too many levels"));
+}
+
+/// A named pipe, from which a thread reads at most `limit` bytes, and what this gave in the end.
+class PipeReader {
+ public:
+  PipeReader(const std::filesystem::path& path, size_t limit)
+      : made_(::mkfifo(path.c_str(), 0600) == 0), thread_([this, path, limit] {
+          const int pipe = ::open(path.c_str(), O_RDONLY);
+          char byte = 0;
+          while (text_.size() < limit && ::read(pipe, &byte, 1) == 1) {
+            text_ += byte;
+          }
+          ::close(pipe);
+        }) {
+    EXPECT_TRUE(made_);
+  }
+  ~PipeReader() {
+    if (thread_.joinable()) {
+      thread_.join();
+    }
+  }
+  PipeReader(const PipeReader&) = delete;
+  PipeReader& operator=(const PipeReader&) = delete;
+
+  const std::string& text() {
+    thread_.join();
+    return text_;
+  }
+
+ private:
+  bool made_;
+  std::string text_;
+  std::thread thread_;
+};
+
+TEST(AtomicFile, WritesIntoWhatIsNoRegularFile) {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "pipe";
+  std::filesystem::create_symlink("pipe", folder / "link");
+  const std::string text(200'000, 'x');
+  PipeReader reader(path, SIZE_MAX);
+  write_atomically(folder / "link", [&](const std::filesystem::path& file) {
+    std::fstream stream(file, std::ios::out | std::ios::binary);
+    stream << 'y' << text;
+    stream.seekp(0);  // as formats do whose beginning says what follows
+    stream << 'z';
+  });
+  EXPECT_EQ(reader.text(), 'z' + text);
+  EXPECT_TRUE(std::filesystem::is_fifo(path));
+  EXPECT_EQ(file_count(folder.path()), 2U);
+}
+
+TEST(AtomicFile, NamesWhatTakesNoMoreBytes) {
+  const test::TemporaryFolder folder;
+  auto* const previous = std::signal(SIGPIPE, SIG_IGN);
+  {
+    const PipeReader reader(folder / "pipe", 1);
+    EXPECT_EQ(input_error([&] { write_text_file(folder / "pipe", std::string(200'000, 'x')); }),
+              "cannot write " + (folder / "pipe").string() + ": Broken pipe");
+  }
+  std::signal(SIGPIPE, previous);
+  EXPECT_TRUE(std::filesystem::is_fifo(folder / "pipe"));
 }
 
 TEST(InputError, IsOneLineOfWhereExpectedAndFound) {
