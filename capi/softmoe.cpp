@@ -1,6 +1,7 @@
 #include "capi/softmoe.h"
 
 #include <ATen/Functions.h>
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <mutex>
@@ -10,6 +11,7 @@
 #include "checkpoints/model_checkpoint.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "core/machine.h"
 #include "core/version.h"
 #include "inference/image_inputs.h"
 #include "inference/predictor.h"
@@ -17,11 +19,15 @@
 struct softmoe_model {
   softmoe::Predictor predictor;
   int64_t batch_size;
+  int64_t threads;
   std::vector<std::string> class_names{};
   std::mutex turn{};
 };
 
 namespace {
+
+/// Largest height or width of an image from outside.
+constexpr int64_t kMostPixels = 1 << 20;
 
 thread_local std::string last_error;
 
@@ -47,9 +53,36 @@ std::string text_or(const char* text, const char* otherwise) {
   return text == nullptr ? otherwise : text;
 }
 
-void check_positive(const char* name, int64_t value) {
-  if (value < 1) {
-    throw softmoe::InputError(name, "at least 1", std::to_string(value));
+/// The number of threads of libtorch's operators for the life of this object.
+class ThreadsGuard {
+ public:
+  explicit ThreadsGuard(int64_t threads) : before_(at::get_num_threads()) {
+    softmoe::set_compute_threads(threads);
+  }
+  ~ThreadsGuard() { at::set_num_threads(before_); }
+  ThreadsGuard(const ThreadsGuard&) = delete;
+  ThreadsGuard& operator=(const ThreadsGuard&) = delete;
+
+ private:
+  int before_;
+};
+
+void check_range(const char* name, int64_t value, int64_t least, int64_t most) {
+  if (value < least || value > most) {
+    throw softmoe::InputError(name, fmt::format("{} to {}", least, most), std::to_string(value));
+  }
+}
+
+/// Throws unless `count` images of `values_of_image` values are at least one, and so few that their
+/// bytes can be counted.
+void check_count(int64_t count, int64_t values_of_image) {
+  if (count < 1) {
+    throw softmoe::InputError("count", "at least 1", std::to_string(count));
+  }
+  const int64_t most = INT64_MAX / static_cast<int64_t>(sizeof(float)) / values_of_image;
+  if (count > most) {
+    throw softmoe::InputError("count", fmt::format("at most {} images of this size", most),
+                              std::to_string(count));
   }
 }
 
@@ -60,16 +93,18 @@ void check_not_null(const char* name, const void* pointer) {
 }
 
 softmoe_model* load(const char* path, const softmoe_options& options) {
+  constexpr int64_t kMostThreads = 1024;
   check_not_null("path", path);
-  if (options.threads > 0) {
-    at::set_num_threads(options.threads);
-  }
+  check_range("threads", options.threads, 0, kMostThreads);
+  check_range("batch_size", options.batch_size, 0, INT32_MAX);
+  const ThreadsGuard threads(options.threads);
   const auto device = softmoe::parse_device(text_or(options.device, "auto"));
   const auto dtype = softmoe::inference_dtype(text_or(options.dtype, "auto"), device);
   softmoe::Predictor predictor(softmoe::load_weights(path), path, dtype, device);
   auto* const model =
       new softmoe_model{.predictor = std::move(predictor),
-                        .batch_size = options.batch_size > 0 ? options.batch_size : 32};
+                        .batch_size = options.batch_size > 0 ? options.batch_size : 32,
+                        .threads = options.threads};
   const int64_t classes = model->predictor.description().options.num_classes;
   for (int64_t label = 0; label < classes; ++label) {
     model->class_names.push_back(model->predictor.class_name(label));
@@ -114,6 +149,9 @@ softmoe_model* softmoe_load(const char* path, const softmoe_options* options) {
 void softmoe_free(softmoe_model* model) { delete model; }
 
 softmoe_shape softmoe_model_shape(const softmoe_model* model) {
+  if (model == nullptr) {
+    return {};
+  }
   const auto& options = model->predictor.description().options;
   return {.height = options.image_height(),
           .width = options.image_width(),
@@ -123,6 +161,9 @@ softmoe_shape softmoe_model_shape(const softmoe_model* model) {
 }
 
 const char* softmoe_class_name(const softmoe_model* model, int64_t label) {
+  if (model == nullptr) {
+    return nullptr;
+  }
   const auto count = static_cast<int64_t>(model->class_names.size());
   return label < 0 || label >= count ? nullptr
                                      : model->class_names[static_cast<size_t>(label)].c_str();
@@ -134,15 +175,19 @@ int softmoe_predict_pixels(softmoe_model* model, const uint8_t* pixels, int64_t 
   return guarded(-1, [&] {
     check_not_null("model", model);
     check_not_null("pixels", pixels);
-    check_positive("count", count);
-    check_positive("height", height);
-    check_positive("width", width);
+    check_range("height", height, 1, kMostPixels);
+    check_range("width", width, 1, kMostPixels);
+    if (channels != 1 && channels != 3) {
+      throw softmoe::InputError("channels", "1 or 3", std::to_string(channels));
+    }
+    check_count(count, height * width * channels);
     const auto request = request_of(*model, logits, features);
     // Only read; from_blob takes no pointer to const.
     const auto array = torch::from_blob(const_cast<uint8_t*>(pixels),
                                         {count, height, width, channels}, torch::kUInt8);
     const auto images = softmoe::open_image_array(array, "pixels");
     const std::scoped_lock lock(model->turn);
+    const ThreadsGuard threads(model->threads);
     write_results(model->predictor.predict(*images, model->batch_size, /*workers=*/1, request),
                   logits, features);
     return 0;
@@ -154,13 +199,14 @@ int softmoe_predict(softmoe_model* model, const float* images, int64_t count, fl
   return guarded(-1, [&] {
     check_not_null("model", model);
     check_not_null("images", images);
-    check_positive("count", count);
-    const auto request = request_of(*model, logits, features);
     const auto shape = softmoe_model_shape(model);
+    check_count(count, shape.height * shape.width * shape.channels);
+    const auto request = request_of(*model, logits, features);
     const auto array =
         torch::from_blob(const_cast<float*>(images),
                          {count, shape.height, shape.width, shape.channels}, torch::kFloat32);
     const std::scoped_lock lock(model->turn);
+    const ThreadsGuard threads(model->threads);
     write_results(model->predictor.predict(array, "images", model->batch_size, request), logits,
                   features);
     return 0;

@@ -3,7 +3,9 @@
 /* Predictions of a trained model from C, and from whatever calls C: load, predict, free.
 
    Functions that can fail say so by their result and leave one line in softmoe_last_error(), which
-   belongs to the calling thread. A model may be used by several threads; its calls take turns. */
+   belongs to the calling thread. A model may be used by several threads; its calls take turns.
+   Settings of the calling program stay as they are: libtorch's number of threads is as before after
+   each call, and so is its allocator. */
 
 #include <stdint.h>
 
@@ -24,7 +26,7 @@ typedef struct softmoe_model softmoe_model;
 typedef struct softmoe_options {
   const char* device; /* "auto" (default), "cpu", "cuda" or "cuda:<index>" */
   const char* dtype;  /* as `softmoe predict --amp-dtype`: "auto" (default), "float32", .. */
-  int32_t threads;    /* of the process, set by the first model; 0: one a core */
+  int32_t threads;    /* that compute while a function works on this model; 0: one a core */
   int32_t batch_size; /* images that are computed together; 0: 32 */
 } softmoe_options;
 
@@ -43,15 +45,18 @@ SOFTMOE_API const char* softmoe_version(void);
 /* Why the last call of this thread failed: one line; "" where none did. */
 SOFTMOE_API const char* softmoe_last_error(void);
 
-/* Reads the checkpoint at `path`; `options` may be null. Null where that fails. */
+/* Reads the checkpoint at `path`: as training saved it, or any file or folder that `softmoe convert`
+   reads. `options` may be null. Null where that fails. */
 SOFTMOE_API softmoe_model* softmoe_load(const char* path, const softmoe_options* options);
 
 /* Ends a model; null is fine. */
 SOFTMOE_API void softmoe_free(softmoe_model* model);
 
+/* All 0 for a null pointer. */
 SOFTMOE_API softmoe_shape softmoe_model_shape(const softmoe_model* model);
 
-/* The name of class `label`, which lives as long as the model; null outside of [0, classes). */
+/* The name of class `label`, which lives as long as the model; null outside of [0, classes), and
+   for a null pointer. */
 SOFTMOE_API const char* softmoe_class_name(const softmoe_model* model, int64_t label);
 
 /* Of `count` images: `logits` [count, classes] and `features` [count, feature_dim], each of which

@@ -95,7 +95,7 @@ void take_weights(torch::nn::Module& model, NamedTensors weights, const torch::D
 
 void check_module_dtype(InferenceDtype dtype) {
   if (dtype == InferenceDtype::kInt8 || dtype == InferenceDtype::kInt8Experts) {
-    throw UsageError("inference dtype", "float32 or bfloat16 for this model on this device",
+    throw UsageError("dtype", "float32 or bfloat16 for this model on this device",
                      dtype == InferenceDtype::kInt8 ? "int8" : "int8_experts");
   }
 }

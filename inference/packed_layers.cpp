@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/device.h"
+#include "core/error.h"
 #include "softmoe/soft_routing.h"
 #include "vit/position_embedding.h"
 
@@ -251,11 +252,14 @@ InferenceDtype inference_dtype(const std::string& name, const torch::Device& dev
   if (name == "auto") {
     return has_fast_bf16(device) ? InferenceDtype::kBFloat16 : InferenceDtype::kFloat32;
   }
-  InferenceDtype dtype{};
-  OptionTable table;
-  table.add("dtype", dtype, "");
-  table.fields().front().parse({name}, "inference dtype");
-  return dtype;
+  std::string known = "auto";
+  for (const auto& [dtype, text] : kEnumNames<InferenceDtype>) {
+    if (text == name) {
+      return dtype;
+    }
+    known += fmt::format(", {}", text);
+  }
+  throw UsageError("dtype", "one of " + known, "'" + name + "'");
 }
 
 kernels::RowNorm PackedNorm::rows() const {

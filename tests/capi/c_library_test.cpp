@@ -1,10 +1,12 @@
 /// The C library as a program in C uses it.
 
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 
 #include <fstream>
 #include <sstream>
 
+#include "capi/softmoe.h"
 #include "checkpoints/model_checkpoint.h"
 #include "inference/image_inputs.h"
 #include "inference/predictor.h"
@@ -93,12 +95,86 @@ TEST_F(CLibrary, GivesOneLineForWhatIsWrong) {
   const auto bad_channels = run_example("2", "6");
   EXPECT_EQ(bad_channels.exit_code, 1);
   ASSERT_THAT(bad_channels.error_lines(), SizeIs(1));
-  EXPECT_THAT(bad_channels.error, HasSubstr("pixels"));
+
+  EXPECT_EQ(bad_channels.error, "channels: expected 1 or 3, found 6\n");
 
   write_pixels(torch::empty({0}, torch::kUInt8));
   const auto no_images = run_example("0");
   EXPECT_EQ(no_images.exit_code, 1);
   EXPECT_EQ(no_images.error, "count: expected at least 1, found 0\n");
+}
+
+/// The functions of the library in this process.
+class CFunctions : public CLibrary {
+ protected:
+  softmoe_model* load(const softmoe_options& options) const {
+    return softmoe_load(checkpoint_.c_str(), &options);
+  }
+  /// Why a model with such options cannot be had.
+  std::string load_error(const softmoe_options& options) const {
+    EXPECT_EQ(load(options), nullptr);
+    return softmoe_last_error();
+  }
+};
+
+TEST_F(CFunctions, TakeNullForAModel) {
+  EXPECT_EQ(softmoe_model_shape(nullptr).feature_dim, 0);
+  EXPECT_EQ(softmoe_class_name(nullptr, 0), nullptr);
+  softmoe_free(nullptr);
+  const float image = 0;
+  EXPECT_EQ(softmoe_predict(nullptr, &image, 1, nullptr, nullptr), -1);
+  EXPECT_STREQ(softmoe_last_error(), "model: expected a pointer, found null");
+}
+
+TEST_F(CFunctions, NameTheOptionThatIsWrong) {
+  save_model();
+  EXPECT_EQ(load_error({nullptr, nullptr, /*threads=*/-1, 0}),
+            "threads: expected 0 to 1024, found -1");
+  EXPECT_EQ(load_error({nullptr, nullptr, 0, /*batch_size=*/-2}),
+            "batch_size: expected 0 to 2147483647, found -2");
+  EXPECT_EQ(load_error({nullptr, "float8", 0, 0}),
+            "dtype: expected one of auto, float32, bfloat16, int8, int8_experts, found 'float8'");
+  EXPECT_EQ(load_error({"gpu", nullptr, 0, 0}),
+            "device: expected auto, cpu, cuda or cuda:<index>, found 'gpu'");
+}
+
+TEST_F(CFunctions, NameTheSizeThatIsWrong) {
+  save_model();
+  auto* const model = load({"cpu", "float32", 0, 0});
+  ASSERT_NE(model, nullptr) << softmoe_last_error();
+  const uint8_t pixel = 0;
+  const auto error = [&](int64_t count, int64_t height, int64_t width, int64_t channels) {
+    EXPECT_EQ(
+        softmoe_predict_pixels(model, &pixel, count, height, width, channels, nullptr, nullptr),
+        -1);
+    return std::string(softmoe_last_error());
+  };
+  EXPECT_EQ(error(1, 2, 3, -3), "channels: expected 1 or 3, found -3");
+  EXPECT_EQ(error(1, 0, 3, 1), "height: expected 1 to 1048576, found 0");
+  EXPECT_EQ(error(1, 2, int64_t{1} << 40, 1), "width: expected 1 to 1048576, found 1099511627776");
+  EXPECT_THAT(error(int64_t{1} << 62, 2, 3, 1), HasSubstr("count: expected at most"));
+  const float value = 0;
+  EXPECT_EQ(softmoe_predict(model, &value, int64_t{1} << 62, nullptr, nullptr), -1);
+  EXPECT_THAT(softmoe_last_error(), HasSubstr("count: expected at most"));
+  softmoe_free(model);
+}
+
+TEST_F(CFunctions, LeaveTheNumberOfThreadsAsItIs) {
+  save_model();
+  const int before = at::get_num_threads();
+  at::set_num_threads(3);
+  auto* const model = load({"cpu", "float32", /*threads=*/2, 0});
+  EXPECT_EQ(at::get_num_threads(), 3);
+  ASSERT_NE(model, nullptr) << softmoe_last_error();
+  const auto pixels = random_pixels();
+  std::vector<float> logits(static_cast<size_t>(5 * softmoe_model_shape(model).classes));
+  EXPECT_EQ(softmoe_predict_pixels(model, pixels.const_data_ptr<uint8_t>(), 5, 18, 27, 3,
+                                   logits.data(), nullptr),
+            0)
+      << softmoe_last_error();
+  EXPECT_EQ(at::get_num_threads(), 3);
+  softmoe_free(model);
+  at::set_num_threads(before);
 }
 
 }  // namespace
