@@ -125,7 +125,7 @@ OnnxValue onnx_attention_pool(OnnxContext& context, const OnnxValue& x, const st
   }
   const auto parts = onnx_split(graph, onnx_linear(context, x, name + ".kv"), /*axis=*/2,
                                 /*parts=*/2, options.dim);
-  const int64_t tokens = options.tokens();
+  const int64_t tokens = options.pooled_tokens();
   const auto keys = head_norm(context, split_heads(context, parts[0], tokens), name + ".k_norm");
   const auto values = split_heads(context, parts[1], tokens);  // [batch, tokens, heads, head_dim]
   const auto mixed = attend(context, weights.constant(name + ".query", query),

@@ -83,13 +83,11 @@ OnnxValue head_inputs(OnnxContext& context, const OnnxValue& tokens) {
                                       : onnx_gather(graph, tokens, graph.int_scalar(0), 1));
   } else {
     const auto seen = norm_first ? norm(tokens) : tokens;
-    if (options.global_pool == GlobalPool::kMap) {
-      vectors = onnx_attention_pool(context, seen, "attn_pool");
-    } else {
-      const int64_t prefix = options.prefix_tokens();
-      const auto patches = prefix > 0 ? onnx_slice(graph, seen, 1, prefix, options.tokens()) : seen;
-      vectors = onnx_reduce(graph, OnnxReduction::kMean, patches, 1, /*keep_axis=*/false);
-    }
+    const int64_t first = options.first_pooled_token();
+    const auto pooled = first > 0 ? onnx_slice(graph, seen, 1, first, options.tokens()) : seen;
+    vectors = options.global_pool == GlobalPool::kMap
+                  ? onnx_attention_pool(context, pooled, "attn_pool")
+                  : onnx_reduce(graph, OnnxReduction::kMean, pooled, 1, /*keep_axis=*/false);
     if (options.global_pool == GlobalPool::kTokenAvg) {
       const auto class_token = onnx_gather(graph, seen, graph.int_scalar(0), 1);  // [batch, dim]
       vectors = graph.node("Concat", {class_token, vectors}, {{"axis", int64_t{1}}});

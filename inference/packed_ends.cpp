@@ -103,14 +103,14 @@ void PackedPass::pool_image(const ThreadMemory& memory, const float* x, float* f
     return;
   }
   const bool norm_first = options.final_norm == FinalNorm::kTokens;
-  const float share = 1.0F / static_cast<float>(options.patches());
+  const float share = 1.0F / static_cast<float>(options.pooled_tokens());
   float* mean = memory.pooled;
   if (options.global_pool == GlobalPool::kTokenAvg) {
     kernels::norm_rows(layers_.norm.rows(), x, dim, 1, memory.pooled, dim, nullptr, 0);
     mean += dim;
   }
   std::fill_n(mean, dim, 0.0F);
-  for (int64_t token = options.prefix_tokens(); token < options.tokens(); ++token) {
+  for (int64_t token = options.first_pooled_token(); token < options.tokens(); ++token) {
     const float* values = x + token * dim;
     if (norm_first) {
       kernels::norm_rows(layers_.norm.rows(), values, dim, 1, memory.row, dim, nullptr, 0);

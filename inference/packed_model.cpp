@@ -40,7 +40,9 @@ class PackedEngine final : public InferenceEngine {
     pass_.run_tokens(values, batch, tokens.data_ptr<float>());
     const AutocastGuard autocast(
         device(), dtype() == InferenceDtype::kFloat32 ? torch::kFloat32 : torch::kBFloat16);
-    const auto pooled = pool_(tokens).to(torch::kFloat32).contiguous();  // [batch, dim]
+    const auto pooled = pool_(tokens.slice(1, options().first_pooled_token()))
+                            .to(torch::kFloat32)
+                            .contiguous();  // [batch, dim]
     pass_.run_pooled(pooled.const_data_ptr<float>(), batch, out.data_ptr<float>());
     return out;  // [batch, feature_dim]
   }

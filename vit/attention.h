@@ -26,8 +26,8 @@ class AttentionImpl : public torch::nn::Cloneable<AttentionImpl> {
 };
 TORCH_MODULE(Attention);
 
-/// One learned query attends to all tokens; an MLP with a residual follows (the MAP head of
-/// arXiv:2106.04560, timm's attn_pool): parameters `latent` [1, 1, dim], `q`, `kv`, `proj`,
+/// One learned query attends to the tokens it is given; an MLP with a residual follows (the MAP
+/// head of arXiv:2106.04560, timm's attn_pool): parameters `latent` [1, 1, dim], `q`, `kv`, `proj`,
 /// `norm`, `mlp`, and `q_norm`, `k_norm` where QK-norm is on. No dropout, as in the reference.
 class AttentionPoolImpl : public torch::nn::Cloneable<AttentionPoolImpl> {
  public:

@@ -59,9 +59,9 @@ void add_attention_pool(Tally& tally, const VitOptions& options) {
   tally.parameters += 3 * dim;  // the query and the norm
   tally.parameters += options.qk_norm ? 2 * (dim / options.heads) : 0;
   tally.linear(1, dim, dim);
-  tally.linear(options.tokens(), dim, 2 * dim);
-  tally.product(1, dim, options.tokens());
-  tally.product(1, options.tokens(), dim);
+  tally.linear(options.pooled_tokens(), dim, 2 * dim);
+  tally.product(1, dim, options.pooled_tokens());
+  tally.product(1, options.pooled_tokens(), dim);
   tally.linear(1, dim, dim);
   tally.linear(1, dim, options.mlp_dim);
   tally.linear(1, options.mlp_dim, dim);

@@ -49,6 +49,9 @@ void check_pool(const VitOptions& options) {
   if (reads_class_token && !options.class_token) {
     throw UsageError("global-pool " + enum_name(pool) + " needs class-token");
   }
+  if (options.pool_include_prefix && reads_class_token) {
+    throw UsageError("pool-include-prefix needs global-pool avg or map");
+  }
   if (pool == GlobalPool::kTokenAvg && options.final_norm != FinalNorm::kTokens) {
     throw UsageError("global-pool token_avg needs final-norm tokens");
   }
@@ -112,6 +115,8 @@ void describe(OptionTable& table, VitOptions& options) {
       "global-pool", options.global_pool,
       "how tokens become one vector for the head: mean of the patches, class token, attention "
       "pooling, or class token and mean side by side (DINOv2's classifiers)");
+  table.add("pool-include-prefix", options.pool_include_prefix,
+            "avg and map pool class and register tokens too");
   table.add("final-norm", options.final_norm, "final LayerNorm on the tokens or after pooling");
   table.add("class-token", options.class_token, "prepend a learned class token");
   table.add("dist-token", options.dist_token,

@@ -63,6 +63,7 @@ struct VitOptions {
   int64_t mlp_dim = 3072;  ///< inputs of fc2
   MlpLayer mlp_layer = MlpLayer::kMlp;
   GlobalPool global_pool = GlobalPool::kAvg;
+  bool pool_include_prefix = false;  ///< avg and map pool the prefix tokens too
   FinalNorm final_norm = FinalNorm::kTokens;
   bool class_token = false;
   bool dist_token = false;  ///< a second class token with a head of its own (DeiT); the logits are
@@ -97,6 +98,10 @@ struct VitOptions {
   }
   /// Tokens in the blocks.
   int64_t tokens() const { return prefix_tokens() + patches(); }
+  /// The first token that avg and map pool; all after it belong too.
+  int64_t first_pooled_token() const { return pool_include_prefix ? 0 : prefix_tokens(); }
+  /// How many these are.
+  int64_t pooled_tokens() const { return tokens() - first_pooled_token(); }
   /// Prefix tokens that have an entry in the position embedding.
   int64_t prefix_positions() const { return pos_embed_prefix ? prefix_tokens() : 0; }
   /// Width of what pooling makes of one image for one head.

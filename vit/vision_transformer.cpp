@@ -170,19 +170,18 @@ torch::Tensor VisionTransformerImpl::forward_tokens(const torch::Tensor& images,
 }
 
 torch::Tensor VisionTransformerImpl::pool(const torch::Tensor& tokens) {
-  const auto patch_mean = [&] {
-    return tokens.slice(1, options_.prefix_tokens()).mean(1);  // [batch, dim]
-  };
+  // [batch, pooled tokens, dim]
+  const auto pooled_tokens = [&] { return tokens.slice(1, options_.first_pooled_token()); };
   switch (options_.global_pool) {
     case GlobalPool::kToken:
       return options_.dist_token ? tokens.narrow(1, 0, 2)  // [batch, 2, dim]
                                  : tokens.select(1, 0);    // [batch, dim]
     case GlobalPool::kMap:
-      return attn_pool_(tokens);  // [batch, dim]
+      return attn_pool_(pooled_tokens());  // [batch, dim]
     case GlobalPool::kTokenAvg:
-      return torch::cat({tokens.select(1, 0), patch_mean()}, 1);  // [batch, 2 dim]
+      return torch::cat({tokens.select(1, 0), pooled_tokens().mean(1)}, 1);  // [batch, 2 dim]
     default:
-      return patch_mean();  // [batch, dim]
+      return pooled_tokens().mean(1);  // [batch, dim]
   }
 }
 

@@ -103,6 +103,23 @@ std::vector<ModelCase> engine_cases() {
                                                      options.layer_scale = 0.4;
                                                      options.global_pool = GlobalPool::kMap;
                                                    })},
+      {"AttentionPoolingOfThePatches", changed(dense,
+                                               [](auto& options) {
+                                                 options.global_pool = GlobalPool::kMap;
+                                                 options.class_token = true;
+                                                 options.reg_tokens = 2;
+                                               })},
+      {"AttentionPoolingWithThePrefix", changed(dense,
+                                                [](auto& options) {
+                                                  options.global_pool = GlobalPool::kMap;
+                                                  options.pool_include_prefix = true;
+                                                  options.reg_tokens = 2;
+                                                })},
+      {"MeanWithThePrefix", changed(dense,
+                                    [](auto& options) {
+                                      options.pool_include_prefix = true;
+                                      options.class_token = true;
+                                    })},
       {"SwiGluTokenAvg", changed(dense,
                                  [](auto& options) {
                                    options.mlp_layer = MlpLayer::kSwiGlu;

@@ -154,6 +154,22 @@ TEST(OnnxRuntimes, GiveTheOutputsOfEveryPoolingAndHead) {
                 map(o);
                 o.qk_norm = true;
               }),
+      variant("map_after_prefix", dense,
+              [&](auto& o) {
+                map(o);
+                o.reg_tokens = 2;
+              }),
+      variant("map_with_prefix", dense,
+              [&](auto& o) {
+                map(o);
+                o.reg_tokens = 2;
+                o.pool_include_prefix = true;
+              }),
+      variant("avg_with_prefix", dense,
+              [](auto& o) {
+                o.class_token = true;
+                o.pool_include_prefix = true;
+              }),
       variant("token_avg", dense,
               [](auto& o) {
                 o.global_pool = GlobalPool::kTokenAvg;

@@ -78,6 +78,23 @@ std::vector<ModelCase> model_cases() {
                                      options.final_norm = FinalNorm::kPooled;
                                      options.pre_logits = 18;
                                    })},
+      {"AttentionPoolingOfThePatches", changed(soft,
+                                               [](auto& options) {
+                                                 options.global_pool = GlobalPool::kMap;
+                                                 options.class_token = true;
+                                                 options.reg_tokens = 2;
+                                               })},
+      {"AttentionPoolingWithThePrefix", changed(soft,
+                                                [](auto& options) {
+                                                  options.global_pool = GlobalPool::kMap;
+                                                  options.pool_include_prefix = true;
+                                                  options.reg_tokens = 2;
+                                                })},
+      {"MeanWithThePrefix", changed(dense,
+                                    [](auto& options) {
+                                      options.pool_include_prefix = true;
+                                      options.class_token = true;
+                                    })},
       {"TokenAvg", changed(soft,
                            [](auto& options) {
                              options.class_token = true;

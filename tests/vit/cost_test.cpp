@@ -35,6 +35,8 @@ VitOptions random_options(uint64_t index) {
       pick(rng, {GlobalPool::kAvg, GlobalPool::kToken, GlobalPool::kMap, GlobalPool::kTokenAvg});
   const bool is_token_avg = options.global_pool == GlobalPool::kTokenAvg;
   options.class_token |= is_token_avg || options.global_pool == GlobalPool::kToken;
+  options.pool_include_prefix =
+      !is_token_avg && options.global_pool != GlobalPool::kToken && rng.below(2) == 1;
   options.dist_token = options.global_pool == GlobalPool::kToken && rng.below(2) == 1;
   options.reg_tokens = rng.below(3);
   options.pos_embed_prefix = rng.below(2) == 1;
@@ -114,9 +116,15 @@ TEST(ModelCost, CountsMultiplyAdds) {
   EXPECT_NEAR(multiply_adds(options), small_multiply_adds(/*tokens=*/7) + 24 * 7, 0.1);
   options = small_options();
   options.global_pool = GlobalPool::kMap;
-  const double projections = 2 * 24 * 24 + 6 * 24 * 48;  // query, output; keys and values
-  const double pooling = projections + 2 * 6 * 24 + 2 * 24 * 40;
-  EXPECT_NEAR(multiply_adds(options), small_multiply_adds() + pooling, 0.1);
+  const auto pooling = [](double tokens) {
+    const double projections = 2 * 24 * 24 + tokens * 24 * 48;  // query, output; keys and values
+    return projections + 2 * tokens * 24 + 2 * 24 * 40;
+  };
+  EXPECT_NEAR(multiply_adds(options), small_multiply_adds() + pooling(6), 0.1);
+  options.class_token = true;
+  EXPECT_NEAR(multiply_adds(options), small_multiply_adds(/*tokens=*/7) + pooling(6), 0.1);
+  options.pool_include_prefix = true;
+  EXPECT_NEAR(multiply_adds(options), small_multiply_adds(/*tokens=*/7) + pooling(7), 0.1);
 }
 
 TEST(ModelCost, CountsTheRoutingOfMoeLayers) {

@@ -115,6 +115,12 @@ TEST(VitOptionsValidation, NamesTheOptionThatIsWrong) {
       {"global-pool", [](VitOptions& o) { o.global_pool = GlobalPool::kToken; }},
       {"global-pool token_avg needs class-token",
        [](VitOptions& o) { o.global_pool = GlobalPool::kTokenAvg; }},
+      {"pool-include-prefix needs global-pool avg or map",
+       [](VitOptions& o) {
+         o.global_pool = GlobalPool::kToken;
+         o.class_token = true;
+         o.pool_include_prefix = true;
+       }},
       {"token_avg needs final-norm tokens",
        [](VitOptions& o) {
          o.global_pool = GlobalPool::kTokenAvg;
@@ -175,6 +181,7 @@ TEST(VitOptions, SurviveTheWayThroughJson) {
   VitOptions options = small_moe_options("soft_uniform");
   options.in_chans = 5;
   options.global_pool = GlobalPool::kMap;
+  options.pool_include_prefix = true;
   options.final_norm = FinalNorm::kPooled;
   options.class_token = true;
   options.dist_token = true;
@@ -195,7 +202,7 @@ TEST(VitOptions, SurviveTheWayThroughJson) {
   options.head_bias = -6.9;
   const auto json = options_to_json(options);
   EXPECT_EQ(options_from_json<VitOptions>(json, "test"), options);
-  EXPECT_EQ(json.size(), 28U + options_to_json(options.moe).size());
+  EXPECT_EQ(json.size(), 29U + options_to_json(options.moe).size());
 }
 
 TEST(VitOptions, CountTokensAndFeatures) {
@@ -211,6 +218,8 @@ TEST(VitOptions, CountTokensAndFeatures) {
   EXPECT_EQ(options.prefix_tokens(), 6);
   EXPECT_EQ(options.tokens(), 12);
   EXPECT_EQ(options.prefix_positions(), 6);
+  EXPECT_EQ(options.first_pooled_token(), 6);
+  EXPECT_EQ(options.pooled_tokens(), 6);
   EXPECT_EQ(options.head_inputs(), 24);
   EXPECT_EQ(options.feature_dim(), 48);
   options.pos_embed_prefix = false;
@@ -219,6 +228,10 @@ TEST(VitOptions, CountTokensAndFeatures) {
   EXPECT_EQ(options.feature_dim(), 20);
   options.dist_token = false;
   EXPECT_EQ(options.feature_dim(), 10);
+  options.pool_include_prefix = true;
+  EXPECT_EQ(options.first_pooled_token(), 0);
+  EXPECT_EQ(options.pooled_tokens(), 11);
+  options.pool_include_prefix = false;
   options.global_pool = GlobalPool::kTokenAvg;
   EXPECT_EQ(options.pooled_dim(), 48);
   EXPECT_EQ(options.head_inputs(), 10);

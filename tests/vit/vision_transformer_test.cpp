@@ -57,6 +57,8 @@ std::vector<VitOptions> variants() {
   options.global_pool = GlobalPool::kAvg;
   options.pos_embed = PositionEmbedding::kSinCos2d;
   all.push_back(options);
+  options.pool_include_prefix = true;
+  all.push_back(options);
   options = small_options();
   options.mlp_layer = MlpLayer::kSwiGlu;
   options.class_token = true;
@@ -194,6 +196,26 @@ TEST(VisionTransformer, MeanPoolingLeavesOutEveryPrefixToken) {
   const auto images = random_images(options);
   const auto expected = model->forward_tokens(images).slice(1, 4).mean(1);
   EXPECT_TRUE(all_close(model->forward_features(images), expected));
+}
+
+TEST(VisionTransformer, PoolsPrefixTokensOnlyWhereAsked) {
+  auto options = every_prefix();
+  options.dist_token = false;
+  for (const auto pool : {GlobalPool::kAvg, GlobalPool::kMap}) {
+    for (const bool with_prefix : {false, true}) {
+      options.global_pool = pool;
+      options.pool_include_prefix = with_prefix;
+      auto model = lively_model(options);
+      const auto images = random_images(options);
+      const auto pooled = model->forward_tokens(images).slice(1, with_prefix ? 0 : 4);
+      const auto expected =
+          pool == GlobalPool::kAvg
+              ? pooled.mean(1)
+              : model->named_modules()["attn_pool"]->as<AttentionPoolImpl>()->forward(pooled);
+      EXPECT_EQ(pooled.size(1), options.pooled_tokens());
+      EXPECT_TRUE(all_close(model->forward_features(images), expected));
+    }
+  }
 }
 
 TEST(VisionTransformer, PutsTheClassTokenBeforeTheMeanOfThePatches) {
