@@ -174,7 +174,7 @@ const Family* marked_family(const std::string& asked, const Placed& placed) {
   }
   throw InputError(where,
                    family.empty() ? "the parameters of a vision transformer of one of " + known
-                                  : "those of family " + family,
+                                  : "the parameters of family " + family,
                    tensors.empty() ? "nothing" : tensors.begin()->first + " and so on");
 }
 

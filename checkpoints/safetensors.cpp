@@ -81,8 +81,10 @@ Safetensors read_shards(const MappedFile& index, const fs::path& path) {
     for (auto& [tensor, value] : shard.tensors) {
       const auto wanted = files.find(tensor);
       if (wanted == files.end() || wanted->second != name) {
-        throw InputError(safetensors_place(shard_path, tensor),
-                         "a tensor that the index has in this file", "none there");
+        const auto found = wanted == files.end() ? std::string("no such tensor")
+                                                 : "it in " + printable_text(wanted->second);
+        throw InputError(safetensors_place(shard_path, tensor), "the index to have it in this file",
+                         found);
       }
       all.tensors.emplace(tensor, std::move(value));
     }

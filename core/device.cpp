@@ -28,7 +28,9 @@ torch::Device parse_device(const std::string& name) {
     if (is_number && digits.size() < 4 && std::stoi(digits) < count) {
       return {torch::kCUDA, static_cast<c10::DeviceIndex>(std::stoi(digits))};
     }
-    throw UsageError("device", "one of the " + std::to_string(count) + " CUDA devices here",
+    throw UsageError("device",
+                     count == 0 ? "cpu, as there is no CUDA device here"
+                                : "one of the CUDA devices here, 0 to " + std::to_string(count - 1),
                      "'" + name + "'");
   }
   throw UsageError("device", "auto, cpu, cuda or cuda:<index>", "'" + name + "'");

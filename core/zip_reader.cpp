@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
+#include <fstream>
 #include <utility>
 
 #include "core/error.h"
@@ -42,6 +44,13 @@ std::string zip_error_text(zip_error_t* error) {
   return zip_error_strerror(error);
 }
 
+/// Whether a file begins with a member, as all archives do that have one.
+bool begins_as_zip(const fs::path& path) {
+  std::array<char, 2> front{};
+  return std::ifstream(path, std::ios::binary).read(front.data(), front.size()) &&
+         front == std::array{'P', 'K'};
+}
+
 ZipHandle open_zip(const fs::path& path, int flags, const std::string& kind) {
   int code = 0;
   ZipHandle archive(zip_open(path.c_str(), flags, &code));
@@ -54,8 +63,11 @@ ZipHandle open_zip(const fs::path& path, int flags, const std::string& kind) {
     }
     zip_error_t error;
     zip_error_init_with_code(&error, code);
-    const std::string found = zip_error_strerror(&error);
+    std::string found = zip_error_strerror(&error);
     zip_error_fini(&error);
+    if (code == ZIP_ER_NOZIP || code == ZIP_ER_INCONS) {
+      found = begins_as_zip(path) ? "a truncated or damaged one" : "other data";
+    }
     throw InputError(path.string(), kind, fs::is_directory(path) ? "a folder" : found);
   }
   return archive;

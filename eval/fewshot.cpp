@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "core/counted.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/progress.h"
 #include "core/rng.h"
 #include "eval/ridge_probe.h"
@@ -180,14 +182,32 @@ FewShotDraws FewShotDraws::among_needed() const {
   return draws;
 }
 
+namespace {
+
+/// Says where classes, of `counts` [classes] examples, have fewer than are asked for.
+void report_small_classes(const torch::Tensor& counts, const std::vector<int64_t>& shots) {
+  for (const int64_t wanted : shots) {
+    const auto small = counts.masked_select(counts.lt(wanted));  // [smaller classes]
+    if (small.numel() > 0) {
+      log_line(fmt::format("--shots {}: {} of {} have fewer training examples, {} to {}", wanted,
+                           small.numel(), counted(counts.numel(), "class", "classes"),
+                           small.min().item<int64_t>(), small.max().item<int64_t>()));
+    }
+  }
+}
+
+}  // namespace
+
 FewShotDraws draw_examples(const torch::Tensor& labels, const FewShotOptions& options) {
   check_options(options);
-  const auto [classes, counted, counts] =
-      at::unique_dim(labels.cpu(), /*dim=*/0, /*sorted=*/true, /*return_inverse=*/true);
+  const auto [classes, places, counts] =
+      at::unique_dim(labels.cpu(), /*dim=*/0, /*sorted=*/true, /*return_inverse=*/true,
+                     /*return_counts=*/true);
+  report_small_classes(counts, options.shots);
   FewShotDraws draws{.examples = labels.size(0)};
   for (int64_t draw = 0; draw < options.fewshot_seeds; ++draw) {
     const auto class_indices = shuffled_class_indices(
-        counted, classes.size(0), static_cast<uint64_t>(options.seed), static_cast<uint64_t>(draw));
+        places, classes.size(0), static_cast<uint64_t>(options.seed), static_cast<uint64_t>(draw));
     auto& subsets = draws.subsets.emplace_back();
     for (const int64_t shots : options.shots) {
       subsets.push_back(few_shot_subset(class_indices, shots));

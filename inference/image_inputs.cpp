@@ -73,6 +73,9 @@ std::unique_ptr<Dataset> open_image_paths(const std::vector<std::string>& paths)
 }
 
 std::unique_ptr<Dataset> open_image_array(const torch::Tensor& images, const std::string& name) {
+  if (images.dim() == 4 && images.size(0) == 0) {
+    throw InputError(name, "at least one image", array_text(images));
+  }
   const bool fits = images.dim() == 4 && images.scalar_type() == torch::kUInt8 &&
                     (images.size(3) == 1 || images.size(3) == 3) && images.numel() > 0;
   if (!fits) {

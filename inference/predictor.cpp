@@ -145,6 +145,12 @@ Predictions Predictor::predict(const torch::Tensor& images, const std::string& n
                                int64_t batch_size, const PredictionRequest& request) {
   const auto& options = description().options;
   const std::vector<int64_t> size{options.image_height(), options.image_width(), options.in_chans};
+  if (images.dim() == 4 && images.size(0) == 0) {
+    throw InputError(name, "at least one image", array_text(images));
+  }
+  if (images.dim() == 4 && images.size(0) == 0) {
+    throw InputError(name, "at least one image", array_text(images));
+  }
   const bool fits = images.dim() == 4 && images.is_floating_point() && images.size(0) > 0 &&
                     images.sizes().slice(1) == torch::IntArrayRef(size);
   if (!fits) {

@@ -318,8 +318,8 @@ INSTANTIATE_TEST_SUITE_P(
                     index_of(R"("x": "a.safetensors", "y": "a.safetensors", "z": "a.safetensors")"),
                     ": tensor 'z': expected it in a.safetensors, found no such tensor there"},
         HostileFile{"TensorMissingInTheIndex", index_of(R"("x": "a.safetensors")"),
-                    "FOLDER/a.safetensors: tensor 'y': expected a tensor that the index has in "
-                    "this file, found none there"},
+                    "FOLDER/a.safetensors: tensor 'y': expected the index to have it in this "
+                    "file, found no such tensor"},
         HostileFile{"TwoOfAName", index_of(R"("x": "a.safetensors", "x": "a.safetensors")"),
                     ": tensor 'x': expected one tensor of a name, found two"},
         HostileFile{"TwoMaps", R"({"weight_map": {}, "weight_map": {}})",

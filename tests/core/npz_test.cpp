@@ -255,7 +255,8 @@ TEST(Npz, NamesWhatIsNotAnArchive) {
   const test::TemporaryFolder folder;
   EXPECT_THAT(read_error(folder / "none.npz"), HasSubstr("No such file or directory"));
   write_text_file(folder / "text.npz", "hello");
-  EXPECT_THAT(read_error(folder / "text.npz"), HasSubstr("expected an .npz file"));
+  EXPECT_THAT(read_error(folder / "text.npz"),
+              HasSubstr("expected an .npz file, found other data"));
   EXPECT_THAT(read_error(folder.path()), HasSubstr("a folder"));
 }
 
