@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "checkpoints/read_tensors.h"
+#include "checkpoints/tensor_file.h"
 #include "core/atomic_file.h"
 #include "core/bounded_json.h"
 #include "core/error.h"
@@ -225,6 +226,21 @@ void fill_tensors(const Hdf5File& file, const std::vector<PendingTensor>& pendin
   }
 }
 
+/// Opens a native checkpoint; throws InputError for other files with models, and for what is none.
+Hdf5File open_native(const fs::path& path) {
+  auto format = TensorFormat::kHdf5;
+  try {
+    format = tensor_format(path);
+  } catch (const InputError&) {
+    // No file of any kind: HDF5 says what is wrong with it.
+  }
+  if (format != TensorFormat::kHdf5) {
+    throw InputError(path.string(), "a native checkpoint, as softmoe convert makes of other files",
+                     std::string(tensor_format_name(format)));
+  }
+  return Hdf5File::open(path);
+}
+
 }  // namespace
 
 void save_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
@@ -235,7 +251,7 @@ void save_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
 }
 
 Checkpoint load_checkpoint(const fs::path& path, const CheckpointParts& parts) {
-  auto file = Hdf5File::open(path);
+  auto file = open_native(path);
   // A model that is large for this machine shall not be there twice, nor drive all else out of the
   // system's cache; smaller ones are quicker to be had from there the next time.
   constexpr int64_t kSmallestPart = 4;
@@ -258,6 +274,6 @@ Checkpoint load_checkpoint(const fs::path& path, const CheckpointParts& parts) {
   return checkpoint;
 }
 
-Json load_metadata(const fs::path& path) { return read_description(Hdf5File::open(path)).metadata; }
+Json load_metadata(const fs::path& path) { return read_description(open_native(path)).metadata; }
 
 }  // namespace softmoe

@@ -1,8 +1,12 @@
 #include "checkpoints/model_checkpoint.h"
 
+#include <fmt/format.h>
+
+#include "checkpoints/foreign_model.h"
 #include "checkpoints/load_into.h"
 #include "core/error.h"
 #include "core/initialization.h"
+#include "core/log.h"
 #include "core/rng.h"
 
 namespace softmoe {
@@ -17,6 +21,18 @@ T field(const Json& metadata, const std::string& name, const std::filesystem::pa
     throw InputError(path.string() + ": metadata field '" + name +
                      "' is missing or of another type");
   }
+}
+
+/// The weights of a file of another kind, as it has them.
+LoadedWeights foreign_weights(const std::filesystem::path& path) {
+  auto model = read_foreign_model(path);
+  check_weights(model.weights, model.description.options, find_family(model.family), path.string());
+  log_line(fmt::format("{}: {}, family {}{}", path.string(), model.format, model.family,
+                       model.prefix.empty() ? "" : fmt::format(", after '{}'", model.prefix)));
+  auto metadata = to_metadata(model.description);
+  return {.weights = std::move(model.weights),
+          .description = std::move(model.description),
+          .metadata = std::move(metadata)};
 }
 
 }  // namespace
@@ -49,6 +65,9 @@ ModelDescription model_description(const Json& metadata, const std::filesystem::
 }
 
 LoadedWeights load_weights(const std::filesystem::path& path) {
+  if (tensor_format(path) != TensorFormat::kHdf5) {
+    return foreign_weights(path);
+  }
   auto checkpoint = load_checkpoint(path, {.model = true, .optimizer = false, .ema = false});
   LoadedWeights loaded;
   loaded.description = model_description(checkpoint.metadata, path);

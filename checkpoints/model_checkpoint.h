@@ -39,12 +39,13 @@ struct LoadedWeights {
   Json metadata;
 };
 
-/// Reads a native checkpoint without making a model of it. Throws InputError that names the file,
-/// and the field, where anything does not fit.
+/// Reads a native checkpoint, or whatever read_foreign_model() reads, with the defaults of its
+/// family, which a line of the log names; no model is made of it. Throws InputError that names the
+/// file, and the field, where anything does not fit.
 LoadedWeights load_weights(const std::filesystem::path& path);
 
-/// Reads the model of a native checkpoint onto `device`, its weights as `dtype`. Throws InputError
-/// that names the file, and the tensor or field, where anything does not fit.
+/// Reads a model like load_weights() onto `device`, its weights as `dtype`. Throws InputError that
+/// names the file, and the tensor or field, where anything does not fit.
 LoadedModel load_model(const std::filesystem::path& path, const torch::Device& device = torch::kCPU,
                        torch::Dtype dtype = torch::kFloat32);
 

@@ -1,5 +1,6 @@
 #include "checkpoints/tensor_file.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -53,6 +54,19 @@ TensorFormat zip_format(const fs::path& path) {
   return TensorFormat::kNpz;
 }
 
+/// What a file is that is no container of tensors.
+std::string other_content(std::string_view bytes) {
+  constexpr size_t kFront = 512;
+  const auto is_text = [](unsigned char letter) {
+    return letter >= ' ' || (letter >= '\t' && letter <= '\r');
+  };
+  const auto front = bytes.substr(0, kFront);
+  if (front.empty()) {
+    return "an empty file";
+  }
+  return std::all_of(front.begin(), front.end(), is_text) ? "a text file" : "other data";
+}
+
 TensorFormat file_format(const fs::path& path) {
   const auto file = MappedFile::open(path, ReadAhead::kNone);
   const auto bytes = file->bytes();
@@ -70,7 +84,7 @@ TensorFormat file_format(const fs::path& path) {
     return TensorFormat::kTorch;
   }
   throw InputError(path.string(), "HDF5, safetensors, npz or a file of torch.save",
-                   bytes.empty() ? "an empty file" : "other data");
+                   other_content(bytes));
 }
 
 Json config_beside(const fs::path& path) {

@@ -5,6 +5,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/model_flags.h"
+#include "cli/open_model.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "eval/throughput.h"
@@ -67,7 +68,7 @@ void run_benchmark(const std::vector<std::string>& arguments) {
     const auto model = changed_model(line, name);
     subjects.push_back(vit_subject(name, model, make_train_step, make_inference));
   }
-  const auto records = measure_throughput(subjects, options, parse_device(line.common().device));
+  const auto records = measure_throughput(subjects, options, device_flag(line.common().device));
   fmt::print("{}", throughput_table(records));
   Json list = Json::array();
   for (const auto& record : records) {

@@ -114,6 +114,12 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
   } catch (const CLI::ConfigError& error) {
     throw UsageError(fmt::format("config file {}: {}", app_->get_config_ptr()->as<std::string>(),
                                  single_line(error.what())));
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string text = error.what();
+    if (!text.ends_with("missing")) {
+      throw UsageError(single_line(text));
+    }
+    throw UsageError(text.substr(0, text.find(':')), "a value", "none");
   } catch (const CLI::ParseError& error) {
     throw UsageError(single_line(error.what()));
   }

@@ -7,7 +7,9 @@
 #include "checkpoints/foreign_model.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/open_model.h"
 #include "core/atomic_file.h"
+#include "core/counted.h"
 #include "core/error.h"
 #include "datasets/transforms.h"
 #include "vit/cost.h"
@@ -103,8 +105,8 @@ std::vector<std::string> read_class_names(const std::string& path, int64_t num_c
     }
   }
   if (std::ssize(names) != num_classes) {
-    throw InputError(path, fmt::format("{} names of classes", num_classes),
-                     fmt::format("{}", names.size()));
+    throw InputError(path, counted(num_classes, "name of a class", "names of classes"),
+                     std::to_string(names.size()));
   }
   return names;
 }
@@ -234,11 +236,12 @@ std::string semantics_text(const ModelDescription& description) {
 std::string model_text(const ModelDescription& description) {
   const auto& options = description.options;
   const auto cost = model_cost(options);
-  return fmt::format(
-      "{}: {:.2f} M parameters, {}x{} px, patches of {}, {} heads, {} prefix tokens, {} classes",
-      description.name, static_cast<double>(cost.parameters()) / 1e6, options.image_height(),
-      options.image_width(), options.patch_size, options.heads, options.prefix_tokens(),
-      options.num_classes);
+  return fmt::format("{}: {:.2f} M parameters, {}x{} px, patches of {}, {}, {}, {}",
+                     description.name, static_cast<double>(cost.parameters()) / 1e6,
+                     options.image_height(), options.image_width(), options.patch_size,
+                     counted(options.heads, "head"),
+                     counted(options.prefix_tokens(), "prefix token"),
+                     counted(options.num_classes, "class", "classes"));
 }
 
 void print_result(const Conversion& conversion, const Family& names, TensorFormat format,
@@ -291,7 +294,8 @@ void run_convert(const std::vector<std::string>& arguments) {
     return;
   }
   if (paths.size() != 2) {
-    throw UsageError("convert", "IN and OUT", fmt::format("{} names of files", paths.size()));
+    throw UsageError("convert", "IN and OUT",
+                     counted(std::ssize(paths), "name of a file", "names of files"));
   }
   Conversion conversion{.input = paths[0], .output = paths[1], .model = {}};
   const auto format = output_format(options, conversion.output);
@@ -300,6 +304,7 @@ void run_convert(const std::vector<std::string>& arguments) {
                                                            .prefix = options.prefix,
                                                            .img_size = options.from_img_size,
                                                            .drop_head = drop_head});
+  note_odd_values(conversion.model.weights, conversion.input);
   adapt(conversion, line, options);
   const auto& description = conversion.model.description;
   const auto& names = output_names(options, format, description.options);

@@ -6,6 +6,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "core/atomic_file.h"
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "datasets/image_file.h"
@@ -114,8 +115,9 @@ Json describe_split(const Job& job, const std::string& split) {
   const auto set = make_dataset(job.data, split);
   const auto summary = summarize(*set, job.options.decode);
   const auto& names = set->class_names();
-  fmt::print("{} split {}: {} images{}, {} classes\n", job.name(), split, set->size(),
-             set->endless() ? " an epoch, endless" : "", names.size());
+  fmt::print("{} split {}: {}{}, {}\n", job.name(), split, counted(set->size(), "image"),
+             set->endless() ? " an epoch, endless" : "",
+             counted(std::ssize(names), "class", "classes"));
   if (summary.decoded > 0) {
     fmt::print("of {} decoded: height {} px, width {} px, --mean {} --std {}\n", summary.decoded,
                range_text(summary.least_height, summary.most_height),
@@ -145,7 +147,8 @@ Json verify_split(const Job& job, const std::string& split) {
   for (const auto& image : bad) {
     fmt::print("{}\n", image.reason);
   }
-  fmt::print("{} split {}: {} images, {} unreadable\n", job.name(), split, set->size(), bad.size());
+  fmt::print("{} split {}: {}, {} unreadable\n", job.name(), split, counted(set->size(), "image"),
+             bad.size());
   return {{"split", split}, {"images", set->size()}, {"bad", bad_json(bad)}};
 }
 
@@ -218,7 +221,7 @@ void check_verified(const Json& results) {
     bad += result["bad"].size();
   }
   if (bad > 0) {
-    throw InputError(fmt::format("{} images cannot be read", bad));
+    throw InputError(counted(bad, "image") + " cannot be read");
   }
 }
 

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/model_evaluation.h"
 #include "cli/open_model.h"
+#include "core/counted.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "eval/table.h"
@@ -26,7 +27,7 @@ struct EvalOptions {
 };
 
 void describe(OptionTable& table, EvalOptions& options) {
-  table.add("checkpoint", options.checkpoint, "the model, as training saved it", {.unit = "file"});
+  describe_checkpoint(table, options.checkpoint);
   describe_label(table, options.label);
   describe_inference_dtype(table, options.amp_dtype,
                            "that of the model's training, or bfloat16 where the hardware has it");
@@ -57,9 +58,9 @@ std::string class_table(const ClassificationResult& result, const std::vector<st
 std::string summary(const ClassificationResult& result) {
   return fmt::format(
       " * Acc@1 {:.3f} ({:.3f}) Acc@5 {:.3f} ({:.3f})\n"
-      "{} images, loss {:.4f}, calibration error {:.2f} %\n",
+      "{}, loss {:.4f}, calibration error {:.2f} %\n",
       100 * result.top1, 100 * (1 - result.top1), 100 * result.top5, 100 * (1 - result.top5),
-      result.examples, result.loss, 100 * result.calibration_error);
+      counted(result.examples, "image"), result.loss, 100 * result.calibration_error);
 }
 
 }  // namespace
@@ -80,14 +81,20 @@ void run_eval(const std::vector<std::string>& arguments) {
   if (options.checkpoint.empty()) {
     throw UsageError("--checkpoint is missing: the model to evaluate");
   }
-  const auto device = parse_device(line.common().device);
+  const auto device = device_flag(line.common().device);
   auto loaded = open_weights(options.checkpoint, device);
+  if (loaded.description.options.num_classes == 0) {
+    throw InputError(options.checkpoint, "a model with a head", "none (fewshot probes features)");
+  }
   const auto set = make_dataset(data, data.val_split);
   check_classes(set->class_names(), loaded.description,
                 fmt::format("{} split {}", data.dataset, data.val_split));
-  PackedModel model(
-      loaded.description.options, std::move(loaded.weights), options.checkpoint,
-      inference_dtype(evaluation_dtype_name(options.amp_dtype, loaded.metadata), device), device);
+  auto model = with_dtype_flag([&] {
+    const auto dtype =
+        inference_dtype(evaluation_dtype_name(options.amp_dtype, loaded.metadata), device);
+    return PackedModel(loaded.description.options, std::move(loaded.weights), options.checkpoint,
+                       dtype, device);
+  });
   ClassificationResult result;
   compute_batches(device, loader.batch_size, [&] {
     result = evaluate_model([&model](const torch::Tensor& images) { return model.forward(images); },

@@ -5,6 +5,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/open_model.h"
+#include "core/counted.h"
 #include "core/error.h"
 #include "eval/table.h"
 #include "inference/onnx_model.h"
@@ -66,6 +67,7 @@ LoadedWeights untrained_model(const std::string& name) {
 LoadedWeights stored_model(const std::string& checkpoint) {
   auto loaded = open_weights(checkpoint, torch::kCPU);
   check_fit(*unfilled_model(loaded.description.options), loaded.weights, checkpoint);
+  note_odd_values(loaded.weights, checkpoint);
   return loaded;
 }
 
@@ -88,8 +90,11 @@ void export_safetensors(LoadedWeights& loaded, const std::string& checkpoint,
                       loaded.weights);
 }
 
+/// 0 for what has no length, such as a pipe.
 int64_t bytes_of(const std::filesystem::path& path) {
-  return static_cast<int64_t>(std::filesystem::file_size(path));
+  std::error_code no_file;
+  const auto bytes = std::filesystem::file_size(path, no_file);
+  return no_file ? 0 : static_cast<int64_t>(bytes);
 }
 
 }  // namespace
@@ -104,13 +109,15 @@ void run_export(const std::vector<std::string>& arguments) {
                    "safetensors. Labels, normalisation and the options of the model go along.");
   line.add("Export", flags);
   line.add("Model", options);
-  line.add_positionals({.name = "CHECKPOINT OUT", .meaning = "the model, and the file to write"},
+  line.add_positionals({.name = "CHECKPOINT OUT",
+                        .meaning = "the model, as training saved it or as softmoe convert reads "
+                                   "it, and the file to write"},
                        paths);
   if (!line.parse(arguments)) {
     return;
   }
   if (paths.size() != 2) {
-    throw UsageError("export", "CHECKPOINT and OUT", fmt::format("{} names", paths.size()));
+    throw UsageError("export", "CHECKPOINT and OUT", counted(std::ssize(paths), "name"));
   }
   const auto& checkpoint = paths[0];
   const bool onnx = writes_onnx(flags, paths[1]);

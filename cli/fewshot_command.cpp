@@ -3,6 +3,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/open_model.h"
+#include "core/counted.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -56,7 +57,9 @@ void describe(OptionTable& table, ProbeOptions& options) {
             {.unit = "file"});
   table.add("test-features", options.test_features,
             "the same for the test sets, in the order of the training sets", {.unit = "file"});
-  table.add("checkpoint", options.checkpoint, "the model whose frozen features are probed",
+  table.add("checkpoint", options.checkpoint,
+            "the model whose frozen features are probed: as training saved it, or whatever softmoe "
+            "convert reads",
             {.unit = "file"});
   table.add("features", options.features,
             "features of the checkpoint, of a model of its shape with random weights, or the "
@@ -123,10 +126,12 @@ Forward feature_function(const ProbeOptions& options, LoadedWeights loaded, int6
   }
   const auto& sizes = loaded.description.options;
   const auto dtype = inference_dtype(options.amp_dtype, device);
-  const auto model = options.features == FeatureSource::kRandom
-                         ? std::make_shared<PackedModel>(make_model(sizes, seed, device), dtype)
-                         : std::make_shared<PackedModel>(sizes, std::move(loaded.weights),
-                                                         options.checkpoint, dtype, device);
+  const auto model = with_dtype_flag([&] {
+    return options.features == FeatureSource::kRandom
+               ? std::make_shared<PackedModel>(make_model(sizes, seed, device), dtype)
+               : std::make_shared<PackedModel>(sizes, std::move(loaded.weights), options.checkpoint,
+                                               dtype, device);
+  });
   return [model](const torch::Tensor& images) {
     return model->forward_features(images);  // [batch, dim]
   };
@@ -197,7 +202,7 @@ FewShotResult probe_images(const ProbeOptions& options, const DatasetOptions& da
 std::vector<FewShotResult> probe_files(const ProbeOptions& options, const FewShotOptions& fewshot) {
   if (options.train_features.size() != options.test_features.size()) {
     throw UsageError("--test-features",
-                     fmt::format("{} files as --train-features", options.train_features.size()),
+                     counted(std::ssize(options.train_features), "file") + " as --train-features",
                      std::to_string(options.test_features.size()));
   }
   std::vector<FewShotResult> results;
@@ -226,10 +231,10 @@ void print_table(const FewShotResult& result, const std::string& label) {
                    fmt::format("{:.2f} %", 100 * score.mean()),
                    fmt::format("{:.2f}", 100 * score.std())});
   }
-  fmt::print("{}: {}, {} features, {} classes, {} test images{}\n{}", result.name, label,
-             result.dim, result.classes, result.test_examples,
-             result.lambda_selected_on_test ? ", lambda selected on test accuracy" : "",
-             table.text());
+  fmt::print(
+      "{}: {}, {}, {}, {}{}\n{}", result.name, label, counted(result.dim, "feature"),
+      counted(result.classes, "class", "classes"), counted(result.test_examples, "test image"),
+      result.lambda_selected_on_test ? ", lambda selected on test accuracy" : "", table.text());
 }
 
 }  // namespace
@@ -253,7 +258,7 @@ void run_fewshot(const std::vector<std::string>& arguments) {
   if (!options.train_features.empty() || !options.test_features.empty()) {
     results = probe_files(options, fewshot);
   } else if (!options.checkpoint.empty()) {
-    results = {probe_images(options, data, loader, fewshot, parse_device(line.common().device))};
+    results = {probe_images(options, data, loader, fewshot, device_flag(line.common().device))};
   } else {
     throw UsageError("give --checkpoint and a data set, or --train-features and --test-features");
   }

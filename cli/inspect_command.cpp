@@ -34,7 +34,7 @@ struct InspectOptions {
 };
 
 void describe(OptionTable& table, InspectOptions& options) {
-  table.add("checkpoint", options.checkpoint, "the model, as training saved it", {.unit = "file"});
+  describe_checkpoint(table, options.checkpoint);
   table.add("split", options.split, "part of the data set to take images from; empty: --val-split");
   table.add("output", options.output, "where the sheets go, block_<number>.png",
             {.unit = "folder"});
@@ -235,7 +235,7 @@ void run_inspect(const std::vector<std::string>& arguments) {
   if (options.checkpoint.empty()) {
     throw UsageError("--checkpoint is missing: the model to look into");
   }
-  auto inspection = open_inspection(options, parse_device(line.common().device));
+  auto inspection = open_inspection(options, device_flag(line.common().device));
   const auto selection = select_images(options, data, paths);
   compute_batches(inspection.device, options.batch_size, [&] {
     const auto batch = static_cast<size_t>(options.batch_size);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/counted.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "inference/predictor.h"
@@ -14,8 +15,10 @@ void check_classes(const std::vector<std::string>& found, const ModelDescription
   const auto count =
       expected.empty() ? static_cast<size_t>(model.options.num_classes) : expected.size();
   if (found.size() != count) {
-    throw InputError(name, fmt::format("the {} classes of the checkpoint", count),
-                     fmt::format("{} classes", found.size()));
+    throw InputError(
+        name,
+        "the " + counted(static_cast<int64_t>(count), "class", "classes") + " of the checkpoint",
+        counted(std::ssize(found), "class", "classes"));
   }
   const auto [mine, other] = std::mismatch(expected.begin(), expected.end(), found.begin());
   if (mine != expected.end()) {

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "checkpoints/tensor_file.h"
+#include "core/device.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/memory.h"
 #include "eval/table.h"
 #include "vit/cost.h"
@@ -11,12 +14,23 @@ namespace softmoe::cli {
 
 namespace {
 
+/// What the weights of `checkpoint` take at least, `parameter_bytes` each; of files that do not
+/// describe their model, their length.
+int64_t weight_bytes(const std::string& checkpoint, int64_t parameter_bytes) {
+  if (tensor_format(checkpoint) == TensorFormat::kHdf5) {
+    const auto description = model_description(load_metadata(checkpoint), checkpoint);
+    return model_cost(description.options).parameters() * parameter_bytes;
+  }
+  std::error_code is_folder;
+  const auto bytes = std::filesystem::file_size(checkpoint, is_folder);
+  return is_folder ? 0 : static_cast<int64_t>(bytes);
+}
+
 /// Throws InputError where the weights of `checkpoint`, `parameter_bytes` each, take more memory
 /// than there is.
 void check_memory(const std::string& checkpoint, int64_t parameter_bytes,
                   const torch::Device& device) {
-  const auto description = model_description(load_metadata(checkpoint), checkpoint);
-  const auto bytes = model_cost(description.options).parameters() * parameter_bytes;
+  const int64_t bytes = weight_bytes(checkpoint, parameter_bytes);
   for (const auto& place : {torch::Device(torch::kCPU), device}) {
     const auto available = available_memory_bytes(place);
     if (bytes > available) {
@@ -30,6 +44,20 @@ void check_memory(const std::string& checkpoint, int64_t parameter_bytes,
 
 }  // namespace
 
+torch::Device device_flag(const std::string& name) {
+  try {
+    return parse_device(name);
+  } catch (const UsageError& error) {
+    throw UsageError("--" + std::string(error.what()));
+  }
+}
+
+void describe_checkpoint(OptionTable& table, std::string& checkpoint) {
+  table.add("checkpoint", checkpoint,
+            "the model, as training saved it, or any file or folder that softmoe convert reads",
+            {.unit = "file"});
+}
+
 LoadedModel open_model(const std::string& checkpoint, const torch::Device& device) {
   check_memory(checkpoint, sizeof(float), device);
   return load_model(checkpoint, device);
@@ -38,6 +66,19 @@ LoadedModel open_model(const std::string& checkpoint, const torch::Device& devic
 LoadedWeights open_weights(const std::string& checkpoint, const torch::Device& device) {
   check_memory(checkpoint, sizeof(c10::BFloat16), device);  // what a parameter takes at least
   return load_weights(checkpoint);
+}
+
+void note_odd_values(const NamedTensors& weights, const std::string& checkpoint) {
+  for (const auto& [name, tensor] : weights) {
+    if (!tensor.is_floating_point() || tensor.numel() == 0) {
+      continue;
+    }
+    const auto [least, most] = tensor.aminmax();  // [], NaN where there is one
+    if (!std::isfinite(least.item<double>()) || !std::isfinite(most.item<double>())) {
+      log_line(fmt::format("{}: note: tensor '{}' has NaN or infinite values", checkpoint, name));
+      return;
+    }
+  }
 }
 
 void describe_inference_dtype(OptionTable& table, std::string& dtype,

@@ -5,8 +5,26 @@
 #include <string>
 
 #include "checkpoints/model_checkpoint.h"
+#include "core/error.h"
 
 namespace softmoe::cli {
+
+/// The device that `--device` names; throws UsageError that names the flag.
+torch::Device device_flag(const std::string& name);
+
+/// What `make` gives, a model that predicts; where it does not have the dtype, UsageError names
+/// `--amp-dtype`.
+template <typename Make>
+auto with_dtype_flag(const Make& make) {
+  try {
+    return make();
+  } catch (const UsageError& error) {
+    throw UsageError("--amp-" + std::string(error.what()));
+  }
+}
+
+/// Describes the option `--checkpoint` of commands that use a model as it is.
+void describe_checkpoint(OptionTable& table, std::string& checkpoint);
 
 /// Reads the model of `checkpoint` onto `device`. Throws InputError like load_model, and before
 /// anything is read where its weights need more memory than is available.
@@ -15,6 +33,9 @@ LoadedModel open_model(const std::string& checkpoint, const torch::Device& devic
 /// The weights of `checkpoint` in the dtype that they have there, for a model that is to compute on
 /// `device`. Throws like open_model.
 LoadedWeights open_weights(const std::string& checkpoint, const torch::Device& device);
+
+/// Logs the first of `weights`, of `checkpoint`, that has values which are no finite numbers.
+void note_odd_values(const NamedTensors& weights, const std::string& checkpoint);
 
 /// Describes the option `--amp-dtype` of commands that predict; `automatic` is what "auto" means.
 void describe_inference_dtype(OptionTable& table, std::string& dtype, const std::string& automatic);

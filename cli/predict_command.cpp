@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/open_model.h"
 #include "cli/prediction_output.h"
+#include "core/counted.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -31,7 +32,7 @@ struct PredictOptions {
 };
 
 void describe(OptionTable& table, PredictOptions& options) {
-  table.add("checkpoint", options.checkpoint, "the model, as training saved it", {.unit = "file"});
+  describe_checkpoint(table, options.checkpoint);
   table.add("images", options.images,
             "an .npz instead of image files, with the array `images` [n, height, width, channels]: "
             "uint8, prepared as image files are, or float of the model's size and range",
@@ -62,6 +63,9 @@ std::set<std::string> requested_arrays(const std::string& what) {
   std::set<std::string> names;
   std::istringstream words(what);
   for (std::string word; std::getline(words, word, ',');) {
+    const auto first = word.find_first_not_of(' ');
+    word = first == std::string::npos ? ""
+                                      : word.substr(first, word.find_last_not_of(' ') + 1 - first);
     if (!known.contains(word)) {
       throw UsageError("--what", "logits, features or labels joined by commas", "'" + word + "'");
     }
@@ -143,8 +147,8 @@ void write_arrays(const PredictOptions& options, const std::set<std::string>& na
     arrays["indices"] = predictions.indices;
   }
   write_npz(options.output, arrays);
-  log_line(fmt::format("{}: {} of {} images", options.output, options.what,
-                       predictions.indices.size(0)));
+  log_line(fmt::format("{}: {} of {}", options.output, options.what,
+                       counted(predictions.indices.size(0), "image")));
 }
 
 /// Ends the command where images could not be read: one line for each of them.
@@ -180,9 +184,12 @@ void run_predict(const std::vector<std::string>& arguments) {
   check_usage(options, paths);
   const auto arrays = requested_arrays(options.what);
   const bool show = options.output.empty() || line.given("format");
-  const auto device = parse_device(line.common().device);
-  Predictor predictor(open_weights(options.checkpoint, device), options.checkpoint,
-                      inference_dtype(options.amp_dtype, device), device);
+  const auto device = device_flag(line.common().device);
+  auto weights = open_weights(options.checkpoint, device);
+  auto predictor = with_dtype_flag([&] {
+    return Predictor(std::move(weights), options.checkpoint,
+                     inference_dtype(options.amp_dtype, device), device);
+  });
   const bool features_only = arrays == std::set<std::string>{"features"};
   if (!predictor.has_head() && (show || !features_only)) {
     throw InputError(options.checkpoint, "a model with a head", "features only (--what features)");

@@ -51,7 +51,7 @@ struct PruneOptions {
 };
 
 void describe(OptionTable& table, PruneOptions& options) {
-  table.add("checkpoint", options.checkpoint, "the model, as training saved it", {.unit = "file"});
+  describe_checkpoint(table, options.checkpoint);
   table.add("output", options.output, "where the smaller model goes; empty: it is evaluated only",
             {.unit = "file"});
   table.add("to", options.to, "fewer experts, or a dense model");
@@ -274,7 +274,7 @@ void run_prune(const std::vector<std::string>& arguments) {
   }
   const bool has_data = line.given("dataset") || line.given("data-dir");
   check_flags(options, has_data);
-  pruning.device = parse_device(line.common().device);
+  pruning.device = device_flag(line.common().device);
   pruning.source = open_model(options.checkpoint, pruning.device);
   auto models = pruned_models(pruning);
   if (has_data && pruning.source.description.options.num_classes > 0) {

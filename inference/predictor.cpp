@@ -148,9 +148,6 @@ Predictions Predictor::predict(const torch::Tensor& images, const std::string& n
   if (images.dim() == 4 && images.size(0) == 0) {
     throw InputError(name, "at least one image", array_text(images));
   }
-  if (images.dim() == 4 && images.size(0) == 0) {
-    throw InputError(name, "at least one image", array_text(images));
-  }
   const bool fits = images.dim() == 4 && images.is_floating_point() && images.size(0) > 0 &&
                     images.sizes().slice(1) == torch::IntArrayRef(size);
   if (!fits) {

@@ -89,7 +89,7 @@ TEST(TensorFile, NamesWhatIsNone) {
   };
   const auto kinds =
       (folder / "a").string() + ": expected HDF5, safetensors, npz or a file of torch.save, found ";
-  EXPECT_EQ(refused("hello"), kinds + "other data");
+  EXPECT_EQ(refused("hello"), kinds + "a text file");
   EXPECT_EQ(refused(""), kinds + "an empty file");
   EXPECT_EQ(input_error([&] { read_tensor_file(folder.path()); }),
             folder.path().string() +

@@ -13,6 +13,7 @@ namespace softmoe::test {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 void write_text(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
@@ -110,6 +111,8 @@ TEST_F(BadInput, UnknownNames) {
                                   2, {"nope"}));
   EXPECT_TRUE(
       fails_with_one_line(run_program(predict({image_, "--device", "abacus"})), 2, {"abacus"}));
+  EXPECT_TRUE(fails_with_one_line(run_program(predict({image_, "--device", "cuda:99"})), 2,
+                                  {"--device: expected ", "'cuda:99'"}));
 }
 
 TEST_F(BadInput, WrongFlags) {
@@ -120,7 +123,8 @@ TEST_F(BadInput, WrongFlags) {
   EXPECT_TRUE(fails_with_one_line(run_program({"train", "--lr", "fast"}), 2, {"--lr", "fast"}));
   EXPECT_TRUE(fails_with_one_line(run_program({"train", "--drop-path", "1.5"}), 2,
                                   {"--drop-path", "[0, 0.999]", "1.5"}));
-  EXPECT_TRUE(fails_with_one_line(run_program({"train", "--epochs"}), 2, {"--epochs"}));
+  EXPECT_TRUE(fails_with_one_line(run_program({"train", "--epochs"}), 2,
+                                  {"--epochs: expected a value, found none"}));
   EXPECT_TRUE(fails_with_one_line(run_program(predict({image_, "--topk", "0"})), 2,
                                   {"--topk", "at least 1"}));
   EXPECT_TRUE(fails_with_one_line(run_program(predict({image_, "--format", "xml"})), 2,
@@ -163,8 +167,14 @@ TEST_F(BadInput, ArraysOfAnotherShape) {
   write_npz(arrays, {{"pictures", torch::zeros({2, 8, 8, 1})}});
   EXPECT_TRUE(fails_with_one_line(run_program(predict({"--images", arrays})), 1,
                                   {arrays, "images", "pictures"}));
+  for (const auto dtype : {torch::kUInt8, torch::kFloat32}) {
+    write_npz(arrays, {{"images", torch::zeros({0, 8, 8, 1}, dtype)}});
+    EXPECT_TRUE(fails_with_one_line(run_program(predict({"--images", arrays})), 1,
+                                    {arrays, "at least one image", "[0, 8, 8, 1]"}));
+  }
   std::filesystem::resize_file(arrays, 60);
-  EXPECT_TRUE(fails_with_one_line(run_program(predict({"--images", arrays})), 1, {arrays}));
+  EXPECT_TRUE(fails_with_one_line(run_program(predict({"--images", arrays})), 1,
+                                  {arrays, "an .npz file", "a truncated or damaged one"}));
 }
 
 TEST_F(BadInput, UnreadableImages) {
@@ -234,10 +244,25 @@ TEST_F(BadInput, ClassesUnderOtherNames) {
                           1, {"digits", "class 8", "'nine' as in the checkpoint", "'8'"}));
 }
 
+TEST_F(BadInput, ModelsWithoutAHead) {
+  ASSERT_TRUE(
+      succeeds(run_program({"convert", checkpoint_, path("body.h5"), "--num-classes", "0"})));
+  EXPECT_TRUE(fails_with_one_line(
+      run_program({"eval", "--checkpoint", path("body.h5"), "--dataset", "digits"}), 1,
+      {path("body.h5"), "a model with a head"}));
+}
+
+TEST_F(BadInput, DtypesThatARouterDoesNotHave) {
+  write_tiny_checkpoint(checkpoint_, {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
+                        "tokens_choice");
+  EXPECT_TRUE(fails_with_one_line(run_program(predict({image_, "--amp-dtype", "int8"})), 2,
+                                  {"--amp-dtype: expected float32 or bfloat16", "found int8"}));
+}
+
 TEST_F(BadInput, FineTuningAnotherBody) {
-  EXPECT_TRUE(fails_with_one_line(run_program({"finetune", "--checkpoint", checkpoint_, "--dataset",
-                                               "digits", "--heads", "4"}),
-                                  1, {checkpoint_, "heads", "4"}));
+  EXPECT_TRUE(fails_with_one_line(
+      run_program({"finetune", "--checkpoint", checkpoint_, "--dataset", "digits", "--heads", "4"}),
+      1, {checkpoint_, "heads", "4"}));
 }
 
 TEST_F(BadInput, ArraysThatAreNoFeatures) {
@@ -252,6 +277,23 @@ TEST_F(BadInput, ExplodingLoss) {
   const auto run =
       run_program(tiny_training(folder_.path()) + Words{"--lr", "1e30", "--clip-grad", "0"});
   EXPECT_TRUE(ends_with_one_error(run, 1, {"loss is", "update", "--lr"}));
+}
+
+TEST_F(BadInput, WeightsThatAreNoNumbers) {
+  auto checkpoint = load_checkpoint(checkpoint_);
+  checkpoint.model.at("pos_embed").flatten()[3] = NAN;
+  checkpoint.model.at("head.bias")[1] = INFINITY;
+  const auto odd = path("odd.h5");
+  save_checkpoint(odd, checkpoint);
+  for (const auto& words :
+       {Words{"convert", odd, path("odd.safetensors")}, Words{"export", odd, path("odd.onnx")}}) {
+    const auto run = run_program(words);
+    ASSERT_TRUE(succeeds(run));
+    EXPECT_THAT(run.error, HasSubstr(odd + ": note: tensor 'head.bias' has NaN or infinite"));
+    EXPECT_THAT(run.error, Not(HasSubstr("pos_embed")));
+  }
+  const auto whole = run_program({"export", checkpoint_, path("whole.onnx")});
+  EXPECT_THAT(whole.error, Not(HasSubstr("note")));
 }
 
 TEST_F(BadInput, ModelsLargerThanTheMemory) {

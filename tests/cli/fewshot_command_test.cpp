@@ -49,6 +49,15 @@ TEST_F(FewShotCommand, ScoresFeaturesFromAnywhere) {
   EXPECT_LE(results[3].at("accuracy_mean").get<double>(), 1.0);
 }
 
+TEST_F(FewShotCommand, SaysWhereClassesHaveFewerExamplesThanShots) {
+  const auto run = run_program({"fewshot", "--train-features", train_, "--test-features", test_,
+                                "--shots", "1", "1000", "--fewshot-seeds", "1"});
+  ASSERT_TRUE(succeeds(run));
+  EXPECT_THAT(run.error, testing::HasSubstr("--shots 1000: "));
+  EXPECT_THAT(run.error, testing::HasSubstr(" have fewer training examples, "));
+  EXPECT_THAT(run.error, testing::Not(testing::HasSubstr("--shots 1:")));
+}
+
 TEST_F(FewShotCommand, SelectsOneLambdaForAllSets) {
   const auto other_test = write_clusters(folder_ / "other.npz", 60, 3);
   ASSERT_TRUE(succeeds(
@@ -115,7 +124,7 @@ TEST_F(FewShotCommand, DrawsAmongImagesThatCanBeRead) {
 TEST_F(FewShotCommand, SaysWhatIsWrong) {
   const Words both{"--train-features", train_, "--test-features", test_};
   EXPECT_TRUE(fails_with_one_line(run_program({"fewshot", "--train-features", train_}), 2,
-                                  {"--test-features", "1 files"}));
+                                  {"--test-features", "1 file as --train-features"}));
   EXPECT_TRUE(fails_with_one_line(run_program({"fewshot"}), 2, {"--checkpoint"}));
   EXPECT_TRUE(fails_with_one_line(run_program(Words{"fewshot", "--lambdas", "0"} + both), 2,
                                   {"lambdas", "positive"}));
