@@ -55,6 +55,14 @@ Json config_of(const TensorFile& file, const Family& family) {
   return config;
 }
 
+/// How the code of a family resizes positions: DINOv2's smooths what it shrinks where it has
+/// registers.
+PositionResize usual_resize(const Family& family, const NamedTensors& weights) {
+  const bool is_dinov2 = family.name.find("dinov2") != std::string_view::npos;
+  return is_dinov2 && weights.contains("reg_token") ? PositionResize::kBicubicAntialias
+                                                    : family.resize;
+}
+
 /// Every head's tensors.
 bool belongs_to_head(const std::string& name) {
   return name.starts_with("head.") || name.starts_with("head_dist.");
@@ -67,6 +75,25 @@ ForeignModel native_model(TensorFile file) {
   model.weights = std::move(file.tensors);
   model.family = "ours";
   return model;
+}
+
+/// A file that describes its model leaves nothing to be said about it. Throws where a hint differs.
+void check_hints(const ForeignHints& hints, const ForeignModel& model, const std::string& where) {
+  const auto check = [&where](const char* flag, const std::string& hint, const std::string& found) {
+    if (!hint.empty() && hint != found) {
+      throw UsageError(where + ": " + flag,
+                       (found.empty() ? "none" : found) + ", as the file itself says", hint);
+    }
+  };
+  check("--family", hints.family, model.family);
+  check("--prefix", hints.prefix, model.prefix);
+  const auto& options = model.description.options;
+  const auto size = fmt::format("{} {}", options.image_height(), options.image_width());
+  const bool is_edge = hints.img_size.size() == 1;
+  check("--from-img-size",
+        is_edge ? fmt::format("{0} {0}", hints.img_size.front())
+                : fmt::format("{}", fmt::join(hints.img_size, " ")),
+        size);
 }
 
 /// The description that a file of ours carries in its metadata.
@@ -107,6 +134,7 @@ void describe_model(ForeignModel& model, const TensorFile& file, const Family& f
   description.name = zoo_or_file_name(description.options, file.path);
   description.preprocess = guess_preprocess(description.options, family, hints.config);
   description.class_names = config_class_names(hints.config, description.options.num_classes);
+  description.resize_mode = usual_resize(family, model.weights);
 }
 
 }  // namespace
@@ -119,9 +147,12 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
   if (file.format == TensorFormat::kHdf5) {
     model = native_model(std::move(file));
     model.format = format;
+    check_hints(hints, model, where);
     return model;
   }
-  auto found = find_model(file.tensors, hints.family, hints.prefix, where);
+  auto carried = carried_description(file);
+  auto found =
+      find_model(file.tensors, carried ? "" : hints.family, carried ? "" : hints.prefix, where);
   const auto& family = *found.family;
   auto renamed = to_our_names(found, where);
   if (hints.drop_head) {
@@ -132,18 +163,19 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
   model.family = family.name;
   model.prefix = found.prefix;
   model.left_out = found.left_out;
-  model.resize = family.resize;
-  if (auto carried = carried_description(file)) {
+  if (carried) {
     model.description = std::move(*carried);
+    check_hints(hints, model, where);
     if (hints.drop_head) {
       model.description.options.num_classes = 0;
       model.description.class_names.clear();
     }
     return model;
   }
-  describe_model(
-      model, file, family,
-      {.config = config_of(file, family), .heads = renamed.heads, .img_size = hints.img_size});
+  describe_model(model, file, family,
+                 {.config = config_of(file, family),
+                  .heads = renamed.heads,
+                  .img_size = hints.img_size});
   return model;
 }
 

@@ -31,7 +31,6 @@ struct ForeignModel {
   std::string prefix;
   std::vector<std::string> choices;   ///< what did not follow from shapes, with its reason
   std::vector<std::string> left_out;  ///< tensors of the file that are no part of the model
-  PositionResize resize = PositionResize::kBilinearCorners;  ///< usual in its family
 };
 
 /// Reads a model from a file or folder: safetensors, npz, torch.save or a native checkpoint.
@@ -46,18 +45,25 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
 void check_weights(const NamedTensors& weights, const VitOptions& options, const Family& family,
                    const std::string& where);
 
-/// The family under whose names "timm", "huggingface", "big_vision", "vision_transformer", "vmoe"
-/// or "ours" writes a model of `options`; the name of a family stands for itself. Throws UsageError
-/// for other names.
+/// The family under whose names "timm", "huggingface", "dinov2", "big_vision",
+/// "vision_transformer", "vmoe" or "ours" writes a model of `options`; the name of a family stands
+/// for itself. Throws UsageError for other names.
 const Family& output_family(const std::string& naming, const VitOptions& options);
 
 /// Writes a model: kHdf5 as a native checkpoint, kSafetensors, which carries our description too,
 /// with the config.json and preprocessor_config.json of Hugging Face or the config.json of timm
-/// beside it, or kNpz. Returns notes on what the reader's code has to be told, as the file cannot.
-/// Throws InputError that lists what has no name in the family; kTorch is not written.
-std::vector<std::string> write_foreign_model(const std::filesystem::path& path, TensorFormat format,
-                                             const Family& family,
-                                             const ModelDescription& description,
-                                             const NamedTensors& weights);
+/// beside it, or kNpz. All files are written or none. Throws InputError that lists what has no name
+/// in the family; kTorch is not written.
+void write_foreign_model(const std::filesystem::path& path, TensorFormat format,
+                         const Family& family, const ModelDescription& description,
+                         const NamedTensors& weights);
+
+/// The files that are written beside `path` then.
+std::vector<std::filesystem::path> config_files(const std::filesystem::path& path,
+                                                TensorFormat format, const Family& family);
+
+/// What the reader's code has to be told, as the file cannot.
+std::vector<std::string> reader_notes(TensorFormat format, const Family& family,
+                                      const ModelDescription& description);
 
 }  // namespace softmoe

@@ -231,6 +231,14 @@ class Guess {
     }
     const int64_t entries = tensor("pos_embed", 3).size(1);
     const int64_t prefix = options_.prefix_tokens();
+    if (!hints_.img_size.empty() && !fits(entries)) {
+      throw UsageError(
+          where_ + ": --from-img-size",
+          fmt::format("a multiple of {} px, or two, whose patches make {} of the {} positions",
+                      options_.patch_size,
+                      prefix == 0 ? "all" : fmt::format("all or all but {}", prefix), entries),
+          fmt::format("{}", fmt::join(hints_.img_size, " ")));
+    }
     if (given && fits(entries)) {
       options_.pos_embed_prefix = entries != options_.patches();
     } else if (const auto edge = square_root(entries - prefix), whole = square_root(entries);
@@ -254,7 +262,8 @@ class Guess {
   /// Whether the image size that is known goes with the table of positions.
   bool fits(int64_t entries) const {
     const auto& size = options_.img_size;
-    if (size.empty() || size.size() > 2 || size.front() < 1 || size.back() < 1) {
+    if (size.empty() || size.size() > 2 || size.front() < 1 || size.back() < 1 ||
+        size.front() % options_.patch_size != 0 || size.back() % options_.patch_size != 0) {
       return false;
     }
     return entries == options_.patches() ||

@@ -23,6 +23,21 @@ T field(const Json& metadata, const std::string& name, const std::filesystem::pa
   }
 }
 
+/// Checkpoints of earlier versions say nothing of it.
+PositionResize resize_mode(const Json& metadata, const std::filesystem::path& path) {
+  PositionResize mode = ModelDescription{}.resize_mode;
+  if (metadata.contains("resize_mode")) {
+    OptionTable table;
+    table.add("resize_mode", mode, "");
+    try {
+      table.from_json({{"resize_mode", metadata.at("resize_mode")}}, path.string() + ": metadata");
+    } catch (const UsageError& error) {
+      throw InputError(error.what());  // wrong in a file, not on the command line
+    }
+  }
+  return mode;
+}
+
 /// The weights of a file of another kind, as it has them.
 LoadedWeights foreign_weights(const std::filesystem::path& path) {
   auto model = read_foreign_model(path);
@@ -44,6 +59,7 @@ Json to_metadata(const ModelDescription& description) {
   metadata["classes"] = description.class_names;
   metadata["preprocess"] = description.preprocess;
   metadata["loss"] = description.loss;
+  metadata["resize_mode"] = enum_name(description.resize_mode);
   return metadata;
 }
 
@@ -61,6 +77,7 @@ ModelDescription model_description(const Json& metadata, const std::filesystem::
   description.class_names = field<std::vector<std::string>>(metadata, "classes", path);
   description.preprocess = field<Json>(metadata, "preprocess", path);
   description.loss = field<std::string>(metadata, "loss", path);
+  description.resize_mode = resize_mode(metadata, path);
   return description;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "checkpoints/checkpoint.h"
+#include "vit/position_embedding.h"
 #include "vit/vision_transformer.h"
 
 namespace softmoe {
@@ -17,10 +18,12 @@ struct ModelDescription {
   std::vector<std::string> class_names;  ///< empty where labels have no names
   Json preprocess;                       ///< PreprocessOptions of datasets/, by name
   std::string loss = "softmax";          ///< what its logits stand for: softmax or sigmoid
+  /// How its learned positions go to another grid, usual in the library that it came from.
+  PositionResize resize_mode = PositionResize::kBilinearCorners;
 };
 
 /// As metadata of a checkpoint, under the keys `model_name`, `model`, `classes`, `preprocess`,
-/// `loss`.
+/// `loss`, `resize_mode`.
 Json to_metadata(const ModelDescription& description);
 /// From metadata; throws InputError that names `path` and the field.
 ModelDescription model_description(const Json& metadata, const std::filesystem::path& path);

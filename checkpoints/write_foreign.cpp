@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <span>
+
 #include "checkpoints/adapt.h"
 #include "checkpoints/foreign_config.h"
 #include "checkpoints/foreign_model.h"
@@ -10,6 +12,8 @@
 
 namespace softmoe {
 namespace {
+
+constexpr const char* kConfigName = "config.json";
 
 /// The Hugging Face family that has the parts of a model.
 std::string_view huggingface_family(const VitOptions& options) {
@@ -83,8 +87,60 @@ NamedTensors with_body_prefix(NamedTensors tensors, const Family& family,
   return result;
 }
 
-/// What a reader of the file has to be told.
-std::vector<std::string> reader_notes(const Family& family, const VitOptions& options) {
+/// A text file to be written.
+struct ConfigFile {
+  std::filesystem::path path;
+  std::string text;
+};
+
+/// Those of config_files().
+std::vector<ConfigFile> config_texts(const std::vector<std::filesystem::path>& paths,
+                                     const Family& family, const ModelDescription& description) {
+  std::vector<ConfigFile> configs;
+  for (const auto& path : paths) {
+    const auto config = path.filename() != kConfigName   ? huggingface_preprocessor(description)
+                        : family.naming == "huggingface" ? huggingface_config(family, description)
+                                                         : timm_config(description);
+    configs.push_back({path, json_text(config, 2) + "\n"});
+  }
+  return configs;
+}
+
+/// Writes `configs` and calls `write`: all of them get their places, or none does.
+void write_with(std::span<const ConfigFile> configs, const std::function<void()>& write) {
+  if (configs.empty()) {
+    write();
+    return;
+  }
+  write_text_file(configs.front().path, configs.front().text,
+                  [&] { write_with(configs.subspan(1), write); });
+}
+
+}  // namespace
+
+const Family& output_family(const std::string& naming, const VitOptions& options) {
+  if (naming == "huggingface") {
+    return find_family(std::string(huggingface_family(options)));
+  }
+  return find_family(naming);
+}
+
+std::vector<std::filesystem::path> config_files(const std::filesystem::path& path,
+                                                TensorFormat format, const Family& family) {
+  if (format != TensorFormat::kSafetensors) {
+    return {};
+  }
+  const auto folder = path.parent_path();
+  if (family.naming == "huggingface") {
+    return {folder / kConfigName, folder / "preprocessor_config.json"};
+  }
+  return family.name == "timm" ? std::vector{folder / kConfigName}
+                               : std::vector<std::filesystem::path>{};
+}
+
+std::vector<std::string> reader_notes(TensorFormat /*format*/, const Family& family,
+                                      const ModelDescription& description) {
+  const auto& options = description.options;
   std::vector<std::string> notes;
   const bool has_config = family.naming == "huggingface" || family.naming == "ours";
   const bool is_clip = family.name == "timm" && options.pre_norm;
@@ -104,33 +160,9 @@ std::vector<std::string> reader_notes(const Family& family, const VitOptions& op
   return notes;
 }
 
-void write_config_files(const std::filesystem::path& path, const Family& family,
-                        const ModelDescription& description) {
-  const auto folder = path.parent_path();
-  const auto write = [&folder](const char* name, const Json& config) {
-    write_text_file(folder / name, json_text(config, 2) + "\n");
-  };
-  if (family.naming == "huggingface") {
-    write("config.json", huggingface_config(family, description));
-    write("preprocessor_config.json", huggingface_preprocessor(description));
-  } else if (family.name == "timm") {
-    write("config.json", timm_config(description));
-  }
-}
-
-}  // namespace
-
-const Family& output_family(const std::string& naming, const VitOptions& options) {
-  if (naming == "huggingface") {
-    return find_family(std::string(huggingface_family(options)));
-  }
-  return find_family(naming);
-}
-
-std::vector<std::string> write_foreign_model(const std::filesystem::path& path, TensorFormat format,
-                                             const Family& family,
-                                             const ModelDescription& description,
-                                             const NamedTensors& weights) {
+void write_foreign_model(const std::filesystem::path& path, TensorFormat format,
+                         const Family& family, const ModelDescription& description,
+                         const NamedTensors& weights) {
   const auto where = path.string();
   if (format == TensorFormat::kHdf5) {
     if (family.name != "ours") {
@@ -140,7 +172,7 @@ std::vector<std::string> write_foreign_model(const std::filesystem::path& path, 
     checkpoint.metadata = to_metadata(description);
     checkpoint.model = weights;
     save_checkpoint(path, checkpoint);
-    return {};
+    return;
   }
   if (format == TensorFormat::kTorch) {
     throw UsageError("--format", "hdf5, safetensors or npz", "torch");
@@ -149,7 +181,7 @@ std::vector<std::string> write_foreign_model(const std::filesystem::path& path, 
   // Positions that were not there are zero: that changes nothing but the shape.
   auto to = description.options;
   to.pos_embed_prefix = to.pos_embed_prefix || family.prefix_positions;
-  auto adapted = adapt_weights(weights, description.options, to, PositionResize::kBicubic,
+  auto adapted = adapt_weights(weights, description.options, to, description.resize_mode,
                                /*keep_head=*/true, where);
   auto tensors = to_family_names(adapted.tensors, family, to.heads, where);
   if (family.naming == "huggingface") {
@@ -160,11 +192,11 @@ std::vector<std::string> write_foreign_model(const std::filesystem::path& path, 
   if (format == TensorFormat::kNpz) {
     write_npz(path, tensors);
   } else {
-    write_safetensors(path, tensors,
-                      {{"format", "pt"}, {kDescriptionText, json_text(to_metadata(written))}});
-    write_config_files(path, family, written);
+    write_with(config_texts(config_files(path, format, family), family, written), [&] {
+      write_safetensors(path, tensors,
+                        {{"format", "pt"}, {kDescriptionText, json_text(to_metadata(written))}});
+    });
   }
-  return reader_notes(family, to);
 }
 
 }  // namespace softmoe

@@ -179,8 +179,11 @@ std::string CommandLine::resolved_config() const {
   return text;
 }
 
-void CommandLine::write_json(Json results) const {
+void CommandLine::write_json(Json results, const std::function<void()>& meanwhile) const {
   if (common_.json.empty()) {
+    if (meanwhile) {
+      meanwhile();
+    }
     return;
   }
   Json document;
@@ -189,7 +192,7 @@ void CommandLine::write_json(Json results) const {
   document["machine"] = machine_description();
   document["options"] = resolved();
   document.update(results);
-  write_text_file(common_.json, json_text(document, 2) + "\n");
+  write_text_file(common_.json, json_text(document, 2) + "\n", meanwhile);
 }
 
 }  // namespace softmoe::cli

@@ -88,8 +88,9 @@ class CommandLine {
   const CommonOptions& common() const { return common_; }
 
   /// Writes `results` to the `--json` file where one was asked for, with the command, its
-  /// arguments, machine, versions and resolved options around them.
-  void write_json(Json results) const;
+  /// arguments, machine, versions and resolved options around them. `meanwhile`, where given, is
+  /// called in any case: what it writes and that file are there both or not.
+  void write_json(Json results, const std::function<void()>& meanwhile = {}) const;
 
  private:
   void add_group(OptionGroup group);

@@ -1,14 +1,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <sstream>
+#include <filesystem>
 
-#include "checkpoints/adapt.h"
-#include "checkpoints/foreign_model.h"
-#include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/conversion.h"
 #include "cli/open_model.h"
-#include "core/atomic_file.h"
 #include "core/counted.h"
 #include "core/error.h"
 #include "datasets/transforms.h"
@@ -23,20 +20,11 @@ struct ConvertOptions {
   std::string family;
   std::string prefix;
   std::vector<int64_t> from_img_size;
-  std::string resize_mode;
+  ResizeOptions resize;
   std::string class_names;
 
   bool operator==(const ConvertOptions&) const = default;
 };
-
-/// The names of the interpolations, and nothing for that of the family.
-std::vector<std::string> resize_modes() {
-  std::vector<std::string> names;
-  for (const auto& [mode, name] : kEnumNames<PositionResize>) {
-    names.emplace_back(name);
-  }
-  return names;
-}
 
 std::vector<std::string> family_choices() {
   std::vector<std::string> names;
@@ -49,10 +37,13 @@ std::vector<std::string> family_choices() {
 void describe(OptionTable& table, ConvertOptions& options) {
   table.add("format", options.format, "of OUT; auto: by its name (.h5, .safetensors, .npz)",
             {.choices = {"auto", "hdf5", "safetensors", "npz"}});
-  table.add("names", options.names,
-            "of the tensors in OUT; auto: vmoe in an npz, else ours (timm's, for dense models)",
-            {.choices = {"auto", "ours", "timm", "huggingface", "big_vision", "big_vision_scanned",
-                         "vision_transformer", "vmoe"}});
+  table.add(
+      "names", options.names,
+      "of the tensors in OUT; auto: vmoe in an npz, else ours (timm's, for dense models). Beside "
+      "a safetensors file, timm writes config.json, huggingface config.json and "
+      "preprocessor_config.json",
+      {.choices = {"auto", "ours", "timm", "huggingface", "big_vision",
+                   "big_vision_scanned", "vision_transformer", "vmoe"}});
   table.add("family", options.family, "what IN is",
             {.choices = family_choices(), .follows = "detected by the names of its tensors"});
   table.add("prefix", options.prefix, "what precedes the names of the model in IN, such as model.",
@@ -60,10 +51,7 @@ void describe(OptionTable& table, ConvertOptions& options) {
   table.add("from-img-size", options.from_img_size,
             "height and width that the positions in IN are for, where they are no square",
             {.unit = "px", .min = 1, .follows = "by the number of positions"});
-  table.add("resize-mode", options.resize_mode,
-            "interpolation of positions to another image size; patches of another size go by the "
-            "pseudo-inverse of resizing (FlexiViT)",
-            {.choices = resize_modes(), .follows = "usual in the family"});
+  describe(table, options.resize);
   table.add("class-names", options.class_names, "a text file with the name of a class on each line",
             {.unit = "file"});
 }
@@ -93,125 +81,6 @@ const Family& output_names(const ConvertOptions& options, TensorFormat format,
   return output_family(options.names, model);
 }
 
-std::vector<std::string> read_class_names(const std::string& path, int64_t num_classes) {
-  std::istringstream lines(read_text_file(path));
-  std::vector<std::string> names;
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.empty() && line.back() == '\r') {
-      line.pop_back();
-    }
-    if (!line.empty()) {
-      names.push_back(line);
-    }
-  }
-  if (std::ssize(names) != num_classes) {
-    throw InputError(path, counted(num_classes, "name of a class", "names of classes"),
-                     std::to_string(names.size()));
-  }
-  return names;
-}
-
-/// The parts that adapt_weights() changes are those of the file, all others as the user says.
-VitOptions source_options(const VitOptions& file, const VitOptions& to) {
-  auto from = to;
-  from.img_size = file.img_size;
-  from.patch_size = file.patch_size;
-  from.in_chans = file.in_chans;
-  from.num_classes = file.num_classes;
-  from.class_token = file.class_token;
-  from.dist_token = file.dist_token;
-  from.reg_tokens = file.reg_tokens;
-  from.pos_embed_prefix = file.pos_embed_prefix;
-  return from;
-}
-
-/// Tensors that another choice of pooling or norm calls otherwise, or does not need.
-void follow_choices(ForeignModel& model, const VitOptions& to) {
-  const auto& from = model.description.options;
-  if (from.final_norm != to.final_norm) {
-    const bool pooled = to.final_norm == FinalNorm::kPooled;
-    for (const std::string leaf : {"weight", "bias"}) {
-      auto node = model.weights.extract((pooled ? "norm." : "fc_norm.") + leaf);
-      if (!node.empty()) {
-        node.key() = (pooled ? "fc_norm." : "norm.") + leaf;
-        model.weights.insert(std::move(node));
-      }
-    }
-  }
-  if (from.global_pool == GlobalPool::kMap && to.global_pool != GlobalPool::kMap) {
-    std::erase_if(model.weights, [&](const auto& item) {
-      const bool dropped = item.first.starts_with("attn_pool.");
-      if (dropped) {
-        model.left_out.push_back(item.first);
-      }
-      return dropped;
-    });
-  }
-}
-
-/// A model on its way from one file to another.
-struct Conversion {
-  std::string input;
-  std::string output;
-  ForeignModel model;  ///< its description becomes that of the result
-  AdaptedWeights adapted{};
-  PositionResize resize{};
-};
-
-void adapt_preprocess(const CommandLine& line, ModelDescription& description) {
-  const auto& options = description.options;
-  auto preprocess = options_from_json<PreprocessOptions>(description.preprocess, "preprocess");
-  line.apply(preprocess);
-  const auto channels = static_cast<size_t>(options.in_chans);
-  for (auto* values : {&preprocess.mean, &preprocess.std}) {
-    if (values->size() != 1 && values->size() != channels) {
-      values->assign(1, 0.5);
-    }
-  }
-  preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
-  description.preprocess = options_to_json(preprocess);
-}
-
-/// A head that starts anew has zero weights, as in training.
-void add_fresh_head(AdaptedWeights& adapted, const VitOptions& to) {
-  for (const auto& name : adapted.fresh) {
-    adapted.tensors[name] = name.ends_with("bias")
-                                ? torch::full({to.num_classes}, to.head_bias, torch::kFloat32)
-                                : torch::zeros({to.num_classes, to.head_inputs()}, torch::kFloat32);
-  }
-}
-
-void adapt(Conversion& conversion, const CommandLine& line, const ConvertOptions& options) {
-  auto& model = conversion.model;
-  auto& description = model.description;
-  const auto& family = find_family(model.family);
-  const auto file = description.options;
-  auto to = transfer_options(file);
-  line.apply(to);
-  follow_choices(model, to);
-  const auto from = source_options(file, to);
-  check_weights(model.weights, from, family, conversion.input);
-  validate(to);
-
-  conversion.resize = model.resize;
-  for (const auto& [mode, name] : kEnumNames<PositionResize>) {
-    conversion.resize = options.resize_mode == name ? mode : conversion.resize;
-  }
-  const bool keep_head = to.num_classes == from.num_classes;
-  conversion.adapted = adapt_weights(std::move(model.weights), from, to, conversion.resize,
-                                     keep_head, conversion.input);
-  add_fresh_head(conversion.adapted, to);
-  description.options = to;
-  if (!keep_head) {
-    description.class_names.clear();
-  }
-  if (!options.class_names.empty()) {
-    description.class_names = read_class_names(options.class_names, to.num_classes);
-  }
-  adapt_preprocess(line, description);
-  check_weights(conversion.adapted.tensors, to, family, conversion.input);
-}
-
 /// What a model computes beside its weights, in one line.
 std::string semantics_text(const ModelDescription& description) {
   const auto& options = description.options;
@@ -221,9 +90,11 @@ std::string semantics_text(const ModelDescription& description) {
   };
   const auto positions =
       options.pos_embed == PositionEmbedding::kLearned
-          ? fmt::format("learned {}", options.prefix_tokens() == 0 ? "for patches"
-                                      : options.pos_embed_prefix   ? "for prefix and patches"
-                                                                   : "for patches, prefix without")
+          ? fmt::format("learned {}, resized {}",
+                        options.prefix_tokens() == 0 ? "for patches"
+                        : options.pos_embed_prefix   ? "for prefix and patches"
+                                                     : "for patches, prefix without",
+                        enum_name(description.resize_mode))
           : enum_name(options.pos_embed);
   return fmt::format(
       "{}, norm-eps {:g}, global-pool {}, final-norm {}, positions {}, mean {}, std {}, {}",
@@ -244,7 +115,33 @@ std::string model_text(const ModelDescription& description) {
                      counted(options.num_classes, "class", "classes"));
 }
 
+/// Throws where a config that would be replaced is that of the source, or of another model than
+/// OUT.
+void check_configs(const std::vector<std::filesystem::path>& configs,
+                   const Conversion& conversion) {
+  namespace fs = std::filesystem;
+  std::error_code unknown;
+  const fs::path input(conversion.input);
+  const auto folder = fs::is_directory(input, unknown) ? input : input.parent_path();
+  const bool reads_configs = conversion.model.format != tensor_format_name(TensorFormat::kHdf5);
+  for (const auto& config : configs) {
+    const auto source = folder / config.filename();
+    if (!fs::exists(config, unknown)) {
+      continue;
+    }
+    if (reads_configs && fs::equivalent(config, source, unknown)) {
+      throw InputError("cannot write " + config.string() +
+                       ": it belongs to IN; OUT needs another folder");
+    }
+    if (!fs::exists(conversion.output, unknown)) {
+      throw InputError("cannot write " + config.string() +
+                       ": it is there already, of another model; OUT needs another folder");
+    }
+  }
+}
+
 void print_result(const Conversion& conversion, const Family& names, TensorFormat format,
+                  const std::vector<std::string>& config_names,
                   const std::vector<std::string>& notes) {
   const auto& model = conversion.model;
   fmt::print("{}: {}, family {}{}\n", conversion.input, model.format, model.family,
@@ -262,6 +159,9 @@ void print_result(const Conversion& conversion, const Family& names, TensorForma
     fmt::print("  starts anew: {}\n", fmt::join(conversion.adapted.fresh, ", "));
   }
   fmt::print("{}: {}, names of {}\n", conversion.output, tensor_format_name(format), names.name);
+  if (!config_names.empty()) {
+    fmt::print("  with {}\n", fmt::join(config_names, ", "));
+  }
   fmt::print("  {}\n  {}\n", model_text(model.description), semantics_text(model.description));
   for (const auto& note : notes) {
     fmt::print("  note: {}\n", note);
@@ -305,12 +205,17 @@ void run_convert(const std::vector<std::string>& arguments) {
                                                            .img_size = options.from_img_size,
                                                            .drop_head = drop_head});
   note_odd_values(conversion.model.weights, conversion.input);
-  adapt(conversion, line, options);
+  adapt(conversion, line, options.resize, options.class_names);
   const auto& description = conversion.model.description;
   const auto& names = output_names(options, format, description.options);
-  const auto notes = write_foreign_model(conversion.output, format, names, description,
-                                         conversion.adapted.tensors);
-  print_result(conversion, names, format, notes);
+  const auto configs = config_files(conversion.output, format, names);
+  check_configs(configs, conversion);
+  const std::vector<std::string> config_names(configs.begin(), configs.end());
+  const auto notes = reader_notes(format, names, description);
+  const auto write = [&] {
+    write_foreign_model(conversion.output, format, names, description, conversion.adapted.tensors);
+    print_result(conversion, names, format, config_names, notes);
+  };
   line.write_json({{"input", conversion.input},
                    {"input_format", conversion.model.format},
                    {"family", conversion.model.family},
@@ -321,11 +226,14 @@ void run_convert(const std::vector<std::string>& arguments) {
                    {"fresh", conversion.adapted.fresh},
                    {"output", conversion.output},
                    {"output_format", tensor_format_name(format)},
+                   {"config_files", config_names},
                    {"names", names.name},
                    {"notes", notes},
                    {"model_name", description.name},
                    {"model", options_to_json(description.options)},
-                   {"preprocess", description.preprocess}});
+                   {"preprocess", description.preprocess},
+                   {"resize_mode", enum_name(description.resize_mode)}},
+                  write);
 }
 
 }  // namespace softmoe::cli

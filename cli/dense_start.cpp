@@ -13,6 +13,7 @@ void describe(OptionTable& table, DenseStart& start) {
       "checkpoint's",
       {.unit = "file"});
   describe(table, start.options);
+  describe(table, start.resize);
 }
 
 ModelDescription DenseStart::description() const {
@@ -22,19 +23,20 @@ ModelDescription DenseStart::description() const {
 }
 
 TrainingStart DenseStart::start(const VitOptions& options_of_model,
-                                const std::vector<std::string>& class_names, int64_t seed) const {
+                                const std::vector<std::string>& class_names,
+                                PositionResize resize_mode, int64_t seed) const {
   const auto checkpoint =
       load_checkpoint(upcycle, {.optimizer = options.keeps_optimizer_state(), .ema = false});
   const auto source = model_description(checkpoint.metadata, upcycle);
   auto upcycling = options;
   upcycling.keep_head = options.keep_head && class_names == source.class_names;
-  const auto weights =
-      adapt_weights(checkpoint.model, source.options, options_of_model,
-                    PositionResize::kBilinearCorners, upcycling.keep_head, upcycle);
+  const auto weights = adapt_weights(checkpoint.model, source.options, options_of_model,
+                                     resize_mode, upcycling.keep_head, upcycle);
   for (const auto& change : weights.changed) {
     log_line("adapted " + change);
   }
   TrainingStart start{.model_name = source.name,
+                      .resize_mode = resize_mode,
                       .model = softmoe::upcycle(weights.tensors, source.options, options_of_model,
                                                 upcycling, seed, upcycle)};
   if (options.keeps_optimizer_state()) {

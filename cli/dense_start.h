@@ -6,6 +6,7 @@
 
 #include "checkpoints/model_checkpoint.h"
 #include "checkpoints/upcycle.h"
+#include "cli/model_flags.h"
 #include "cli/training_flags.h"
 
 namespace softmoe::cli {
@@ -14,6 +15,7 @@ namespace softmoe::cli {
 struct DenseStart {
   std::string upcycle;  ///< the checkpoint; empty: training starts from scratch
   UpcycleOptions options;
+  ResizeOptions resize;
 
   bool operator==(const DenseStart&) const = default;
 
@@ -23,10 +25,11 @@ struct DenseStart {
   ModelDescription description() const;
 
   /// The start of a run with a model of `options_of_model`: what upcycle() makes of the
-  /// checkpoint's weights, fitted by adapt_weights() to another image size or channels. The head
-  /// stays where it is to be kept and the classes are `class_names`.
+  /// checkpoint's weights, fitted by adapt_weights() to another image size or channels with
+  /// `resize_mode`. The head stays where it is to be kept and the classes are `class_names`.
   TrainingStart start(const VitOptions& options_of_model,
-                      const std::vector<std::string>& class_names, int64_t seed) const;
+                      const std::vector<std::string>& class_names, PositionResize resize_mode,
+                      int64_t seed) const;
 };
 
 void describe(OptionTable& table, DenseStart& start);

@@ -73,6 +73,9 @@ LoadedWeights stored_model(const std::string& checkpoint) {
 
 OnnxFiles export_onnx(const LoadedWeights& loaded, const std::string& checkpoint,
                       const std::string& output, const OnnxOptions& options) {
+  if (options.preprocess) {
+    stored_preprocess(loaded.description, checkpoint);  // throws where its values are bad
+  }
   auto graph = onnx_model(loaded.description, loaded.weights, options);
   graph.set_metadata("checkpoint", valid_utf8(checkpoint));
   return write_onnx(graph, output, options.external_data);

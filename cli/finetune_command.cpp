@@ -4,6 +4,7 @@
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
 #include "cli/commands.h"
+#include "cli/model_flags.h"
 #include "cli/training_flags.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -16,7 +17,7 @@ struct FinetuneOptions {
   std::string checkpoint;
   bool keep_head = false;
   bool random_weights = false;
-  PositionResize pos_resize = PositionResize::kBilinearCorners;
+  ResizeOptions resize;
   std::string optimizer_state = "reset";
 
   bool operator==(const FinetuneOptions&) const = default;
@@ -28,8 +29,7 @@ void describe(OptionTable& table, FinetuneOptions& options) {
             "keep the head where the classes are the same; else it starts anew");
   table.add("random-weights", options.random_weights,
             "take the checkpoint's shape alone and start from random weights, to compare with");
-  table.add("pos-resize", options.pos_resize,
-            "interpolation of position embeddings to another image size");
+  describe(table, options.resize);
   table.add("optimizer-state", options.optimizer_state,
             "begin with no moments, or with the checkpoint's for parameters of the same shape",
             {.choices = {"reset", "keep"}});
@@ -65,14 +65,15 @@ Optimizer::State kept_state(NamedTensors state, const std::vector<std::string>& 
 
 /// The checkpoint's weights in a model of `options`.
 TrainingStart adapted_start(const FinetuneOptions& flags, const ModelDescription& source,
-                            const VitOptions& options, int64_t seed) {
+                            const VitOptions& options, PositionResize resize_mode, int64_t seed) {
   if (flags.random_weights) {
-    return {.model_name = source.name, .model = make_model(options, seed)};
+    return {
+        .model_name = source.name, .resize_mode = resize_mode, .model = make_model(options, seed)};
   }
   const bool keeps_state = flags.optimizer_state == "keep";
   auto checkpoint = load_checkpoint(flags.checkpoint, {.optimizer = keeps_state, .ema = false});
-  auto weights = adapt_weights(std::move(checkpoint.model), source.options, options,
-                               flags.pos_resize, flags.keep_head, flags.checkpoint);
+  auto weights = adapt_weights(std::move(checkpoint.model), source.options, options, resize_mode,
+                               flags.keep_head, flags.checkpoint);
   auto model = make_model(options, seed);
   // Parameters that start anew take their initial values through the same check of names.
   const auto initial = named_tensors(*model);
@@ -83,7 +84,7 @@ TrainingStart adapted_start(const FinetuneOptions& flags, const ModelDescription
   for (const auto& change : weights.changed) {
     log_line("adapted " + change);
   }
-  TrainingStart start{.model_name = source.name, .model = model};
+  TrainingStart start{.model_name = source.name, .resize_mode = resize_mode, .model = model};
   if (keeps_state) {
     start.optimizer_state =
         kept_state(std::move(checkpoint.optimizer), weights.fresh, flags.checkpoint);
@@ -113,7 +114,9 @@ void run_finetune(const std::vector<std::string>& arguments) {
   line.apply(options);
   const auto data = training.prepare(line, options);
   check(flags, source.options, options);
-  run_training(line, training, data, adapted_start(flags, source, options, training.train.seed));
+  const auto resize_mode = flags.resize.resolve(source.resize_mode);
+  run_training(line, training, data,
+               adapted_start(flags, source, options, resize_mode, training.train.seed));
 }
 
 }  // namespace softmoe::cli

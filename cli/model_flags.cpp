@@ -4,6 +4,25 @@
 
 namespace softmoe::cli {
 
+PositionResize ResizeOptions::resolve(PositionResize usual) {
+  for (const auto& [mode, name] : kEnumNames<PositionResize>) {
+    usual = resize_mode == name ? mode : usual;
+  }
+  resize_mode = enum_name(usual);
+  return usual;
+}
+
+void describe(OptionTable& table, ResizeOptions& options) {
+  std::vector<std::string> modes;
+  for (const auto& [mode, name] : kEnumNames<PositionResize>) {
+    modes.emplace_back(name);
+  }
+  table.add("resize-mode", options.resize_mode,
+            "interpolation of position embeddings to another image size, stored with the model; "
+            "patches of another size go by the pseudo-inverse of resizing (FlexiViT)",
+            {.choices = modes, .follows = "usual for the model that was read"});
+}
+
 VitOptions changed_model(const CommandLine& line, const std::string& name) {
   auto options = model_preset(name);
   line.apply(options);

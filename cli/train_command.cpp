@@ -10,7 +10,7 @@ namespace {
 
 /// The options of the model before the user changes parts of it: those of the preset, or of the
 /// dense checkpoint to start from, whose name then stands for the model.
-VitOptions first_options(const CommandLine& line, const DenseStart& dense, ModelOptions& flags) {
+VitOptions first_options(const CommandLine& line, DenseStart& dense, ModelOptions& flags) {
   if (!dense.asked()) {
     return model_preset(flags.model);
   }
@@ -19,6 +19,7 @@ VitOptions first_options(const CommandLine& line, const DenseStart& dense, Model
     throw UsageError("--model", source.name + " as in --upcycle " + dense.upcycle, flags.model);
   }
   flags.model = source.name;
+  dense.resize.resolve(source.resize_mode);
   source.options.moe = {};
   source.options.moe_blocks = "last_half";
   return source.options;
@@ -48,10 +49,12 @@ void run_train(const std::vector<std::string>& arguments) {
     options.head_bias = -std::log(static_cast<double>(options.num_classes));
   }
   const auto seed = training.train.seed;
+  const auto resize_mode = dense.resize.resolve(ModelDescription{}.resize_mode);
   run_training(line, training, data,
-               dense.asked()
-                   ? dense.start(options, data.train->class_names(), seed)
-                   : TrainingStart{.model_name = flags.model, .model = make_model(options, seed)});
+               dense.asked() ? dense.start(options, data.train->class_names(), resize_mode, seed)
+                             : TrainingStart{.model_name = flags.model,
+                                             .resize_mode = resize_mode,
+                                             .model = make_model(options, seed)});
 }
 
 }  // namespace softmoe::cli

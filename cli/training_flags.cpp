@@ -88,6 +88,7 @@ void run_training(const CommandLine& line, const TrainingFlags& flags, const Tra
   const auto& model_name = start.model_name;
   TrainingRun run;
   run.model_name = model_name;
+  run.resize_mode = start.resize_mode;
   run.model = start.model->options();
   run.preprocess = flags.preprocess;
   run.train = flags.train;

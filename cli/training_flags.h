@@ -39,6 +39,7 @@ struct TrainingFlags {
 /// What a run starts from.
 struct TrainingStart {
   std::string model_name;
+  PositionResize resize_mode = PositionResize::kBilinearCorners;  ///< to be stored
   VisionTransformer model{nullptr};
   Optimizer::State optimizer_state = {};  ///< of another run, as far as it fits
 };

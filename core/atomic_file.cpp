@@ -147,7 +147,11 @@ void write_atomically(const fs::path& path, const std::function<void(const fs::p
   }
 }
 
-void write_text_file(const fs::path& path, const std::string& text) {
+void write_text_file(const fs::path& path, const std::string& text,
+                     const std::function<void()>& meanwhile) {
+  if (std::error_code unknown; fs::is_directory(path, unknown)) {
+    throw_write_error(path, EISDIR);
+  }
   write_atomically(path, [&](const fs::path& temporary) {
     errno = 0;
     std::ofstream file(temporary, std::ios::binary);
@@ -155,6 +159,9 @@ void write_text_file(const fs::path& path, const std::string& text) {
     file.close();
     if (!file) {
       throw_write_error(path, errno);
+    }
+    if (meanwhile) {
+      meanwhile();
     }
   });
 }

@@ -15,8 +15,10 @@ namespace softmoe {
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const std::filesystem::path&)>& write);
 
-/// Writes `text` to `path` so, making its folder where needed.
-void write_text_file(const std::filesystem::path& path, const std::string& text);
+/// Writes `text` to `path` so, making its folder where needed. `meanwhile`, where given, is called
+/// when nothing is left but to rename the file: what it writes and `path` are there both or not.
+void write_text_file(const std::filesystem::path& path, const std::string& text,
+                     const std::function<void()>& meanwhile = {});
 
 /// The whole of a file; throws InputError that names it.
 std::string read_text_file(const std::filesystem::path& path);

@@ -209,6 +209,9 @@ void OptionField::check(const Json& value, const std::string& where) const {
     }
     if (item.is_number()) {
       const double number = item.get<double>();
+      if (!std::isfinite(number)) {
+        throw UsageError(what, "a finite number", plain_text(item));
+      }
       if (!(number >= limits_.min && number <= limits_.max)) {
         throw UsageError(what, allowed(), plain_text(item));
       }

@@ -23,6 +23,21 @@ void check_list(const std::string& name, const std::vector<double>& values,
   }
 }
 
+}  // namespace
+
+void check_normalization(const PreprocessOptions& options, int64_t channels) {
+  const auto fits = [&](const std::vector<double>& values) {
+    return (values.size() == 1 || std::ssize(values) == channels) &&
+           std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+  };
+  const auto count = channels == 1 ? "one" : fmt::format("one or {}", channels);
+  check_list("mean", options.mean, count + " of them", fits(options.mean));
+  check_list("std", options.std, count + " of them, positive",
+             fits(options.std) && *std::min_element(options.std.begin(), options.std.end()) > 0);
+}
+
+namespace {
+
 void check_options(const PreprocessOptions& options) {
   const auto& size = options.input_size;
   const bool sized =
@@ -34,12 +49,7 @@ void check_options(const PreprocessOptions& options) {
   check_list("scale", options.scale, "a low and a high end above 0", is_range(options.scale));
   check_list("ratio", options.ratio, "a low and a high end above 0", is_range(options.ratio));
   check_list("scale", options.scale, "shares up to 1", options.scale.back() <= 1.0);
-  const auto fits = [&](const std::vector<double>& values) {
-    return values.size() == 1 || std::ssize(values) == size[0];
-  };
-  check_list("mean", options.mean, "one value or one a channel", fits(options.mean));
-  check_list("std", options.std, "one positive value or one a channel",
-             fits(options.std) && *std::min_element(options.std.begin(), options.std.end()) > 0);
+  check_normalization(options, size[0]);
 }
 
 CropMode resolve(CropMode mode, CropMode large, const PreprocessOptions& options) {
@@ -89,7 +99,8 @@ void describe(OptionTable& table, PreprocessOptions& options) {
             {.min = 0, .max = 1, .follows = "by --dataset"});
   table.add("interpolation", options.interpolation, "filter for resizing, as Pillow defines it");
   table.add("mean", options.mean, "subtracted from pixels in [0, 1]: one value or one a channel");
-  table.add("std", options.std, "divides them then; mean and std of 0.5 give [-1, 1]");
+  table.add("std", options.std, "divides them then; mean and std of 0.5 give [-1, 1]",
+            {.min = 1e-9});
 }
 
 Transform Transform::training(const PreprocessOptions& options) {

@@ -53,6 +53,10 @@ struct PreprocessOptions {
 };
 void describe(OptionTable& table, PreprocessOptions& options);
 
+/// Throws UsageError where mean and std are not one finite value each or one a channel, or a std is
+/// not above 0.
+void check_normalization(const PreprocessOptions& options, int64_t channels);
+
 /// Turns samples into [channels, height, width] floats. Gray images fill all channels; RGB becomes
 /// gray by ITU-R BT.601 luma. Safe to use from several threads at once.
 class Transform {

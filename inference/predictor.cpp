@@ -25,19 +25,35 @@ Json default_preprocess(const VitOptions& options) {
   return options_to_json(preprocess);
 }
 
-Transform evaluation_transform(const ModelDescription& model, const std::string& name) {
+PreprocessOptions stored_preprocess(const ModelDescription& model, const std::string& name) {
+  const auto where = name + ": preprocess";
+  PreprocessOptions options;
   try {
-    const auto where = name + ": preprocess";
-    const auto options = options_from_json<PreprocessOptions>(model.preprocess, where);
-    const std::vector<int64_t> expected{model.options.in_chans, model.options.image_height(),
-                                        model.options.image_width()};
-    if (options.input_size != expected) {
-      throw InputError(where, fmt::format("input-size {}", fmt::join(expected, " ")),
-                       fmt::format("{}", fmt::join(options.input_size, " ")));
-    }
-    return Transform::evaluation(options);
+    options = options_from_json<PreprocessOptions>(model.preprocess, where);
   } catch (const UsageError& error) {
     throw InputError(error.what());  // wrong in the file, not on the command line
+  }
+  try {
+    check_normalization(options, model.options.in_chans);
+  } catch (const UsageError& error) {
+    throw InputError(where + ": " + error.what());
+  }
+  return options;
+}
+
+Transform evaluation_transform(const ModelDescription& model, const std::string& name) {
+  const auto options = stored_preprocess(model, name);
+  const std::vector<int64_t> expected{model.options.in_chans, model.options.image_height(),
+                                      model.options.image_width()};
+  const auto where = name + ": preprocess";
+  if (options.input_size != expected) {
+    throw InputError(where, fmt::format("input-size {}", fmt::join(expected, " ")),
+                     fmt::format("{}", fmt::join(options.input_size, " ")));
+  }
+  try {
+    return Transform::evaluation(options);
+  } catch (const UsageError& error) {
+    throw InputError(where + ": " + error.what());
   }
 }
 

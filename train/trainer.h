@@ -17,6 +17,7 @@
 #include "train/schedule.h"
 #include "train/train_options.h"
 #include "train/trainable.h"
+#include "vit/position_embedding.h"
 #include "vit/vision_transformer.h"
 
 namespace softmoe {
@@ -27,6 +28,7 @@ void fit_preprocessing(PreprocessOptions& preprocess, const VitOptions& model);
 /// Everything that defines a run but its data and initial weights.
 struct TrainingRun {
   std::string model_name;
+  PositionResize resize_mode = PositionResize::kBilinearCorners;  ///< for later image sizes
   VitOptions model;
   PreprocessOptions preprocess;
   TrainOptions train;

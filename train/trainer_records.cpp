@@ -111,7 +111,8 @@ void Trainer::save(bool is_best) {
                                      .options = run_.model,
                                      .class_names = val_set_.class_names(),
                                      .preprocess = options_to_json(run_.preprocess),
-                                     .loss = run_.loss.loss});
+                                     .loss = run_.loss.loss,
+                                     .resize_mode = run_.resize_mode});
   checkpoint.metadata["config"] = run_.config;
   checkpoint.metadata["progress"] = {{"step", state_.step},
                                      {"epoch", epoch_of(state_.step)},

@@ -142,7 +142,7 @@ void expect_same_file(const NamedTensors& original, const NamedTensors& back,
 void expect_same_resizing(const ForeignModel& model, const NamedTensors& arrays) {
   const auto& options = model.description.options;
   const auto mode = PositionResize::kBicubicAntialias;
-  EXPECT_EQ(model.resize, mode);
+  EXPECT_EQ(model.description.resize_mode, mode);
   for (const auto& [name, edge] :
        {std::pair<const char*, int64_t>{"larger_patches", 17}, {"smaller_patches", 9}}) {
     const auto resized =

@@ -126,14 +126,42 @@ TEST_F(Convert, ChangesSizesOnTheWay) {
   EXPECT_EQ(features.preprocess.at("interpolation"), "bicubic");
 }
 
+TEST_F(Convert, StoresHowPositionsAreResized) {
+  write_dense_checkpoint(path("tiny.h5"));
+  ASSERT_TRUE(succeeds(convert(path("tiny.h5"), path("timm.npz"), {"--names", "timm"})));
+  ASSERT_TRUE(succeeds(convert(path("timm.npz"), path("same.h5"))));
+  EXPECT_EQ(load_metadata(path("same.h5")).at("resize_mode"), "bicubic_antialias");
+  // Later, through whatever files, positions go as they would have gone at once.
+  const auto positions = [this](const std::string& from, const Words& more = {}) {
+    EXPECT_TRUE(succeeds(convert(from, path("larger.h5"), Words{"--img-size", "12"} + more)));
+    return load_checkpoint(path("larger.h5")).model.at("pos_embed");
+  };
+  const auto at_once = positions(path("timm.npz"));
+  EXPECT_TRUE(same_bits(positions(path("same.h5")), at_once));
+  ASSERT_TRUE(succeeds(convert(path("same.h5"), path("same.safetensors"))));
+  EXPECT_TRUE(same_bits(positions(path("same.safetensors")), at_once));
+  EXPECT_FALSE(torch::equal(positions(path("same.h5"), {"--resize-mode", "bilinear"}), at_once));
+  EXPECT_EQ(load_metadata(path("larger.h5")).at("resize_mode"), "bilinear");
+
+  auto checkpoint = load_checkpoint(path("same.h5"));
+  checkpoint.metadata["resize_mode"] = "cubic";
+  save_checkpoint(path("cubic.h5"), checkpoint);
+  EXPECT_TRUE(fails_with_one_line(convert(path("cubic.h5"), path("out.h5")), 1,
+                                  {path("cubic.h5"), "resize_mode", "bicubic", "'cubic'"}));
+}
+
 TEST_F(Convert, WritesTheNamesOfOthers) {
   write_dense_checkpoint(path("tiny.h5"));
   ASSERT_TRUE(succeeds(convert(path("tiny.h5"), path("model.safetensors"), {"--names", "timm"})));
   EXPECT_TRUE(read_json(path("config.json")).contains("architecture"));
-  ASSERT_TRUE(
-      succeeds(convert(path("tiny.h5"), path("hf.safetensors"), {"--names", "huggingface"})));
-  EXPECT_TRUE(read_safetensors(path("hf.safetensors")).contains("classifier.weight"));
-  EXPECT_EQ(read_json(path("config.json")).at("id2label").at("3"), "dog");
+  const auto run = convert(path("tiny.h5"), path("hf/model.safetensors"),
+                           {"--names", "huggingface", "--json", path("convert.json")});
+  ASSERT_TRUE(succeeds(run));
+  EXPECT_TRUE(read_safetensors(path("hf/model.safetensors")).contains("classifier.weight"));
+  EXPECT_EQ(read_json(path("hf/config.json")).at("id2label").at("3"), "dog");
+  const Words configs{path("hf/config.json"), path("hf/preprocessor_config.json")};
+  EXPECT_EQ(read_json(path("convert.json")).at("config_files").get<Words>(), configs);
+  EXPECT_THAT(run.output, HasSubstr("with " + configs[0] + ", " + configs[1] + "\n"));
   ASSERT_TRUE(
       succeeds(convert(path("tiny.h5"), path("scan.npz"), {"--names", "big_vision_scanned"})));
   EXPECT_TRUE(read_npz(path("scan.npz")).contains("Transformer/encoderblock/LayerNorm_0/scale"));
@@ -144,6 +172,120 @@ TEST_F(Convert, WritesTheNamesOfOthers) {
   for (const auto& [name, tensor] : original) {
     EXPECT_TRUE(same_bits(back.at(name), tensor)) << name;
   }
+}
+
+TEST_F(Convert, OverwritesNoConfigOfAnotherModel) {
+  const Words timm{"--names", "timm"};
+  const Words huggingface{"--names", "huggingface"};
+  write_dense_checkpoint(path("tiny.h5"));
+  ASSERT_TRUE(succeeds(convert(path("tiny.h5"), path("model.safetensors"), timm)));
+  const auto config = read_text_file(path("config.json"));
+  // That of the source, and that of a neighbour.
+  EXPECT_TRUE(fails_with_one_line(
+      convert(path("model.safetensors"), path("other.safetensors"), huggingface), 1,
+      {path("config.json"), "belongs to IN"}));
+  EXPECT_TRUE(
+      fails_with_one_line(convert(path("model.safetensors"), path("model.safetensors"), timm), 1,
+                          {path("config.json"), "belongs to IN"}));
+  EXPECT_TRUE(fails_with_one_line(convert(path("tiny.h5"), path("other.safetensors"), timm), 1,
+                                  {path("config.json"), "another model"}));
+  EXPECT_FALSE(std::filesystem::exists(path("other.safetensors")));
+  EXPECT_FALSE(std::filesystem::exists(path("preprocessor_config.json")));
+  EXPECT_EQ(read_text_file(path("config.json")), config);
+  // A conversion may be repeated.
+  ASSERT_TRUE(succeeds(
+      convert(path("tiny.h5"), path("model.safetensors"), timm + Words{"--num-classes", "3"})));
+  EXPECT_EQ(read_json(path("config.json")).at("num_classes"), 3);
+}
+
+TEST_F(Convert, WritesAllFilesOrNone) {
+  write_dense_checkpoint(path("tiny.h5"));
+  std::filesystem::create_directories(path("folder.json"));
+  const auto out = path("out/model.safetensors");
+  EXPECT_TRUE(fails_with_one_line(
+      convert(path("tiny.h5"), out, {"--names", "huggingface", "--json", path("folder.json")}), 1,
+      {path("folder.json")}));
+  EXPECT_FALSE(std::filesystem::exists(path("out")));
+  // The last of the files cannot be written.
+  ASSERT_TRUE(succeeds(convert(path("tiny.h5"), out, {"--names", "huggingface"})));
+  const auto before = read_text_file(out);
+  const auto config = read_text_file(path("out/config.json"));
+  std::filesystem::remove(path("out/preprocessor_config.json"));
+  std::filesystem::create_directories(path("out/preprocessor_config.json"));
+  EXPECT_TRUE(fails_with_one_line(
+      convert(path("tiny.h5"), out,
+              {"--names", "huggingface", "--num-classes", "3", "--json", path("convert.json")}),
+      1, {path("out/preprocessor_config.json")}));
+  EXPECT_EQ(read_text_file(out), before);
+  EXPECT_EQ(read_text_file(path("out/config.json")), config);
+  EXPECT_FALSE(std::filesystem::exists(path("convert.json")));
+}
+
+TEST_F(Convert, RefusesPreprocessingThatTheModelCannotTake) {
+  const auto file = fixture("vmoe/tiny_vit_dense_gap.npz").string();
+  const auto refuses = [&](const Words& flags, const Words& parts) {
+    EXPECT_TRUE(fails_with_one_line(convert(file, path("out.h5"), flags), 2, parts));
+  };
+  refuses({"--mean", "0.1", "0.2"}, {"--mean", "one value or 3", "2 values"});
+  refuses({"--std", "1", "2", "3", "4"}, {"--std", "one value or 3", "4 values"});
+  refuses({"--in-chans", "1", "--mean", "0.1", "0.2", "0.3"}, {"--mean", "one value", "3 values"});
+  refuses({"--input-size", "3", "100", "100"}, {"--input-size", "3 32 32", "3 100 100"});
+  refuses({"--std", "0"}, {"--std", "at least 1e-09", "0"});
+  refuses({"--std", "-1"}, {"--std", "at least 1e-09", "-1"});
+  refuses({"--std", "nan"}, {"--std", "a finite number", "nan"});
+  refuses({"--mean", "inf"}, {"--mean", "a finite number", "inf"});
+  refuses({"--norm-eps", "inf"}, {"--norm-eps", "a finite number", "inf"});
+  EXPECT_FALSE(std::filesystem::exists(path("out.h5")));
+  ASSERT_TRUE(
+      succeeds(convert(file, path("out.h5"),
+                       {"--in-chans", "1", "--mean", "0.25", "--input-size", "1", "32", "32"})));
+  // Of a model with another number of channels, values that were stored give way, which is said.
+  ASSERT_TRUE(succeeds(convert(file, path("three.h5"), {"--mean", "0.1", "0.2", "0.3"})));
+  const auto run = convert(path("three.h5"), path("one.h5"), {"--in-chans", "1"});
+  ASSERT_TRUE(succeeds(run));
+  EXPECT_THAT(run.output, HasSubstr("changed mean: 3 values to 0.5 for 1 channels"));
+}
+
+TEST_F(Convert, NamesTheFileWithBadPreprocessing) {
+  write_dense_checkpoint(path("tiny.h5"));
+  auto checkpoint = load_checkpoint(path("tiny.h5"));
+  write_npz(path("images.npz"), {{"images", torch::rand({2, 8, 8, 3})}});
+  for (const auto& [name, value] :
+       {std::pair<const char*, Json>{"std", {0.0}}, {"std", {0.5, 0.5}}, {"mean", Json::array()}}) {
+    checkpoint.metadata["preprocess"] = {{"input-size", {3, 8, 8}}, {name, value}};
+    const auto bad = path("bad.h5");
+    save_checkpoint(bad, checkpoint);
+    EXPECT_TRUE(fails_with_one_line(
+        run_program({"predict", "--checkpoint", bad, "--images", path("images.npz")}), 1,
+        {bad, name}));
+    EXPECT_TRUE(fails_with_one_line(run_program({"export", bad, path("out.onnx"), "--preprocess"}),
+                                    1, {bad, name}));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("out.onnx")));
+}
+
+TEST_F(Convert, TakesNoHintsThatAFileContradicts) {
+  write_dense_checkpoint(path("tiny.h5"));
+  ASSERT_TRUE(succeeds(convert(path("tiny.h5"), path("tiny.safetensors"))));
+  ASSERT_TRUE(succeeds(convert(path("tiny.h5"), path("timm.npz"), {"--names", "timm"})));
+  for (const std::string name : {"tiny.h5", "tiny.safetensors"}) {
+    const auto refuses = [&](const Words& flags, const Words& parts) {
+      EXPECT_TRUE(fails_with_one_line(convert(path(name), path("out.h5"), flags), 2,
+                                      Words{path(name)} + flags + parts));
+    };
+    refuses({"--family", "hf_vit"}, {"as the file itself says"});
+    refuses({"--prefix", "model."}, {"none"});
+    refuses({"--from-img-size", "100"}, {"8 8"});
+    EXPECT_TRUE(succeeds(convert(path(name), path("same.h5"), {"--from-img-size", "8"})));
+  }
+  EXPECT_TRUE(fails_with_one_line(
+      convert(path("timm.npz"), path("out.h5"), {"--from-img-size", "100"}), 2,
+      {path("timm.npz"), "--from-img-size", "a multiple of 2 px", "16 positions", "100"}));
+  EXPECT_TRUE(fails_with_one_line(
+      convert(path("timm.npz"), path("out.h5"), {"--from-img-size", "9"}), 2, {"9"}));
+  EXPECT_FALSE(std::filesystem::exists(path("out.h5")));
+  ASSERT_TRUE(succeeds(convert(path("timm.npz"), path("wide.h5"), {"--from-img-size", "4", "16"})));
+  EXPECT_EQ(load_metadata(path("wide.h5")).at("model").at("img-size"), Json({4, 16}));
 }
 
 TEST_F(Convert, WritesNothingWhereTensorsDoNotFit) {

@@ -125,6 +125,24 @@ TEST_F(Finetune, OptimizerStateIsResetOrKept) {
   EXPECT_FALSE(torch::equal(reset.at("exp_avg_sq/pos_embed"), kept.at("exp_avg_sq/pos_embed")));
 }
 
+TEST_F(Finetune, ResizesPositionsAsTheCheckpointSaysUnlessToldOtherwise) {
+  auto checkpoint = load_checkpoint(place("run/last.h5"));
+  EXPECT_EQ(checkpoint.metadata.at("resize_mode"), "bilinear_corners");
+  checkpoint.metadata["resize_mode"] = "bicubic";
+  const auto file = place("bicubic.h5").string();
+  save_checkpoint(file, checkpoint);
+  const Words larger{"--checkpoint", file, "--img-size", "12"};
+  const auto stored = finetune("stored", larger);
+  ASSERT_TRUE(succeeds(stored));
+  EXPECT_THAT(stored.error, HasSubstr("6x6 patches, bicubic\n"));
+  EXPECT_EQ(load_metadata(place("stored/last.h5")).at("resize_mode"), "bicubic");
+  EXPECT_THAT(read_text_file(place("stored/config.toml")), HasSubstr("resize-mode = \"bicubic\""));
+  const auto given = finetune("given", larger + Words{"--resize-mode", "bilinear"});
+  ASSERT_TRUE(succeeds(given));
+  EXPECT_THAT(given.error, HasSubstr("6x6 patches, bilinear\n"));
+  EXPECT_EQ(load_metadata(place("given/last.h5")).at("resize_mode"), "bilinear");
+}
+
 TEST_F(Finetune, MistakesAreNamedAndLeaveNoRun) {
   EXPECT_TRUE(ends_with_one_error(finetune("a", {"--trainable", "atention"}), 2,
                                   {"--trainable", "'atention'", "non_moe"}));
