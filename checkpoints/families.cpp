@@ -98,6 +98,23 @@ void add_qk_norm_biases(NamedTensors& tensors, const std::string& /*where*/) {
   tensors.merge(biases);
 }
 
+/// Gives queries, keys and values zero biases where no block has any; whether it had to.
+bool add_qkv_biases(NamedTensors& tensors) {
+  NamedTensors biases;
+  for (const auto& [name, tensor] : tensors) {
+    if (name.ends_with(".attn.qkv.bias")) {
+      return false;
+    }
+    if (name.ends_with(".attn.qkv.weight") && tensor.dim() == 2) {
+      biases[name.substr(0, name.rfind('.')) + ".bias"] =
+          torch::zeros({tensor.size(0)}, tensor.options());
+    }
+  }
+  const bool added = !biases.empty();
+  tensors.merge(biases);
+  return added;
+}
+
 constexpr std::string_view kOurPatches = "patch_embed.proj.weight";
 constexpr std::string_view kHfPatches = "embeddings.patch_embeddings.projection.weight";
 constexpr std::string_view kTowerPatches = "embeddings.patch_embedding.weight";
@@ -270,6 +287,7 @@ RenamedTensors to_our_names(const FoundModel& found, const std::string& where) {
   if (family.to_ours != nullptr) {
     family.to_ours(renamed.tensors, where);
   }
+  renamed.has_qkv_bias = !add_qkv_biases(renamed.tensors);
   return renamed;
 }
 

@@ -64,7 +64,8 @@ struct FoundModel {
 FoundModel find_model(const NamedTensors& tensors, const std::string& family,
                       const std::string& prefix, const std::string& where);
 
-/// The tensors of a found model under our names. Throws InputError that lists what has no
+/// The tensors of a found model under our names, zeros for biases of queries, keys and values where
+/// it has none. Throws InputError that lists what has no
 /// counterpart, is incomplete or has a wrong number of axes.
 RenamedTensors to_our_names(const FoundModel& found, const std::string& where);
 

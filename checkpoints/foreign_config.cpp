@@ -181,6 +181,9 @@ Json timm_config(const ModelDescription& description) {
       {"reg_tokens", options.reg_tokens},
       {"pre_norm", options.pre_norm},
       {"fc_norm", options.final_norm == FinalNorm::kPooled}};
+  if (options.pool_include_prefix) {
+    arguments["pool_include_prefix"] = true;
+  }
   if (options.layer_scale > 0) {
     arguments["init_values"] = options.layer_scale;
   }

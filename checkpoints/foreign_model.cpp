@@ -175,7 +175,8 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
   describe_model(model, file, family,
                  {.config = config_of(file, family),
                   .heads = renamed.heads,
-                  .img_size = hints.img_size});
+                  .img_size = hints.img_size,
+                  .has_qkv_bias = renamed.has_qkv_bias});
   return model;
 }
 

@@ -46,6 +46,7 @@ class Guess {
     heads();
     semantics();
     positions();
+    check_order();
     return options_;
   }
 
@@ -114,6 +115,24 @@ class Guess {
         options_.global_pool = value;
       }
     }
+    pooled_prefix();
+  }
+
+  /// Whether class and register tokens are pooled too, which timm alone knows.
+  void pooled_prefix() {
+    const bool may =
+        options_.global_pool == GlobalPool::kMap || options_.global_pool == GlobalPool::kAvg;
+    if (family_.name != "timm" || !may || options_.prefix_tokens() == 0) {
+      return;
+    }
+    const auto arguments = config_field<Json>(hints_.config, "model_args").value_or(Json());
+    const auto said = config_field<bool>(arguments, "pool_include_prefix");
+    const bool is_named = config_field<std::string>(hints_.config, "architecture") == "test_vit3";
+    options_.pool_include_prefix = said.value_or(is_named);
+    choose("pool-include-prefix", options_.pool_include_prefix ? "true" : "false",
+           said       ? "config.json"
+           : is_named ? "architecture test_vit3"
+                      : "family timm");
   }
 
   /// Width of what comes of pooling, 0 where nothing reads it.
@@ -256,6 +275,22 @@ class Guess {
     } else {
       choose("pos-embed-prefix", options_.pos_embed_prefix ? "true" : "false",
              fmt::format("{} positions, {} patches", entries, options_.patches()));
+    }
+  }
+
+  /// timm's models that norm what attention and MLP give have the tensors of those that norm what
+  /// they get.
+  void check_order() {
+    if (!hints_.has_qkv_bias) {
+      choose("qkv-bias", "0", "the file has none");
+    }
+    const auto name = config_field<std::string>(hints_.config, "architecture").value_or("");
+    const bool could_be = name.empty() && !hints_.has_qkv_bias && options_.prefix_tokens() == 0 &&
+                          options_.layer_scale == 0;
+    if (family_.name == "timm" && (could_be || name.find("_rpn_") != std::string::npos)) {
+      throw InputError(
+          where_, "a model with norms before attention and MLP",
+          name.empty() ? "tensors that timm's vit_*_rpn_* have too, and no config.json" : name);
     }
   }
 

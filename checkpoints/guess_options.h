@@ -14,6 +14,7 @@ struct ModelHints {
   Json config;                         ///< of Hugging Face or timm, or null
   int64_t heads = 0;                   ///< where a layout told them, else 0
   std::vector<int64_t> img_size = {};  ///< height and width, where the user says so
+  bool has_qkv_bias = true;            ///< false: the file has none
 };
 
 /// The options that `weights` (under our names) are those of. What shapes do not tell is taken from

@@ -48,6 +48,7 @@ struct RenamedTensors {
   NamedTensors tensors;
   std::vector<std::string> unmatched;  ///< names without a row
   int64_t heads = 0;                   ///< attention heads, where a layout tells them; else 0
+  bool has_qkv_bias = true;            ///< false: queries, keys and values got biases of zero
 };
 
 /// Foreign names to ours. Throws InputError that starts with `where` and names what has a wrong

@@ -1,12 +1,15 @@
 /// Models under the names of other libraries.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <optional>
 #include <span>
 
 #include "checkpoints/adapt.h"
 #include "checkpoints/foreign_config.h"
 #include "checkpoints/foreign_model.h"
+#include "checkpoints/read_config.h"
 #include "core/atomic_file.h"
 #include "core/error.h"
 
@@ -32,13 +35,55 @@ std::string_view huggingface_family(const VitOptions& options) {
   return options.reg_tokens == 1 ? "hf_deit" : "hf_vit";
 }
 
+bool is_flax(const Family& family) { return family.anchor.find('/') != std::string_view::npos; }
+
+/// What the code of a family pools by in a model with these parts; nothing where its config or the
+/// parts themselves choose.
+std::optional<GlobalPool> their_pool(const Family& family, const VitOptions& options) {
+  if (is_flax(family)) {
+    return options.class_token ? std::optional(GlobalPool::kToken) : std::nullopt;
+  }
+  const bool has_head = options.num_classes > 0;
+  if (family.name == "hf_siglip") {
+    return has_head ? std::optional(GlobalPool::kAvg) : std::nullopt;
+  }
+  if (family.naming == "huggingface" || family.naming == "dinov2") {
+    const bool reads_both = family.name.starts_with("hf_dinov2") && has_head;
+    return reads_both ? GlobalPool::kTokenAvg : GlobalPool::kToken;
+  }
+  return std::nullopt;
+}
+
+void check_pooling(const Family& family, const VitOptions& options, const std::string& where) {
+  const bool wants_class_token =
+      family.naming == "dinov2" || (family.naming == "huggingface" && family.name != "hf_siglip");
+  if (wants_class_token && !options.class_token) {
+    throw InputError(where + ": class-token", fmt::format("true, as {} has", family.name), "false");
+  }
+  const auto found = enum_name(options.global_pool);
+  if (family.name == "timm" && options.global_pool == GlobalPool::kTokenAvg) {
+    throw InputError(where + ": global-pool", "a pooling that timm has", found);
+  }
+  const auto theirs = their_pool(family, options);
+  // Without a head the code of Hugging Face gives all tokens too.
+  const bool matters = is_flax(family) || options.num_classes > 0;
+  if (theirs && *theirs != options.global_pool && matters) {
+    throw InputError(
+        where + ": global-pool",
+        fmt::format("{}, as {} has {}", enum_name(*theirs), family.name,
+                    is_flax(family) ? "where there is a class token"
+                                    : "under a head (--num-classes 0 leaves the head out)"),
+        found);
+  }
+}
+
 /// Throws where the code of a family computes something else with the weights of such a model.
 void check_expressible(const Family& family, const VitOptions& options, const std::string& where) {
   if (family.naming == "ours") {
     return;
   }
   const bool gated = options.mlp_layer == MlpLayer::kSwiGlu;
-  const bool only_gated = family.name == "hf_dinov2_swiglu";
+  const bool only_gated = family.name.ends_with("dinov2_swiglu");
   if (gated ? !only_gated && family.name != "timm" : only_gated) {
     throw InputError(where + ": mlp-layer",
                      fmt::format("{}, as {} has", only_gated ? "swiglu" : "mlp", family.name),
@@ -48,15 +93,7 @@ void check_expressible(const Family& family, const VitOptions& options, const st
     throw InputError(where + ": mlp-dim", fmt::format("a multiple of 8, as {} has", family.name),
                      std::to_string(options.mlp_dim));
   }
-  const bool is_dinov2 = family.name.starts_with("hf_dinov2");
-  const bool is_theirs = options.global_pool == GlobalPool::kTokenAvg;
-  if (is_dinov2 ? options.num_classes > 0 && !is_theirs : is_theirs) {
-    throw InputError(where + ": global-pool",
-                     is_dinov2 ? "token_avg under the head of Hugging Face's DINOv2 "
-                                 "(--num-classes 0 leaves the head out)"
-                               : fmt::format("a pooling that {} has", family.name),
-                     enum_name(options.global_pool));
-  }
+  check_pooling(family, options, where);
 }
 
 /// What stands before the names of the body in a Hugging Face file; heads stand alone.
@@ -85,6 +122,24 @@ NamedTensors with_body_prefix(NamedTensors tensors, const Family& family,
     result[is_their_head(name) ? name : prefix + name] = tensor;
   }
   return result;
+}
+
+/// Adds a note where the pixels that a model takes are others than those of its family.
+void note_pixels(const Family& family, const Json& preprocess, std::vector<std::string>& notes) {
+  for (const auto& [name, theirs] :
+       {std::pair{"mean", &family.pixels.mean}, {"std", &family.pixels.std}}) {
+    const auto values =
+        config_field<std::vector<double>>(preprocess, name).value_or(std::vector{0.5});
+    bool same = true;
+    for (size_t channel = 0; channel < std::max(values.size(), theirs->size()); ++channel) {
+      same = same && !values.empty() &&
+             values[channel % values.size()] == (*theirs)[channel % theirs->size()];
+    }
+    if (!same) {
+      notes.push_back(fmt::format("{} is {:g}, {}'s code has {:g}", name, fmt::join(values, " "),
+                                  family.name, fmt::join(*theirs, " ")));
+    }
+  }
 }
 
 /// A text file to be written.
@@ -122,6 +177,9 @@ const Family& output_family(const std::string& naming, const VitOptions& options
   if (naming == "huggingface") {
     return find_family(std::string(huggingface_family(options)));
   }
+  if (naming == "dinov2" && options.mlp_layer == MlpLayer::kSwiGlu) {
+    return find_family("dinov2_swiglu");
+  }
   return find_family(naming);
 }
 
@@ -138,20 +196,30 @@ std::vector<std::filesystem::path> config_files(const std::filesystem::path& pat
                                : std::vector<std::filesystem::path>{};
 }
 
-std::vector<std::string> reader_notes(TensorFormat /*format*/, const Family& family,
+std::vector<std::string> reader_notes(TensorFormat format, const Family& family,
                                       const ModelDescription& description) {
+  const bool has_files = format == TensorFormat::kSafetensors;  // configs stand beside it
   const auto& options = description.options;
   std::vector<std::string> notes;
-  const bool has_config = family.naming == "huggingface" || family.naming == "ours";
+  const bool has_config = (family.naming == "huggingface" && has_files) || family.naming == "ours";
+  const bool tells_most = has_config || (family.name == "timm" && has_files);
   const bool is_clip = family.name == "timm" && options.pre_norm;
   const double eps = is_clip ? 1e-5 : family.norm_eps;
   if (!has_config && options.norm_eps != eps) {
     notes.push_back(
         fmt::format("norm-eps is {:g}, {}'s code has {:g}", options.norm_eps, family.name, eps));
   }
-  if (!has_config && family.name != "timm" && options.gelu != family.gelu) {
+  const bool has_gelu = options.mlp_layer == MlpLayer::kMlp;
+  if (!tells_most && has_gelu && options.gelu != family.gelu) {
     notes.push_back(fmt::format("gelu is {}, {}'s code has {}", enum_name(options.gelu),
                                 family.name, enum_name(family.gelu)));
+  }
+  if (!tells_most) {
+    note_pixels(family, description.preprocess, notes);
+  }
+  if (const auto pool = their_pool(family, options); pool && *pool != options.global_pool) {
+    notes.push_back(fmt::format("global-pool is {}, {}'s code has {}",
+                                enum_name(options.global_pool), family.name, enum_name(*pool)));
   }
   if (family.naming != "ours" && family.name != "timm" &&
       options.final_norm == FinalNorm::kPooled) {

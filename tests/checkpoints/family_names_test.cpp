@@ -4,6 +4,7 @@
 
 #include "checkpoints/foreign_model.h"
 #include "checkpoints/load_into.h"
+#include "core/atomic_file.h"
 #include "core/error.h"
 #include "support/error_text.h"
 #include "support/temporary_folder.h"
@@ -425,6 +426,108 @@ TEST(ForeignModel, WritesNothingThatAFamilyComputesOtherwise) {
   options.global_pool = GlobalPool::kTokenAvg;
   for (const char* family : {"timm", "hf_vit", "big_vision"}) {
     EXPECT_THAT(writing_error(family, options), HasSubstr("found token_avg")) << family;
+  }
+}
+
+TEST(ForeignModel, WritesNoPoolingThatAFamilyDoesNotHave) {
+  auto options = square_options();
+  options.class_token = true;
+  for (const auto pool : {GlobalPool::kAvg, GlobalPool::kMap}) {
+    options.global_pool = pool;
+    for (const char* family : {"hf_vit", "hf_clip", "big_vision", "vision_transformer", "vmoe"}) {
+      const auto text = writing_error(family, options);
+      EXPECT_THAT(text, HasSubstr(std::string("global-pool: expected token, as ") + family));
+      EXPECT_THAT(text, HasSubstr("found " + enum_name(pool))) << family;
+    }
+  }
+  options.class_token = false;
+  EXPECT_THAT(writing_error("hf_siglip", options), HasSubstr("global-pool: expected avg"));
+  options.global_pool = GlobalPool::kAvg;
+  EXPECT_THAT(writing_error("hf_clip", options), HasSubstr("class-token: expected true"));
+}
+
+std::vector<std::string> notes_on(const std::string& family, const VitOptions& options,
+                                  TensorFormat format, const Json& preprocess) {
+  ModelDescription description;
+  description.options = options;
+  description.preprocess = preprocess;
+  return reader_notes(format, find_family(family), description);
+}
+
+TEST(ForeignModel, NotesWhatTheFileCannotSay) {
+  const Json imagenet{{"mean", {0.485, 0.456, 0.406}}, {"std", {0.5}}};
+  auto options = square_options();
+  for (const auto format : {TensorFormat::kNpz, TensorFormat::kSafetensors}) {
+    EXPECT_THAT(
+        notes_on("big_vision", options, format, imagenet),
+        testing::ElementsAre("mean is 0.485 0.456 0.406, big_vision's code has 0.5 0.5 0.5"));
+    EXPECT_THAT(notes_on("vision_transformer", options, format, {{"mean", {0.5}}, {"std", {0.5}}}),
+                testing::IsEmpty());
+  }
+  EXPECT_THAT(notes_on("hf_siglip", options, TensorFormat::kSafetensors, imagenet),
+              testing::IsEmpty());
+  EXPECT_THAT(notes_on("timm", options, TensorFormat::kSafetensors, imagenet), testing::IsEmpty());
+  EXPECT_THAT(notes_on("timm", options, TensorFormat::kNpz, imagenet),
+              testing::ElementsAre("gelu is tanh, timm's code has exact",
+                                   HasSubstr("mean is 0.485 0.456 0.406, timm's")));
+  options.class_token = true;
+  options.num_classes = 0;
+  EXPECT_THAT(notes_on("hf_vit", options, TensorFormat::kSafetensors, imagenet),
+              testing::ElementsAre("global-pool is avg, hf_vit's code has token"));
+}
+
+TEST(ForeignModel, ReadsModelsWithoutBiasesOfQueriesKeysAndValues) {
+  auto options = changed(square_options(), token_pooling);
+  const auto weights = named_tensors(*test::lively_model(options));
+  const test::TemporaryFolder folder;
+  for (const char* family : {"timm", "hf_vit", "vision_transformer"}) {
+    auto tensors = to_family_names(weights, find_family(family), options.heads, "model");
+    std::erase_if(tensors, [](const auto& item) {
+      const auto& name = item.first;
+      return name.ends_with("qkv.bias") || name.ends_with("query.bias") ||
+             name.ends_with("key.bias") || name.ends_with("value.bias") ||
+             name.ends_with("query/bias") || name.ends_with("key/bias") ||
+             name.ends_with("value/bias");
+    });
+    write_npz(folder / "a.npz", tensors);
+    const auto model = read_foreign_model(folder / "a.npz");
+    check_weights(model.weights, model.description.options, find_family(family), family);
+    EXPECT_THAT(model.choices, testing::Contains("qkv-bias 0 (the file has none)")) << family;
+    const auto& bias = model.weights.at("blocks.2.attn.qkv.bias");
+    EXPECT_TRUE(same_bits(bias, torch::zeros({3 * 192}))) << family;
+  }
+  auto torn = weights;
+  torn.erase("blocks.1.attn.qkv.bias");
+  EXPECT_THAT(reading_error(torn), HasSubstr("missing blocks.1.attn.qkv.bias"));
+}
+
+TEST(ForeignModel, RefusesNormsAfterAttentionThatLookLikeOthers) {
+  auto weights = named_tensors(*test::lively_model(square_options()));
+  std::erase_if(weights, [](const auto& item) { return item.first.ends_with("qkv.bias"); });
+  EXPECT_THAT(reading_error(weights), HasSubstr("vit_*_rpn_* have too, and no config.json"));
+  const test::TemporaryFolder folder;
+  write_safetensors(folder / "model.safetensors", weights, {});
+  write_text_file(folder / "config.json", R"({"architecture": "vit_base_patch16_rpn_224"})");
+  EXPECT_THAT(test::input_error([&] { read_foreign_model(folder / "model.safetensors"); }),
+              HasSubstr("norms before attention and MLP, found vit_base_patch16_rpn_224"));
+  write_text_file(folder / "config.json", R"({"architecture": "vit_medium_patch16_gap_240"})");
+  EXPECT_NO_THROW(read_foreign_model(folder / "model.safetensors"));
+}
+
+TEST(ForeignModel, TellsWhetherTimmPoolsThePrefixTokens) {
+  auto options = square_options();
+  options.reg_tokens = 2;
+  options.global_pool = GlobalPool::kMap;
+  const test::TemporaryFolder folder;
+  write_safetensors(folder / "model.safetensors", named_tensors(*test::lively_model(options)), {});
+  for (const auto& [config, expected] :
+       {std::pair{R"({"architecture": "vit_x"})", false},
+        {R"({"architecture": "test_vit3"})", true},
+        {R"({"architecture": "vit_x", "model_args": {"pool_include_prefix": true}})", true},
+        {R"({"architecture": "vit_x", "model_args": {"pool_include_prefix": "yes"}})", false}}) {
+    write_text_file(folder / "config.json", config);
+    const auto model = read_foreign_model(folder / "model.safetensors");
+    EXPECT_EQ(model.description.options.pool_include_prefix, expected) << config;
   }
 }
 

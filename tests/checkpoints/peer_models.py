@@ -35,6 +35,12 @@ TIMM = {
     "timm_dinov2_giant_registers": ("vit_giant_patch14_reg4_dinov2", dict(img_size=56, **NARROW)),
     "timm_siglip": ("vit_base_patch16_siglip_224", NARROW),
     "timm_gap": ("vit_base_patch16_gap_224", NARROW),
+    "timm_map": ("vit_base_patch16_224", dict(global_pool="map", reg_tokens=3, **NARROW)),
+    "timm_map_prefix": ("vit_base_patch16_224", dict(global_pool="map", reg_tokens=3,
+                                                     pool_include_prefix=True, **NARROW)),
+    "timm_avg_prefix": ("vit_base_patch16_224", dict(global_pool="avg", pool_include_prefix=True,
+                                                     **NARROW)),
+    "timm_gap_no_qkv_bias": ("vit_medium_patch16_gap_240", NARROW),
     "timm_fc_norm": ("vit_base_patch16_224", dict(global_pool="avg", **NARROW)),
     "timm_clip": ("vit_base_patch32_clip_224", NARROW),
     "timm_clip_quick_gelu": ("vit_base_patch16_clip_quickgelu_224", NARROW),
@@ -48,6 +54,8 @@ def hf_case(name):
     return {
         "hf_vit": (t.ViTForImageClassification, t.ViTConfig(**SMALL, num_labels=7)),
         "hf_vit_features": (t.ViTModel, t.ViTConfig(**SMALL)),
+        "hf_vit_no_qkv_bias": (t.ViTForImageClassification,
+                               t.ViTConfig(**SMALL, num_labels=7, qkv_bias=False)),
         "hf_deit": (t.DeiTForImageClassification, t.DeiTConfig(**SMALL, num_labels=7)),
         "hf_deit_distilled": (t.DeiTForImageClassificationWithTeacher,
                               t.DeiTConfig(**SMALL, num_labels=7)),
@@ -78,7 +86,7 @@ def hf_case(name):
     }[name]
 
 
-HF = ["hf_vit", "hf_vit_features", "hf_deit", "hf_deit_distilled", "hf_dinov2",
+HF = ["hf_vit", "hf_vit_features", "hf_vit_no_qkv_bias", "hf_deit", "hf_deit_distilled", "hf_dinov2",
       "hf_dinov2_registers", "hf_dinov2_classes", "hf_dinov2_registers_classes",
       "hf_dinov2_swiglu", "hf_dinov2_swiglu_rounded", "hf_siglip", "hf_siglip_classes", "hf_clip"]
 

@@ -58,6 +58,19 @@ const std::vector<PeerCase> kPeerCases{
        EXPECT_EQ(o.global_pool, GlobalPool::kAvg);
        EXPECT_EQ(o.final_norm, FinalNorm::kTokens);
      }},
+    {"timm_map", "timm",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.global_pool, GlobalPool::kMap);
+       EXPECT_EQ(o.prefix_tokens(), 4);
+       EXPECT_FALSE(o.pool_include_prefix);
+     }},
+    {"timm_map_prefix", "timm", [](const VitOptions& o) { EXPECT_TRUE(o.pool_include_prefix); }},
+    {"timm_avg_prefix", "timm", [](const VitOptions& o) { EXPECT_TRUE(o.pool_include_prefix); }},
+    {"timm_gap_no_qkv_bias", "timm",
+     [](const VitOptions& o) {
+       EXPECT_EQ(o.global_pool, GlobalPool::kAvg);
+       EXPECT_GT(o.layer_scale, 0.0);
+     }},
     {"timm_fc_norm", "timm",
      [](const VitOptions& o) {
        EXPECT_EQ(o.global_pool, GlobalPool::kAvg);
@@ -73,6 +86,7 @@ const std::vector<PeerCase> kPeerCases{
     {"timm_clip_quick_gelu", "timm", [](const VitOptions& o) { EXPECT_EQ(o.gelu, Gelu::kQuick); }},
     {"hf_vit", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.norm_eps, 1e-12); }},
     {"hf_vit_features", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.num_classes, 0); }},
+    {"hf_vit_no_qkv_bias", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.num_classes, 7); }},
     {"hf_deit", "hf_deit", [](const VitOptions& o) { EXPECT_EQ(o.reg_tokens, 1); }},
     {"hf_deit_distilled", "hf_deit_distilled",
      [](const VitOptions& o) { EXPECT_TRUE(o.dist_token); }},
@@ -134,6 +148,14 @@ void expect_same_file(const NamedTensors& original, const NamedTensors& back,
     const auto at = back.contains(name) ? name : "vision_model." + name;
     ASSERT_TRUE(back.contains(at)) << name;
     EXPECT_TRUE(test::same_bits(back.at(at), tensor)) << name;
+  }
+  for (const auto& [name, tensor] : back) {
+    const bool is_bias = name.ends_with("qkv.bias") || name.ends_with("query.bias") ||
+                         name.ends_with("key.bias") || name.ends_with("value.bias");
+    if (is_bias && !original.contains(name)) {
+      ++found;
+      EXPECT_EQ(tensor.count_nonzero().item<int64_t>(), 0) << name;
+    }
   }
   EXPECT_EQ(found, back.size());
 }
