@@ -102,13 +102,20 @@ void adapt_positions(AdaptedWeights& weights, const VitOptions& from, const VitO
   }
 }
 
-/// Leaves out the prefix tokens that `to` does not have.
-void adapt_prefix_tokens(NamedTensors& tensors, const VitOptions& from, const VitOptions& to) {
+/// Leaves out the prefix tokens that `to` does not have, and the head that reads one of them.
+void adapt_prefix_tokens(AdaptedWeights& weights, const VitOptions& from, const VitOptions& to) {
+  auto& tensors = weights.tensors;
   for (const auto& [name, present, wanted] :
        {std::tuple{"cls_token", from.class_token, to.class_token},
         std::tuple{"dist_token", from.dist_token, to.dist_token}}) {
     if (present && !wanted) {
       tensors.erase(name);
+    }
+  }
+  if (from.dist_token && !to.dist_token) {
+    const bool has_head = tensors.erase("head_dist.weight") + tensors.erase("head_dist.bias") > 0;
+    if (has_head) {
+      weights.changed.emplace_back("head_dist: left out with its token");
     }
   }
   if (to.reg_tokens == 0) {
@@ -174,7 +181,7 @@ AdaptedWeights adapt_weights(NamedTensors tensors, const VitOptions& from, const
     }
   }
   adapt_positions(weights, from, to, resize);
-  adapt_prefix_tokens(weights.tensors, from, to);
+  adapt_prefix_tokens(weights, from, to);
   adapt_router_maps(weights, from, to);
   const auto patches = weights.tensors.find("patch_embed.proj.weight");
   if (from.patch_size != to.patch_size && patches != weights.tensors.end()) {

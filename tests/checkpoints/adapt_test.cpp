@@ -53,13 +53,13 @@ TEST(AdaptWeights, LeavesOutPrefixTokensWithTheirPositions) {
   auto to = model->options();
   to.dist_token = false;
   to.reg_tokens = 2;
-  auto weights = named_tensors(*model);
-  weights.erase("head_dist.weight");
-  weights.erase("head_dist.bias");
-  const auto adapted = adapt_weights(weights, model->options(), to, PositionResize::kBicubic,
-                                     /*keep_head=*/true, "from");
+  const auto adapted = adapt_weights(named_tensors(*model), model->options(), to,
+                                     PositionResize::kBicubic, /*keep_head=*/true, "from");
   VisionTransformer smaller(to);
   load_into(*smaller, adapted.tensors, "adapted");
+  EXPECT_EQ(adapted.changed, std::vector<std::string>{"head_dist: left out with its token"});
+  EXPECT_TRUE(test::same_bits(adapted.tensors.at("head.weight"),
+                              model->named_parameters()["head.weight"].detach()));
   const auto before = model->named_parameters()["pos_embed"];
   const auto after = adapted.tensors.at("pos_embed");
   const auto kept = before.index_select(1, torch::tensor({0, 2, 3, 5, 6, 7, 8, 9, 10}));

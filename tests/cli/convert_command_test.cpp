@@ -18,10 +18,13 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 /// A dense model of seven classes with mean pooling.
-void write_dense_checkpoint(const std::filesystem::path& file) {
+void write_dense_checkpoint(
+    const std::filesystem::path& file,
+    const std::function<void(VitOptions&)>& change = [](VitOptions&) {}) {
   auto options = small_options();
   options.img_size = {8};
   options.patch_size = 2;
+  change(options);
   ModelDescription description;
   description.name = "small";
   description.options = options;
@@ -148,6 +151,31 @@ TEST_F(Convert, StoresHowPositionsAreResized) {
   save_checkpoint(path("cubic.h5"), checkpoint);
   EXPECT_TRUE(fails_with_one_line(convert(path("cubic.h5"), path("out.h5")), 1,
                                   {path("cubic.h5"), "resize_mode", "bicubic", "'cubic'"}));
+}
+
+TEST_F(Convert, LeavesOutTheHeadOfATokenThatItLeavesOut) {
+  write_dense_checkpoint(path("deit.h5"), [](VitOptions& options) {
+    options.class_token = options.dist_token = true;
+    options.global_pool = GlobalPool::kToken;
+  });
+  for (const Words& pool : {Words{}, Words{"--global-pool", "avg"}}) {
+    const auto run = convert(path("deit.h5"), path("model.h5"), Words{"--no-dist-token"} + pool);
+    ASSERT_TRUE(succeeds(run));
+    EXPECT_THAT(run.output, HasSubstr("changed head_dist: left out with its token"));
+    const auto head = load_checkpoint(path("deit.h5")).model;
+    const auto outputs = predict(path("model.h5"), torch::rand({2, 8, 8, 3}));
+    const auto expected =
+        torch::linear(outputs.at("features"), head.at("head.weight"), head.at("head.bias"));
+    EXPECT_TRUE(all_close(outputs.at("logits"), expected));
+  }
+}
+
+TEST_F(Convert, RefusesPoolingThatTheReaderDoesNotHave) {
+  write_dense_checkpoint(path("tiny.h5"), [](VitOptions& options) { options.class_token = true; });
+  EXPECT_TRUE(fails_with_one_line(
+      convert(path("tiny.h5"), path("hf.safetensors"), {"--names", "huggingface"}), 1,
+      {"global-pool: expected token", "hf_vit", "found avg"}));
+  EXPECT_FALSE(std::filesystem::exists(path("hf.safetensors")));
 }
 
 TEST_F(Convert, WritesTheNamesOfOthers) {
