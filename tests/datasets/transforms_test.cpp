@@ -325,6 +325,9 @@ TEST(Transform, RejectsOptionsThatContradictEachOther) {
   rejects([](auto& options) { options.input_size = {3, 10}; }, "input-size");
   rejects([](auto& options) { options.mean = {0.1, 0.2}; }, "mean");
   rejects([](auto& options) { options.std = {0.0}; }, "std");
+  rejects([](auto& options) { options.std = {0.5, -1.0, 0.5}; }, "std");
+  rejects([](auto& options) { options.mean = {}; }, "mean");
+  rejects([](auto& options) { options.mean = {std::nan("")}; }, "mean");
   rejects([](auto& options) { options.scale = {0.5, 0.2}; }, "scale");
   rejects([](auto& options) { options.scale = {0.5, 1.2}; }, "scale");
   rejects([](auto& options) { options.ratio = {}; }, "ratio");
