@@ -13,6 +13,8 @@ namespace softmoe {
 namespace {
 
 constexpr FamilyPixels kImagenet{.mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}};
+constexpr FamilyPixels kImagenetCropped{
+    .mean = kImagenet.mean, .std = kImagenet.std, .crop_pct = 0.875};
 constexpr FamilyPixels kHalf{};
 constexpr FamilyPixels kHalfWhole{.interpolation = "bilinear"};
 constexpr FamilyPixels kHalfCropped{.crop_pct = 0.9};
@@ -51,6 +53,14 @@ void add_register_positions(NamedTensors& tensors, const std::string& /*where*/)
                                  1);  // [1, 1 + registers + patches, dim]
 }
 
+/// What stands for hidden patches in the training of DINOv2, without which its code has no model.
+void add_mask_token(NamedTensors& tensors) {
+  const auto class_token = tensors.find("cls_token");
+  if (class_token != tensors.end()) {
+    tensors["mask_token"] = torch::zeros_like(class_token->second).flatten(0, 1);  // [1, dim]
+  }
+}
+
 /// The classifier of Hugging Face's SigLIP reads the mean of the tokens, not the attention pool.
 void drop_unused_pool(NamedTensors& tensors, const std::string& /*where*/) {
   if (tensors.contains("head.weight")) {
@@ -72,6 +82,11 @@ void drop_register_positions(NamedTensors& tensors, const std::string& where) {
   }
   const auto patches = table.narrow(1, 1 + count, table.size(1) - 1 - count);
   positions->second = torch::cat({table.narrow(1, 0, 1), patches}, 1);
+}
+
+void to_dinov2(NamedTensors& tensors, const std::string& where) {
+  drop_register_positions(tensors, where);
+  add_mask_token(tensors);
 }
 
 /// timm's QK-norm has biases, ours has none.
@@ -132,6 +147,26 @@ const std::vector<Family>& table() {
        .gelu = Gelu::kTanh,
        .resize = kBilinearCorners,
        .pixels = kHalfWhole},
+      {.name = "dinov2_swiglu",
+       .meaning = "the giants of facebookresearch/dinov2, whose MLPs are SwiGLU",
+       .naming = "dinov2",
+       .rows = dinov2_swiglu_names(),
+       .anchor = kOurPatches,
+       .marker = "blocks.*.mlp.w12.weight",
+       .pixels = kImagenetCropped,
+       .to_ours = add_register_positions,
+       .from_ours = to_dinov2,
+       .prefix_positions = true},
+      {.name = "dinov2",
+       .meaning = "facebookresearch/dinov2, with or without registers",
+       .naming = "dinov2",
+       .rows = dinov2_names(),
+       .anchor = kOurPatches,
+       .marker = "mask_token",
+       .pixels = kImagenetCropped,
+       .to_ours = add_register_positions,
+       .from_ours = to_dinov2,
+       .prefix_positions = true},
       {.name = "timm",
        .meaning = "timm's vision_transformer and deit",
        .naming = "timm",

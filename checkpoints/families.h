@@ -28,9 +28,9 @@ struct FamilyPixels {
 
 /// One row of the table.
 struct Family {
-  std::string_view name;     ///< "hf_dinov2"
-  std::string_view meaning;  ///< for help
-  std::string_view naming;   ///< what --names calls it: ours, timm, huggingface, big_vision, vmoe
+  std::string_view name;          ///< "hf_dinov2"
+  std::string_view meaning;       ///< for help
+  std::string_view naming;        ///< what --names calls it: ours, timm, dinov2, huggingface, vmoe
   std::span<const NameRow> rows;  ///< none: our names
   std::string_view anchor;        ///< a tensor that every model has; what precedes it is a prefix
   std::string_view marker;        ///< a tensor that sets it apart; empty: none needed

@@ -30,6 +30,10 @@ constexpr auto joined(const std::array<NameRow, kRows>&... parts) {
 /// timm's vision transformers: our names, but for what timm does not have.
 std::span<const NameRow> timm_names();
 
+/// facebookresearch/dinov2: with or without registers, with GELU or SwiGLU.
+std::span<const NameRow> dinov2_names();
+std::span<const NameRow> dinov2_swiglu_names();
+
 /// Hugging Face transformers: ViT; DeiT, whose unread distillation token is a register to us; DeiT
 /// with both heads; DINOv2 with or without registers, with GELU or SwiGLU; the vision towers of
 /// SigLIP and CLIP.

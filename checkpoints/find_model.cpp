@@ -25,10 +25,12 @@ constexpr std::array<std::string_view, 10> kUsualPrefixes = {
 constexpr std::string_view kHuggingFaceAnchor = "embeddings.patch_embeddings.projection.weight";
 
 /// What files hold beside the model that reads images.
-constexpr std::array<std::string_view, 18> kOtherParts = {"pooler.",
+constexpr std::array<std::string_view, 20> kOtherParts = {"pooler.",
                                                           "embeddings.mask_token",
                                                           "embeddings.position_ids",
                                                           "mask_token",
+                                                          "dino_head.",
+                                                          "ibot_head.",
                                                           "text_model.",
                                                           "text.",
                                                           "text_projection.",
@@ -144,6 +146,27 @@ NamedTensors with_file_names(const NamedTensors& tensors, const std::string& whe
   return renamed.tensors;
 }
 
+/// `name` without the chunk in blocks.<chunk>.<block>., as DINOv2's training code writes it.
+std::string without_chunk(const std::string& name) {
+  constexpr std::string_view kBlocks = "blocks.";
+  const auto after_number = [&name](size_t at) {
+    const auto end = name.find_first_not_of("0123456789", at);
+    return end != std::string::npos && end > at && name[end] == '.' ? end + 1 : 0;
+  };
+  const size_t block = name.starts_with(kBlocks) ? after_number(kBlocks.size()) : 0;
+  return block > 0 && after_number(block) > 0 ? std::string(kBlocks) + name.substr(block) : name;
+}
+
+NamedTensors without_chunks(const NamedTensors& tensors) {
+  NamedTensors result;
+  for (const auto& [name, tensor] : tensors) {
+    const auto bare = without_chunk(name);
+    // Of two that would be one, the second stays as it is, and is not matched.
+    result.emplace(result.contains(bare) ? name : bare, tensor);
+  }
+  return result;
+}
+
 /// Whether one of `names` is the marker of `family`.
 bool is_marked(const Family& family, const Placed& placed) {
   const NameRow marker{family.marker, family.marker};
@@ -199,6 +222,8 @@ FoundModel find_model(const NamedTensors& tensors, const std::string& family,
   auto placed = place(tensors, found.prefix, prefixes);
   if (placed.inside.contains(std::string(kHuggingFaceAnchor))) {
     placed.inside = with_file_names(placed.inside, where);
+  } else {
+    placed.inside = without_chunks(placed.inside);
   }
   found.family = marked_family(family, placed);
   if (found.family == nullptr) {
@@ -210,7 +235,7 @@ FoundModel find_model(const NamedTensors& tensors, const std::string& family,
   found.left_out = placed.others;
   const auto& rows = found.family->rows;
   for (auto& [name, tensor] : placed.inside) {
-    if (rows.empty() || has_row(rows, name) || !is_other_part(name)) {
+    if (rows.empty() || !is_other_part(name)) {
       found.tensors[name] = tensor;
     } else {
       found.left_out.push_back(name);

@@ -42,7 +42,7 @@ void describe(OptionTable& table, ConvertOptions& options) {
       "of the tensors in OUT; auto: vmoe in an npz, else ours (timm's, for dense models). Beside "
       "a safetensors file, timm writes config.json, huggingface config.json and "
       "preprocessor_config.json",
-      {.choices = {"auto", "ours", "timm", "huggingface", "big_vision",
+      {.choices = {"auto", "ours", "timm", "huggingface", "dinov2", "big_vision",
                    "big_vision_scanned", "vision_transformer", "vmoe"}});
   table.add("family", options.family, "what IN is",
             {.choices = family_choices(), .follows = "detected by the names of its tensors"});
@@ -176,10 +176,10 @@ void run_convert(const std::vector<std::string>& arguments) {
   PreprocessOptions preprocess;
   std::vector<std::string> paths;
   CommandLine line("convert",
-                   "Weights of timm, Hugging Face, big_vision, vision_transformer and vmoe in and "
-                   "out: safetensors, npz, torch.save (read only) and native checkpoints. Prints "
-                   "what was found and every choice that outputs depend on; where tensors are "
-                   "missing, unknown or of another shape, nothing is written.");
+                   "Weights of timm, Hugging Face, DINOv2, big_vision, vision_transformer and vmoe "
+                   "in and out: safetensors, npz, torch.save (read only) and native checkpoints. "
+                   "Prints what was found and every choice that outputs depend on; where tensors "
+                   "are missing, unknown or of another shape, nothing is written.");
   line.add("Conversion", options);
   line.add_overrides(
       "Model: another image size, patch size, number of channels or classes; every "

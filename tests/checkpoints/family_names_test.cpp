@@ -138,6 +138,35 @@ const std::vector<FamilyCase> kFamilyCases{
          o.gelu = Gelu::kExact;
        });
      }},
+    {"Dinov2", "dinov2",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         token_pooling(o);
+         o.num_classes = 0;
+         o.layer_scale = 1e-5;
+         o.gelu = Gelu::kExact;
+       });
+     }},
+    {"Dinov2Registers", "dinov2",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         token_pooling(o);
+         o.reg_tokens = 2;
+         o.num_classes = 0;
+         o.layer_scale = 1e-5;
+         o.gelu = Gelu::kExact;
+       });
+     }},
+    {"Dinov2SwiGlu", "dinov2_swiglu",
+     [] {
+       return changed(square_options(), [](VitOptions& o) {
+         token_pooling(o);
+         o.num_classes = 0;
+         o.layer_scale = 1e-5;
+         o.mlp_layer = MlpLayer::kSwiGlu;
+         o.gelu = Gelu::kExact;
+       });
+     }},
     {"TimmSwiGlu", "timm",
      [] {
        return changed(square_options(), [](VitOptions& o) {
@@ -201,7 +230,7 @@ class FamilyNames : public testing::TestWithParam<FamilyCase> {
     if (family == "hf_clip") {
       weights.at("head.bias").zero_();
     }
-    if (family.starts_with("hf_dinov2")) {
+    if (family.find("dinov2") != std::string::npos) {
       weights.at("pos_embed").narrow(1, 1, options_.reg_tokens).zero_();
     }
     return weights;
@@ -222,6 +251,9 @@ void expect_same_tensors(const NamedTensors& actual, const NamedTensors& expecte
 
 TEST_P(FamilyNames, RoundTripsBitForBitAndIsRecognised) {
   const auto theirs = to_family_names(weights_, family(), options_.heads, "model");
+  const bool has_mask = family().naming == "dinov2";
+  const auto left_out =
+      has_mask ? std::vector<std::string>{"mask_token"} : std::vector<std::string>{};
   for (const std::string prefix : {"", "module.", "params/", "params/img/", "opt/target/"}) {
     NamedTensors file;
     for (const auto& [name, tensor] : theirs) {
@@ -230,7 +262,7 @@ TEST_P(FamilyNames, RoundTripsBitForBitAndIsRecognised) {
     const auto found = find_model(file, "", "", "file");
     EXPECT_EQ(found.family->name, GetParam().family);
     EXPECT_EQ(found.prefix, prefix);
-    EXPECT_TRUE(found.left_out.empty());
+    EXPECT_EQ(found.left_out, left_out);
     expect_same_tensors(to_our_names(found, "file").tensors, weights_);
   }
 }
@@ -417,14 +449,15 @@ TEST(ForeignModel, WritesNothingThatAFamilyComputesOtherwise) {
   auto gated = options;
   gated.mlp_layer = MlpLayer::kSwiGlu;
   gated.num_classes = 0;
-  for (const char* family : {"hf_dinov2", "hf_vit", "big_vision", "vmoe"}) {
+  for (const char* family : {"hf_dinov2", "dinov2", "hf_vit", "big_vision", "vmoe"}) {
     EXPECT_THAT(writing_error(family, gated), HasSubstr(family)) << family;
     EXPECT_THAT(writing_error(family, gated), HasSubstr("found swiglu")) << family;
   }
   gated.mlp_dim = 44;
   EXPECT_THAT(writing_error("hf_dinov2_swiglu", gated), HasSubstr("mlp-dim"));
+  EXPECT_THAT(writing_error("dinov2_swiglu", gated), HasSubstr("mlp-dim"));
   options.global_pool = GlobalPool::kTokenAvg;
-  for (const char* family : {"timm", "hf_vit", "big_vision"}) {
+  for (const char* family : {"timm", "dinov2", "hf_vit", "big_vision"}) {
     EXPECT_THAT(writing_error(family, options), HasSubstr("found token_avg")) << family;
   }
 }
@@ -535,8 +568,10 @@ TEST(ForeignModel, IsWrittenUnderTheNamesOfItsParts) {
   auto options = changed(square_options(), token_pooling);
   options.layer_scale = 1e-5;
   EXPECT_EQ(output_family("huggingface", options).name, "hf_dinov2");
+  EXPECT_EQ(output_family("dinov2", options).name, "dinov2");
   options.mlp_layer = MlpLayer::kSwiGlu;
   EXPECT_EQ(output_family("huggingface", options).name, "hf_dinov2_swiglu");
+  EXPECT_EQ(output_family("dinov2", options).name, "dinov2_swiglu");
 }
 
 TEST(ForeignModel, TellsTheHeadsOfGiantsWithSwiGlu) {
@@ -550,6 +585,44 @@ TEST(ForeignModel, TellsTheHeadsOfGiantsWithSwiGlu) {
   const auto model = read_foreign_model(folder / "a.npz");
   EXPECT_EQ(model.description.options.heads, 24);
   EXPECT_EQ(model.description.options.mlp_dim, 40);
+}
+
+TEST(ForeignModel, ReadsWhatDinov2TrainsInChunks) {
+  auto options = changed(square_options(), token_pooling);
+  options.num_classes = 0;
+  options.layer_scale = 1e-5;
+  const auto weights = named_tensors(*test::lively_model(options));
+  NamedTensors file{{"teacher.dino_head.mlp.0.weight", torch::ones({2, 2})}};
+  for (const auto& [name, tensor] :
+       to_family_names(weights, find_family("dinov2"), options.heads, "model")) {
+    const bool in_block = name.starts_with("blocks.");
+    const auto chunk = in_block && name[7] == '2' ? "1." : "0.";
+    file["teacher.backbone." + (in_block ? "blocks." + (chunk + name.substr(7)) : name)] = tensor;
+  }
+  ASSERT_TRUE(file.contains("teacher.backbone.blocks.1.2.norm1.bias"));
+  const auto found = find_model(file, "", "", "file");
+  EXPECT_EQ(found.family->name, "dinov2");
+  EXPECT_THAT(found.left_out,
+              testing::UnorderedElementsAre("mask_token", "dino_head.mlp.0.weight"));
+  expect_same_tensors(to_our_names(found, "file").tensors, weights);
+  file["teacher.backbone.blocks.1.0.norm1.bias"] = torch::ones({192});
+  EXPECT_THAT(reading_error(file), HasSubstr("no counterpart of blocks.1.0.norm1.bias"));
+}
+
+TEST(ForeignModel, ResizesAsDinov2DoesWithAndWithoutRegisters) {
+  auto options = changed(square_options(), token_pooling);
+  options.num_classes = 0;
+  for (const int64_t registers : {0, 2}) {
+    options.reg_tokens = registers;
+    auto weights = named_tensors(*test::lively_model(options));
+    weights["pos_embed"] = weights.at("pos_embed").detach().zero_();
+    const test::TemporaryFolder folder;
+    write_npz(folder / "a.npz", to_family_names(weights, find_family("dinov2"), 3, "model"));
+    const auto model = read_foreign_model(folder / "a.npz");
+    EXPECT_EQ(model.description.resize_mode,
+              registers > 0 ? PositionResize::kBicubicAntialias : PositionResize::kBicubic);
+    EXPECT_EQ(model.description.preprocess.at("mean"), Json({0.485, 0.456, 0.406}));
+  }
 }
 
 TEST(ForeignModel, JoinsTheGatesThatTransformersHoldsApart) {

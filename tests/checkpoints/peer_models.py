@@ -143,8 +143,32 @@ def make_case(name, folder, seed):
         prefix = 0 if model.no_embed_class else model.num_prefix_tokens
         arrays["more_positions"] = resample_abs_pos_embed(model.pos_embed.data, [6, 5],
                                                           num_prefix_tokens=prefix)
+    if "timm_dinov2" in name:
+        torch.save(dinov2_names(model, seed), os.path.join(folder, "dinov2.pth"))
+        with torch.no_grad():
+            arrays["features"] = model.forward_head(model.forward_features(images), pre_logits=True)
     np.savez(os.path.join(folder, "images.npz"),
              **{key: value.numpy() for key, value in arrays.items()})
+
+
+def dinov2_names(model, seed):
+    """A model of timm as facebookresearch/dinov2 saves it, which has no heads."""
+    generator = torch.Generator().manual_seed(seed)
+    gated = model.blocks[0].mlp.fc1.out_features != model.blocks[0].mlp.fc2.in_features
+    state = {}
+    for key, value in model.state_dict().items():
+        key = key.replace("reg_token", "register_tokens")
+        if gated:
+            key = key.replace("mlp.fc1", "mlp.w12").replace("mlp.fc2", "mlp.w3")
+        if not key.startswith("head."):
+            state[key] = value
+    dim = model.embed_dim
+    state["mask_token"] = torch.randn((1, dim), generator=generator)
+    if model.no_embed_class:  # timm has added the position of the class token to it
+        position = torch.randn((1, 1, dim), generator=generator)
+        state["cls_token"] = state["cls_token"] - position
+        state["pos_embed"] = torch.cat([position, state["pos_embed"]], 1)
+    return state
 
 
 def check_case(name, folder):

@@ -177,6 +177,25 @@ void expect_same_resizing(const ForeignModel& model, const NamedTensors& arrays)
   EXPECT_TRUE(test::all_close(positions, arrays.at("more_positions")));
 }
 
+/// The file of facebookresearch/dinov2 beside a model of timm.
+void expect_same_features(const std::filesystem::path& file, const VitOptions& options,
+                          const NamedTensors& arrays) {
+  auto model = read_foreign_model(file);
+  const bool gated = options.mlp_layer == MlpLayer::kSwiGlu;
+  EXPECT_EQ(model.family, gated ? "dinov2_swiglu" : "dinov2");
+  EXPECT_EQ(model.left_out, std::vector<std::string>{"mask_token"});
+  auto& found = model.description.options;
+  found.heads = options.heads;  // which is not in the file
+  EXPECT_EQ(found.num_classes, 0);
+  EXPECT_EQ(found.img_size, std::vector<int64_t>{56});
+  EXPECT_EQ(found.reg_tokens, options.reg_tokens);
+  check_weights(model.weights, found, find_family(model.family), file.string());
+  const auto& expected = arrays.at("features");
+  const double scale = std::max(1.0, expected.abs().max().item<double>());
+  EXPECT_TRUE(test::all_close(outputs_of(model, arrays.at("images")), expected,
+                              test::Tolerance{.absolute = 1e-5 * scale}));
+}
+
 TEST(PeerParity, HoldsInBothDirections) {
   if (!test::peers_python()) {
     GTEST_SKIP() << test::kNoPeers;
@@ -209,6 +228,9 @@ TEST(PeerParity, HoldsInBothDirections) {
 
     if (arrays.contains("larger_patches")) {
       expect_same_resizing(model, arrays);
+    }
+    if (std::filesystem::exists(place / "dinov2.pth")) {
+      expect_same_features(place / "dinov2.pth", options, arrays);
     }
     std::filesystem::create_directory(place / "back");
     write_foreign_model(place / "back" / "model.safetensors", TensorFormat::kSafetensors,
