@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "checkpoints/preprocessor.h"
 #include "vit/zoo.h"
 
 namespace softmoe {
@@ -24,15 +25,6 @@ Json image_size(const VitOptions& options) {
   return options.image_height() == options.image_width()
              ? Json(options.image_height())
              : Json{options.image_height(), options.image_width()};
-}
-
-/// One value a channel.
-Json per_channel(const Json& preprocess, const std::string& name, int64_t channels) {
-  auto values = preprocess.value(name, std::vector<double>{0.5});
-  if (values.size() == 1) {
-    values.assign(static_cast<size_t>(channels), values.front());
-  }
-  return values;
 }
 
 Json labels(const ModelDescription& description, Json config) {
@@ -135,23 +127,6 @@ Json huggingface_config(const Family& family, const ModelDescription& descriptio
                 named_config(has_head ? "ViTForImageClassification" : "ViTModel", "vit", tower));
 }
 
-Json huggingface_preprocessor(const ModelDescription& description) {
-  const auto& options = description.options;
-  const auto& preprocess = description.preprocess;
-  constexpr int64_t kBilinear = 2;  // of PIL
-  constexpr int64_t kBicubic = 3;
-  const bool is_bicubic = preprocess.value("interpolation", std::string("bilinear")) == "bicubic";
-  return {{"image_processor_type", "ViTImageProcessor"},
-          {"do_resize", true},
-          {"size", {{"height", options.image_height()}, {"width", options.image_width()}}},
-          {"resample", is_bicubic ? kBicubic : kBilinear},
-          {"do_rescale", true},
-          {"rescale_factor", 1.0 / 255.0},
-          {"do_normalize", true},
-          {"image_mean", per_channel(preprocess, "mean", options.in_chans)},
-          {"image_std", per_channel(preprocess, "std", options.in_chans)}};
-}
-
 Json timm_config(const ModelDescription& description) {
   const auto& options = description.options;
   const auto& preprocess = description.preprocess;
@@ -193,6 +168,7 @@ Json timm_config(const ModelDescription& description) {
   Json pretrained{{"input_size", {options.in_chans, options.image_height(), options.image_width()}},
                   {"interpolation", preprocess.value("interpolation", std::string("bicubic"))},
                   {"crop_pct", preprocess.value("crop-pct", 1.0)},
+                  {"crop_mode", squeezes_images(description) ? "squash" : "center"},
                   {"mean", per_channel(preprocess, "mean", options.in_chans)},
                   {"std", per_channel(preprocess, "std", options.in_chans)},
                   {"num_classes", options.num_classes},

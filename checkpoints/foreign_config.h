@@ -9,9 +9,6 @@ namespace softmoe {
 /// `config.json` of a Hugging Face model of `family`.
 Json huggingface_config(const Family& family, const ModelDescription& description);
 
-/// `preprocessor_config.json` of Hugging Face.
-Json huggingface_preprocessor(const ModelDescription& description);
-
 /// `config.json` of timm, as its hub integration reads it: architecture, model_args,
 /// pretrained_cfg.
 Json timm_config(const ModelDescription& description);

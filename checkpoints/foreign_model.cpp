@@ -132,7 +132,8 @@ void describe_model(ForeignModel& model, const TensorFile& file, const Family& f
   description.options =
       guess_options(model.weights, family, hints, file.path.string(), model.choices);
   description.name = zoo_or_file_name(description.options, file.path);
-  description.preprocess = guess_preprocess(description.options, family, hints.config);
+  description.preprocess = guess_preprocess(description.options, family, hints.config,
+                                            file.path.string(), model.choices);
   description.class_names = config_class_names(hints.config, description.options.num_classes);
   description.resize_mode = usual_resize(family, model.weights);
 }

@@ -1,11 +1,14 @@
 #include "checkpoints/read_config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
+#include "checkpoints/preprocessor.h"
 #include "core/error.h"
 #include "vit/zoo.h"
 
@@ -52,6 +55,32 @@ std::optional<std::vector<int64_t>> plausible_size(const std::vector<int64_t>& s
                     std::all_of(size.begin(), size.end(),
                                 [](int64_t edge) { return edge >= 1 && edge <= kLargest; });
   return good ? std::optional(size) : std::nullopt;
+}
+
+/// Values as an option has them: one where all channels have the same, those of the config where
+/// they are as many as the channels.
+void fit_channels(Json& preprocess, int64_t channels, const std::string& where,
+                  std::vector<std::string>& choices) {
+  for (const std::string name : {"mean", "std"}) {
+    const auto values = preprocess.at(name).get<std::vector<double>>();
+    const bool good = std::all_of(values.begin(), values.end(), [&](double value) {
+      return std::isfinite(value) && (name == "mean" || value > 0.0);
+    });
+    if (!good) {
+      throw InputError(where + ": config: " + name + " of pixels",
+                       name == "mean" ? "finite numbers" : "finite numbers above 0",
+                       fmt::format("{:g}", fmt::join(values, " ")));
+    }
+    const auto count = std::ssize(values);
+    const auto list = values.empty() ? Json::array() : value_list(values);
+    if (list.size() == 1 || (count == channels && count > 0)) {
+      preprocess[name] = list;
+    } else {
+      preprocess[name] = {0.5};
+      choices.push_back(
+          fmt::format("{} 0.5 ({} values are known, {} channels)", name, count, channels));
+    }
+  }
 }
 
 }  // namespace
@@ -123,7 +152,8 @@ std::optional<std::vector<int64_t>> config_image_size(const Json& config) {
   return std::nullopt;
 }
 
-Json guess_preprocess(const VitOptions& options, const Family& family, const Json& config) {
+Json guess_preprocess(const VitOptions& options, const Family& family, const Json& config,
+                      const std::string& where, std::vector<std::string>& choices) {
   auto pixels = family.pixels;
   if (family.name == "timm" && options.pre_norm) {
     pixels = find_family("hf_clip").pixels;
@@ -131,28 +161,25 @@ Json guess_preprocess(const VitOptions& options, const Family& family, const Jso
     pixels = find_family("hf_deit").pixels;
   }
   const auto timm = config_field<Json>(config, "pretrained_cfg").value_or(Json());
-  const auto preprocessor = config_field<Json>(config, "preprocessor").value_or(Json());
-  std::vector<double> mean(pixels.mean.begin(), pixels.mean.end());
-  std::vector<double> std(pixels.std.begin(), pixels.std.end());
-  mean = config_field<std::vector<double>>(preprocessor, "image_mean")
-             .value_or(config_field<std::vector<double>>(timm, "mean").value_or(mean));
-  std = config_field<std::vector<double>>(preprocessor, "image_std")
-            .value_or(config_field<std::vector<double>>(timm, "std").value_or(std));
-  const auto channels = static_cast<size_t>(options.in_chans);
-  if (channels != mean.size() || channels != std.size() || mean.empty()) {
-    mean = {0.5};
-    std = {0.5};
-  }
-  auto interpolation = std::string(pixels.interpolation);
+  Json preprocess{
+      {"input-size", {options.in_chans, options.image_height(), options.image_width()}},
+      {"mean", config_field<std::vector<double>>(timm, "mean")
+                   .value_or(std::vector<double>(pixels.mean.begin(), pixels.mean.end()))},
+      {"std", config_field<std::vector<double>>(timm, "std")
+                  .value_or(std::vector<double>(pixels.std.begin(), pixels.std.end()))},
+      {"interpolation", pixels.interpolation},
+      {"crop-pct", config_field<double>(timm, "crop_pct").value_or(pixels.crop_pct)}};
   if (const auto named = config_field<std::string>(timm, "interpolation");
-      named == "bilinear" || named == "bicubic" || named == "nearest") {
-    interpolation = *named;
+      named == "bilinear" || named == "bicubic" || named == "nearest" || named == "box") {
+    preprocess["interpolation"] = *named;
   }
-  return {{"input-size", {options.in_chans, options.image_height(), options.image_width()}},
-          {"mean", value_list(mean)},
-          {"std", value_list(std)},
-          {"interpolation", interpolation},
-          {"crop-pct", config_field<double>(timm, "crop_pct").value_or(pixels.crop_pct)}};
+  if (config_field<std::string>(timm, "crop_mode") == "squash") {
+    preprocess["crop-mode"] = "none";
+  }
+  read_preprocessor(config_field<Json>(config, "preprocessor").value_or(Json()),
+                    where + ": preprocessor_config.json", preprocess, choices);
+  fit_channels(preprocess, options.in_chans, where, choices);
+  return preprocess;
 }
 
 std::vector<std::string> config_class_names(const Json& config, int64_t num_classes) {

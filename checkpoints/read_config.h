@@ -38,7 +38,10 @@ std::optional<ConfigGelu> config_gelu(const Json& config, const std::string& whe
 std::optional<std::vector<int64_t>> config_image_size(const Json& config);
 
 /// The preprocessing that belongs to a model of `family`, by the option names of PreprocessOptions.
-Json guess_preprocess(const VitOptions& options, const Family& family, const Json& config);
+/// `choices` gets a line for what the config wants and ours does otherwise. Throws InputError that
+/// starts with `where` for values that make no sense.
+Json guess_preprocess(const VitOptions& options, const Family& family, const Json& config,
+                      const std::string& where, std::vector<std::string>& choices);
 
 /// Names of the classes from `id2label` or `label_names`; empty where there are none that say more
 /// than a number.

@@ -9,6 +9,7 @@
 #include "checkpoints/adapt.h"
 #include "checkpoints/foreign_config.h"
 #include "checkpoints/foreign_model.h"
+#include "checkpoints/preprocessor.h"
 #include "checkpoints/read_config.h"
 #include "core/atomic_file.h"
 #include "core/error.h"
