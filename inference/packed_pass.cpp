@@ -108,15 +108,17 @@ PackedPass::ThreadMemory PackedPass::plan_thread(Plan& plan) const {
 int64_t PackedPass::plan(Plan& plan, int64_t threads) {
   const auto& options = layers_.options;
   const Arithmetic values = layers_.values;
+  // Portion::place() is below this.
+  const int64_t places = batch_ % threads == 0 ? threads : batch_;
   x_ = plan.take<float>(rows() * options.dim);
-  qkv_ = plan.take_rows(values, rows(), 3 * options.dim);
+  qkv_ = plan.take_rows(values, places * options.tokens(), 3 * options.dim);
   mixed_ = plan.take_rows(values, rows(), options.dim);
   if (most_slots_ > 0) {
     const int64_t panels = kernels::panels_of(options.dim) * kernels::kUnitColumns;
     powers_ = plan.take_rows(values, rows(), kernels::round_up(most_slots_, 2));
     inverse_sums_ = plan.take<float>(rows());
-    packed_tokens_ = plan.take<Unit>(batch_ * panels * kernels::units_of(values, options.tokens()));
-    packed_slots_ = plan.take<Unit>(batch_ * panels * kernels::units_of(values, most_slots_));
+    packed_tokens_ = plan.take<Unit>(places * panels * kernels::units_of(values, options.tokens()));
+    packed_slots_ = plan.take<Unit>(places * panels * kernels::units_of(values, most_slots_));
     expert_rows_ = plan.take_rows(values, batch_ * most_slots_, options.dim);
   }
   thread_memory_.clear();

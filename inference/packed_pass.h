@@ -135,12 +135,12 @@ class PackedPass {
   int64_t batch_ = 0;
   int64_t threads_ = 0;
   float* x_ = nullptr;             // [rows, dim]: the residual stream
-  ValueRows qkv_{};                // [rows, 3 dim]
+  ValueRows qkv_{};                // [places * tokens, 3 dim]
   ValueRows mixed_{};              // [rows, dim]: what attention gives, and what experts start from
   ValueRows powers_{};             // [rows, slots]
   float* inverse_sums_ = nullptr;  // [rows]: of the powers
-  kernels::Unit* packed_tokens_ = nullptr;  // [batch, panels of dim, units of tokens, 32]
-  kernels::Unit* packed_slots_ = nullptr;   // [batch, panels of dim, units of slots, 32]
+  kernels::Unit* packed_tokens_ = nullptr;  // [places, panels of dim, units of tokens, 32]
+  kernels::Unit* packed_slots_ = nullptr;   // [places, panels of dim, units of slots, 32]
   ValueRows expert_rows_{};                 // [experts * batch * slots per expert, dim]
   std::vector<ThreadMemory> thread_memory_;
 };
