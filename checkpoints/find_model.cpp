@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "checkpoints/block_names.h"
 #include "checkpoints/families.h"
 #include "checkpoints/family_names.h"
 #include "checkpoints/scanned_blocks.h"
@@ -148,13 +149,12 @@ NamedTensors with_file_names(const NamedTensors& tensors, const std::string& whe
 
 /// `name` without the chunk in blocks.<chunk>.<block>., as DINOv2's training code writes it.
 std::string without_chunk(const std::string& name) {
-  constexpr std::string_view kBlocks = "blocks.";
-  const auto after_number = [&name](size_t at) {
-    const auto end = name.find_first_not_of("0123456789", at);
-    return end != std::string::npos && end > at && name[end] == '.' ? end + 1 : 0;
-  };
-  const size_t block = name.starts_with(kBlocks) ? after_number(kBlocks.size()) : 0;
-  return block > 0 && after_number(block) > 0 ? std::string(kBlocks) + name.substr(block) : name;
+  const auto chunk = block_parameter(name);
+  if (!chunk) {
+    return name;
+  }
+  const std::string bare = "blocks." + chunk->rest;
+  return block_parameter(bare) ? bare : name;
 }
 
 NamedTensors without_chunks(const NamedTensors& tensors) {
