@@ -9,6 +9,7 @@
 #include "eval/matmul_peak.h"
 #include "eval/vit_subject.h"
 #include "vit/cost.h"
+#include "vit/moe_blocks.h"
 
 namespace softmoe {
 namespace {

@@ -12,6 +12,7 @@
 #include "checkpoints/block_names.h"
 #include "checkpoints/read_config.h"
 #include "core/error.h"
+#include "vit/moe_blocks.h"
 
 namespace softmoe {
 namespace {
@@ -109,12 +110,8 @@ class Guess {
     } else {
       options_.global_pool = GlobalPool::kAvg;
     }
-    const auto pool = config_field<std::string>(hints_.config, "global_pool");
-    for (const auto& [value, name] : kEnumNames<GlobalPool>) {
-      if (pool == name) {
-        options_.global_pool = value;
-      }
-    }
+    const auto pool = config_field<std::string>(hints_.config, "global_pool").value_or("");
+    options_.global_pool = enum_value<GlobalPool>(pool).value_or(options_.global_pool);
     pooled_prefix();
   }
 
@@ -328,27 +325,6 @@ class Guess {
 VitOptions guess_options(const NamedTensors& weights, const Family& family, const ModelHints& hints,
                          const std::string& where, std::vector<std::string>& choices) {
   return Guess(weights, family, hints, where, choices).options();
-}
-
-std::string moe_blocks_text(const std::vector<bool>& mask) {
-  const auto depth = std::ssize(mask);
-  std::vector<std::string> candidates{"none", "all", "last_half"};
-  for (int64_t count = 1; count <= depth; ++count) {
-    candidates.push_back(fmt::format("last_{}", count));
-    candidates.push_back(fmt::format("every_{}", count));
-  }
-  for (const auto& text : candidates) {
-    if (moe_block_mask(text, depth) == mask) {
-      return text;
-    }
-  }
-  std::vector<int64_t> blocks;
-  for (int64_t block = 0; block < depth; ++block) {
-    if (mask[static_cast<size_t>(block)]) {
-      blocks.push_back(block);
-    }
-  }
-  return fmt::format("{}", fmt::join(blocks, ","));
 }
 
 }  // namespace softmoe

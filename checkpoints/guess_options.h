@@ -25,7 +25,4 @@ struct ModelHints {
 VitOptions guess_options(const NamedTensors& weights, const Family& family, const ModelHints& hints,
                          const std::string& where, std::vector<std::string>& choices);
 
-/// "last_half", "every_2", "1,3" and so on of the blocks that have MoE layers.
-std::string moe_blocks_text(const std::vector<bool>& mask);
-
 }  // namespace softmoe

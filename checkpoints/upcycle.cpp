@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "softmoe/routers.h"
+#include "vit/moe_blocks.h"
 
 namespace softmoe {
 namespace {

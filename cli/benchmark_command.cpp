@@ -5,8 +5,6 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/model_flags.h"
-#include "cli/open_model.h"
-#include "core/device.h"
 #include "core/error.h"
 #include "eval/throughput.h"
 #include "eval/vit_subject.h"
@@ -68,7 +66,7 @@ void run_benchmark(const std::vector<std::string>& arguments) {
     const auto model = changed_model(line, name);
     subjects.push_back(vit_subject(name, model, make_train_step, make_inference));
   }
-  const auto records = measure_throughput(subjects, options, device_flag(line.common().device));
+  const auto records = measure_throughput(subjects, options, line.device());
   fmt::print("{}", throughput_table(records));
   Json list = Json::array();
   for (const auto& record : records) {

@@ -7,6 +7,7 @@
 
 #include "cli/list_flags.h"
 #include "core/atomic_file.h"
+#include "core/device.h"
 #include "core/error.h"
 #include "core/machine.h"
 
@@ -133,6 +134,14 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
   prepare_process(/*may_start_again=*/name_ != "predict" && name_ != "models");
   set_compute_threads(common_.threads);
   return true;
+}
+
+torch::Device CommandLine::device() const {
+  try {
+    return parse_device(common_.device);
+  } catch (const UsageError& error) {
+    throw UsageError("--" + std::string(error.what()));
+  }
 }
 
 void CommandLine::apply_table(const OptionTable& table) const {

@@ -2,6 +2,8 @@
 /// The flags of one subcommand: declared from option descriptions, read by CLI11, set on the
 /// aggregates that they belong to.
 
+#include <torch/types.h>
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -86,6 +88,8 @@ class CommandLine {
   /// The same as a config file, without the options of this call alone (`--json`).
   std::string resolved_config() const;
   const CommonOptions& common() const { return common_; }
+  /// The device of `--device`; throws UsageError that names the flag.
+  torch::Device device() const;
 
   /// Writes `results` to the `--json` file where one was asked for, with the command, its
   /// arguments, machine, versions and resolved options around them. `meanwhile`, where given, is

@@ -99,13 +99,8 @@ void check_given(const CommandLine& line, const PreprocessOptions& preprocess,
 void adapt_preprocess(const CommandLine& line, Conversion& conversion) {
   auto& description = conversion.model.description;
   const auto& options = description.options;
-  PreprocessOptions preprocess;
-  try {
-    preprocess = options_from_json<PreprocessOptions>(description.preprocess,
-                                                      conversion.input + ": preprocess");
-  } catch (const UsageError& error) {
-    throw InputError(error.what());  // wrong in the file, not on the command line
-  }
+  auto preprocess =
+      stored_options<PreprocessOptions>(description.preprocess, conversion.input + ": preprocess");
   line.apply(preprocess);
   check_given(line, preprocess, options);
   for (const auto& [name, values] :

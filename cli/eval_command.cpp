@@ -81,7 +81,7 @@ void run_eval(const std::vector<std::string>& arguments) {
   if (options.checkpoint.empty()) {
     throw UsageError("--checkpoint is missing: the model to evaluate");
   }
-  const auto device = device_flag(line.common().device);
+  const auto device = line.device();
   auto loaded = open_weights(options.checkpoint, device);
   if (loaded.description.options.num_classes == 0) {
     throw InputError(options.checkpoint, "a model with a head", "none (fewshot probes features)");

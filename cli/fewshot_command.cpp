@@ -4,7 +4,6 @@
 #include "cli/commands.h"
 #include "cli/open_model.h"
 #include "core/counted.h"
-#include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/rng.h"
@@ -258,7 +257,7 @@ void run_fewshot(const std::vector<std::string>& arguments) {
   if (!options.train_features.empty() || !options.test_features.empty()) {
     results = probe_files(options, fewshot);
   } else if (!options.checkpoint.empty()) {
-    results = {probe_images(options, data, loader, fewshot, device_flag(line.common().device))};
+    results = {probe_images(options, data, loader, fewshot, line.device())};
   } else {
     throw UsageError("give --checkpoint and a data set, or --train-features and --test-features");
   }

@@ -8,13 +8,13 @@
 #include "cli/open_model.h"
 #include "cli/routing_text.h"
 #include "core/atomic_file.h"
-#include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "datasets/image_file.h"
 #include "datasets/transforms.h"
 #include "inference/dispatch_maps.h"
 #include "inference/image_inputs.h"
+#include "inference/predictor.h"
 #include "inference/routing_summary.h"
 
 namespace softmoe::cli {
@@ -184,12 +184,7 @@ Inspection open_inspection(const InspectOptions& options, const torch::Device& d
                         .preprocess = {},
                         .device = device,
                         .kind = kind};
-  try {
-    inspection.preprocess = options_from_json<PreprocessOptions>(
-        inspection.loaded.description.preprocess, options.checkpoint + ": preprocess");
-  } catch (const UsageError& error) {
-    throw InputError(error.what());  // wrong in the file, not on the command line
-  }
+  inspection.preprocess = stored_preprocess(inspection.loaded.description, options.checkpoint);
   return inspection;
 }
 
@@ -235,7 +230,7 @@ void run_inspect(const std::vector<std::string>& arguments) {
   if (options.checkpoint.empty()) {
     throw UsageError("--checkpoint is missing: the model to look into");
   }
-  auto inspection = open_inspection(options, device_flag(line.common().device));
+  auto inspection = open_inspection(options, line.device());
   const auto selection = select_images(options, data, paths);
   compute_batches(inspection.device, options.batch_size, [&] {
     const auto batch = static_cast<size_t>(options.batch_size);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "checkpoints/tensor_file.h"
-#include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/memory.h"
@@ -43,14 +42,6 @@ void check_memory(const std::string& checkpoint, int64_t parameter_bytes,
 }
 
 }  // namespace
-
-torch::Device device_flag(const std::string& name) {
-  try {
-    return parse_device(name);
-  } catch (const UsageError& error) {
-    throw UsageError("--" + std::string(error.what()));
-  }
-}
 
 void describe_checkpoint(OptionTable& table, std::string& checkpoint) {
   table.add("checkpoint", checkpoint,

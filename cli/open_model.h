@@ -9,9 +9,6 @@
 
 namespace softmoe::cli {
 
-/// The device that `--device` names; throws UsageError that names the flag.
-torch::Device device_flag(const std::string& name);
-
 /// What `make` gives, a model that predicts; where it does not have the dtype, UsageError names
 /// `--amp-dtype`.
 template <typename Make>

@@ -8,7 +8,6 @@
 #include "cli/open_model.h"
 #include "cli/prediction_output.h"
 #include "core/counted.h"
-#include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "inference/image_inputs.h"
@@ -184,7 +183,7 @@ void run_predict(const std::vector<std::string>& arguments) {
   check_usage(options, paths);
   const auto arrays = requested_arrays(options.what);
   const bool show = options.output.empty() || line.given("format");
-  const auto device = device_flag(line.common().device);
+  const auto device = line.device();
   auto weights = open_weights(options.checkpoint, device);
   auto predictor = with_dtype_flag([&] {
     return Predictor(std::move(weights), options.checkpoint,

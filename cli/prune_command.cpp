@@ -9,7 +9,6 @@
 #include "cli/commands.h"
 #include "cli/model_evaluation.h"
 #include "cli/open_model.h"
-#include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/rng.h"
@@ -274,7 +273,7 @@ void run_prune(const std::vector<std::string>& arguments) {
   }
   const bool has_data = line.given("dataset") || line.given("data-dir");
   check_flags(options, has_data);
-  pruning.device = device_flag(line.common().device);
+  pruning.device = line.device();
   pruning.source = open_model(options.checkpoint, pruning.device);
   auto models = pruned_models(pruning);
   if (has_data && pruning.source.description.options.num_classes > 0) {

@@ -5,7 +5,6 @@
 
 #include <ctime>
 
-#include "cli/open_model.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -84,7 +83,7 @@ TrainingData TrainingFlags::prepare(const CommandLine& line, VitOptions& model) 
 
 void run_training(const CommandLine& line, const TrainingFlags& flags, const TrainingData& data,
                   TrainingStart start) {
-  const auto device = device_flag(line.common().device);
+  const auto device = line.device();
   const auto& model_name = start.model_name;
   TrainingRun run;
   run.model_name = model_name;

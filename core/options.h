@@ -15,12 +15,15 @@
 #include <functional>
 #include <limits>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "core/error.h"
 
 namespace softmoe {
 
@@ -59,6 +62,27 @@ std::string enum_name(E value) {
     }
   }
   return "?";
+}
+
+/// The names of all values of an enum.
+template <typename E>
+std::vector<std::string> enum_names() {
+  std::vector<std::string> names;
+  for (const auto& [value, name] : kEnumNames<E>) {
+    names.emplace_back(name);
+  }
+  return names;
+}
+
+/// The value of an enum that is called `name`, or nothing.
+template <typename E>
+std::optional<E> enum_value(std::string_view name) {
+  for (const auto& [value, candidate] : kEnumNames<E>) {
+    if (candidate == name) {
+      return value;
+    }
+  }
+  return std::nullopt;
 }
 
 /// One option, bound to a member of an aggregate.
@@ -129,17 +153,11 @@ class OptionTable {
   requires std::is_enum_v<E>
   void add(std::string name, E& member, std::string meaning) {
     OptionLimits limits;
-    for (const auto& [value, value_name] : kEnumNames<E>) {
-      limits.choices.emplace_back(value_name);
-    }
+    limits.choices = enum_names<E>();
     OptionField::EnumTarget target;
     target.get = [&member] { return enum_name(member); };
     target.set = [&member](const std::string& text) {
-      for (const auto& [value, value_name] : kEnumNames<E>) {
-        if (value_name == text) {
-          member = value;
-        }
-      }
+      member = enum_value<E>(text).value_or(member);
     };
     add(std::move(name), std::move(target), std::move(meaning), std::move(limits));
   }
@@ -175,6 +193,10 @@ Json options_to_json(Options options);
 template <typename Options>
 Options options_from_json(const Json& values, const std::string& where);
 
+/// The same of values that a file holds: what is wrong there is an InputError.
+template <typename Options>
+Options stored_options(const Json& values, const std::string& where);
+
 }  // namespace softmoe
 
 #include <nlohmann/json.hpp>
@@ -191,6 +213,15 @@ Options options_from_json(const Json& values, const std::string& where) {
   Options options;
   option_table(options).from_json(values, where);
   return options;
+}
+
+template <typename Options>
+Options stored_options(const Json& values, const std::string& where) {
+  try {
+    return options_from_json<Options>(values, where);
+  } catch (const UsageError& error) {
+    throw InputError(error.what());  // wrong in the file, not on the command line
+  }
 }
 
 }  // namespace softmoe

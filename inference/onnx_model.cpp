@@ -8,6 +8,7 @@
 #include "core/version.h"
 #include "datasets/transforms.h"
 #include "inference/onnx_moe.h"
+#include "vit/moe_blocks.h"
 
 namespace softmoe {
 namespace {

@@ -1,6 +1,7 @@
 #include "inference/packed_layers.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +9,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "softmoe/soft_routing.h"
+#include "vit/moe_blocks.h"
 #include "vit/position_embedding.h"
 
 namespace softmoe {
@@ -252,14 +254,13 @@ InferenceDtype inference_dtype(const std::string& name, const torch::Device& dev
   if (name == "auto") {
     return has_fast_bf16(device) ? InferenceDtype::kBFloat16 : InferenceDtype::kFloat32;
   }
-  std::string known = "auto";
-  for (const auto& [dtype, text] : kEnumNames<InferenceDtype>) {
-    if (text == name) {
-      return dtype;
-    }
-    known += fmt::format(", {}", text);
+  const auto dtype = enum_value<InferenceDtype>(name);
+  if (!dtype) {
+    throw UsageError("dtype",
+                     fmt::format("one of auto, {}", fmt::join(enum_names<InferenceDtype>(), ", ")),
+                     "'" + name + "'");
   }
-  throw UsageError("dtype", "one of " + known, "'" + name + "'");
+  return *dtype;
 }
 
 kernels::RowNorm PackedNorm::rows() const {

@@ -31,6 +31,12 @@ int64_t PackedPass::slot_row(const PackedMixing& mixing, int64_t image, int64_t 
   return (slot / each * batch_ + image) * each + slot % each;
 }
 
+Unit* PackedPass::panels_of_image(Unit* all, const Portion& portion, int64_t image,
+                                  int64_t units) const {
+  return all + portion.place(image) * kernels::panels_of(layers_.options.dim) * units *
+                   kernels::kUnitColumns;
+}
+
 /// The second norm of some rows, and the powers of their logits.
 void PackedPass::weigh_slots(const PackedBlock& block, const ThreadMemory& memory, int64_t row,
                              int64_t count) {
@@ -62,19 +68,17 @@ void PackedPass::pack_tokens(const Portion& portion) {
   const int64_t tokens = layers_.options.tokens();
   const int64_t each = kernels::values_per_unit(layers_.values);
   const int64_t units = kernels::units_of(layers_.values, tokens);
-  const int64_t stride = units * kernels::kUnitColumns;
   const auto share = portion.of(units);
   for (int64_t index = share.first; index < share.last; ++index) {
     const int64_t image = index / units;
     const int64_t unit = index % units;
     const int64_t token = unit * each;
     const auto rows = mixed_.part(image * tokens + token, 2);
-    kernels::pack_depth_unit(layers_.values, rows.source(),
-                             optional_row(rows.part(1, 1), each == 2 && token + 1 < tokens), dim,
-                             packed_tokens_ +
-                                 portion.place(image) * kernels::panels_of(dim) * stride +
-                                 unit * kernels::kUnitColumns,
-                             stride);
+    kernels::pack_depth_unit(
+        layers_.values, rows.source(),
+        optional_row(rows.part(1, 1), each == 2 && token + 1 < tokens), dim,
+        panels_of_image(packed_tokens_, portion, image, units) + unit * kernels::kUnitColumns,
+        units * kernels::kUnitColumns);
   }
 }
 
@@ -105,10 +109,9 @@ void PackedPass::fill_slots(const Portion& portion, const PackedMixing& mixing) 
       }
       left = {memory.powers, 1, kernels::kUnitColumns};
     }
-    const int64_t stride = units * kernels::kUnitColumns;
     kernels::packed_product(
         layers_.values, {count, dim, units}, left,
-        {packed_tokens_ + portion.place(image) * kernels::panels_of(dim) * stride, stride},
+        {panels_of_image(packed_tokens_, portion, image, units), units * kernels::kUnitColumns},
         {.out = memory.slots.values,
          .out_stride = memory.slots.stride,
          .row_factors = memory.sums});
@@ -152,7 +155,6 @@ void PackedPass::pack_slots(const Portion& portion, const PackedMixing& mixing) 
   const int64_t dim = layers_.options.dim;
   const int64_t each = kernels::values_per_unit(layers_.values);
   const int64_t units = kernels::units_of(layers_.values, mixing.slots());
-  const int64_t stride = units * kernels::kUnitColumns;
   const auto share = portion.of(units);
   for (int64_t index = share.first; index < share.last; ++index) {
     const int64_t image = index / units;
@@ -164,9 +166,8 @@ void PackedPass::pack_slots(const Portion& portion, const PackedMixing& mixing) 
     kernels::pack_depth_unit(
         layers_.values, expert_rows_.part(slot_row(mixing, image, slot), 1).source(),
         second.source(), dim,
-        packed_slots_ + portion.place(image) * kernels::panels_of(dim) * stride +
-            unit * kernels::kUnitColumns,
-        stride);
+        panels_of_image(packed_slots_, portion, image, units) + unit * kernels::kUnitColumns,
+        units * kernels::kUnitColumns);
   }
 }
 
@@ -175,7 +176,6 @@ void PackedPass::combine_slots(const Portion& portion, const PackedMixing& mixin
   const int64_t dim = layers_.options.dim;
   const int64_t tokens = layers_.options.tokens();
   const int64_t units = kernels::units_of(layers_.values, mixing.slots());
-  const int64_t stride = units * kernels::kUnitColumns;
   const auto share = portion.of(tokens);
   for (int64_t at = share.first; at < share.last;) {
     const int64_t image = at / tokens;
@@ -185,7 +185,7 @@ void PackedPass::combine_slots(const Portion& portion, const PackedMixing& mixin
       kernels::packed_product(
           layers_.values, {count, dim, units},
           {units_in(powers), powers.stride / kernels::values_per_unit(layers_.values)},
-          {packed_slots_ + portion.place(image) * kernels::panels_of(dim) * stride, stride},
+          {panels_of_image(packed_slots_, portion, image, units), units * kernels::kUnitColumns},
           {.out = {.fp32 = x_ + row * dim},
            .out_stride = dim,
            .row_factors = inverse_sums_ + row,

@@ -109,7 +109,7 @@ int64_t PackedPass::plan(Plan& plan, int64_t threads) {
   const auto& options = layers_.options;
   const Arithmetic values = layers_.values;
   // Portion::place() is below this.
-  const int64_t places = batch_ % threads == 0 ? threads : batch_;
+  const int64_t places = shares_out(threads) ? threads : batch_;
   x_ = plan.take<float>(rows() * options.dim);
   qkv_ = plan.take_rows(values, places * options.tokens(), 3 * options.dim);
   mixed_ = plan.take_rows(values, rows(), options.dim);

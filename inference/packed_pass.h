@@ -80,11 +80,13 @@ class PackedPass {
   void embed_patches(const ThreadMemory& memory, const float* image, int64_t image_index,
                      int64_t first, int64_t count);
   void run_blocks(const Team& team, const float* images);
+  /// Whether the threads of a team take whole images: none would wait for another.
+  bool shares_out(int64_t threads) const { return batch_ % threads == 0; }
   /// Calls function(portion) for all that this thread does.
   template <typename Function>
   void for_each_portion(const Team& team, const Function& function) const {
     const auto& memory = thread_memory_[static_cast<size_t>(team.rank)];
-    if (batch_ % team.size != 0) {
+    if (!shares_out(team.size)) {
       function(Portion{team, memory, batch_});
       return;
     }
@@ -111,6 +113,9 @@ class PackedPass {
   void run_experts(const Team& team, const PackedBlock& block);
   void pack_slots(const Portion& portion, const PackedMixing& mixing);
   void combine_slots(const Portion& portion, const PackedMixing& mixing);
+  /// An image's part of packed_tokens_ or packed_slots_, panels of `units` each.
+  kernels::Unit* panels_of_image(kernels::Unit* all, const Portion& portion, int64_t image,
+                                 int64_t units) const;
   /// Row of a slot among those of all experts.
   int64_t slot_row(const PackedMixing& mixing, int64_t image, int64_t slot) const;
 

@@ -27,12 +27,7 @@ Json default_preprocess(const VitOptions& options) {
 
 PreprocessOptions stored_preprocess(const ModelDescription& model, const std::string& name) {
   const auto where = name + ": preprocess";
-  PreprocessOptions options;
-  try {
-    options = options_from_json<PreprocessOptions>(model.preprocess, where);
-  } catch (const UsageError& error) {
-    throw InputError(error.what());  // wrong in the file, not on the command line
-  }
+  const auto options = stored_options<PreprocessOptions>(model.preprocess, where);
   try {
     check_normalization(options, model.options.in_chans);
   } catch (const UsageError& error) {
@@ -164,7 +159,7 @@ Predictions Predictor::predict(const torch::Tensor& images, const std::string& n
   if (images.dim() == 4 && images.size(0) == 0) {
     throw InputError(name, "at least one image", array_text(images));
   }
-  const bool fits = images.dim() == 4 && images.is_floating_point() && images.size(0) > 0 &&
+  const bool fits = images.dim() == 4 && images.is_floating_point() &&
                     images.sizes().slice(1) == torch::IntArrayRef(size);
   if (!fits) {
     throw InputError(name,

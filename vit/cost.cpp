@@ -1,6 +1,7 @@
 #include "vit/cost.h"
 
 #include "softmoe/routers.h"
+#include "vit/moe_blocks.h"
 
 namespace softmoe {
 namespace {

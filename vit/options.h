@@ -117,10 +117,6 @@ void describe(OptionTable& table, VitOptions& options);
 /// Throws UsageError that names the option where the options contradict each other.
 void validate(const VitOptions& options);
 
-/// Which blocks have MoE layers, from "none", "all", "last_half", "last_N", "every_N" (blocks N-1,
-/// 2N-1, ...) or a list "1,3,5"; one entry a block. Throws UsageError.
-std::vector<bool> moe_block_mask(const std::string& moe_blocks, int64_t depth);
-
 /// Whether any block has a MoE layer.
 bool has_moe(const VitOptions& options);
 

@@ -2,6 +2,7 @@
 
 #include "core/initialization.h"
 #include "core/tensor_check.h"
+#include "vit/moe_blocks.h"
 #include "vit/position_embedding.h"
 
 namespace softmoe {

@@ -46,6 +46,10 @@ std::vector<ModelCase> cuda_cases() {
                                                      options.layer_scale = 0.4;
                                                      options.global_pool = GlobalPool::kMap;
                                                    })},
+      {"SwiGlu", changed(dense, [](auto& options) { options.mlp_layer = MlpLayer::kSwiGlu; })},
+      {"TokenAvg", test::with_token_avg(soft)},
+      {"SwiGluTokenAvg", changed(test::with_token_avg(dense),
+                                 [](auto& options) { options.mlp_layer = MlpLayer::kSwiGlu; })},
       {"ManySlots", changed(soft, [](auto& options) {
          options.dim = 64;
          options.heads = 2;

@@ -72,63 +72,27 @@ using testing::IsEmpty;
 std::vector<ModelCase> engine_cases() {
   const auto dense = test::small_options();
   const auto soft = test::small_moe_options();
-  return {
-      {"Dense", dense},
-      {"SoftMoe", soft},
-      {"Merged", test::small_moe_options("smear")},
-      {"QuickGeluPreNorm", changed(dense,
-                                   [](auto& options) {
-                                     options.gelu = Gelu::kQuick;
-                                     options.pre_norm = true;
-                                     options.patch_bias = false;
-                                   })},
-      {"DistilledWithRegisters", changed(dense,
-                                         [](auto& options) {
-                                           options.class_token = true;
-                                           options.dist_token = true;
-                                           options.reg_tokens = 2;
-                                           options.pos_embed_prefix = false;
-                                           options.global_pool = GlobalPool::kToken;
-                                           options.pre_logits = 18;
-                                         })},
-      {"SinCosAndPooledNorm", changed(soft,
-                                      [](auto& options) {
-                                        options.pos_embed = PositionEmbedding::kSinCos2d;
-                                        options.class_token = true;
-                                        options.final_norm = FinalNorm::kPooled;
-                                      })},
-      {"QkNormLayerScaleAttentionPooling", changed(soft,
-                                                   [](auto& options) {
-                                                     options.qk_norm = true;
-                                                     options.layer_scale = 0.4;
-                                                     options.global_pool = GlobalPool::kMap;
-                                                   })},
-      {"AttentionPoolingOfThePatches", changed(dense,
-                                               [](auto& options) {
-                                                 options.global_pool = GlobalPool::kMap;
-                                                 options.class_token = true;
-                                                 options.reg_tokens = 2;
-                                               })},
-      {"AttentionPoolingWithThePrefix", changed(dense,
-                                                [](auto& options) {
-                                                  options.global_pool = GlobalPool::kMap;
-                                                  options.pool_include_prefix = true;
-                                                  options.reg_tokens = 2;
-                                                })},
-      {"MeanWithThePrefix", changed(dense,
-                                    [](auto& options) {
-                                      options.pool_include_prefix = true;
-                                      options.class_token = true;
-                                    })},
-      {"SwiGluTokenAvg", changed(dense,
-                                 [](auto& options) {
-                                   options.mlp_layer = MlpLayer::kSwiGlu;
-                                   options.class_token = true;
-                                   options.reg_tokens = 2;
-                                   options.global_pool = GlobalPool::kTokenAvg;
-                                 })},
-      {"NoHead", changed(dense, [](auto& options) { options.num_classes = 0; })},
-  };
+  auto cases = test::prefix_and_pooling_cases(dense, soft);
+  cases.insert(
+      cases.end(),
+      {{"Dense", dense},
+       {"SoftMoe", soft},
+       {"Merged", test::small_moe_options("smear")},
+       {"SinCosAndPooledNorm", changed(soft,
+                                       [](auto& options) {
+                                         options.pos_embed = PositionEmbedding::kSinCos2d;
+                                         options.class_token = true;
+                                         options.final_norm = FinalNorm::kPooled;
+                                       })},
+       {"QkNormLayerScaleAttentionPooling", changed(soft,
+                                                    [](auto& options) {
+                                                      options.qk_norm = true;
+                                                      options.layer_scale = 0.4;
+                                                      options.global_pool = GlobalPool::kMap;
+                                                    })},
+       {"SwiGluTokenAvg", changed(test::with_token_avg(dense),
+                                  [](auto& options) { options.mlp_layer = MlpLayer::kSwiGlu; })}});
+  return cases;
 }
 
 /// Operators of CPUs that are put together from those that other devices have.

@@ -37,101 +37,46 @@ VitOptions deep(VitOptions options) {
 std::vector<ModelCase> model_cases() {
   const auto dense = deep(test::small_options());
   const auto soft = deep(test::small_moe_options());
-  return {
-      {"Dense", dense},
-      {"SoftMoe", soft},
-      {"ExactGelu", changed(dense, [](auto& options) { options.gelu = Gelu::kExact; })},
-      {"QuickGeluPreNormNoPatchBias", changed(dense,
+  auto cases = test::prefix_and_pooling_cases(dense, soft);
+  cases.insert(
+      cases.end(),
+      {{"Dense", dense},
+       {"SoftMoe", soft},
+       {"ExactGelu", changed(dense, [](auto& options) { options.gelu = Gelu::kExact; })},
+       {"PooledNormAndSinCos", changed(dense,
+                                       [](auto& options) {
+                                         options.final_norm = FinalNorm::kPooled;
+                                         options.pos_embed = PositionEmbedding::kSinCos2d;
+                                         options.class_token = true;
+                                       })},
+       {"QkNormLayerScale", changed(soft,
+                                    [](auto& options) {
+                                      options.qk_norm = true;
+                                      options.layer_scale = 0.4;
+                                    })},
+       {"SwiGlu", changed(dense, [](auto& options) { options.mlp_layer = MlpLayer::kSwiGlu; })},
+       {"SwiGluManyChunksLayerScale", changed(dense,
                                               [](auto& options) {
-                                                options.gelu = Gelu::kQuick;
-                                                options.pre_norm = true;
-                                                options.patch_bias = false;
+                                                options.img_size = {40, 52};
+                                                options.mlp_layer = MlpLayer::kSwiGlu;
+                                                options.mlp_dim = 2100;
+                                                options.layer_scale = 0.4;
                                               })},
-      {"ClassTokenAndRegisters", changed(dense,
-                                         [](auto& options) {
-                                           options.class_token = true;
-                                           options.reg_tokens = 2;
-                                           options.pos_embed_prefix = false;
-                                           options.global_pool = GlobalPool::kToken;
-                                         })},
-      {"Distilled", changed(dense,
-                            [](auto& options) {
-                              options.class_token = true;
-                              options.dist_token = true;
-                              options.global_pool = GlobalPool::kToken;
-                              options.pre_logits = 18;
-                            })},
-      {"PooledNormAndSinCos", changed(dense,
+       {"ManyTokensAndSlots", changed(soft,
                                       [](auto& options) {
-                                        options.final_norm = FinalNorm::kPooled;
-                                        options.pos_embed = PositionEmbedding::kSinCos2d;
-                                        options.class_token = true;
+                                        options.img_size = {40, 52};
+                                        options.moe.experts = 37;
+                                        options.moe.slots_per_expert = 1;
+                                        options.mlp_dim = 1100;
+                                        options.dim = 60;
+                                        options.heads = 3;
                                       })},
-      {"QkNormLayerScale", changed(soft,
-                                   [](auto& options) {
-                                     options.qk_norm = true;
-                                     options.layer_scale = 0.4;
-                                   })},
-      {"AttentionPooling", changed(soft,
-                                   [](auto& options) {
-                                     options.global_pool = GlobalPool::kMap;
-                                     options.final_norm = FinalNorm::kPooled;
-                                     options.pre_logits = 18;
-                                   })},
-      {"AttentionPoolingOfThePatches", changed(soft,
-                                               [](auto& options) {
-                                                 options.global_pool = GlobalPool::kMap;
-                                                 options.class_token = true;
-                                                 options.reg_tokens = 2;
-                                               })},
-      {"AttentionPoolingWithThePrefix", changed(soft,
-                                                [](auto& options) {
-                                                  options.global_pool = GlobalPool::kMap;
-                                                  options.pool_include_prefix = true;
-                                                  options.reg_tokens = 2;
-                                                })},
-      {"MeanWithThePrefix", changed(dense,
-                                    [](auto& options) {
-                                      options.pool_include_prefix = true;
-                                      options.class_token = true;
-                                    })},
-      {"TokenAvg", changed(soft,
-                           [](auto& options) {
-                             options.class_token = true;
-                             options.reg_tokens = 2;
-                             options.global_pool = GlobalPool::kTokenAvg;
-                           })},
-      {"TokenAvgPreLogits", changed(dense,
-                                    [](auto& options) {
-                                      options.class_token = true;
-                                      options.global_pool = GlobalPool::kTokenAvg;
-                                      options.pre_logits = 18;
-                                    })},
-      {"SwiGlu", changed(dense, [](auto& options) { options.mlp_layer = MlpLayer::kSwiGlu; })},
-      {"SwiGluManyChunksLayerScale", changed(dense,
-                                             [](auto& options) {
-                                               options.img_size = {40, 52};
-                                               options.mlp_layer = MlpLayer::kSwiGlu;
-                                               options.mlp_dim = 2100;
-                                               options.layer_scale = 0.4;
-                                             })},
-      {"NoHead", changed(soft, [](auto& options) { options.num_classes = 0; })},
-      {"ManyTokensAndSlots", changed(soft,
-                                     [](auto& options) {
-                                       options.img_size = {40, 52};
-                                       options.moe.experts = 37;
-                                       options.moe.slots_per_expert = 1;
-                                       options.mlp_dim = 1100;
-                                       options.dim = 60;
-                                       options.heads = 3;
-                                     })},
-      {"ManySlotsAnExpert", changed(soft,
-                                    [](auto& options) {
-                                      options.img_size = {24, 12};
-                                      options.class_token = true;
-                                      options.moe.slots_per_expert = 35;
-                                    })},
-  };
+       {"ManySlotsAnExpert", changed(soft, [](auto& options) {
+          options.img_size = {24, 12};
+          options.class_token = true;
+          options.moe.slots_per_expert = 35;
+        })}});
+  return cases;
 }
 
 class PackedModelTest : public testing::TestWithParam<ModelCase> {

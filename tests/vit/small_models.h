@@ -4,6 +4,7 @@
 #include <functional>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "vit/vision_transformer.h"
 
@@ -44,6 +45,95 @@ inline VitOptions small_moe_options(const std::string& router = "soft") {
   options.moe.experts = 3;
   options.moe.slots_per_expert = 2;
   return options;
+}
+
+/// Class, distillation and three register tokens, LayerNorm before the blocks, no bias of patches.
+inline VitOptions every_prefix() {
+  auto options = small_moe_options();
+  options.global_pool = GlobalPool::kToken;
+  options.class_token = true;
+  options.dist_token = true;
+  options.reg_tokens = 3;
+  options.pre_norm = true;
+  options.patch_bias = false;
+  options.gelu = Gelu::kQuick;
+  return options;
+}
+
+/// `options` with a class token and registers, pooled to the class token beside the patches' mean.
+inline VitOptions with_token_avg(VitOptions options) {
+  options.class_token = true;
+  options.reg_tokens = 2;
+  options.global_pool = GlobalPool::kTokenAvg;
+  return options;
+}
+
+/// Every kind of prefix tokens and every pooling, for engines that have to follow the modules in
+/// them: without MoE layers as `dense`, with them as `soft`.
+inline std::vector<ModelCase> prefix_and_pooling_cases(const VitOptions& dense,
+                                                       const VitOptions& soft) {
+  return {
+      {"QuickGeluPreNormNoPatchBias", changed(dense,
+                                              [](VitOptions& options) {
+                                                options.gelu = Gelu::kQuick;
+                                                options.pre_norm = true;
+                                                options.patch_bias = false;
+                                              })},
+      {"ClassTokenAndRegisters", changed(dense,
+                                         [](VitOptions& options) {
+                                           options.class_token = true;
+                                           options.reg_tokens = 2;
+                                           options.pos_embed_prefix = false;
+                                           options.global_pool = GlobalPool::kToken;
+                                         })},
+      {"Distilled", changed(dense,
+                            [](VitOptions& options) {
+                              options.class_token = true;
+                              options.dist_token = true;
+                              options.global_pool = GlobalPool::kToken;
+                              options.pre_logits = 18;
+                            })},
+      {"DistilledWithRegisters", changed(dense,
+                                         [](VitOptions& options) {
+                                           options.class_token = true;
+                                           options.dist_token = true;
+                                           options.reg_tokens = 2;
+                                           options.pos_embed_prefix = false;
+                                           options.global_pool = GlobalPool::kToken;
+                                           options.pre_logits = 18;
+                                         })},
+      {"AttentionPooling", changed(soft,
+                                   [](VitOptions& options) {
+                                     options.global_pool = GlobalPool::kMap;
+                                     options.final_norm = FinalNorm::kPooled;
+                                     options.pre_logits = 18;
+                                   })},
+      {"AttentionPoolingOfThePatches", changed(soft,
+                                               [](VitOptions& options) {
+                                                 options.global_pool = GlobalPool::kMap;
+                                                 options.class_token = true;
+                                                 options.reg_tokens = 2;
+                                               })},
+      {"AttentionPoolingWithThePrefix", changed(soft,
+                                                [](VitOptions& options) {
+                                                  options.global_pool = GlobalPool::kMap;
+                                                  options.pool_include_prefix = true;
+                                                  options.reg_tokens = 2;
+                                                })},
+      {"MeanWithThePrefix", changed(dense,
+                                    [](VitOptions& options) {
+                                      options.pool_include_prefix = true;
+                                      options.class_token = true;
+                                    })},
+      {"TokenAvg", with_token_avg(soft)},
+      {"TokenAvgPreLogits", changed(dense,
+                                    [](VitOptions& options) {
+                                      options.class_token = true;
+                                      options.global_pool = GlobalPool::kTokenAvg;
+                                      options.pre_logits = 18;
+                                    })},
+      {"NoHead", changed(soft, [](VitOptions& options) { options.num_classes = 0; })},
+  };
 }
 
 /// A model from a seed, with a head and biases that are not zero.
