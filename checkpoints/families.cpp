@@ -146,7 +146,8 @@ const std::vector<Family>& table() {
        .marker = "blocks.*.moe.experts.fc1_weight",
        .gelu = Gelu::kTanh,
        .resize = kBilinearCorners,
-       .pixels = kHalfWhole},
+       .pixels = kHalfWhole,
+       .fixed_positions = true},
       {.name = "dinov2_swiglu",
        .meaning = "the giants of facebookresearch/dinov2, whose MLPs are SwiGLU",
        .naming = "dinov2",
@@ -254,7 +255,8 @@ const std::vector<Family>& table() {
        .gelu = Gelu::kTanh,
        .resize = kBilinearCorners,
        .pixels = kFlax,
-       .prefix_positions = true},
+       .prefix_positions = true,
+       .fixed_positions = true},
       {.name = "vision_transformer",
        .meaning = "google-research/vision_transformer",
        .naming = "vision_transformer",
@@ -273,7 +275,8 @@ const std::vector<Family>& table() {
        .marker = "Transformer/encoderblock_*/MlpBlock_0/Dense_0/kernel",
        .gelu = Gelu::kTanh,
        .resize = kBilinearCorners,
-       .pixels = kFlax},
+       .pixels = kFlax,
+       .fixed_positions = true},
       {.name = "big_vision_scanned",
        .meaning = "the same with all blocks in one tensor",
        .naming = "big_vision",
@@ -283,6 +286,7 @@ const std::vector<Family>& table() {
        .gelu = Gelu::kTanh,
        .resize = kBilinearCorners,
        .pixels = kFlax,
+       .fixed_positions = true,
        .scanned = true},
   };
   return rows;
@@ -316,8 +320,9 @@ RenamedTensors to_our_names(const FoundModel& found, const std::string& where) {
   auto unmatched = found.unmatched;
   unmatched.insert(unmatched.end(), renamed.unmatched.begin(), renamed.unmatched.end());
   if (!unmatched.empty()) {
-    throw InputError(fmt::format("{}: no counterpart of {} (read as family {})", where,
-                                 name_list(unmatched), family.name));
+    throw InputError(fmt::format(
+        "{}: no counterpart of {} (read as family {}; convert --leave-out does without)", where,
+        name_list(unmatched), family.name));
   }
   if (family.to_ours != nullptr) {
     family.to_ours(renamed.tensors, where);

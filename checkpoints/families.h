@@ -41,6 +41,7 @@ struct Family {
   WeightHook to_ours = nullptr;
   WeightHook from_ours = nullptr;
   bool prefix_positions = false;  ///< its code wants positions for prefix tokens
+  bool fixed_positions = false;   ///< without learned positions its models have sines and cosines
   bool scanned = false;           ///< all blocks in one tensor, with a leading axis of blocks
 };
 
@@ -60,7 +61,8 @@ struct FoundModel {
 };
 
 /// Finds the model in `tensors`: of `family` where it is not empty, under `prefix` where it is not
-/// empty. Throws InputError that starts with `where`: no family fits, or several prefixes do.
+/// empty; what stands elsewhere then is left out. Throws InputError that starts with `where`: no
+/// family fits, or several prefixes do.
 FoundModel find_model(const NamedTensors& tensors, const std::string& family,
                       const std::string& prefix, const std::string& where);
 

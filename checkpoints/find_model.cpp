@@ -246,7 +246,7 @@ FoundModel find_model(const NamedTensors& tensors, const std::string& family,
   for (auto& [name, tensor] : placed.outside) {
     if (has_row(rows, name) && !found.tensors.contains(name)) {
       found.tensors[name] = tensor;
-    } else if (dotted && !rows.empty() && !is_other_part(name)) {
+    } else if (prefix.empty() && dotted && !rows.empty() && !is_other_part(name)) {
       found.unmatched.push_back(name);
     } else {
       found.left_out.push_back(name);

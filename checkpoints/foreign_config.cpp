@@ -136,7 +136,8 @@ Json timm_config(const ModelDescription& description) {
   if (options.dist_token) {
     architecture = "deit_base_distilled_patch16_224";
   } else if (options.pre_norm) {
-    architecture = "vit_base_patch16_clip_224";
+    const bool is_clip = options.norm_eps == find_family("hf_clip").norm_eps;
+    architecture = is_clip ? "vit_base_patch16_clip_224" : "vit_base_patch16_224";
   } else if (gated) {
     architecture = "vit_giant_patch14_dinov2";
   } else if (architecture.empty()) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <fnmatch.h>
 
 #include "checkpoints/guess_options.h"
 #include "checkpoints/read_config.h"
@@ -68,6 +69,25 @@ bool belongs_to_head(const std::string& name) {
   return name.starts_with("head.") || name.starts_with("head_dist.");
 }
 
+/// Takes tensors whose names match one of `patterns` out of `tensors`; returns their names.
+std::vector<std::string> take_out(NamedTensors& tensors, const std::vector<std::string>& patterns,
+                                  const std::string& where) {
+  std::vector<std::string> names;
+  for (const auto& pattern : patterns) {
+    const auto removed = std::erase_if(tensors, [&](const auto& item) {
+      const bool matches = ::fnmatch(pattern.c_str(), item.first.c_str(), 0) == 0;
+      if (matches) {
+        names.push_back(item.first);
+      }
+      return matches;
+    });
+    if (removed == 0) {
+      throw UsageError("--leave-out", "names of tensors of " + where, "'" + pattern + "'");
+    }
+  }
+  return names;
+}
+
 /// A checkpoint of our own.
 ForeignModel native_model(TensorFile file) {
   ForeignModel model;
@@ -87,6 +107,7 @@ void check_hints(const ForeignHints& hints, const ForeignModel& model, const std
   };
   check("--family", hints.family, model.family);
   check("--prefix", hints.prefix, model.prefix);
+  check("--leave-out", fmt::format("{}", fmt::join(hints.leave_out, " ")), "");
   const auto& options = model.description.options;
   const auto size = fmt::format("{} {}", options.image_height(), options.image_width());
   const bool is_edge = hints.img_size.size() == 1;
@@ -152,6 +173,8 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
     return model;
   }
   auto carried = carried_description(file);
+  const auto taken_out =
+      carried ? std::vector<std::string>{} : take_out(file.tensors, hints.leave_out, where);
   auto found =
       find_model(file.tensors, carried ? "" : hints.family, carried ? "" : hints.prefix, where);
   const auto& family = *found.family;
@@ -164,6 +187,7 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
   model.family = family.name;
   model.prefix = found.prefix;
   model.left_out = found.left_out;
+  model.left_out.insert(model.left_out.end(), taken_out.begin(), taken_out.end());
   if (carried) {
     model.description = std::move(*carried);
     check_hints(hints, model, where);

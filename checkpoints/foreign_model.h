@@ -16,10 +16,11 @@ inline constexpr const char* kDescriptionText = "softmoe";
 
 /// What a user may say about a file that it does not say itself.
 struct ForeignHints {
-  std::string family = {};             ///< a row of families(); empty: detected
-  std::string prefix = {};             ///< what precedes the names; empty: found
-  std::vector<int64_t> img_size = {};  ///< height and width that the positions are for
-  bool drop_head = false;              ///< leave out the head, whatever its shape
+  std::string family = {};                  ///< a row of families(); empty: detected
+  std::string prefix = {};                  ///< what precedes the names; empty: found
+  std::vector<int64_t> img_size = {};       ///< height and width that the positions are for
+  std::vector<std::string> leave_out = {};  ///< patterns of tensors that are not the model's
+  bool drop_head = false;                   ///< leave out the head, whatever its shape
 };
 
 /// A model from a file of any kind, under our names.

@@ -110,8 +110,7 @@ class Guess {
     } else {
       options_.global_pool = GlobalPool::kAvg;
     }
-    const auto pool = config_field<std::string>(hints_.config, "global_pool").value_or("");
-    options_.global_pool = enum_value<GlobalPool>(pool).value_or(options_.global_pool);
+    options_.global_pool = config_pool(hints_.config, where_).value_or(options_.global_pool);
     pooled_prefix();
   }
 
@@ -122,8 +121,7 @@ class Guess {
     if (family_.name != "timm" || !may || options_.prefix_tokens() == 0) {
       return;
     }
-    const auto arguments = config_field<Json>(hints_.config, "model_args").value_or(Json());
-    const auto said = config_field<bool>(arguments, "pool_include_prefix");
+    const auto said = config_field<bool>(timm_arguments(hints_.config), "pool_include_prefix");
     const bool is_named = config_field<std::string>(hints_.config, "architecture") == "test_vit3";
     options_.pool_include_prefix = said.value_or(is_named);
     choose("pool-include-prefix", options_.pool_include_prefix ? "true" : "false",
@@ -224,7 +222,7 @@ class Guess {
              activation ? activation->reason : fmt::format("family {}", family_.name));
     }
     // timm's models of CLIP have PyTorch's own eps.
-    const bool is_clip = family_.name == "timm" && options_.pre_norm;
+    const bool is_clip = is_timm_clip(hints_.config, family_, options_);
     const auto eps = config_field<double>(vision_, "layer_norm_eps");
     options_.norm_eps = eps.value_or(is_clip ? 1e-5 : family_.norm_eps);
     choose("norm-eps", fmt::format("{:g}", options_.norm_eps),
@@ -235,7 +233,7 @@ class Guess {
     const auto given =
         hints_.img_size.empty() ? config_image_size(hints_.config) : std::optional(hints_.img_size);
     options_.img_size = given.value_or(std::vector<int64_t>{224});
-    if (!has("pos_embed")) {
+    if (!has("pos_embed") && family_.fixed_positions) {
       options_.pos_embed = PositionEmbedding::kSinCos2d;
       choose("pos-embed", "sincos2d", "no learned positions in the file");
       if (!given) {

@@ -31,6 +31,10 @@ constexpr std::array<std::pair<std::string_view, Gelu>, 6> kActivations{
      {"quick_gelu", Gelu::kQuick},
      {"quickgelu", Gelu::kQuick}}};
 
+/// timm's architectures whose heads do not follow from their width, and are not in the zoo.
+constexpr std::array<std::pair<std::string_view, int64_t>, 4> kUnusualHeads{
+    {{"test_vit", 2}, {"test_vit2", 2}, {"test_vit3", 3}, {"vit_giant_patch16_radio_v3", 24}}};
+
 /// Parts of the names of timm's SigLIP models that have the tanh approximation.
 constexpr std::array<std::string_view, 5> kTanhSiglip{
     "patch32_siglip", "giantopt", "so400m_patch16", "patch16_siglip_512", "patch16_siglip_gap_512"};
@@ -92,8 +96,31 @@ Json vision_config(const Json& config) {
              : config;
 }
 
+Json timm_arguments(const Json& config) {
+  return config_field<Json>(config, "model_args").value_or(Json());
+}
+
+std::optional<GlobalPool> config_pool(const Json& config, const std::string& where) {
+  auto pool = config_field<std::string>(timm_arguments(config), "global_pool");
+  if (!pool) {
+    pool = config_field<std::string>(config, "global_pool");
+  }
+  const auto known = enum_value<GlobalPool>(pool.value_or(""));
+  if (pool && !known) {
+    throw InputError(where + ": config.json: global_pool",
+                     fmt::format("one of {}", fmt::join(enum_names<GlobalPool>(), ", ")),
+                     "'" + *pool + "'");
+  }
+  return known;
+}
+
+bool is_timm_clip(const Json& config, const Family& family, const VitOptions& options) {
+  const auto name = config_field<std::string>(config, "architecture").value_or("clip");
+  return family.name == "timm" && options.pre_norm && name.find("clip") != std::string::npos;
+}
+
 std::optional<int64_t> config_heads(const Json& config, int64_t dim) {
-  const auto arguments = config_field<Json>(config, "model_args").value_or(Json());
+  const auto arguments = timm_arguments(config);
   for (const auto& heads : {config_field<int64_t>(vision_config(config), "num_attention_heads"),
                             config_field<int64_t>(arguments, "num_heads")}) {
     if (heads && *heads > 0) {
@@ -101,6 +128,11 @@ std::optional<int64_t> config_heads(const Json& config, int64_t dim) {
     }
   }
   if (const auto name = config_field<std::string>(config, "architecture")) {
+    for (const auto& [other, heads] : kUnusualHeads) {
+      if (*name == other) {
+        return heads;
+      }
+    }
     try {
       const auto preset = model_preset(*name);
       return preset.dim == dim ? std::optional(preset.heads) : std::nullopt;
@@ -112,7 +144,7 @@ std::optional<int64_t> config_heads(const Json& config, int64_t dim) {
 }
 
 std::optional<ConfigGelu> config_gelu(const Json& config, const std::string& where) {
-  const auto arguments = config_field<Json>(config, "model_args").value_or(Json());
+  const auto arguments = timm_arguments(config);
   for (const auto& [source, field] :
        {std::pair{vision_config(config), "hidden_act"}, {arguments, "act_layer"}}) {
     const auto activation = config_field<std::string>(source, field);
@@ -140,7 +172,7 @@ std::optional<std::vector<int64_t>> config_image_size(const Json& config) {
   if (const auto both = config_field<std::vector<int64_t>>(vision, "image_size")) {
     return plausible_size(*both);
   }
-  const auto arguments = config_field<Json>(config, "model_args").value_or(Json());
+  const auto arguments = timm_arguments(config);
   if (const auto size = config_field<std::vector<int64_t>>(arguments, "img_size")) {
     return plausible_size(*size);
   }
@@ -155,7 +187,7 @@ std::optional<std::vector<int64_t>> config_image_size(const Json& config) {
 Json guess_preprocess(const VitOptions& options, const Family& family, const Json& config,
                       const std::string& where, std::vector<std::string>& choices) {
   auto pixels = family.pixels;
-  if (family.name == "timm" && options.pre_norm) {
+  if (is_timm_clip(config, family, options)) {
     pixels = find_family("hf_clip").pixels;
   } else if (family.name == "timm" && (options.dist_token || options.layer_scale > 0)) {
     pixels = find_family("hf_deit").pixels;

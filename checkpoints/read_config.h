@@ -23,6 +23,17 @@ std::optional<T> config_field(const Json& config, const std::string& name) {
   }
 }
 
+/// The arguments with which a config of timm makes its model, null where there are none.
+Json timm_arguments(const Json& config);
+
+/// What a config of timm pools by, nothing where it does not say so. Throws InputError that starts
+/// with `where` for what there is not here.
+std::optional<GlobalPool> config_pool(const Json& config, const std::string& where);
+
+/// Whether a model of timm with a norm before its blocks is a CLIP, which has an eps and pixels of
+/// its own; without a name it is taken for one.
+bool is_timm_clip(const Json& config, const Family& family, const VitOptions& options);
+
 /// Attention heads of a model of width `dim`, by number or by the name of timm's architecture.
 std::optional<int64_t> config_heads(const Json& config, int64_t dim);
 

@@ -97,6 +97,43 @@ void check_expressible(const Family& family, const VitOptions& options, const st
   check_pooling(family, options, where);
 }
 
+/// Whether the code of a family knows learned positions alone, and a model has others.
+bool has_unknown_positions(const Family& family, const VitOptions& options) {
+  return options.pos_embed != PositionEmbedding::kLearned && !family.fixed_positions;
+}
+
+/// Gives such a model the table of its positions. Prefix tokens have none.
+void learn_positions(const Family& family, VitOptions& options, NamedTensors& weights) {
+  if (!has_unknown_positions(family, options)) {
+    return;
+  }
+  options.pos_embed = PositionEmbedding::kLearned;
+  options.pos_embed_prefix = options.prefix_tokens() == 0;
+  weights["pos_embed"] =
+      sincos2d_position_embedding({options.grid_height(), options.grid_width()}, options.dim)
+          .unsqueeze(0);  // [1, patches, dim]
+}
+
+/// Gives patches the bias that the code of a family wants, zeros, or drops one that does nothing.
+void fit_patch_bias(const Family& family, VitOptions& options, NamedTensors& weights,
+                    const std::string& where) {
+  const std::string name = "patch_embed.proj.bias";
+  const bool wants = family.name == "timm" ? !options.pre_norm : family.name != "hf_clip";
+  if (family.naming == "ours" || wants == options.patch_bias) {
+    return;
+  }
+  if (wants) {
+    const auto& patches = weights.at("patch_embed.proj.weight");
+    weights[name] = torch::zeros({options.dim}, patches.options());
+  } else if (weights.at(name).ne(0).any().item<bool>()) {
+    throw InputError(where + ": " + name,
+                     fmt::format("zeros: {} has no bias before a norm", family.name), "others");
+  } else {
+    weights.erase(name);
+  }
+  options.patch_bias = wants;
+}
+
 /// What stands before the names of the body in a Hugging Face file; heads stand alone.
 std::string_view body_prefix(const Family& family, const VitOptions& options) {
   if (family.name == "hf_clip" || family.name == "hf_siglip") {
@@ -204,7 +241,9 @@ std::vector<std::string> reader_notes(TensorFormat format, const Family& family,
   std::vector<std::string> notes;
   const bool has_config = (family.naming == "huggingface" && has_files) || family.naming == "ours";
   const bool tells_most = has_config || (family.name == "timm" && has_files);
-  const bool is_clip = family.name == "timm" && options.pre_norm;
+  // A file of timm's with a config names an architecture that has the eps.
+  const bool is_clip = family.name == "timm" && options.pre_norm &&
+                       (!has_files || options.norm_eps == find_family("hf_clip").norm_eps);
   const double eps = is_clip ? 1e-5 : family.norm_eps;
   if (!has_config && options.norm_eps != eps) {
     notes.push_back(
@@ -217,6 +256,12 @@ std::vector<std::string> reader_notes(TensorFormat format, const Family& family,
   }
   if (!tells_most) {
     note_pixels(family, description.preprocess, notes);
+  }
+  if (family.name == "timm" && options.pre_logits > 0) {
+    notes.emplace_back("pre-logits, which timm's code of today does not have");
+  }
+  if (has_unknown_positions(family, options)) {
+    notes.emplace_back("fixed positions are written as a table, as if learned");
   }
   if (const auto pool = their_pool(family, options); pool && *pool != options.global_pool) {
     notes.push_back(fmt::format("global-pool is {}, {}'s code has {}",
@@ -247,10 +292,14 @@ void write_foreign_model(const std::filesystem::path& path, TensorFormat format,
     throw UsageError("--format", "hdf5, safetensors or npz", "torch");
   }
   check_expressible(family, description.options, where);
+  auto from = description.options;
+  auto there = weights;
+  learn_positions(family, from, there);
+  fit_patch_bias(family, from, there, where);
   // Positions that were not there are zero: that changes nothing but the shape.
-  auto to = description.options;
+  auto to = from;
   to.pos_embed_prefix = to.pos_embed_prefix || family.prefix_positions;
-  auto adapted = adapt_weights(weights, description.options, to, description.resize_mode,
+  auto adapted = adapt_weights(std::move(there), from, to, description.resize_mode,
                                /*keep_head=*/true, where);
   auto tensors = to_family_names(adapted.tensors, family, to.heads, where);
   if (family.naming == "huggingface") {

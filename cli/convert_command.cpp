@@ -19,6 +19,7 @@ struct ConvertOptions {
   std::string names = "auto";
   std::string family;
   std::string prefix;
+  std::vector<std::string> leave_out;
   std::vector<int64_t> from_img_size;
   ResizeOptions resize;
   std::string class_names;
@@ -46,8 +47,14 @@ void describe(OptionTable& table, ConvertOptions& options) {
                    "big_vision_scanned", "vision_transformer", "vmoe"}});
   table.add("family", options.family, "what IN is",
             {.choices = family_choices(), .follows = "detected by the names of its tensors"});
-  table.add("prefix", options.prefix, "what precedes the names of the model in IN, such as model.",
-            {.follows = "found"});
+  table.add(
+      "prefix", options.prefix,
+      "what precedes the names of the model in IN, such as model.; tensors elsewhere are left "
+      "out then",
+      {.follows = "found"});
+  table.add("leave-out", options.leave_out,
+            "tensors of IN that are no part of the model, by name or pattern such as 'decoder_*'",
+            {.follows = "what is known not to be"});
   table.add("from-img-size", options.from_img_size,
             "height and width that the positions in IN are for, where they are no square",
             {.unit = "px", .min = 1, .follows = "by the number of positions"});
@@ -203,6 +210,7 @@ void run_convert(const std::vector<std::string>& arguments) {
   conversion.model = read_foreign_model(conversion.input, {.family = options.family,
                                                            .prefix = options.prefix,
                                                            .img_size = options.from_img_size,
+                                                           .leave_out = options.leave_out,
                                                            .drop_head = drop_head});
   note_odd_values(conversion.model.weights, conversion.input);
   adapt(conversion, line, options.resize, options.class_names);

@@ -17,6 +17,27 @@ torch::Tensor joined(const std::vector<torch::Tensor>& batches) {
   return batches.empty() ? torch::Tensor() : torch::cat(batches);
 }
 
+/// The stored preprocessing, which must give images of the model's size.
+PreprocessOptions fitting_preprocess(const ModelDescription& model, const std::string& name) {
+  const auto options = stored_preprocess(model, name);
+  const std::vector<int64_t> expected{model.options.in_chans, model.options.image_height(),
+                                      model.options.image_width()};
+  if (options.input_size != expected) {
+    throw InputError(name + ": preprocess", fmt::format("input-size {}", fmt::join(expected, " ")),
+                     fmt::format("{}", fmt::join(options.input_size, " ")));
+  }
+  return options;
+}
+
+/// The preprocessing of images from files, nothing where the model takes none.
+std::optional<Transform> file_transform(const ModelDescription& model, const std::string& name) {
+  if (model.options.in_chans == 1 || model.options.in_chans == 3) {
+    return evaluation_transform(model, name);
+  }
+  fitting_preprocess(model, name);
+  return std::nullopt;
+}
+
 }  // namespace
 
 Json default_preprocess(const VitOptions& options) {
@@ -37,18 +58,11 @@ PreprocessOptions stored_preprocess(const ModelDescription& model, const std::st
 }
 
 Transform evaluation_transform(const ModelDescription& model, const std::string& name) {
-  const auto options = stored_preprocess(model, name);
-  const std::vector<int64_t> expected{model.options.in_chans, model.options.image_height(),
-                                      model.options.image_width()};
-  const auto where = name + ": preprocess";
-  if (options.input_size != expected) {
-    throw InputError(where, fmt::format("input-size {}", fmt::join(expected, " ")),
-                     fmt::format("{}", fmt::join(options.input_size, " ")));
-  }
+  const auto options = fitting_preprocess(model, name);
   try {
     return Transform::evaluation(options);
   } catch (const UsageError& error) {
-    throw InputError(where + ": " + error.what());
+    throw InputError(name + ": preprocess: " + error.what());
   }
 }
 
@@ -114,14 +128,14 @@ class Predictor::Collector {
 Predictor::Predictor(LoadedModel model, std::string name, InferenceDtype dtype)
     : description_(std::move(model.description)),
       name_(std::move(name)),
-      transform_(evaluation_transform(description_, name_)),
+      transform_(file_transform(description_, name_)),
       model_(std::move(model.model), dtype) {}
 
 Predictor::Predictor(LoadedWeights weights, std::string name, InferenceDtype dtype,
                      const torch::Device& device)
     : description_(std::move(weights.description)),
       name_(std::move(name)),
-      transform_(evaluation_transform(description_, name_)),
+      transform_(file_transform(description_, name_)),
       model_(description_.options, std::move(weights.weights), name_, dtype, device) {}
 
 std::string Predictor::class_name(int64_t label) const {
@@ -139,7 +153,11 @@ Predictions Predictor::predict(const Dataset& images, int64_t batch_size, int64_
   options.drop_last = false;
   options.max_bad_images = 1.0;  // the caller gets the list
   options.log_bad_images = false;
-  Loader loader(images, transform_, options);
+  if (!transform_) {
+    throw InputError(name_, "1 or 3 channels, as image files have (arrays may have others)",
+                     fmt::format("{} channels", description().options.in_chans));
+  }
+  Loader loader(images, *transform_, options);
   loader.start(/*epoch=*/0, /*first_batch=*/0);
   Collector collector(*this, request);
   Progress progress("Predict", images.size(), "images");

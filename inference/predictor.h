@@ -3,6 +3,7 @@
 
 #include <torch/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,7 +49,7 @@ struct Predictions {
 class Predictor {
  public:
   /// `model` computes where it is; `name` stands for it in errors. Throws like
-  /// evaluation_transform.
+  /// evaluation_transform; numbers of channels other than 1 and 3 are for arrays alone.
   Predictor(LoadedModel model, std::string name, InferenceDtype dtype = InferenceDtype::kFloat32);
   /// The same on `device` from weights, whose memory is taken over. Throws like PackedModel too.
   Predictor(LoadedWeights weights, std::string name, InferenceDtype dtype,
@@ -63,7 +64,8 @@ class Predictor {
 
   /// Predictions for the images of a set, which go through the evaluation preprocessing of the
   /// checkpoint in `workers` threads while the model computes. Images that cannot be read are left
-  /// out and listed. Throws InputError where the model gives NaN or infinity.
+  /// out and listed. Throws InputError where the model gives NaN or infinity, or takes images of
+  /// other than 1 or 3 channels.
   Predictions predict(const Dataset& images, int64_t batch_size, int64_t workers,
                       const PredictionRequest& request);
 
@@ -77,7 +79,7 @@ class Predictor {
 
   ModelDescription description_;
   std::string name_;
-  Transform transform_;
+  std::optional<Transform> transform_;  // none with channels that no image file has
   PackedModel model_;
 };
 

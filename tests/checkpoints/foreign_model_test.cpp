@@ -103,6 +103,34 @@ TEST(ForeignModel, AsksWhichOfSeveralModels) {
   EXPECT_EQ(found.prefix, "teacher.");
 }
 
+TEST(ForeignModel, LeavesOutWhatStandsBesideAPrefixThatIsGiven) {
+  NamedTensors file{{"rng_state", torch::ones({4})}, {"loss.center", torch::ones({2})}};
+  for (const auto& [name, tensor] : hf_vit_weights()) {
+    file["teacher." + name] = tensor;
+  }
+  EXPECT_THAT(reading_error(file), HasSubstr("no counterpart of loss.center, rng_state"));
+  EXPECT_THAT(reading_error(file), HasSubstr("--leave-out"));
+  const auto found = find_model(file, "", "teacher.", "file");
+  EXPECT_THAT(found.left_out, testing::ElementsAre("loss.center", "rng_state"));
+  EXPECT_EQ(found.tensors.size() + 2, file.size());
+}
+
+TEST(ForeignModel, LeavesOutWhatMatchesAPattern) {
+  auto file = hf_vit_weights();
+  const auto count = file.size();
+  file["decoder_embed.weight"] = torch::ones({2});
+  file["decoder_norm.bias"] = torch::ones({2});
+  file["n_averaged"] = torch::ones({});
+  const test::TemporaryFolder folder;
+  write_npz(folder / "a.npz", file);
+  const ForeignHints hints{.leave_out = {"decoder_*", "n_averaged"}};
+  const auto model = read_foreign_model(folder / "a.npz", hints);
+  EXPECT_THAT(model.left_out,
+              testing::ElementsAre("decoder_embed.weight", "decoder_norm.bias", "n_averaged"));
+  EXPECT_LT(model.weights.size(), count);  // queries, keys and values are one
+  EXPECT_THROW(read_foreign_model(folder / "a.npz", {.leave_out = {"encoder_*"}}), UsageError);
+}
+
 TEST(ForeignModel, AsksForTheSizeOfPositionsThatAreNoSquare) {
   auto options = changed(square_options(), token_pooling);
   options.img_size = {8, 12};

@@ -43,6 +43,10 @@ TIMM = {
     "timm_gap_no_qkv_bias": ("vit_medium_patch16_gap_240", NARROW),
     "timm_fc_norm": ("vit_base_patch16_224", dict(global_pool="avg", **NARROW)),
     "timm_clip": ("vit_base_patch32_clip_224", NARROW),
+    "timm_pre_norm": ("vit_base_patch16_224", dict(pre_norm=True, **NARROW)),
+    "timm_test_vit": ("test_vit", {}),
+    "timm_test_vit2": ("test_vit2", {}),
+    "timm_test_vit3": ("test_vit3", {}),
     "timm_clip_quick_gelu": ("vit_base_patch16_clip_quickgelu_224", NARROW),
 }
 

@@ -83,6 +83,14 @@ const std::vector<PeerCase> kPeerCases{
        EXPECT_FALSE(o.patch_bias);
        EXPECT_EQ(o.norm_eps, 1e-5);
      }},
+    {"timm_pre_norm", "timm",
+     [](const VitOptions& o) {
+       EXPECT_TRUE(o.pre_norm);
+       EXPECT_EQ(o.norm_eps, 1e-6);
+     }},
+    {"timm_test_vit", "timm", [](const VitOptions& o) { EXPECT_EQ(o.heads, 2); }},
+    {"timm_test_vit2", "timm", [](const VitOptions& o) { EXPECT_EQ(o.heads, 2); }},
+    {"timm_test_vit3", "timm", [](const VitOptions& o) { EXPECT_EQ(o.heads, 3); }},
     {"timm_clip_quick_gelu", "timm", [](const VitOptions& o) { EXPECT_EQ(o.gelu, Gelu::kQuick); }},
     {"hf_vit", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.norm_eps, 1e-12); }},
     {"hf_vit_features", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.num_classes, 0); }},

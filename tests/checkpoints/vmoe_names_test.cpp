@@ -147,7 +147,7 @@ TEST(VmoeNames, NameWhatHasNoCounterpart) {
   flax["decoder/kernel"] = torch::ones({1});
   EXPECT_EQ(input_error(flax),
             "a.npz: no counterpart of Encoder/encoderblock_0/Strange/kernel, decoder/kernel "
-            "(read as family vmoe)");
+            "(read as family vmoe; convert --leave-out does without)");
   EXPECT_THAT(input_error({{"weight", torch::ones({1})}}), HasSubstr("found weight"));
   EXPECT_THAT(input_error({}), HasSubstr("found nothing"));
   EXPECT_THROW(to_vmoe({{"blocks.0.ls1.gamma", torch::ones({1})}}, 4), InputError);

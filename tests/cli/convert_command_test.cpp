@@ -303,6 +303,7 @@ TEST_F(Convert, TakesNoHintsThatAFileContradicts) {
     };
     refuses({"--family", "hf_vit"}, {"as the file itself says"});
     refuses({"--prefix", "model."}, {"none"});
+    refuses({"--leave-out", "head.*"}, {"none"});
     refuses({"--from-img-size", "100"}, {"8 8"});
     EXPECT_TRUE(succeeds(convert(path(name), path("same.h5"), {"--from-img-size", "8"})));
   }
@@ -328,6 +329,13 @@ TEST_F(Convert, WritesNothingWhereTensorsDoNotFit) {
   write_npz(path("strange.npz"), weights);
   EXPECT_TRUE(fails_with_one_line(convert(path("strange.npz"), path("out.h5")), 1,
                                   {"strange.npz", "no counterpart of decoder/kernel"}));
+  EXPECT_TRUE(
+      fails_with_one_line(convert(path("strange.npz"), path("out.h5"), {"--leave-out", "encoder*"}),
+                          2, {"--leave-out", "strange.npz", "encoder*"}));
+  const auto without =
+      convert(path("strange.npz"), path("without.h5"), {"--leave-out", "*decoder*"});
+  EXPECT_TRUE(succeeds(without));
+  EXPECT_THAT(without.output, HasSubstr("left out: params/decoder/kernel"));
   weights.erase("params/decoder/kernel");
   weights.erase("params/Encoder/encoder_norm/scale");
   weights["params/Encoder/encoderblock_1/LayerNorm_0/bias"] = torch::ones({3});

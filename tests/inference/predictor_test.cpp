@@ -11,6 +11,7 @@
 #include "core/rng.h"
 #include "datasets/image_file.h"
 #include "inference/image_inputs.h"
+#include "support/error_text.h"
 #include "support/peak_memory.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
@@ -228,6 +229,19 @@ TEST(Predictor, NamesTheCheckpointWhoseLogitsAreNotFinite) {
   Predictor predictor(loaded, "tiny.h5");
   EXPECT_EQ(input_error([&] { predictor.predict(ready_images(3), "x", 2, {}); }),
             "tiny.h5: expected finite logits, found NaN or infinity for image 0");
+}
+
+TEST(Predictor, TakesReadyImagesOfAnyNumberOfChannelsAndOthersOfOneOrThree) {
+  auto options = test::small_moe_options();
+  options.in_chans = 5;
+  Predictor predictor(tiny_model(options), "five.h5");
+  torch::manual_seed(3);
+  const auto images = torch::rand({2, kHeight, kWidth, 5});
+  EXPECT_EQ(predictor.predict(images, "images", 2, {}).classes.size(0), 2);
+  const auto error = test::input_error(
+      [&] { predictor.predict(*open_image_array(raw_images(1), "x"), 1, 1, {}); });
+  EXPECT_THAT(error, HasSubstr("five.h5: expected 1 or 3 channels"));
+  EXPECT_THAT(error, HasSubstr("found 5 channels"));
 }
 
 TEST(Predictor, NamesTheCheckpointWhosePreprocessingItCannotRead) {
