@@ -48,8 +48,6 @@ std::vector<ModelCase> cuda_cases() {
                                                    })},
       {"SwiGlu", changed(dense, [](auto& options) { options.mlp_layer = MlpLayer::kSwiGlu; })},
       {"TokenAvg", test::with_token_avg(soft)},
-      {"SwiGluTokenAvg", changed(test::with_token_avg(dense),
-                                 [](auto& options) { options.mlp_layer = MlpLayer::kSwiGlu; })},
       {"ManySlots", changed(soft, [](auto& options) {
          options.dim = 64;
          options.heads = 2;
