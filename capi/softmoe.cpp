@@ -40,9 +40,7 @@ Result guarded(Result failure, const Action& action) {
   } catch (const std::bad_alloc&) {
     last_error = "not enough memory";
   } catch (const std::exception& error) {
-    last_error = error.what();
-    // libtorch's messages go on with a stack.
-    last_error = last_error.substr(0, last_error.find('\n'));
+    last_error = softmoe::single_line(error.what());
   } catch (...) {
     last_error = "unknown error";
   }
@@ -53,18 +51,39 @@ std::string text_or(const char* text, const char* otherwise) {
   return text == nullptr ? otherwise : text;
 }
 
-/// The number of threads of libtorch's operators for the life of this object.
+/// The number of threads of libtorch's operators for the life of this object. libtorch keeps one
+/// for each thread and one for threads to come, so that of several objects at a time each has to
+/// bring back what was there before the first.
 class ThreadsGuard {
  public:
-  explicit ThreadsGuard(int64_t threads) : before_(at::get_num_threads()) {
+  explicit ThreadsGuard(int64_t threads) {
+    const std::lock_guard lock(mutex());
+    static int original = 0;
+    if (users()++ == 0) {
+      original = at::get_num_threads();
+    }
+    before_ = original;
     softmoe::set_compute_threads(threads);
   }
-  ~ThreadsGuard() { at::set_num_threads(before_); }
+  ~ThreadsGuard() {
+    const std::lock_guard lock(mutex());
+    --users();
+    at::set_num_threads(before_);
+  }
   ThreadsGuard(const ThreadsGuard&) = delete;
   ThreadsGuard& operator=(const ThreadsGuard&) = delete;
 
  private:
-  int before_;
+  static std::mutex& mutex() {
+    static std::mutex of_all;
+    return of_all;
+  }
+  static int64_t& users() {
+    static int64_t count = 0;
+    return count;
+  }
+
+  int before_ = 0;
 };
 
 void check_range(const char* name, int64_t value, int64_t least, int64_t most) {

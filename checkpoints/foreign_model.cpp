@@ -225,8 +225,9 @@ void check_weights(const NamedTensors& weights, const VitOptions& options, const
       misshapen.push_back(fmt::format("{} {} (the model has {})", described(name),
                                       sizes_text(found->second), sizes_text(tensor)));
     } else if (found->second.is_floating_point() != tensor.is_floating_point()) {
-      misshapen.push_back(
-          fmt::format("{} of {}", described(name), c10::toString(found->second.scalar_type())));
+      misshapen.push_back(fmt::format("{} of {} (the model has {})", described(name),
+                                      c10::toString(found->second.scalar_type()),
+                                      tensor.is_floating_point() ? "floating point" : "integers"));
     }
   }
   for (const auto& [name, tensor] : weights) {

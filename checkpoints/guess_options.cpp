@@ -196,7 +196,7 @@ class Guess {
     } else if (hints_.heads > 0) {
       options_.heads = hints_.heads;
     } else {
-      const auto configured = config_heads(hints_.config, options_.dim);
+      const auto configured = config_heads(hints_.config, options_.dim, where_);
       options_.heads = configured ? *configured : usual_heads();
     }
   }
@@ -223,15 +223,15 @@ class Guess {
     }
     // timm's models of CLIP have PyTorch's own eps.
     const bool is_clip = is_timm_clip(hints_.config, family_, options_);
-    const auto eps = config_field<double>(vision_, "layer_norm_eps");
+    const auto eps = config_eps(hints_.config, where_);
     options_.norm_eps = eps.value_or(is_clip ? 1e-5 : family_.norm_eps);
     choose("norm-eps", fmt::format("{:g}", options_.norm_eps),
            eps ? "config.json" : fmt::format("family {}", family_.name));
   }
 
   void positions() {
-    const auto given =
-        hints_.img_size.empty() ? config_image_size(hints_.config) : std::optional(hints_.img_size);
+    const auto given = hints_.img_size.empty() ? config_image_size(hints_.config, where_)
+                                               : std::optional(hints_.img_size);
     options_.img_size = given.value_or(std::vector<int64_t>{224});
     if (!has("pos_embed") && family_.fixed_positions) {
       options_.pos_embed = PositionEmbedding::kSinCos2d;
@@ -306,8 +306,6 @@ class Guess {
   }
 
   void set_grid(int64_t edge) { options_.img_size = {edge * options_.patch_size}; }
-
-  static constexpr int64_t kMostBlocks = 4096;
 
   const NamedTensors& weights_;
   const Family& family_;

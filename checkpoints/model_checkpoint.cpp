@@ -75,6 +75,11 @@ ModelDescription model_description(const Json& metadata, const std::filesystem::
     throw InputError(path.string() + ": " + error.what());
   }
   description.class_names = field<std::vector<std::string>>(metadata, "classes", path);
+  const auto classes = description.options.num_classes;
+  if (const auto names = std::ssize(description.class_names); classes > 0 && names > classes) {
+    throw InputError(path.string() + ": metadata field 'classes'",
+                     fmt::format("at most {} names, one a class", classes), std::to_string(names));
+  }
   description.preprocess = field<Json>(metadata, "preprocess", path);
   description.loss = field<std::string>(metadata, "loss", path);
   description.resize_mode = resize_mode(metadata, path);

@@ -229,7 +229,11 @@ std::string name_list(const std::vector<std::string>& names) {
   constexpr size_t kShown = 12;
   const auto shown = std::span(names).first(std::min(kShown, names.size()));
   const auto more = names.size() - shown.size();
-  return fmt::format("{}{}", fmt::join(shown, ", "),
+  std::vector<std::string> printable;
+  for (const auto& name : shown) {
+    printable.push_back(printable_text(name));
+  }
+  return fmt::format("{}{}", fmt::join(printable, ", "),
                      more > 0 ? fmt::format(" and {} more", more) : "");
 }
 

@@ -51,8 +51,26 @@ class Reader {
  private:
   void note(const std::string& text) { choices_.push_back(text + " (preprocessor_config.json)"); }
 
+  std::optional<bool> said(const std::string& field) const {
+    return checked_field<bool>(config_, field, where_, "true or false");
+  }
+
+  std::optional<std::vector<double>> values(const std::string& field) const {
+    return checked_field<std::vector<double>>(config_, field, where_, "a list of numbers");
+  }
+
+  /// Zero is one, so that this is no number above 0.
+  std::optional<int64_t> pil_filter() const {
+    const auto code = checked_field<Json>(config_, "resample", where_, "a filter of PIL, 0 to 5");
+    if (code && !code->is_number_integer()) {
+      throw InputError(where_ + ": resample", "a filter of PIL, 0 to 5",
+                       printable_text(json_text(*code), 60));
+    }
+    return code ? std::optional(code->get<int64_t>()) : std::nullopt;
+  }
+
   void filter() {
-    const auto code = config_field<int64_t>(config_, "resample");
+    const auto code = pil_filter();
     if (!code) {
       return;
     }
@@ -119,8 +137,8 @@ class Reader {
 
   void crop() {
     const auto window = edges("crop_size");
-    const bool crops = config_field<bool>(config_, "do_center_crop").value_or(window.has_value());
-    if (!config_field<bool>(config_, "do_resize").value_or(true)) {
+    const bool crops = said("do_center_crop").value_or(window.has_value());
+    if (!said("do_resize").value_or(true)) {
       note("images of another size are resized, though do_resize is false");
     }
     if (const auto edge = shortest_edge()) {
@@ -141,17 +159,17 @@ class Reader {
   }
 
   void normalization() {
-    auto mean = config_field<std::vector<double>>(config_, "image_mean")
-                    .value_or(preprocess_.at("mean").get<std::vector<double>>());
-    auto std = config_field<std::vector<double>>(config_, "image_std")
-                   .value_or(preprocess_.at("std").get<std::vector<double>>());
-    if (!config_field<bool>(config_, "do_normalize").value_or(true)) {
+    auto mean = values("image_mean").value_or(preprocess_.at("mean").get<std::vector<double>>());
+    auto std = values("image_std").value_or(preprocess_.at("std").get<std::vector<double>>());
+    if (!said("do_normalize").value_or(true)) {
       mean = {0.0};
       std = {1.0};
     }
-    const bool rescales = config_field<bool>(config_, "do_rescale").value_or(true);
+    const bool rescales = said("do_rescale").value_or(true);
     const double factor =
-        rescales ? config_field<double>(config_, "rescale_factor").value_or(1.0 / kWhite) : 1.0;
+        rescales ? checked_field<double>(config_, "rescale_factor", where_, "a number above 0")
+                       .value_or(1.0 / kWhite)
+                 : 1.0;
     if (!std::isfinite(factor) || factor <= 0.0) {
       throw InputError(where_ + ": rescale_factor", "a finite number above 0",
                        fmt::format("{:g}", factor));
@@ -177,9 +195,13 @@ class Reader {
 
 void read_preprocessor(const Json& config, const std::string& where, Json& preprocess,
                        std::vector<std::string>& choices) {
-  if (config.is_object()) {
-    Reader(config, where, preprocess, choices).read();
+  if (config.is_null()) {
+    return;
   }
+  if (!config.is_object()) {
+    throw InputError(where, "an object", printable_text(json_text(config), 60));
+  }
+  Reader(config, where, preprocess, choices).read();
 }
 
 bool squeezes_images(const ModelDescription& description) {

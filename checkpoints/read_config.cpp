@@ -15,6 +15,8 @@
 namespace softmoe {
 namespace {
 
+std::string config_place(const std::string& where) { return where + ": config.json"; }
+
 /// Values as an option's list: one number where all are the same.
 Json value_list(const std::vector<double>& values) {
   const bool equal = std::all_of(values.begin(), values.end(),
@@ -107,9 +109,9 @@ std::optional<GlobalPool> config_pool(const Json& config, const std::string& whe
   }
   const auto known = enum_value<GlobalPool>(pool.value_or(""));
   if (pool && !known) {
-    throw InputError(where + ": config.json: global_pool",
+    throw InputError(config_place(where) + ": global_pool",
                      fmt::format("one of {}", fmt::join(enum_names<GlobalPool>(), ", ")),
-                     "'" + *pool + "'");
+                     "'" + printable_text(*pool, 60) + "'");
   }
   return known;
 }
@@ -119,11 +121,11 @@ bool is_timm_clip(const Json& config, const Family& family, const VitOptions& op
   return family.name == "timm" && options.pre_norm && name.find("clip") != std::string::npos;
 }
 
-std::optional<int64_t> config_heads(const Json& config, int64_t dim) {
-  const auto arguments = timm_arguments(config);
-  for (const auto& heads : {config_field<int64_t>(vision_config(config), "num_attention_heads"),
-                            config_field<int64_t>(arguments, "num_heads")}) {
-    if (heads && *heads > 0) {
+std::optional<int64_t> config_heads(const Json& config, int64_t dim, const std::string& where) {
+  for (const auto& [source, field] : {std::pair{vision_config(config), "num_attention_heads"},
+                                      {timm_arguments(config), "num_heads"}}) {
+    if (const auto heads =
+            checked_field<int64_t>(source, field, config_place(where), "a number above 0")) {
       return heads;
     }
   }
@@ -147,7 +149,8 @@ std::optional<ConfigGelu> config_gelu(const Json& config, const std::string& whe
   const auto arguments = timm_arguments(config);
   for (const auto& [source, field] :
        {std::pair{vision_config(config), "hidden_act"}, {arguments, "act_layer"}}) {
-    const auto activation = config_field<std::string>(source, field);
+    const auto activation =
+        checked_field<std::string>(source, field, config_place(where), "the name of a GELU");
     if (!activation) {
       continue;
     }
@@ -156,25 +159,44 @@ std::optional<ConfigGelu> config_gelu(const Json& config, const std::string& whe
         return ConfigGelu{gelu, fmt::format("{} {}", field, name)};
       }
     }
-    throw InputError(where + ": config.json: " + field,
-                     "gelu, gelu_tanh, gelu_new, gelu_pytorch_tanh or quick_gelu", *activation);
+    throw InputError(config_place(where) + ": " + field,
+                     "gelu, gelu_tanh, gelu_new, gelu_pytorch_tanh or quick_gelu",
+                     printable_text(*activation, 60));
   }
   const auto name = config_field<std::string>(config, "architecture").value_or("");
   const auto gelu = architecture_gelu(name);
   return gelu ? std::optional(ConfigGelu{*gelu, name}) : std::nullopt;
 }
 
-std::optional<std::vector<int64_t>> config_image_size(const Json& config) {
-  const auto& vision = vision_config(config);
-  if (const auto edge = config_field<int64_t>(vision, "image_size")) {
-    return plausible_size({*edge});
+std::optional<double> config_eps(const Json& config, const std::string& where) {
+  const std::string name = "layer_norm_eps";
+  const std::string expected = "a number above 0 and at most 1";
+  const auto eps =
+      checked_field<double>(vision_config(config), name, config_place(where), expected);
+  if (eps && *eps > 1.0) {
+    throw InputError(config_place(where) + ": " + name, expected, fmt::format("{:g}", *eps));
   }
-  if (const auto both = config_field<std::vector<int64_t>>(vision, "image_size")) {
-    return plausible_size(*both);
-  }
-  const auto arguments = timm_arguments(config);
-  if (const auto size = config_field<std::vector<int64_t>>(arguments, "img_size")) {
-    return plausible_size(*size);
+  return eps;
+}
+
+std::optional<std::vector<int64_t>> config_image_size(const Json& config,
+                                                      const std::string& where) {
+  for (const auto& [source, field] :
+       {std::pair{vision_config(config), "image_size"}, {timm_arguments(config), "img_size"}}) {
+    auto size = config_field<std::vector<int64_t>>(source, field);
+    const auto edge = config_field<int64_t>(source, field);
+    if (edge && !size) {
+      size = {*edge};
+    }
+    const auto good = size ? plausible_size(*size) : std::nullopt;
+    if (!good && source.is_object() && source.contains(field) && !source.at(field).is_null()) {
+      throw InputError(config_place(where) + ": " + field,
+                       "pixels of one edge, or height and width",
+                       printable_text(json_text(source.at(field)), 60));
+    }
+    if (good) {
+      return good;
+    }
   }
   const auto pretrained = config_field<Json>(config, "pretrained_cfg").value_or(Json());
   const auto input = config_field<std::vector<int64_t>>(pretrained, "input_size");
@@ -200,7 +222,8 @@ Json guess_preprocess(const VitOptions& options, const Family& family, const Jso
       {"std", config_field<std::vector<double>>(timm, "std")
                   .value_or(std::vector<double>(pixels.std.begin(), pixels.std.end()))},
       {"interpolation", pixels.interpolation},
-      {"crop-pct", config_field<double>(timm, "crop_pct").value_or(pixels.crop_pct)}};
+      {"crop-pct", config_field<double>(timm, "crop_pct").value_or(pixels.crop_pct)},
+      {"crop-floor", family.naming == "huggingface"}};
   if (const auto named = config_field<std::string>(timm, "interpolation");
       named == "bilinear" || named == "bicubic" || named == "nearest" || named == "box") {
     preprocess["interpolation"] = *named;

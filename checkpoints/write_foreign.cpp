@@ -95,6 +95,19 @@ void check_expressible(const Family& family, const VitOptions& options, const st
                      std::to_string(options.mlp_dim));
   }
   check_pooling(family, options, where);
+  const bool wants_square = family.name == "hf_siglip" || family.name == "hf_clip" ||
+                            family.name.find("dinov2") != std::string_view::npos;
+  if (wants_square && options.image_height() != options.image_width()) {
+    throw InputError(where + ": img-size", fmt::format("a square, as {} has", family.name),
+                     fmt::format("{}x{}", options.image_height(), options.image_width()));
+  }
+  const auto& router = options.moe.router;
+  if (has_moe(options) && router != "soft" && router != "tokens_choice" &&
+      router != "experts_choice") {
+    throw InputError(where + ": router",
+                     fmt::format("soft, tokens_choice or experts_choice, as {} has", family.name),
+                     router);
+  }
 }
 
 /// Whether the code of a family knows learned positions alone, and a model has others.
@@ -242,6 +255,12 @@ std::vector<std::string> reader_notes(TensorFormat format, const Family& family,
   const bool has_config = (family.naming == "huggingface" && has_files) || family.naming == "ours";
   const bool tells_most = has_config || (family.name == "timm" && has_files);
   // A file of timm's with a config names an architecture that has the eps.
+  const bool floors = description.preprocess.value("crop-floor", false);
+  if (has_files && floors != (family.naming == "huggingface") && family.naming != "ours" &&
+      !squeezes_images(description) && description.preprocess.value("crop-pct", 1.0) < 1.0) {
+    notes.push_back(fmt::format("crop-floor is {}, {}'s code has {}: a pixel, for some image sizes",
+                                floors, family.name, !floors));
+  }
   const bool is_clip = family.name == "timm" && options.pre_norm &&
                        (!has_files || options.norm_eps == find_family("hf_clip").norm_eps);
   const double eps = is_clip ? 1e-5 : family.norm_eps;
@@ -256,6 +275,9 @@ std::vector<std::string> reader_notes(TensorFormat format, const Family& family,
   }
   if (!tells_most) {
     note_pixels(family, description.preprocess, notes);
+  }
+  if (family.name == "vmoe" && has_moe(options) && options.moe.router == "experts_choice") {
+    notes.emplace_back("router experts_choice, which tensors do not tell from tokens_choice");
   }
   if (family.name == "timm" && options.pre_logits > 0) {
     notes.emplace_back("pre-logits, which timm's code of today does not have");

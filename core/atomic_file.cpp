@@ -33,7 +33,8 @@ void flush_to_disk(const fs::path& path, const fs::path& named) {
   ::close(file);
 }
 
-/// The file that `path` leads to through symbolic links; it need not be there yet.
+}  // namespace
+
 fs::path link_target(const fs::path& path) {
   constexpr int kMostLinks = 40;  // as many as Linux follows
   fs::path target = path;
@@ -47,6 +48,8 @@ fs::path link_target(const fs::path& path) {
   }
   return target;
 }
+
+namespace {
 
 /// Which of this process's standard output and standard error `file` is, or -1.
 int own_output(const struct stat& file) {
@@ -120,6 +123,9 @@ void write_to_stream(const fs::path& path, const std::function<void(const fs::pa
 }  // namespace
 
 void write_atomically(const fs::path& path, const std::function<void(const fs::path&)>& write) {
+  if (std::error_code unknown; fs::is_directory(path, unknown)) {
+    throw_write_error(path, EISDIR);
+  }
   if (is_stream(path)) {
     write_to_stream(path, write);
     return;
@@ -149,9 +155,6 @@ void write_atomically(const fs::path& path, const std::function<void(const fs::p
 
 void write_text_file(const fs::path& path, const std::string& text,
                      const std::function<void()>& meanwhile) {
-  if (std::error_code unknown; fs::is_directory(path, unknown)) {
-    throw_write_error(path, EISDIR);
-  }
   write_atomically(path, [&](const fs::path& temporary) {
     errno = 0;
     std::ofstream file(temporary, std::ios::binary);

@@ -15,6 +15,10 @@ namespace softmoe {
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const std::filesystem::path&)>& write);
 
+/// The file that `path` leads to through symbolic links; it need not be there yet. Throws
+/// InputError for links in a circle.
+std::filesystem::path link_target(const std::filesystem::path& path);
+
 /// Writes `text` to `path` so, making its folder where needed. `meanwhile`, where given, is called
 /// when nothing is left but to rename the file: what it writes and `path` are there both or not.
 void write_text_file(const std::filesystem::path& path, const std::string& text,

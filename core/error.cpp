@@ -13,10 +13,11 @@ std::string single_line(const std::string& message) {
   const auto end = std::min(message.find("\nException raised from"), message.find("\nframe #0: "));
   std::string line;
   for (const char c : message.substr(0, end)) {
+    const bool is_control = static_cast<unsigned char>(c) < ' ' || c == '\x7f';
     if (c == '\n') {
       line += "; ";
     } else {
-      line += c;
+      line += is_control ? '?' : c;
     }
   }
   while (line.ends_with("; ") || line.ends_with(' ')) {

@@ -89,6 +89,8 @@ void describe(OptionTable& table, PreprocessOptions& options) {
             "part of an image that evaluation sees; auto: center from 64 px, none below");
   table.add("crop-pct", options.crop_pct,
             "share of the resized image's side that a center crop keeps", {.min = 0.01, .max = 1});
+  table.add("crop-floor", options.crop_floor,
+            "the place of a center crop is cut to whole pixels (Hugging Face), not rounded (timm)");
   table.add("scale", options.scale, "inception crop: least and largest share of the area");
   table.add("ratio", options.ratio, "inception crop: least and largest width over height");
   table.add("padding", options.padding, "padded crop: black on each side",
@@ -196,8 +198,11 @@ Box Transform::center_box(int height, int width) const {
   const double factor = std::max(least_height / height, least_width / width);
   const double resized_height = std::max(least_height, std::floor(height * factor));
   const double resized_width = std::max(least_width, std::floor(width * factor));
-  const double top = std::nearbyint(0.5 * (resized_height - static_cast<double>(height_)));
-  const double left = std::nearbyint(0.5 * (resized_width - static_cast<double>(width_)));
+  const auto whole = [this](double place) {
+    return options_.crop_floor ? std::floor(place) : std::nearbyint(place);
+  };
+  const double top = whole(0.5 * (resized_height - static_cast<double>(height_)));
+  const double left = whole(0.5 * (resized_width - static_cast<double>(width_)));
   const double scale_y = height / resized_height;
   const double scale_x = width / resized_width;
   return {left * scale_x, top * scale_y, (left + static_cast<double>(width_)) * scale_x,

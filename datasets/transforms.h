@@ -39,8 +39,9 @@ inline constexpr std::array<EnumName<Interpolation>, 4> kEnumNames<Interpolation
 struct PreprocessOptions {
   std::vector<int64_t> input_size = {3, 224, 224};  ///< channels (1 or 3), height, width
   CropMode train_crop = CropMode::kAuto;
-  CropMode crop = CropMode::kAuto;                 ///< in evaluation
-  double crop_pct = 0.875;                         ///< of kCenter
+  CropMode crop = CropMode::kAuto;  ///< in evaluation
+  double crop_pct = 0.875;          ///< of kCenter
+  bool crop_floor = false;          ///< of kCenter: its place is cut to whole pixels, not rounded
   std::vector<double> scale = {0.08, 1.0};         ///< of kInception: share of the image's area
   std::vector<double> ratio = {3.0 / 4, 4.0 / 3};  ///< of kInception: width over height
   int64_t padding = 4;                             ///< of kPadded, pixels on each side

@@ -207,17 +207,18 @@ OnnxFiles write_onnx(const OnnxGraph& graph, const std::filesystem::path& path,
     });
     return files;
   }
-  files.data = path;
+  // The model looks for its data beside itself.
+  files.data = link_target(path);
   files.data += ".data";
-  // The data are in their place before the model that refers to them.
+  // The data are in their place before the model that refers to them, when both are whole.
   write_atomically(path, [&](const std::filesystem::path& temporary) {
     auto model = open_output(temporary);
     write_atomically(files.data, [&](const std::filesystem::path& temporary_data) {
       auto data = open_output(temporary_data);
       graph.write(model, data, files.data.filename().string());
       check_written(data, files.data);
+      check_written(model, path);
     });
-    check_written(model, path);
   });
   return files;
 }

@@ -11,14 +11,15 @@ namespace softmoe {
 
 void describe(OptionTable& table, MoeOptions& options) {
   table.add("router", options.router, "how tokens reach experts", {.choices = router_names()});
-  table.add("experts", options.experts, "experts of a MoE layer", {.unit = "experts", .min = 0});
+  table.add("experts", options.experts, "experts of a MoE layer",
+            {.unit = "experts", .min = 0, .max = kMostExperts});
   table.add("slots-per-expert", options.slots_per_expert,
             "slots of each expert; 0 derives them from the capacity factor",
-            {.unit = "slots", .min = 0});
+            {.unit = "slots", .min = 0, .max = kMostExperts});
   table.add("capacity-factor", options.capacity_factor,
             "rows of all experts as a multiple of the tokens (times top-k); soft routers: where "
             "slots are not given",
-            {.min = 1e-6});
+            {.min = 1e-6, .max = 1e4});
   table.add("router-noise", options.router_noise,
             "standard deviation of normal noise on the routing logits in training; sparse routers "
             "divide it by the number of experts",

@@ -40,6 +40,9 @@ struct MoeOptions {
   bool operator==(const MoeOptions&) const = default;
 };
 
+/// More experts no layer has, nor more slots an expert.
+inline constexpr int64_t kMostExperts = 65'536;
+
 void describe(OptionTable& table, MoeOptions& options);
 
 /// Sizes of one MoE layer: what the surrounding model adds to the user's choice.

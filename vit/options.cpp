@@ -1,5 +1,7 @@
 #include "vit/options.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/error.h"
@@ -9,23 +11,37 @@
 namespace softmoe {
 namespace {
 
+// What a file asks for is bounded before anything is made of it: the parameters of the largest
+// model that these allow can still be counted in 64 bits.
+constexpr int64_t kMostEdge = 16'384;
+constexpr int64_t kMostChannels = 4'096;
+constexpr int64_t kMostWidth = 65'536;
+constexpr int64_t kMostHidden = 131'072;
+constexpr int64_t kMostClasses = 10'000'000;
+
 /// Flags are checked where they are read; options from code come here unchecked.
 void check_sizes(const VitOptions& options) {
-  using Size = std::pair<const char*, int64_t>;
-  for (const auto& [name, size] :
-       {Size{"patch-size", options.patch_size}, Size{"in-chans", options.in_chans},
-        Size{"dim", options.dim}, Size{"depth", options.depth}, Size{"heads", options.heads},
-        Size{"mlp-dim", options.mlp_dim}}) {
-    if (size < 1) {
-      throw UsageError(name, "at least 1", std::to_string(size));
+  struct Size {
+    const char* name;
+    int64_t value;
+    int64_t least;
+    int64_t most;
+  };
+  for (const auto& [name, value, least, most] :
+       {Size{"patch-size", options.patch_size, 1, kMostEdge},
+        Size{"in-chans", options.in_chans, 1, kMostChannels},
+        Size{"dim", options.dim, 1, kMostWidth}, Size{"depth", options.depth, 1, kMostBlocks},
+        Size{"heads", options.heads, 1, kMostWidth},
+        Size{"mlp-dim", options.mlp_dim, 1, kMostHidden},
+        Size{"num-classes", options.num_classes, 0, kMostClasses},
+        Size{"reg-tokens", options.reg_tokens, 0, kMostWidth},
+        Size{"pre-logits", options.pre_logits, 0, kMostWidth}}) {
+    if (value < least || value > most) {
+      throw UsageError(name, fmt::format("{} to {}", least, most), std::to_string(value));
     }
   }
-  for (const auto& [name, size] :
-       {Size{"num-classes", options.num_classes}, Size{"reg-tokens", options.reg_tokens},
-        Size{"pre-logits", options.pre_logits}}) {
-    if (size < 0) {
-      throw UsageError(name, "at least 0", std::to_string(size));
-    }
+  if (!(options.norm_eps >= 0.0 && options.norm_eps <= 1.0)) {
+    throw UsageError("norm-eps", "0 to 1", fmt::format("{:g}", options.norm_eps));
   }
   if (options.drop_path < 0.0 || options.drop_path >= 1.0) {
     throw UsageError("drop-path", "at least 0 and less than 1", std::to_string(options.drop_path));
@@ -61,6 +77,10 @@ void check_swiglu(const VitOptions& options) {
 }
 
 void check_moe(const VitOptions& options) {
+  if (options.moe.experts > kMostExperts || options.moe.slots_per_expert > kMostExperts) {
+    throw UsageError("experts", fmt::format("at most {}, with as many slots each", kMostExperts),
+                     fmt::format("{} with {}", options.moe.experts, options.moe.slots_per_expert));
+  }
   if (options.moe.experts < 1) {
     throw UsageError("experts", "at least 1 where moe-blocks is " + options.moe_blocks,
                      std::to_string(options.moe.experts));
@@ -89,15 +109,19 @@ void check_moe(const VitOptions& options) {
 
 void describe(OptionTable& table, VitOptions& options) {
   table.add("img-size", options.img_size, "image size: one number, or height and width",
-            {.unit = "px", .min = 1});
-  table.add("patch-size", options.patch_size, "edge of a square patch", {.unit = "px", .min = 1});
-  table.add("in-chans", options.in_chans, "channels of an image", {.min = 1});
-  table.add("num-classes", options.num_classes, "classes of the head; 0: no head", {.min = 0});
-  table.add("dim", options.dim, "width of a token", {.unit = "channels", .min = 1});
-  table.add("depth", options.depth, "transformer blocks", {.unit = "blocks", .min = 1});
-  table.add("heads", options.heads, "attention heads", {.min = 1});
+            {.unit = "px", .min = 1, .max = kMostEdge});
+  table.add("patch-size", options.patch_size, "edge of a square patch",
+            {.unit = "px", .min = 1, .max = kMostEdge});
+  table.add("in-chans", options.in_chans, "channels of an image", {.min = 1, .max = kMostChannels});
+  table.add("num-classes", options.num_classes, "classes of the head; 0: no head",
+            {.min = 0, .max = kMostClasses});
+  table.add("dim", options.dim, "width of a token",
+            {.unit = "channels", .min = 1, .max = kMostWidth});
+  table.add("depth", options.depth, "transformer blocks",
+            {.unit = "blocks", .min = 1, .max = kMostBlocks});
+  table.add("heads", options.heads, "attention heads", {.min = 1, .max = kMostWidth});
   table.add("mlp-dim", options.mlp_dim, "width inside an MLP or expert",
-            {.unit = "channels", .min = 1});
+            {.unit = "channels", .min = 1, .max = kMostHidden});
   table.add("mlp-layer", options.mlp_layer,
             "MLP of dense blocks: with GELU, or SwiGLU (DINOv2's giants)");
   table.add(
@@ -111,7 +135,7 @@ void describe(OptionTable& table, VitOptions& options) {
   table.add("dist-token", options.dist_token,
             "prepend a distillation token with a head of its own (DeiT)");
   table.add("reg-tokens", options.reg_tokens, "learned tokens that nothing reads (registers)",
-            {.min = 0});
+            {.min = 0, .max = kMostWidth});
   table.add("pos-embed", options.pos_embed, "position embedding");
   table.add("pos-embed-prefix", options.pos_embed_prefix,
             "positions for class, distillation and register tokens too");
@@ -120,7 +144,7 @@ void describe(OptionTable& table, VitOptions& options) {
   table.add("qk-norm", options.qk_norm, "LayerNorm on queries and keys");
   table.add("gelu", options.gelu,
             "GELU: tanh approximation (Flax), exact (PyTorch) or quick (CLIP)");
-  table.add("norm-eps", options.norm_eps, "added to variances in LayerNorm", {.min = 0});
+  table.add("norm-eps", options.norm_eps, "added to variances in LayerNorm", {.min = 0, .max = 1});
   table.add("drop", options.drop, "dropout rate", {.min = 0, .max = 1});
   table.add("attn-drop", options.attn_drop, "dropout rate of attention weights",
             {.min = 0, .max = 1});
@@ -128,7 +152,7 @@ void describe(OptionTable& table, VitOptions& options) {
             {.min = 0, .max = 0.999});
   table.add("layer-scale", options.layer_scale, "initial LayerScale; 0: none", {.min = 0});
   table.add("pre-logits", options.pre_logits, "width of a tanh layer before the head; 0: none",
-            {.unit = "channels", .min = 0});
+            {.unit = "channels", .min = 0, .max = kMostWidth});
   table.add("head-bias", options.head_bias, "initial value of the head's bias");
   table.add("moe-blocks", options.moe_blocks,
             "blocks with MoE layers: none, all, last_half, last_N, every_N or a list 1,3,5");
@@ -142,6 +166,9 @@ void validate(const VitOptions& options) {
     throw UsageError("img-size", "one or two numbers", std::to_string(size.size()));
   }
   for (const int64_t edge : size) {
+    if (edge > kMostEdge) {
+      throw UsageError("img-size", fmt::format("at most {} px", kMostEdge), std::to_string(edge));
+    }
     if (edge < options.patch_size || edge % options.patch_size != 0) {
       throw UsageError("img-size", "a multiple of patch-size " + std::to_string(options.patch_size),
                        std::to_string(edge));

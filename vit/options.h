@@ -112,6 +112,9 @@ struct VitOptions {
   int64_t feature_dim() const { return dist_token ? 2 * head_inputs() : head_inputs(); }
 };
 
+/// More blocks no model has.
+inline constexpr int64_t kMostBlocks = 1'024;
+
 void describe(OptionTable& table, VitOptions& options);
 
 /// Throws UsageError that names the option where the options contradict each other.

@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "capi/softmoe.h"
 #include "checkpoints/model_checkpoint.h"
@@ -189,6 +190,33 @@ TEST_F(CFunctions, LeaveTheNumberOfThreadsAsItIs) {
       << softmoe_last_error();
   EXPECT_EQ(at::get_num_threads(), 3);
   softmoe_free(model);
+  at::set_num_threads(before);
+}
+
+TEST_F(CFunctions, LeaveTheNumberOfThreadsOfNewThreadsWhereTwoModelsWorkAtOnce) {
+  save_model();
+  const int before = at::get_num_threads();
+  at::set_num_threads(3);
+  const auto pixels = random_pixels();
+  std::vector<std::thread> callers;
+  for (const int threads : {1, 2}) {
+    callers.emplace_back([&, threads] {
+      auto* const model = load({"cpu", "float32", threads, 0});
+      std::vector<float> logits(static_cast<size_t>(5 * softmoe_model_shape(model).classes));
+      for (int call = 0; call < 20; ++call) {
+        softmoe_predict_pixels(model, pixels.const_data_ptr<uint8_t>(), 5, 18, 27, 3, logits.data(),
+                               nullptr);
+      }
+      softmoe_free(model);
+    });
+  }
+  for (auto& caller : callers) {
+    caller.join();
+  }
+  int in_new_thread = 0;
+  std::thread([&] { in_new_thread = at::get_num_threads(); }).join();
+  EXPECT_EQ(in_new_thread, 3);
+  EXPECT_EQ(at::get_num_threads(), 3);
   at::set_num_threads(before);
 }
 

@@ -108,6 +108,10 @@ TEST(Preprocessor, RefusesValuesThatMakeNoSense) {
   EXPECT_THAT(refusal({{"size", {{"shortest_edge", -3}}}}), HasSubstr("size"));
   EXPECT_THAT(refusal({{"crop_size", 100000}}), HasSubstr("crop_size"));
   EXPECT_THAT(refusal({{"rescale_factor", 0}}), HasSubstr("rescale_factor"));
+  EXPECT_THAT(refusal({{"resample", "bicubic"}}), HasSubstr("resample: expected a filter of PIL"));
+  EXPECT_THAT(refusal({{"image_mean", "x"}}), HasSubstr("image_mean: expected a list of numbers"));
+  EXPECT_THAT(refusal({{"do_normalize", 1.5}}), HasSubstr("do_normalize: expected true or false"));
+  EXPECT_THAT(refusal(Json::array()), HasSubstr("a.json: expected an object, found []"));
 }
 
 TEST(Preprocessor, WritesWhatItReads) {

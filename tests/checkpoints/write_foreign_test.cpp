@@ -95,6 +95,38 @@ TEST(WriteForeign, PatchesLoseABiasThatACodeHasNotIfItIsZero) {
   EXPECT_FALSE(read_npz(folder / "a.npz").contains("patch_embed.proj.bias"));
 }
 
+TEST(WriteForeign, ImagesAreSquareWhereACodeTakesNoOthers) {
+  auto options = changed(square_options(), token_pooling);
+  options.img_size = {8, 32};
+  options.num_classes = 0;  // DINOv2 pools otherwise under a head
+  const auto weights = named_tensors(*test::lively_model(options));
+  const test::TemporaryFolder folder;
+  for (const std::string family : {"hf_clip", "hf_dinov2", "dinov2"}) {
+    EXPECT_THAT(test::input_error([&] { write(folder / "a.npz", family, options, weights); }),
+                HasSubstr("img-size: expected a square, as " + family + " has, found 8x32"));
+  }
+  EXPECT_NO_THROW(write(folder / "a.npz", "hf_vit", options, weights));
+}
+
+TEST(WriteForeign, RoutersAreThoseThatACodeHas) {
+  const test::TemporaryFolder folder;
+  for (const std::string router : {"soft", "tokens_choice", "experts_choice", "soft_uniform",
+                                   "uniform_soft", "sinkhorn", "base", "smear"}) {
+    const auto options = test::square_moe_options(router);
+    const auto weights = named_tensors(*test::lively_model(options));
+    const auto path = folder / (router + ".npz");
+    if (router == "soft" || router.ends_with("_choice")) {
+      EXPECT_NO_THROW(write(path, "vmoe", options, weights)) << router;
+    } else {
+      EXPECT_THAT(test::input_error([&] { write(path, "vmoe", options, weights); }),
+                  HasSubstr("router: expected soft, tokens_choice or experts_choice, as vmoe has, "
+                            "found " +
+                            router));
+      EXPECT_FALSE(std::filesystem::exists(path));
+    }
+  }
+}
+
 TEST(WriteForeign, NotesWhatTheReadersCodeHasNot) {
   ModelDescription description;
   description.options = changed(square_options(), token_pooling);

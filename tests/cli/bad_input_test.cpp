@@ -298,7 +298,8 @@ TEST_F(BadInput, WeightsThatAreNoNumbers) {
 
 TEST_F(BadInput, ModelsLargerThanTheMemory) {
   auto checkpoint = load_checkpoint(checkpoint_);
-  checkpoint.metadata["model"]["experts"] = 1'000'000'000;
+  checkpoint.metadata["model"]["experts"] = 65'536;
+  checkpoint.metadata["model"]["mlp-dim"] = 131'072;
   const auto huge = path("huge.h5");
   save_checkpoint(huge, checkpoint);
   for (const auto& words :

@@ -189,6 +189,29 @@ TEST(Transform, CentreCropEqualsResizingThenCropping) {
   }
 }
 
+TEST(Transform, CentreCropIsCutToWholePixelsWhereAsked) {
+  auto options = pixel_options({3, 20, 20});
+  options.crop = CropMode::kCenter;
+  options.crop_pct = 0.8;
+  options.crop_floor = true;
+  const cv::Mat image = test::picture(67, 40, 9);
+  const auto out = applied(Transform::evaluation(options), image);
+  const cv::Mat resized = resize_box(image, whole(image), 41, 25, Interpolation::kBilinear);
+  // 10.5 and 2.5 pixels are left over.
+  EXPECT_FLOAT_EQ(out[0], static_cast<float>(resized.at<cv::Vec3b>(10, 2)[0]));
+  const cv::Mat wide = test::picture(47, 40, 9);  // 29 px: 4.5 are left over
+  const cv::Mat other = resize_box(wide, whole(wide), 29, 25, Interpolation::kBilinear);
+  EXPECT_FLOAT_EQ(applied(Transform::evaluation(options), wide)[0],
+                  static_cast<float>(other.at<cv::Vec3b>(4, 2)[0]));
+  const cv::Mat odd = test::picture(51, 40, 9);  // 31 px: 5.5 are left over, 6 if rounded
+  const cv::Mat third = resize_box(odd, whole(odd), 31, 25, Interpolation::kBilinear);
+  EXPECT_FLOAT_EQ(applied(Transform::evaluation(options), odd)[0],
+                  static_cast<float>(third.at<cv::Vec3b>(5, 2)[0]));
+  options.crop_floor = false;
+  EXPECT_FLOAT_EQ(applied(Transform::evaluation(options), odd)[0],
+                  static_cast<float>(third.at<cv::Vec3b>(6, 2)[0]));
+}
+
 TEST(Transform, InceptionCropIsARandomWindowOfTheGivenArea) {
   auto options = pixel_options({1, 4, 4});
   options.train_crop = CropMode::kInception;

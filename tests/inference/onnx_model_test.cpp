@@ -185,6 +185,24 @@ TEST_F(OnnxModel, IsWholeOrNotThere) {
   EXPECT_FALSE(std::filesystem::exists(path("model.onnx.data")));
 }
 
+TEST_F(OnnxModel, LeavesNoDataWhereTheModelCannotBe) {
+  const auto graph = graph_of(exported_model(small_options()));
+  std::filesystem::create_directory(path());
+  EXPECT_THAT(input_error([&] { write_onnx(graph, path(), ExternalData::kAlways); }),
+              HasSubstr("directory"));
+  EXPECT_FALSE(std::filesystem::exists(path("model.onnx.data")));
+}
+
+TEST_F(OnnxModel, KeepsDataBesideWhatALinkLeadsTo) {
+  const auto graph = graph_of(exported_model(small_options()));
+  std::filesystem::create_directory(path("sub"));
+  std::filesystem::create_symlink("sub/real.onnx", path("link.onnx"));
+  const auto files = write_onnx(graph, path("link.onnx"), ExternalData::kAlways);
+  EXPECT_EQ(files.data, path("sub/real.onnx.data"));
+  EXPECT_TRUE(std::filesystem::is_symlink(path("link.onnx")));
+  EXPECT_EQ(onnx_complaint(path("sub/real.onnx")), "");
+}
+
 TEST_F(OnnxModel, IsTheSameForTheSameModel) {
   const auto loaded = exported_model(small_moe_options("tokens_choice"));
   write_onnx(graph_of(loaded), path("a"), ExternalData::kAuto);

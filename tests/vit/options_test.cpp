@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "core/error.h"
 #include "softmoe/routers.h"
 #include "vit/small_models.h"
@@ -73,6 +75,15 @@ TEST(VitOptionsValidation, NamesTheOptionThatIsWrong) {
          o.global_pool = GlobalPool::kMap;
        }},
       {"reg-tokens", [](VitOptions& o) { o.reg_tokens = -1; }},
+      {"dim", [](VitOptions& o) { o.dim = int64_t{1} << 62; }},
+      {"depth", [](VitOptions& o) { o.depth = 40'000'000'000; }},
+      {"img-size", [](VitOptions& o) { o.img_size = {int64_t{1} << 40}; }},
+      {"patch-size", [](VitOptions& o) { o.patch_size = int64_t{1} << 40; }},
+      {"num-classes", [](VitOptions& o) { o.num_classes = int64_t{1} << 40; }},
+      {"experts", [](VitOptions& o) { o.moe.experts = int64_t{1} << 40; }},
+      {"experts", [](VitOptions& o) { o.moe.slots_per_expert = int64_t{1} << 40; }},
+      {"norm-eps", [](VitOptions& o) { o.norm_eps = -1.0; }},
+      {"norm-eps", [](VitOptions& o) { o.norm_eps = std::nan(""); }},
       {"dist-token", [](VitOptions& o) { o.dist_token = o.class_token = true; }},
       {"moe-blocks", [](VitOptions& o) { o.moe_blocks = "3"; }},
       {"experts", [](VitOptions& o) { o.moe.experts = 0; }},
