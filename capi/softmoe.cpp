@@ -57,33 +57,24 @@ std::string text_or(const char* text, const char* otherwise) {
 class ThreadsGuard {
  public:
   explicit ThreadsGuard(int64_t threads) {
-    const std::lock_guard lock(mutex());
-    static int original = 0;
-    if (users()++ == 0) {
-      original = at::get_num_threads();
+    const std::lock_guard lock(mutex);
+    if (users++ == 0) {
+      before = at::get_num_threads();
     }
-    before_ = original;
     softmoe::set_compute_threads(threads);
   }
   ~ThreadsGuard() {
-    const std::lock_guard lock(mutex());
-    --users();
-    at::set_num_threads(before_);
+    const std::lock_guard lock(mutex);
+    --users;
+    at::set_num_threads(before);
   }
   ThreadsGuard(const ThreadsGuard&) = delete;
   ThreadsGuard& operator=(const ThreadsGuard&) = delete;
 
  private:
-  static std::mutex& mutex() {
-    static std::mutex of_all;
-    return of_all;
-  }
-  static int64_t& users() {
-    static int64_t count = 0;
-    return count;
-  }
-
-  int before_ = 0;
+  static inline std::mutex mutex;
+  static inline int64_t users = 0;
+  static inline int before = 0;
 };
 
 void check_range(const char* name, int64_t value, int64_t least, int64_t most) {

@@ -224,7 +224,7 @@ class Guess {
     // timm's models of CLIP have PyTorch's own eps.
     const bool is_clip = is_timm_clip(hints_.config, family_, options_);
     const auto eps = config_eps(hints_.config, where_);
-    options_.norm_eps = eps.value_or(is_clip ? 1e-5 : family_.norm_eps);
+    options_.norm_eps = eps.value_or((is_clip ? find_family("hf_clip") : family_).norm_eps);
     choose("norm-eps", fmt::format("{:g}", options_.norm_eps),
            eps ? "config.json" : fmt::format("family {}", family_.name));
   }

@@ -59,25 +59,17 @@ class Reader {
     return checked_field<std::vector<double>>(config_, field, where_, "a list of numbers");
   }
 
-  /// Zero is one, so that this is no number above 0.
-  std::optional<int64_t> pil_filter() const {
-    const auto code = checked_field<Json>(config_, "resample", where_, "a filter of PIL, 0 to 5");
-    if (code && !code->is_number_integer()) {
-      throw InputError(where_ + ": resample", "a filter of PIL, 0 to 5",
-                       printable_text(json_text(*code), 60));
-    }
-    return code ? std::optional(code->get<int64_t>()) : std::nullopt;
-  }
-
   void filter() {
-    const auto code = pil_filter();
+    const auto code = config_field<Json>(config_, "resample");
     if (!code) {
       return;
     }
-    if (*code < 0 || *code >= std::ssize(kPilFilters)) {
-      throw InputError(where_ + ": resample", "a filter of PIL, 0 to 5", std::to_string(*code));
+    const int64_t number = code->is_number_integer() ? code->get<int64_t>() : -1;
+    if (number < 0 || number >= std::ssize(kPilFilters)) {
+      throw InputError(where_ + ": resample", "a filter of PIL, 0 to 5",
+                       printable_text(json_text(*code), 60));
     }
-    const auto& row = kPilFilters[static_cast<size_t>(*code)];
+    const auto& row = kPilFilters[static_cast<size_t>(number)];
     if (row.ours.empty()) {
       note(fmt::format("interpolation {} for {}, which there is none of",
                        preprocess_.at("interpolation").get<std::string>(), row.name));
@@ -170,10 +162,6 @@ class Reader {
         rescales ? checked_field<double>(config_, "rescale_factor", where_, "a number above 0")
                        .value_or(1.0 / kWhite)
                  : 1.0;
-    if (!std::isfinite(factor) || factor <= 0.0) {
-      throw InputError(where_ + ": rescale_factor", "a finite number above 0",
-                       fmt::format("{:g}", factor));
-    }
     // Ours are for white at 1.
     const double white = factor * kWhite;
     if (std::abs(white - 1.0) > 1e-6) {

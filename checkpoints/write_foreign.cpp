@@ -254,16 +254,17 @@ std::vector<std::string> reader_notes(TensorFormat format, const Family& family,
   std::vector<std::string> notes;
   const bool has_config = (family.naming == "huggingface" && has_files) || family.naming == "ours";
   const bool tells_most = has_config || (family.name == "timm" && has_files);
-  // A file of timm's with a config names an architecture that has the eps.
   const bool floors = description.preprocess.value("crop-floor", false);
   if (has_files && floors != (family.naming == "huggingface") && family.naming != "ours" &&
       !squeezes_images(description) && description.preprocess.value("crop-pct", 1.0) < 1.0) {
     notes.push_back(fmt::format("crop-floor is {}, {}'s code has {}: a pixel, for some image sizes",
                                 floors, family.name, !floors));
   }
-  const bool is_clip = family.name == "timm" && options.pre_norm &&
-                       (!has_files || options.norm_eps == find_family("hf_clip").norm_eps);
-  const double eps = is_clip ? 1e-5 : family.norm_eps;
+  // A file of timm's with a config names an architecture that has the eps.
+  const double clip_eps = find_family("hf_clip").norm_eps;
+  const bool is_clip =
+      family.name == "timm" && options.pre_norm && (!has_files || options.norm_eps == clip_eps);
+  const double eps = is_clip ? clip_eps : family.norm_eps;
   if (!has_config && options.norm_eps != eps) {
     notes.push_back(
         fmt::format("norm-eps is {:g}, {}'s code has {:g}", options.norm_eps, family.name, eps));

@@ -2,11 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "checkpoints/foreign_model.h"
-#include "checkpoints/square_models.h"
-#include "core/atomic_file.h"
-#include "support/error_text.h"
-#include "support/temporary_folder.h"
+#include "checkpoints/configured_model.h"
 
 namespace softmoe {
 namespace {
@@ -16,22 +12,15 @@ using test::square_options;
 using test::token_pooling;
 using testing::HasSubstr;
 
-class ConfigValues : public testing::Test {
+class ConfigValues : public test::ConfiguredModel {
  protected:
   void write(const std::string& family) {
-    const auto options = changed(square_options(), token_pooling);
-    write_safetensors(folder_ / "model.safetensors",
-                      to_family_names(named_tensors(*test::lively_model(options)),
-                                      find_family(family), options.heads, "model"),
-                      {});
+    ConfiguredModel::write(family, changed(square_options(), token_pooling));
   }
 
   std::string reading_error(const Json& config) {
-    write_text_file(folder_ / "config.json", json_text(config));
-    return test::input_error([&] { read_foreign_model(folder_ / "model.safetensors"); });
+    return ConfiguredModel::reading_error(json_text(config));
   }
-
-  test::TemporaryFolder folder_;
 };
 
 TEST_F(ConfigValues, OfHuggingFaceAreRefusedByName) {

@@ -2,11 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "checkpoints/foreign_model.h"
-#include "checkpoints/square_models.h"
-#include "core/atomic_file.h"
-#include "support/error_text.h"
-#include "support/temporary_folder.h"
+#include "checkpoints/configured_model.h"
 
 namespace softmoe {
 namespace {
@@ -16,30 +12,10 @@ using test::square_options;
 using test::token_pooling;
 using testing::HasSubstr;
 
-/// A model of `options` under timm's names with a config beside it.
-class TimmConfig : public testing::Test {
- protected:
-  void write(const VitOptions& options) {
-    write_safetensors(folder_ / "model.safetensors",
-                      to_family_names(named_tensors(*test::lively_model(options)),
-                                      find_family("timm"), options.heads, "model"),
-                      {});
-  }
-
-  ForeignModel read(const std::string& config) {
-    write_text_file(folder_ / "config.json", config);
-    return read_foreign_model(folder_ / "model.safetensors");
-  }
-
-  std::string reading_error(const std::string& config) {
-    return test::input_error([&] { read(config); });
-  }
-
-  test::TemporaryFolder folder_;
-};
+class TimmConfig : public test::ConfiguredModel {};
 
 TEST_F(TimmConfig, NamesArchitecturesWhoseHeadsNoWidthTells) {
-  write(changed(square_options(), token_pooling));
+  write("timm", changed(square_options(), token_pooling));
   for (const auto& [config, heads] :
        {std::pair{R"({"architecture": "test_vit"})", 2},
         {R"({"architecture": "test_vit3"})", 3},
@@ -51,7 +27,7 @@ TEST_F(TimmConfig, NamesArchitecturesWhoseHeadsNoWidthTells) {
 }
 
 TEST_F(TimmConfig, TellsThePoolingByTheArgumentsFirst) {
-  write(changed(square_options(), token_pooling));
+  write("timm", changed(square_options(), token_pooling));
   for (const auto& [config, pool] :
        {std::pair{R"({"architecture": "a"})", GlobalPool::kToken},
         {R"({"architecture": "a", "global_pool": "avg"})", GlobalPool::kAvg},
@@ -62,7 +38,7 @@ TEST_F(TimmConfig, TellsThePoolingByTheArgumentsFirst) {
 }
 
 TEST_F(TimmConfig, RefusesPoolingThatIsNotHere) {
-  write(changed(square_options(), token_pooling));
+  write("timm", changed(square_options(), token_pooling));
   for (const std::string pool : {"max", "avgmax", "prr", ""}) {
     for (const auto& config :
          {R"({"architecture": "a", "global_pool": ")" + pool + "\"}",
@@ -78,7 +54,7 @@ TEST_F(TimmConfig, GivesNormsBeforeTheBlocksTheEpsOfClipInClipAlone) {
   auto options = changed(square_options(), token_pooling);
   options.pre_norm = true;
   options.patch_bias = false;
-  write(options);
+  write("timm", options);
   const auto clip = read(R"({"architecture": "vit_base_patch32_clip_224"})").description;
   EXPECT_EQ(clip.options.norm_eps, 1e-5);
   EXPECT_EQ(clip.preprocess.at("mean").at(0), 0.48145466);
@@ -91,7 +67,7 @@ TEST_F(TimmConfig, GivesNormsBeforeTheBlocksTheEpsOfClipInClipAlone) {
 TEST_F(TimmConfig, OfAModelWithoutPositionsIsRefused) {
   auto options = square_options();
   options.pos_embed = PositionEmbedding::kSinCos2d;
-  write(options);
+  write("timm", options);
   EXPECT_THAT(reading_error(R"({"architecture": "a", "model_args": {"pos_embed": "none"}})"),
               HasSubstr("expected tensor pos_embed, found none"));
 }

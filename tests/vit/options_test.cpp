@@ -81,7 +81,7 @@ TEST(VitOptionsValidation, NamesTheOptionThatIsWrong) {
       {"patch-size", [](VitOptions& o) { o.patch_size = int64_t{1} << 40; }},
       {"num-classes", [](VitOptions& o) { o.num_classes = int64_t{1} << 40; }},
       {"experts", [](VitOptions& o) { o.moe.experts = int64_t{1} << 40; }},
-      {"experts", [](VitOptions& o) { o.moe.slots_per_expert = int64_t{1} << 40; }},
+      {"slots-per-expert", [](VitOptions& o) { o.moe.slots_per_expert = int64_t{1} << 40; }},
       {"norm-eps", [](VitOptions& o) { o.norm_eps = -1.0; }},
       {"norm-eps", [](VitOptions& o) { o.norm_eps = std::nan(""); }},
       {"dist-token", [](VitOptions& o) { o.dist_token = o.class_token = true; }},
