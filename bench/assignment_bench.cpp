@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "core/rng.h"
-#include "softmoe/assignment.h"
+#include "softmoe/assignment/assignment.h"
 
 namespace softmoe {
 namespace {

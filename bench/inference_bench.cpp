@@ -19,9 +19,9 @@
 
 #include "bench/inference_parts.h"
 #include "bench/run_bench.h"
-#include "core/device.h"
-#include "core/large_memory.h"
-#include "inference/packed_model.h"
+#include "inference/packed/packed_model.h"
+#include "runtime/device.h"
+#include "runtime/large_memory.h"
 #include "vit/cost.h"
 #include "vit/zoo.h"
 

@@ -4,10 +4,10 @@
 #include <atomic>
 
 #include "bench/run_bench.h"
+#include "benchmark/matmul_peak.h"
+#include "benchmark/vit_subject.h"
 #include "checkpoints/model_checkpoint.h"
-#include "core/thread_team.h"
-#include "eval/matmul_peak.h"
-#include "eval/vit_subject.h"
+#include "runtime/thread_team.h"
 #include "vit/cost.h"
 #include "vit/moe_blocks.h"
 

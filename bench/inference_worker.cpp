@@ -19,7 +19,7 @@
 #include "bench/inference_parts.h"
 #include "bench/run_bench.h"
 #include "core/options.h"
-#include "inference/packed_model.h"
+#include "inference/packed/packed_model.h"
 #include "vit/zoo.h"
 
 namespace softmoe {

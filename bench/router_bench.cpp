@@ -14,9 +14,9 @@
 #include "bench/router_curve.h"
 #include "bench/router_table.h"
 #include "bench/run_bench.h"
-#include "core/atomic_file.h"
 #include "core/error.h"
-#include "core/machine.h"
+#include "io/atomic_file.h"
+#include "runtime/machine.h"
 
 namespace softmoe {
 namespace {

@@ -7,12 +7,12 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "core/device.h"
-#include "core/initialization.h"
-#include "eval/table.h"
-#include "eval/throughput.h"
+#include "benchmark/throughput.h"
+#include "core/table.h"
+#include "ops/initialization.h"
 #include "report/page_style.h"
 #include "report/svg_plot.h"
+#include "runtime/device.h"
 #include "softmoe/moe_layer.h"
 
 namespace softmoe {

@@ -7,11 +7,11 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "core/device.h"
+#include "benchmark/throughput.h"
 #include "core/error.h"
-#include "core/initialization.h"
-#include "eval/table.h"
-#include "eval/throughput.h"
+#include "core/table.h"
+#include "ops/initialization.h"
+#include "runtime/device.h"
 #include "softmoe/routers.h"
 #include "train/loss.h"
 #include "train/optimizer.h"

@@ -6,7 +6,7 @@
 #include <chrono>
 #include <exception>
 
-#include "core/machine.h"
+#include "runtime/machine.h"
 
 namespace softmoe {
 

@@ -28,9 +28,9 @@
 #include "bench/inference_parts.h"
 #include "bench/run_bench.h"
 #include "checkpoints/model_checkpoint.h"
-#include "core/device.h"
 #include "core/error.h"
 #include "inference/predictor.h"
+#include "runtime/device.h"
 #include "vit/zoo.h"
 
 namespace softmoe {

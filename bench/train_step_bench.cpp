@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "bench/run_bench.h"
-#include "core/device.h"
-#include "core/fused_ops.h"
-#include "core/machine.h"
+#include "ops/fused_ops.h"
+#include "runtime/device.h"
+#include "runtime/machine.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
 #include "vit/vision_transformer.h"

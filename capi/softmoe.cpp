@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "checkpoints/model_checkpoint.h"
-#include "core/device.h"
 #include "core/error.h"
-#include "core/machine.h"
 #include "core/version.h"
 #include "inference/image_inputs.h"
 #include "inference/predictor.h"
+#include "runtime/device.h"
+#include "runtime/machine.h"
 
 struct softmoe_model {
   softmoe::Predictor predictor;

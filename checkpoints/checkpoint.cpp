@@ -8,14 +8,14 @@
 #include <string_view>
 #include <vector>
 
-#include "checkpoints/read_tensors.h"
-#include "checkpoints/tensor_file.h"
-#include "core/atomic_file.h"
-#include "core/bounded_json.h"
+#include "checkpoints/formats/read_tensors.h"
+#include "checkpoints/formats/tensor_file.h"
 #include "core/error.h"
-#include "core/hdf5.h"
-#include "core/memory.h"
 #include "core/version.h"
+#include "io/atomic_file.h"
+#include "io/bounded_json.h"
+#include "io/hdf5.h"
+#include "runtime/memory.h"
 
 namespace softmoe {
 namespace {

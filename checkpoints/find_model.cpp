@@ -8,10 +8,10 @@
 #include <optional>
 #include <set>
 
-#include "checkpoints/block_names.h"
-#include "checkpoints/families.h"
-#include "checkpoints/family_names.h"
-#include "checkpoints/scanned_blocks.h"
+#include "checkpoints/convert/block_names.h"
+#include "checkpoints/convert/families.h"
+#include "checkpoints/convert/family_names.h"
+#include "checkpoints/convert/scanned_blocks.h"
 #include "core/error.h"
 
 namespace softmoe {

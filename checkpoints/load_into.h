@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/npz.h"
+#include "io/npz.h"
 
 namespace torch::nn {
 class Module;

@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include "checkpoints/foreign_model.h"
+#include "checkpoints/convert/foreign_model.h"
 #include "checkpoints/load_into.h"
 #include "core/error.h"
-#include "core/initialization.h"
 #include "core/log.h"
 #include "core/rng.h"
+#include "ops/initialization.h"
 
 namespace softmoe {
 namespace {

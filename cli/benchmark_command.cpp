@@ -2,13 +2,13 @@
 
 #include <map>
 
+#include "benchmark/throughput.h"
+#include "benchmark/vit_subject.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/model_flags.h"
 #include "core/error.h"
-#include "eval/throughput.h"
-#include "eval/vit_subject.h"
-#include "inference/packed_model.h"
+#include "inference/packed/packed_model.h"
 #include "train/train_step.h"
 
 namespace softmoe::cli {

@@ -6,10 +6,10 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/list_flags.h"
-#include "core/atomic_file.h"
-#include "core/device.h"
 #include "core/error.h"
-#include "core/machine.h"
+#include "io/atomic_file.h"
+#include "runtime/device.h"
+#include "runtime/machine.h"
 
 namespace softmoe::cli {
 namespace {

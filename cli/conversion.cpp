@@ -5,10 +5,10 @@
 
 #include <sstream>
 
-#include "core/atomic_file.h"
 #include "core/counted.h"
 #include "core/error.h"
 #include "datasets/transforms.h"
+#include "io/atomic_file.h"
 
 namespace softmoe::cli {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "checkpoints/adapt.h"
-#include "checkpoints/foreign_model.h"
+#include "checkpoints/convert/foreign_model.h"
+#include "checkpoints/surgery/adapt.h"
 #include "cli/command_line.h"
 #include "cli/model_flags.h"
 

@@ -5,15 +5,15 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "core/atomic_file.h"
 #include "core/counted.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/table.h"
 #include "datasets/image_file.h"
 #include "datasets/inspection.h"
-#include "datasets/packed.h"
 #include "datasets/sources.h"
-#include "eval/table.h"
+#include "datasets/sources/packed.h"
+#include "io/atomic_file.h"
 
 namespace softmoe::cli {
 namespace {

@@ -1,6 +1,6 @@
 #include "cli/dense_start.h"
 
-#include "checkpoints/adapt.h"
+#include "checkpoints/surgery/adapt.h"
 #include "core/log.h"
 
 namespace softmoe::cli {

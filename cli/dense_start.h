@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "checkpoints/model_checkpoint.h"
-#include "checkpoints/upcycle.h"
+#include "checkpoints/surgery/upcycle.h"
 #include "cli/model_flags.h"
 #include "cli/training_flags.h"
 

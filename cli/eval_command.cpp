@@ -7,10 +7,10 @@
 #include "cli/model_evaluation.h"
 #include "cli/open_model.h"
 #include "core/counted.h"
-#include "core/device.h"
 #include "core/error.h"
-#include "eval/table.h"
-#include "inference/packed_model.h"
+#include "core/table.h"
+#include "inference/packed/packed_model.h"
+#include "runtime/device.h"
 
 namespace softmoe::cli {
 namespace {

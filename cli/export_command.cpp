@@ -1,15 +1,15 @@
 #include <fmt/format.h>
 
-#include "checkpoints/foreign_model.h"
+#include "checkpoints/convert/foreign_model.h"
 #include "checkpoints/load_into.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/open_model.h"
 #include "core/counted.h"
 #include "core/error.h"
-#include "eval/table.h"
-#include "inference/onnx_model.h"
+#include "core/table.h"
 #include "inference/predictor.h"
+#include "onnx/onnx_model.h"
 #include "vit/zoo.h"
 
 namespace softmoe::cli {

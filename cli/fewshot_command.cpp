@@ -7,11 +7,11 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/rng.h"
+#include "core/table.h"
 #include "datasets/loader.h"
 #include "eval/features.h"
 #include "eval/fewshot.h"
-#include "eval/table.h"
-#include "inference/packed_model.h"
+#include "inference/packed/packed_model.h"
 #include "inference/predictor.h"
 
 namespace softmoe::cli {

@@ -1,8 +1,8 @@
 #include <algorithm>
 
-#include "checkpoints/adapt.h"
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
+#include "checkpoints/surgery/adapt.h"
 #include "cli/commands.h"
 #include "cli/model_flags.h"
 #include "cli/training_flags.h"

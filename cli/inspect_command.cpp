@@ -2,20 +2,20 @@
 
 #include <set>
 
+#include "analysis/dispatch_maps.h"
+#include "analysis/routing_summary.h"
 #include "checkpoints/model_checkpoint.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/open_model.h"
 #include "cli/routing_text.h"
-#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "datasets/image_file.h"
 #include "datasets/transforms.h"
-#include "inference/dispatch_maps.h"
 #include "inference/image_inputs.h"
 #include "inference/predictor.h"
-#include "inference/routing_summary.h"
+#include "io/atomic_file.h"
 
 namespace softmoe::cli {
 namespace {

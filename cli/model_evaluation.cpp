@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "core/counted.h"
-#include "core/device.h"
 #include "core/error.h"
 #include "inference/predictor.h"
+#include "runtime/device.h"
 
 namespace softmoe::cli {
 

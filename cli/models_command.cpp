@@ -3,7 +3,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/model_flags.h"
-#include "eval/table.h"
+#include "core/table.h"
 #include "vit/cost.h"
 
 namespace softmoe::cli {

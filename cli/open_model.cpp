@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include "checkpoints/tensor_file.h"
+#include "checkpoints/formats/tensor_file.h"
 #include "core/error.h"
 #include "core/log.h"
-#include "core/memory.h"
-#include "eval/table.h"
+#include "core/table.h"
+#include "runtime/memory.h"
 #include "vit/cost.h"
 
 namespace softmoe::cli {

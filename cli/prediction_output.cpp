@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "eval/table.h"
+#include "core/table.h"
 
 namespace softmoe::cli {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
-#include "checkpoints/prune_experts.h"
+#include "checkpoints/surgery/prune_experts.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/model_evaluation.h"
@@ -12,8 +12,8 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/rng.h"
+#include "core/table.h"
 #include "eval/expert_importance.h"
-#include "eval/table.h"
 #include "inference/predictor.h"
 #include "vit/cost.h"
 

@@ -4,10 +4,10 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/version.h"
+#include "io/atomic_file.h"
 #include "report/report.h"
 #include "report/result_files.h"
 

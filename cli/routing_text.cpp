@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "eval/table.h"
+#include "core/table.h"
 
 namespace softmoe::cli {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "inference/routing_summary.h"
+#include "analysis/routing_summary.h"
 
 namespace softmoe::cli {
 

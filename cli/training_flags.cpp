@@ -5,10 +5,10 @@
 
 #include <ctime>
 
-#include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "datasets/sources.h"
+#include "runtime/device.h"
 #include "train/fit_routers.h"
 #include "vit/cost.h"
 

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "checkpoints/model_checkpoint.h"
-#include "checkpoints/upcycle.h"
+#include "checkpoints/surgery/upcycle.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/model_evaluation.h"

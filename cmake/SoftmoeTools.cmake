@@ -25,13 +25,25 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
 endif()
 
-# softmoe_library(NAME SOURCES ... HEADERS ... DEPENDS ... [PRIVATE_DEPENDS ...] [NO_PCH])
+# softmoe_library(NAME [SOURCES ...] [HEADERS ...] [PRIVATE_HEADERS ...] DEPENDS ... [NO_PCH]
+#                 [PRIVATE_DEPENDS ...])
 #
-# Adds the static library softmoe_NAME, alias softmoe::NAME, whose headers are found from the root
-# of the tree (#include "NAME/header.h") and are each verified to compile alone. All libraries
-# share the precompiled header of softmoe_core unless NO_PCH is given.
+# Adds the static library softmoe_NAME, alias softmoe::NAME, of the sources and headers in this
+# folder and the ones below it (or of those given). Headers are found from the root of the tree
+# (#include "NAME/header.h"), are installed unless they are private, and are each verified to
+# compile alone. All libraries share the precompiled header of softmoe_core unless NO_PCH is given.
 function(softmoe_library name)
-  cmake_parse_arguments(arg "NO_PCH" "" "SOURCES;HEADERS;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "NO_PCH" "" "SOURCES;HEADERS;PRIVATE_HEADERS;DEPENDS;PRIVATE_DEPENDS"
+                        ${ARGN})
+  if(NOT DEFINED arg_SOURCES)
+    file(GLOB_RECURSE arg_SOURCES CONFIGURE_DEPENDS *.cpp)
+  endif()
+  if(NOT DEFINED arg_HEADERS)
+    file(GLOB_RECURSE arg_HEADERS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS *.h)
+  endif()
+  if(arg_PRIVATE_HEADERS)
+    list(REMOVE_ITEM arg_HEADERS ${arg_PRIVATE_HEADERS})
+  endif()
   set(target softmoe_${name})
   add_library(${target} STATIC ${arg_SOURCES})
   add_library(softmoe::${name} ALIAS ${target})

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/options.h"
-#include "datasets/character_options.h"
+#include "datasets/characters/character_options.h"
 
 namespace softmoe {
 

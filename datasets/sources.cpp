@@ -6,11 +6,11 @@
 
 #include "core/error.h"
 #include "core/registry.h"
-#include "datasets/characters.h"
-#include "datasets/digits.h"
-#include "datasets/image_folder.h"
-#include "datasets/packed.h"
-#include "datasets/raw_sets.h"
+#include "datasets/characters/characters.h"
+#include "datasets/sources/digits.h"
+#include "datasets/sources/image_folder.h"
+#include "datasets/sources/packed.h"
+#include "datasets/sources/raw_sets.h"
 #include "datasets/splits.h"
 
 namespace softmoe {

@@ -1,8 +1,8 @@
 #include "eval/batch_loop.h"
 
-#include "core/device.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "runtime/device.h"
 
 namespace softmoe {
 

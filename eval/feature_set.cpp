@@ -4,7 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "core/npz.h"
+#include "io/npz.h"
 
 namespace softmoe {
 namespace {

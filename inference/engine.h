@@ -1,7 +1,7 @@
 #pragma once
 /// What stands behind PackedModel.
 
-#include "inference/packed_layers.h"
+#include "inference/packed/packed_layers.h"
 #include "vit/options.h"
 
 namespace softmoe {

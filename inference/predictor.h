@@ -10,7 +10,7 @@
 #include "checkpoints/model_checkpoint.h"
 #include "datasets/dataset.h"
 #include "datasets/transforms.h"
-#include "inference/packed_model.h"
+#include "inference/packed/packed_model.h"
 
 namespace softmoe {
 

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
+#include "io/atomic_file.h"
 #include "report/number_text.h"
 
 namespace softmoe::report {

@@ -6,8 +6,8 @@
 #include <sstream>
 #include <tuple>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
+#include "io/atomic_file.h"
 #include "report/json_node.h"
 #include "report/result_files.h"
 

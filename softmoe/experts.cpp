@@ -1,8 +1,8 @@
 #include "softmoe/experts.h"
 
-#include "core/fused_ops.h"
-#include "core/initialization.h"
 #include "core/tensor_check.h"
+#include "ops/fused_ops.h"
+#include "ops/initialization.h"
 
 namespace softmoe {
 namespace {

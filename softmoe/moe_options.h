@@ -5,7 +5,7 @@
 #include <string>
 
 #include "core/options.h"
-#include "softmoe/gelu.h"
+#include "ops/gelu.h"
 #include "softmoe/sparse_options.h"
 
 namespace softmoe {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "softmoe/reinforced_router.h"
+#include "softmoe/routers/reinforced_router.h"
 
 namespace softmoe {
 namespace {

@@ -3,17 +3,17 @@
 #include <array>
 
 #include "core/registry.h"
-#include "softmoe/base_router.h"
-#include "softmoe/content_hash_router.h"
-#include "softmoe/experts_choice.h"
-#include "softmoe/position_hash_router.h"
-#include "softmoe/random_router.h"
-#include "softmoe/reinforced_router.h"
-#include "softmoe/relu_router.h"
-#include "softmoe/sinkhorn_router.h"
-#include "softmoe/smear_router.h"
-#include "softmoe/soft_router.h"
-#include "softmoe/tokens_choice.h"
+#include "softmoe/routers/base_router.h"
+#include "softmoe/routers/content_hash_router.h"
+#include "softmoe/routers/experts_choice.h"
+#include "softmoe/routers/position_hash_router.h"
+#include "softmoe/routers/random_router.h"
+#include "softmoe/routers/reinforced_router.h"
+#include "softmoe/routers/relu_router.h"
+#include "softmoe/routers/sinkhorn_router.h"
+#include "softmoe/routers/smear_router.h"
+#include "softmoe/routers/soft_router.h"
+#include "softmoe/routers/tokens_choice.h"
 
 namespace softmoe {
 namespace {

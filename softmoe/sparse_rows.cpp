@@ -3,10 +3,10 @@
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "core/fused_memory.h"
-#include "core/fused_ops.h"
-#include "core/row_ops.h"
 #include "core/tensor_check.h"
+#include "ops/fused_memory.h"
+#include "ops/fused_ops.h"
+#include "ops/row_ops.h"
 #include "softmoe/router.h"
 
 namespace softmoe {

@@ -6,7 +6,7 @@
 #include <limits>
 #include <map>
 
-#include "core/atomic_file.h"
+#include "io/atomic_file.h"
 #include "report/json_node.h"
 #include "report/number_text.h"
 #include "report/page_style.h"

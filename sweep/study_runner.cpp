@@ -6,11 +6,11 @@
 #include <map>
 #include <thread>
 
-#include "core/atomic_file.h"
 #include "core/command_interrupt.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "io/atomic_file.h"
 #include "report/json_node.h"
 #include "sweep/child_process.h"
 

@@ -15,8 +15,8 @@
 #include <tuple>
 
 #include "core/error.h"
-#include "core/fused_update.h"
 #include "core/registry.h"
+#include "ops/fused_update.h"
 
 namespace softmoe {
 namespace {

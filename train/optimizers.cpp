@@ -13,7 +13,7 @@
 
 #include <array>
 
-#include "core/fused_update.h"
+#include "ops/fused_update.h"
 #include "train/optimizer.h"
 
 namespace softmoe {

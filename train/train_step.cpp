@@ -1,6 +1,6 @@
 #include "train/train_step.h"
 
-#include "core/device.h"
+#include "runtime/device.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
 

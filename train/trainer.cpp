@@ -5,9 +5,9 @@
 #include <chrono>
 
 #include "core/command_interrupt.h"
-#include "core/device.h"
 #include "core/error.h"
 #include "core/rng.h"
+#include "runtime/device.h"
 
 namespace softmoe {
 namespace {

@@ -8,10 +8,10 @@
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
 #include "core/command_interrupt.h"
-#include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "eval/evaluate.h"
+#include "runtime/device.h"
 #include "train/trainer.h"
 
 namespace softmoe {

@@ -2,8 +2,8 @@
 
 #include <ATen/Functions.h>
 
-#include "core/fused_ops.h"
-#include "core/initialization.h"
+#include "ops/fused_ops.h"
+#include "ops/initialization.h"
 
 namespace softmoe {
 

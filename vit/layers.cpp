@@ -1,7 +1,7 @@
 #include "vit/layers.h"
 
-#include "core/fused_ops.h"
-#include "core/initialization.h"
+#include "ops/fused_ops.h"
+#include "ops/initialization.h"
 
 namespace softmoe {
 

@@ -1,7 +1,7 @@
 #include "vit/vision_transformer.h"
 
-#include "core/initialization.h"
 #include "core/tensor_check.h"
+#include "ops/initialization.h"
 #include "vit/moe_blocks.h"
 #include "vit/position_embedding.h"
 

@@ -5,10 +5,10 @@
 #include <cstring>
 #include <fstream>
 
-#include "core/atomic_file.h"
-#include "core/device.h"
 #include "core/error.h"
-#include "core/hdf5.h"
+#include "io/atomic_file.h"
+#include "io/hdf5.h"
+#include "runtime/device.h"
 #include "support/error_text.h"
 #include "support/file_size_limit.h"
 #include "support/peak_memory.h"

@@ -6,7 +6,7 @@
 
 #include "checkpoints/checkpoint.h"
 #include "cli/tiny.h"
-#include "core/npz.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 
 namespace softmoe::test {

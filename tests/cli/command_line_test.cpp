@@ -4,8 +4,8 @@
 
 #include <gmock/gmock.h>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
+#include "io/atomic_file.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 

@@ -2,11 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include "checkpoints/formats/safetensors.h"
 #include "checkpoints/model_checkpoint.h"
-#include "checkpoints/safetensors.h"
 #include "cli/tiny.h"
-#include "core/atomic_file.h"
-#include "core/npz.h"
+#include "io/atomic_file.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"

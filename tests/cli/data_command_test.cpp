@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/tiny.h"
-#include "core/atomic_file.h"
 #include "datasets/image_file.h"
+#include "io/atomic_file.h"
 #include "support/temporary_folder.h"
 
 namespace softmoe::test {

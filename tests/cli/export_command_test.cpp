@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "cli/tiny.h"
-#include "core/npz.h"
+#include "io/npz.h"
 #include "support/peers.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
@@ -41,7 +41,7 @@ TEST_F(Export, GivesWhatPredictGivesForPixels) {
   if (!peers_python()) {
     GTEST_SKIP() << kNoPeers;
   }
-  const auto compared = run_peer("inference/onnx_runtimes.py", {path("models")});
+  const auto compared = run_peer("onnx/onnx_runtimes.py", {path("models")});
   ASSERT_EQ(compared.exit_code, 0) << compared.error;
   const auto result = Json::parse(compared.output).at("tiny");
   for (const char* runtime : {"onnxruntime", "openvino"}) {

@@ -4,7 +4,7 @@
 
 #include "checkpoints/checkpoint.h"
 #include "cli/tiny.h"
-#include "core/atomic_file.h"
+#include "io/atomic_file.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 

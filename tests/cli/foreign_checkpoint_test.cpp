@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 
 #include "cli/tiny.h"
-#include "core/atomic_file.h"
-#include "core/npz.h"
+#include "io/atomic_file.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 

@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 
 #include "cli/tiny.h"
-#include "core/atomic_file.h"
 #include "core/options.h"
 #include "datasets/image_file.h"
+#include "io/atomic_file.h"
 #include "softmoe/routers.h"
 #include "support/temporary_folder.h"
 

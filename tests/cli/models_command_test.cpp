@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 
 #include "cli/tiny.h"
-#include "core/atomic_file.h"
 #include "core/options.h"
+#include "io/atomic_file.h"
 #include "support/temporary_folder.h"
 
 namespace softmoe::test {

@@ -5,11 +5,11 @@
 #include <fstream>
 
 #include "checkpoints/model_checkpoint.h"
-#include "core/atomic_file.h"
 #include "core/rng.h"
 #include "datasets/dataset.h"
 #include "datasets/image_file.h"
 #include "datasets/transforms.h"
+#include "io/atomic_file.h"
 #include "vit/small_models.h"
 
 namespace softmoe::test {

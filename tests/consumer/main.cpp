@@ -1,6 +1,6 @@
 #include <iostream>
 
-#include "core/initialization.h"
+#include "ops/initialization.h"
 #include "vit/cost.h"
 #include "vit/vision_transformer.h"
 #include "vit/zoo.h"

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 
 #include "datasets/image_file.h"
-#include "datasets/image_folder.h"
 #include "datasets/small_sets.h"
+#include "datasets/sources/image_folder.h"
 #include "support/temporary_folder.h"
 
 namespace softmoe {

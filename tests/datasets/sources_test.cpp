@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "datasets/packed.h"
 #include "datasets/small_sets.h"
+#include "datasets/sources/packed.h"
 #include "datasets/splits.h"
 #include "support/temporary_folder.h"
 

@@ -1,8 +1,8 @@
 #include "eval/evaluate.h"
 
-#include "core/device.h"
 #include "core/error.h"
 #include "eval/features.h"
+#include "runtime/device.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe {

@@ -1,7 +1,7 @@
 #include "eval/feature_set.h"
 
 #include "core/error.h"
-#include "core/npz.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 

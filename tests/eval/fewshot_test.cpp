@@ -6,8 +6,8 @@
 #include <set>
 
 #include "core/error.h"
-#include "core/npz.h"
 #include "eval/ridge_probe.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "core/device.h"
 #include "core/error.h"
+#include "runtime/device.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe {

@@ -12,11 +12,11 @@
 #include <stdexcept>
 
 #include "checkpoints/checkpoint.h"
-#include "checkpoints/safetensors.h"
-#include "checkpoints/torch_file.h"
+#include "checkpoints/formats/safetensors.h"
+#include "checkpoints/formats/torch_file.h"
 #include "core/error.h"
-#include "core/hdf5.h"
-#include "core/npz.h"
+#include "io/hdf5.h"
+#include "io/npz.h"
 #include "support/zip_bytes.h"
 
 namespace softmoe::fuzz {

@@ -7,10 +7,10 @@
 #include <optional>
 
 #include "core/error.h"
-#include "core/initialization.h"
 #include "core/rng.h"
 #include "datasets/image_file.h"
 #include "inference/image_inputs.h"
+#include "ops/initialization.h"
 #include "support/error_text.h"
 #include "support/peak_memory.h"
 #include "support/temporary_folder.h"

@@ -2,9 +2,9 @@
 
 #include <opencv2/imgcodecs.hpp>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
 #include "html.h"
+#include "io/atomic_file.h"
 #include "report/report.h"
 #include "report/sections.h"
 #include "support/temporary_folder.h"

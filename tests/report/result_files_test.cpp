@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
+#include "io/atomic_file.h"
 #include "support/temporary_folder.h"
 
 namespace softmoe::report {

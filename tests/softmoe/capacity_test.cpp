@@ -1,6 +1,6 @@
 #include "softmoe/capacity.h"
 
-#include "core/npz.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 
 namespace softmoe {

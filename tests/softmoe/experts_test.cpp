@@ -1,7 +1,7 @@
 #include "softmoe/experts.h"
 
-#include "core/device.h"
-#include "core/initialization.h"
+#include "ops/initialization.h"
+#include "runtime/device.h"
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 

@@ -1,7 +1,7 @@
 #include "softmoe/moe_options.h"
 
 #include "core/error.h"
-#include "core/npz.h"
+#include "io/npz.h"
 #include "softmoe/moe_layer.h"
 #include "softmoe/routers.h"
 #include "support/temporary_folder.h"

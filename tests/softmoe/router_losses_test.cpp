@@ -4,9 +4,9 @@
 
 #include <set>
 
-#include "core/npz.h"
 #include "core/registry.h"
-#include "softmoe/reinforced_router.h"
+#include "io/npz.h"
+#include "softmoe/routers/reinforced_router.h"
 #include "support/gradient_check.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"

@@ -1,10 +1,10 @@
 /// The Soft MoE layer against google-research/vmoe, and its ablations against a reference in fp64.
 
-#include "core/initialization.h"
-#include "core/npz.h"
+#include "analysis/routing_statistics.h"
+#include "io/npz.h"
+#include "ops/initialization.h"
 #include "softmoe/moe_layer.h"
 #include "softmoe/routers.h"
-#include "softmoe/routing_statistics.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 

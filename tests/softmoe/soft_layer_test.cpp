@@ -1,7 +1,7 @@
 /// Properties of the Soft MoE layer and of its ablations.
 
-#include "core/device.h"
-#include "core/initialization.h"
+#include "ops/initialization.h"
+#include "runtime/device.h"
 #include "softmoe/moe_layer.h"
 #include "softmoe/routers.h"
 #include "support/gradient_check.h"

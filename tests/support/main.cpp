@@ -1,6 +1,6 @@
 #include <gmock/gmock.h>
 
-#include "core/machine.h"
+#include "runtime/machine.h"
 
 int main(int argc, char** argv) {
   testing::InitGoogleMock(&argc, argv);

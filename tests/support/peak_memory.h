@@ -5,7 +5,7 @@
 #include <fstream>
 #include <optional>
 
-#include "core/device.h"
+#include "runtime/device.h"
 
 namespace softmoe::test {
 

@@ -1,6 +1,6 @@
 #include "sweep/study_results.h"
 
-#include "core/atomic_file.h"
+#include "io/atomic_file.h"
 #include "support/temporary_folder.h"
 
 namespace softmoe {

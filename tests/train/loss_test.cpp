@@ -3,7 +3,7 @@
 #include <torch/nn/functional/loss.h>
 
 #include "core/error.h"
-#include "core/npz.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 

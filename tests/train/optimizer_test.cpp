@@ -3,9 +3,9 @@
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
-#include "core/device.h"
 #include "core/error.h"
-#include "core/npz.h"
+#include "io/npz.h"
+#include "runtime/device.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "train/optimizer_cases.h"

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <string>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
+#include "io/atomic_file.h"
 
 namespace softmoe::test {
 

@@ -8,8 +8,8 @@
 #include <map>
 #include <set>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
+#include "io/atomic_file.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/train/event_reader.h"

@@ -1,7 +1,7 @@
 #include "train/schedule.h"
 
 #include "core/error.h"
-#include "core/npz.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 

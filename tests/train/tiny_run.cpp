@@ -5,9 +5,9 @@
 #include <csignal>
 
 #include "checkpoints/model_checkpoint.h"
-#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/rng.h"
+#include "io/atomic_file.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe::test {

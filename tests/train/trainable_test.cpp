@@ -5,9 +5,9 @@
 
 #include <regex>
 
-#include "core/device.h"
 #include "core/error.h"
-#include "core/fused_ops.h"
+#include "ops/fused_ops.h"
+#include "runtime/device.h"
 #include "support/tensor_matcher.h"
 #include "train/optimizer.h"
 #include "vit/vision_transformer.h"

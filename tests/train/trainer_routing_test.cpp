@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "checkpoints/model_checkpoint.h"
-#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "io/atomic_file.h"
 #include "softmoe/routers.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"

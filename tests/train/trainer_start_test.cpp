@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "checkpoints/model_checkpoint.h"
-#include "core/atomic_file.h"
 #include "core/error.h"
+#include "io/atomic_file.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "train/tiny_run.h"

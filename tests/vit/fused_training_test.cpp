@@ -2,9 +2,9 @@
 
 #include <map>
 
-#include "core/device.h"
-#include "core/fused_ops.h"
-#include "core/kernels/types.h"
+#include "kernels/types.h"
+#include "ops/fused_ops.h"
+#include "runtime/device.h"
 #include "support/tensor_matcher.h"
 #include "vit/vision_transformer.h"
 

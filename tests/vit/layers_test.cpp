@@ -2,8 +2,8 @@
 
 #include "vit/layers.h"
 
-#include "core/device.h"
-#include "core/initialization.h"
+#include "ops/initialization.h"
+#include "runtime/device.h"
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"

@@ -3,9 +3,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "checkpoints/vmoe_weights.h"
-#include "core/device.h"
-#include "core/initialization.h"
+#include "checkpoints/convert/vmoe_weights.h"
+#include "ops/initialization.h"
+#include "runtime/device.h"
 #include "support/temporary_folder.h"
 #include "vit/cost.h"
 #include "vit/vision_transformer.h"

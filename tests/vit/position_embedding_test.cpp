@@ -1,7 +1,7 @@
 #include "vit/position_embedding.h"
 
-#include "core/initialization.h"
-#include "core/npz.h"
+#include "io/npz.h"
+#include "ops/initialization.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 

@@ -1,8 +1,8 @@
 /// Tiny vision transformers against google-research/vmoe: every intermediate result, the outputs
 /// and all gradients.
 
+#include "checkpoints/convert/vmoe_weights.h"
 #include "checkpoints/load_into.h"
-#include "checkpoints/vmoe_weights.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "vit/vision_transformer.h"

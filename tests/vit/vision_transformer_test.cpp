@@ -1,10 +1,10 @@
 #include "vit/vision_transformer.h"
 
-#include "core/device.h"
+#include "analysis/routing_statistics.h"
 #include "core/error.h"
-#include "core/initialization.h"
+#include "ops/initialization.h"
+#include "runtime/device.h"
 #include "softmoe/routers.h"
-#include "softmoe/routing_statistics.h"
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"

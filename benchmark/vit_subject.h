@@ -1,0 +1,32 @@
+#pragma once
+/// Vision transformers as subjects of a throughput benchmark.
+
+#include <functional>
+#include <string>
+
+#include "benchmark/throughput.h"
+#include "vit/vision_transformer.h"
+
+namespace softmoe {
+
+/// Makes the training step of a model in training mode that computes in `dtype`: how to do that is
+/// the trainer's knowledge.
+using TrainStepFactory =
+    std::function<decltype(RunningModel::train)(VisionTransformer model, torch::Dtype dtype)>;
+
+/// Makes the prediction of a model in evaluation mode, which it may take over, in `dtype`; the
+/// weights are of `dtype.tensors`.
+using InferFactory = std::function<decltype(RunningModel::infer)(VisionTransformer model,
+                                                                 const ComputeDtype& dtype)>;
+
+/// Draws all parameters of `model` anew, fast: one block of random numbers, repeated and scaled as
+/// a Xavier initialisation would, so that billions of parameters take seconds. The values are of no
+/// use but to compute with.
+void fill_parameters(torch::nn::Module& model);
+
+/// The model of `options` under the name `name`, made directly in the dtype and on the device that
+/// it runs in. Without a `train_step` it can only infer, without `infer` by the modules themselves.
+ThroughputSubject vit_subject(const std::string& name, const VitOptions& options,
+                              TrainStepFactory train_step = nullptr, InferFactory infer = nullptr);
+
+}  // namespace softmoe

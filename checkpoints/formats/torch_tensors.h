@@ -1,0 +1,31 @@
+#pragma once
+/// From the objects of a pickle to tensors by name. Private to checkpoints/.
+
+#include <map>
+#include <string>
+
+#include "checkpoints/formats/pickle.h"
+#include "io/npz.h"
+
+namespace softmoe {
+
+/// What a pickle says of a storage.
+struct StorageClaim {
+  torch::Dtype dtype = torch::kFloat32;
+  int64_t elements = 0;
+
+  int64_t item_bytes() const { return static_cast<int64_t>(c10::elementSize(dtype)); }
+  bool operator==(const StorageClaim&) const = default;
+};
+
+/// All storages of a pickle by key. Throws InputError that names `where`: two claims for one key,
+/// more bytes than `byte_limit`, the length of what lies beside the pickle.
+std::map<std::string, StorageClaim> storage_claims(const Pickle& pickle, int64_t byte_limit,
+                                                   const std::string& where);
+
+/// All tensors of a pickle by name, views of `storages` [elements], which are those of
+/// storage_claims(). Throws InputError that names `where` and the tensor.
+NamedTensors torch_tensors(const Pickle& pickle, const NamedTensors& storages,
+                           const std::string& where);
+
+}  // namespace softmoe

@@ -1,0 +1,55 @@
+#pragma once
+/// The letters that the fonts of this machine can draw, with every distinct drawing of each.
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "datasets/characters/character_options.h"
+#include "datasets/characters/glyph_outline.h"
+
+namespace softmoe {
+
+/// Points and contours of one drawing.
+struct GlyphView {
+  std::span<const OutlinePoint> points;
+  std::span<const uint32_t> contour_ends;
+};
+
+/// Letters as classes. A letter is a class if at least min_faces faces draw it differently. Of
+/// letters that look alike in most of the faces that have both (Latin A, Greek Alpha, Cyrillic A),
+/// the first in the order of the script table stays.
+class Alphabet {
+ public:
+  /// Font folders are searched recursively, font files used in the order of their paths. Throws
+  /// InputError where no class is left.
+  static std::shared_ptr<const Alphabet> build(const CharacterOptions& options);
+
+  /// Names of the classes, "U+0416 Ж".
+  const std::vector<std::string>& class_names() const { return class_names_; }
+  int64_t num_faces() const { return num_faces_; }
+  int64_t num_glyphs(int64_t label) const;
+  GlyphView glyph(int64_t label, int64_t number) const;
+
+ private:
+  friend class AlphabetBuilder;
+
+  GlyphView view(uint32_t glyph) const;
+
+  struct GlyphRange {
+    size_t first_point;
+    size_t first_contour;
+    size_t points;
+    size_t contours;
+  };
+
+  std::vector<std::string> class_names_;
+  std::vector<std::vector<uint32_t>> class_glyphs_;  // by class: indices into glyphs_
+  std::vector<GlyphRange> glyphs_;
+  std::vector<OutlinePoint> points_;
+  std::vector<uint32_t> contour_ends_;
+  int64_t num_faces_ = 0;
+};
+
+}  // namespace softmoe

@@ -1,0 +1,39 @@
+#pragma once
+/// Rendered characters: an endless set of distorted letters, each drawn from its index alone.
+
+#include <memory>
+
+#include "datasets/characters/alphabet.h"
+#include "datasets/characters/character_options.h"
+#include "datasets/dataset.h"
+#include "datasets/splits.h"
+
+namespace softmoe {
+
+/// Letters of the fonts on this machine. Image i of the train split is endless and comes from the
+/// stream (seed, "characters/train", i); the val split has val_images images of a stream of its
+/// own. Gray, white on black, `size` x `size` pixels. The glyph's box, after all distortions, fills
+/// fill_min to fill_max of the frame; blur and noise come after that.
+class Characters : public Dataset {
+ public:
+  /// Throws UsageError for options that contradict each other, InputError where fonts are missing.
+  Characters(const CharacterOptions& options, SplitKind split);
+
+  int64_t size() const override;
+  Sample get(int64_t index) const override;
+  int64_t label(int64_t index) const override;
+  const std::vector<std::string>& class_names() const override { return alphabet_->class_names(); }
+  std::string sample_name(int64_t index) const override;
+  bool endless() const override { return train_; }
+
+  const Alphabet& alphabet() const { return *alphabet_; }
+
+ private:
+  uint64_t key(int64_t index) const;
+
+  CharacterOptions options_;
+  bool train_;
+  std::shared_ptr<const Alphabet> alphabet_;
+};
+
+}  // namespace softmoe

@@ -1,0 +1,31 @@
+#pragma once
+/// Faces of font files, by FreeType. Not safe to use from several threads at once.
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "datasets/characters/glyph_outline.h"
+
+namespace softmoe {
+
+/// Font files below /usr/share/fonts and `font_dir` (where not empty), sorted by path. Throws
+/// InputError where `font_dir` is no folder.
+std::vector<std::filesystem::path> find_fonts(const std::string& font_dir);
+
+/// One scalable face of a font file.
+class FontFace {
+ public:
+  virtual ~FontFace() = default;
+
+  /// Number of the glyph of a code point, 0 where the face has none.
+  virtual uint32_t glyph_of(char32_t code) const = 0;
+
+  /// The outline of a glyph with curves flattened; empty where it has none.
+  virtual Outline outline(uint32_t glyph) const = 0;
+};
+
+/// The scalable faces of `path`; none for a file that FreeType cannot read.
+std::vector<std::unique_ptr<FontFace>> open_faces(const std::filesystem::path& path);
+
+}  // namespace softmoe

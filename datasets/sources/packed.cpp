@@ -1,0 +1,137 @@
+#include "datasets/sources/packed.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <cstring>
+#include <opencv2/core.hpp>
+
+#include "core/error.h"
+#include "datasets/image_file.h"
+#include "datasets/sources/packed_index.h"
+#include "datasets/splits.h"
+
+namespace softmoe {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Sets up to this size are read at once: a read through HDF5 costs more than a small image.
+constexpr int64_t kInMemoryBytes = int64_t{512} << 20;
+
+class PackedDataset : public Dataset {
+ public:
+  explicit PackedDataset(const fs::path& path)
+      : file_(Hdf5File::open(path)), index_(read_index(file_)) {
+    const int64_t total = index_.ends.empty() ? 0 : index_.ends.back();
+    if (total <= kInMemoryBytes && total > 0) {
+      bytes_.resize(static_cast<size_t>(total));
+      file_.read(array(), Hdf5Type::kUInt8, bytes_.data(), bytes_.size());
+    }
+  }
+
+  const std::string& split() const { return index_.split; }
+
+  int64_t size() const override { return index_.size(); }
+
+  Sample get(int64_t index) const override {
+    const auto bytes = checked_bytes(index);
+    Sample sample;
+    sample.label = index_.labels[static_cast<size_t>(index)];
+    if (index_.raw) {
+      const auto& shape = index_.shape;
+      sample.image.create(static_cast<int>(shape[0]), static_cast<int>(shape[1]),
+                          CV_8UC(static_cast<int>(shape[2])));
+      std::memcpy(sample.image.data, bytes.data(), bytes.size());
+    } else {
+      sample.image = decode_image(bytes, sample_name(index));
+    }
+    return sample;
+  }
+
+  int64_t label(int64_t index) const override {
+    check_index(index, size());
+    return index_.labels[static_cast<size_t>(index)];
+  }
+
+  const std::vector<std::string>& class_names() const override { return index_.class_names; }
+
+  std::string sample_name(int64_t index) const override {
+    check_index(index, size());
+    return fmt::format("{}[{}] ({})", file_.path().string(), index, index_.name(index));
+  }
+
+  std::optional<std::vector<uint8_t>> encoded_bytes(int64_t index) const override {
+    return index_.raw ? std::nullopt : std::optional(checked_bytes(index));
+  }
+
+ private:
+  const char* array() const { return index_.raw ? "/images" : "/bytes"; }
+
+  std::vector<uint8_t> checked_bytes(int64_t index) const {
+    check_index(index, size());
+    const int64_t begin = index_.begin(index);
+    const int64_t end = index_.end(index);
+    std::vector<uint8_t> bytes(static_cast<size_t>(end - begin));
+    if (!bytes_.empty()) {
+      std::copy(bytes_.begin() + begin, bytes_.begin() + end, bytes.begin());
+    } else if (index_.raw) {
+      file_.read_rows(array(), index, 1, Hdf5Type::kUInt8, bytes.data(), bytes.size());
+    } else {
+      file_.read_rows(array(), begin, end - begin, Hdf5Type::kUInt8, bytes.data(), bytes.size());
+    }
+    if (XXH3_64bits(bytes.data(), bytes.size()) != index_.checksums[static_cast<size_t>(index)]) {
+      throw InputError(sample_name(index) + ": the image's checksum differs: the file is damaged");
+    }
+    return bytes;
+  }
+
+  Hdf5File file_;
+  PackedIndex index_;
+  std::vector<uint8_t> bytes_;  // of all images, where they fit
+};
+
+/// The file of `folder` for `split`, by its own name or a name of the same kind.
+fs::path split_file(const fs::path& folder, const std::string& split) {
+  const auto kind = split_kind(split);
+  std::vector<std::string> names = {split};
+  for (const char* name :
+       {"train", "training", "val", "valid", "validation", "test", "eval", "all"}) {
+    if (kind && split_kind(name) == kind) {
+      names.emplace_back(name);
+    }
+  }
+  for (const auto& name : names) {
+    for (const char* extension : {".h5", ".hdf5"}) {
+      if (fs::exists(folder / (name + extension))) {
+        return folder / (name + extension);
+      }
+    }
+  }
+  throw InputError(folder.string(), "a packed file " + split + ".h5", "no such file");
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_packed(const fs::path& path, const std::string& split) {
+  if (fs::is_directory(path)) {
+    return std::make_unique<PackedDataset>(split_file(path, split));
+  }
+  auto dataset = std::make_unique<PackedDataset>(path);
+  const auto wanted = split_kind(split);
+  const auto stored = split_kind(dataset->split());
+  if (split == dataset->split() || wanted == SplitKind::kAll || (wanted && stored == wanted)) {
+    return dataset;
+  }
+  if (wanted && stored == SplitKind::kAll) {
+    return hold_out(std::move(dataset), *wanted);
+  }
+  throw InputError(path.string(), "split " + split, "split " + dataset->split());
+}
+
+std::string packed_source(const fs::path& path, const std::string& split) {
+  const auto file = Hdf5File::open(fs::is_directory(path) ? split_file(path, split) : path);
+  return file.has_text("source") ? file.read_text("source") : "";
+}
+
+}  // namespace softmoe

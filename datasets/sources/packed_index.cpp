@@ -1,0 +1,163 @@
+#include "datasets/sources/packed_index.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include "core/error.h"
+#include "core/options.h"
+
+namespace softmoe {
+namespace {
+
+constexpr const char* kFormat = "softmoe images";
+constexpr const char* kVersion = "1";
+
+/// XXH3-64 of everything that is no image.
+class IndexHash {
+ public:
+  IndexHash() : state_(XXH3_createState(), XXH3_freeState) { XXH3_64bits_reset(state_.get()); }
+
+  template <typename Value>
+  void add(const std::vector<Value>& values) {
+    XXH3_64bits_update(state_.get(), values.data(), values.size() * sizeof(Value));
+  }
+  void add(const std::string& text) { XXH3_64bits_update(state_.get(), text.data(), text.size()); }
+  std::string hex() const { return fmt::format("{:016x}", XXH3_64bits_digest(state_.get())); }
+
+ private:
+  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state_;
+};
+
+std::string checksum(const PackedIndex& index) {
+  IndexHash hash;
+  hash.add(std::string(index.raw ? "raw" : "encoded"));
+  hash.add(index.split);
+  hash.add(index.source);
+  hash.add(json_text(index.class_names));
+  hash.add(index.labels);
+  hash.add(index.checksums);
+  hash.add(index.ends);
+  hash.add(index.names);
+  hash.add(index.name_ends);
+  hash.add(index.shape);
+  return hash.hex();
+}
+
+template <typename Value>
+std::vector<Value> read_vector(const Hdf5File& file, const std::string& name, Hdf5Type type) {
+  const auto info = file.info(name);
+  if (info.type != type || info.shape.size() != 1) {
+    throw InputError(file.path().string() + ": " + name, "a vector of the packed format",
+                     "another type or shape");
+  }
+  std::vector<Value> values(static_cast<size_t>(info.shape[0]));
+  file.read(name, type, values.data(), values.size() * sizeof(Value));
+  return values;
+}
+
+void check(bool good, const Hdf5File& file, const std::string& what) {
+  if (!good) {
+    throw InputError(file.path().string() + ": damaged packed file: " + what);
+  }
+}
+
+bool ends_fit(const std::vector<int64_t>& ends, int64_t total) {
+  return std::is_sorted(ends.begin(), ends.end()) &&
+         (ends.empty() ? total == 0 : ends.front() >= 0 && ends.back() == total);
+}
+
+std::vector<std::string> read_class_names(const Hdf5File& file) {
+  try {
+    return nlohmann::json::parse(file.read_text("class_names")).get<std::vector<std::string>>();
+  } catch (const nlohmann::json::exception&) {
+    throw InputError(file.path().string() + ": class_names", "a JSON list of texts",
+                     "something else");
+  }
+}
+
+void read_ends(const Hdf5File& file, PackedIndex& index) {
+  if (!index.raw) {
+    const auto info = file.info("/bytes");
+    index.ends = read_vector<int64_t>(file, "/ends", Hdf5Type::kInt64);
+    check(info.type == Hdf5Type::kUInt8 && info.shape.size() == 1, file, "/bytes");
+    check(ends_fit(index.ends, info.shape[0]), file, "/ends");
+    return;
+  }
+  const auto info = file.info("/images");
+  check(info.type == Hdf5Type::kUInt8 && info.shape.size() == 4, file, "/images");
+  index.shape.assign(info.shape.begin() + 1, info.shape.end());
+  check(index.shape[2] == 1 || index.shape[2] == 3, file, "/images has neither 1 nor 3 channels");
+  // The product was checked by info().
+  const int64_t bytes = index.shape[0] * index.shape[1] * index.shape[2];
+  for (int64_t image = 0; image < info.shape[0]; ++image) {
+    index.ends.push_back((image + 1) * bytes);
+  }
+}
+
+}  // namespace
+
+std::string PackedIndex::name(int64_t index) const {
+  const auto at = static_cast<size_t>(index);
+  const int64_t first = index == 0 ? 0 : name_ends[at - 1];
+  return {names.begin() + first, names.begin() + name_ends[at]};
+}
+
+int64_t PackedIndex::begin(int64_t index) const {
+  return index == 0 ? 0 : ends[static_cast<size_t>(index) - 1];
+}
+
+void write_index(Hdf5File& file, const PackedIndex& index) {
+  const auto write = [&file](const std::string& name, Hdf5Type type, const auto& values) {
+    file.write(name, type, {static_cast<int64_t>(values.size())}, values.data());
+  };
+  write("/labels", Hdf5Type::kInt64, index.labels);
+  write("/checksums", Hdf5Type::kUInt64, index.checksums);
+  write("/names", Hdf5Type::kUInt8, index.names);
+  write("/name_ends", Hdf5Type::kInt64, index.name_ends);
+  if (!index.raw) {
+    write("/ends", Hdf5Type::kInt64, index.ends);
+  }
+  file.write_text("format", kFormat);
+  file.write_text("version", kVersion);
+  file.write_text("layout", index.raw ? "raw" : "encoded");
+  file.write_text("split", index.split);
+  if (!index.source.empty()) {
+    file.write_text("source", index.source);
+  }
+  file.write_text("class_names", json_text(index.class_names));
+  file.write_text("checksum", checksum(index));
+}
+
+PackedIndex read_index(const Hdf5File& file) {
+  const std::string path = file.path().string();
+  if (!file.has_text("format") || file.read_text("format") != kFormat) {
+    throw InputError(path, "a packed data set (softmoe data pack)", "another kind of HDF5 file");
+  }
+  if (file.read_text("version") != kVersion) {
+    throw InputError(path + ": version of the packed format", kVersion, file.read_text("version"));
+  }
+  PackedIndex index;
+  index.raw = file.read_text("layout") == "raw";
+  index.split = file.read_text("split");
+  index.source = file.has_text("source") ? file.read_text("source") : "";
+  index.class_names = read_class_names(file);
+  index.labels = read_vector<int64_t>(file, "/labels", Hdf5Type::kInt64);
+  index.checksums = read_vector<uint64_t>(file, "/checksums", Hdf5Type::kUInt64);
+  index.names = read_vector<uint8_t>(file, "/names", Hdf5Type::kUInt8);
+  index.name_ends = read_vector<int64_t>(file, "/name_ends", Hdf5Type::kInt64);
+  read_ends(file, index);
+  for (const size_t count : {index.checksums.size(), index.name_ends.size(), index.ends.size()}) {
+    if (count != index.labels.size()) {
+      throw InputError(path, fmt::format("{} images by the labels", index.labels.size()),
+                       std::to_string(count));
+    }
+  }
+  check(ends_fit(index.name_ends, std::ssize(index.names)), file, "/name_ends");
+  check(checksum(index) == file.read_text("checksum"), file, "the checksum of its index differs");
+  for (const int64_t label : index.labels) {
+    check(label >= 0 && label < std::ssize(index.class_names), file, "a label without a class");
+  }
+  return index;
+}
+
+}  // namespace softmoe

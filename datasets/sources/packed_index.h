@@ -1,0 +1,36 @@
+#pragma once
+/// What a packed file holds besides its images.
+
+#include <string>
+#include <vector>
+
+#include "io/hdf5.h"
+
+namespace softmoe {
+
+/// Arrays and attributes of a packed file, see packed.h.
+struct PackedIndex {
+  bool raw = false;
+  std::string split;
+  std::string source;  ///< empty: not known
+  std::vector<std::string> class_names;
+  std::vector<int64_t> labels;      ///< [images]
+  std::vector<uint64_t> checksums;  ///< [images]
+  std::vector<int64_t> ends;        ///< [images] in bytes; of raw layout too
+  std::vector<uint8_t> names;
+  std::vector<int64_t> name_ends;  ///< [images]
+  std::vector<int64_t> shape;      ///< height, width, channels; of raw layout
+
+  int64_t size() const { return static_cast<int64_t>(labels.size()); }
+  std::string name(int64_t index) const;
+  /// First byte of an image.
+  int64_t begin(int64_t index) const;
+  int64_t end(int64_t index) const { return ends[static_cast<size_t>(index)]; }
+};
+
+void write_index(Hdf5File& file, const PackedIndex& index);
+
+/// Throws InputError that names the file and what contradicts the format.
+PackedIndex read_index(const Hdf5File& file);
+
+}  // namespace softmoe

@@ -1,0 +1,11 @@
+#pragma once
+/// Recorded passes on CUDA. Built where CUDA is.
+
+#include "inference/modules/graph_runner.h"
+
+namespace softmoe {
+
+/// A CUDA graph; MakeDeviceGraph for CUDA.
+std::unique_ptr<DeviceGraph> make_cuda_graph(DeviceGraph* sibling);
+
+}  // namespace softmoe

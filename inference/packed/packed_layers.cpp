@@ -1,0 +1,314 @@
+#include "inference/packed/packed_layers.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "runtime/device.h"
+#include "softmoe/routers/soft_routing.h"
+#include "vit/moe_blocks.h"
+#include "vit/position_embedding.h"
+
+namespace softmoe {
+namespace {
+
+using kernels::Arithmetic;
+
+/// Largest scale of the slots' logits for which powers of all logits can be added without taking
+/// the largest off first.
+constexpr double kLargestScale = 80.0;
+/// Blocks at the start of an int8 model whose attention, and whose MLP if it is dense, has linear
+/// maps of bf16.
+constexpr int64_t kWideAttention = 4;
+constexpr int64_t kWideMlps = 2;
+/// Values of the MLP's hidden layer that are computed and used up at a time.
+constexpr int64_t kMostHidden = 1024;
+
+std::string block_name(int64_t block, const std::string& rest) {
+  return fmt::format("blocks.{}.{}", block, rest);
+}
+
+torch::Tensor fp32(const torch::Tensor& tensor) {
+  return tensor.detach().to(torch::kFloat32).contiguous();
+}
+
+/// The weight or bias of SwiGLU's fc1, gates [hidden, ...] before values [hidden, ...], with 16
+/// gates and their values in turn, and zeros up to whole panels.
+torch::Tensor paired(const torch::Tensor& fc1) {
+  constexpr int64_t kEach = kernels::kUnitColumns / 2;
+  const int64_t hidden = fc1.size(0) / 2;
+  const int64_t panels = kernels::panels_of(2 * hidden);
+  auto parts = fc1.reshape({2, hidden, -1});  // [2, hidden, rest]
+  if (const int64_t missing = panels * kEach - hidden; missing > 0) {
+    parts = torch::constant_pad_nd(parts, {0, 0, 0, missing});
+  }
+  return parts.view({2, panels, kEach, -1}).transpose(0, 1).flatten(0, 2);  // [panels * 32, rest]
+}
+
+/// Takes the tensors of a model one by one.
+class Packer {
+ public:
+  Packer(const VitOptions& options, NamedTensors weights, InferenceDtype dtype)
+      : options_(options), weights_(std::move(weights)), dtype_(dtype) {}
+
+  PackedLayers pack() {
+    PackedLayers layers;
+    layers.options = options_;
+    layers.values = values();
+    layers.activation = activation();
+    layers.positions = positions();
+    layers.patch =
+        PackedWeights(take("patch_embed.proj.weight").flatten(1), {}, {.arithmetic = pixels()});
+    if (options_.pre_norm) {
+      layers.pre_norm = norm("norm_pre");
+    }
+    const auto mask = moe_block_mask(options_.moe_blocks, options_.depth);
+    for (int64_t index = 0; index < options_.depth; ++index) {
+      layers.blocks.push_back(block(index, mask[static_cast<size_t>(index)]));
+    }
+    layers.norm = norm(options_.final_norm == FinalNorm::kTokens ? "norm" : "fc_norm");
+    if (options_.pre_logits > 0) {
+      layers.pre_logits = linear("pre_logits", {.arithmetic = Arithmetic::kFloat32});
+    }
+    if (options_.num_classes > 0) {
+      const std::vector<std::string> names = options_.dist_token
+                                                 ? std::vector<std::string>{"head", "head_dist"}
+                                                 : std::vector<std::string>{"head"};
+      const auto share =
+          torch::full({options_.num_classes}, 1.0 / static_cast<double>(names.size()));
+      for (const auto& name : names) {
+        layers.heads.push_back(
+            linear(name, {.arithmetic = Arithmetic::kFloat32, .factors = share}));
+      }
+    }
+    return layers;
+  }
+
+ private:
+  /// The tensor leaves the map, so that packing it can take over its memory.
+  torch::Tensor take(const std::string& name) {
+    auto node = weights_.extract(name);
+    TORCH_CHECK_VALUE(!node.empty(), "PackedModel: no tensor ", name);
+    return std::move(node.mapped());
+  }
+  torch::Tensor take_if_there(const std::string& name) {
+    return weights_.contains(name) ? take(name) : torch::Tensor();
+  }
+
+  Arithmetic values() const {
+    return dtype_ == InferenceDtype::kFloat32 ? Arithmetic::kFloat32 : Arithmetic::kBFloat16;
+  }
+  /// Of patches.
+  Arithmetic pixels() const {
+    return dtype_ == InferenceDtype::kInt8 ? Arithmetic::kFloat32 : values();
+  }
+  /// Of linear maps in block `index`, the first `wide` of which are not of integers.
+  Arithmetic linears(int64_t index, int64_t wide) const {
+    return dtype_ == InferenceDtype::kInt8 && index >= wide ? Arithmetic::kInt8 : values();
+  }
+  Arithmetic experts() const {
+    const bool integers = dtype_ == InferenceDtype::kInt8 || dtype_ == InferenceDtype::kInt8Experts;
+    return integers ? Arithmetic::kInt8 : values();
+  }
+
+  kernels::Activation activation() const {
+    if (options_.mlp_layer == MlpLayer::kSwiGlu) {
+      return kernels::Activation::kSwiGlu;
+    }
+    switch (options_.gelu) {
+      case Gelu::kTanh:
+        return kernels::Activation::kGeluTanh;
+      case Gelu::kQuick:
+        return kernels::Activation::kGeluQuick;
+      default:
+        return kernels::Activation::kGeluExact;
+    }
+  }
+
+  PackedWeights linear(const std::string& name, const PackingOptions& options) {
+    auto weight = take(name + ".weight");
+    const auto bias = take_if_there(name + ".bias");
+    return {std::move(weight), bias, options};
+  }
+
+  PackedNorm norm(const std::string& name) {
+    return {.weight = fp32(take(name + ".weight")),
+            .bias = fp32(take(name + ".bias")),
+            .eps = static_cast<float>(options_.norm_eps)};
+  }
+
+  /// What tokens start with: position embedding, prefix tokens, and the bias of the patches.
+  torch::Tensor positions() {
+    const int64_t dim = options_.dim;
+    const int64_t prefix = options_.prefix_tokens();
+    auto table = torch::zeros({options_.tokens(), dim});  // [tokens, dim]
+    const int64_t first = prefix - options_.prefix_positions();
+    auto placed = table.slice(0, first);
+    if (options_.pos_embed == PositionEmbedding::kLearned) {
+      placed.add_(fp32(take("pos_embed")).view({-1, dim}));
+    } else {
+      table.slice(0, prefix).add_(
+          sincos2d_position_embedding({options_.grid_height(), options_.grid_width()}, dim));
+    }
+    int64_t row = 0;
+    for (const char* const name : {"cls_token", "dist_token", "reg_token"}) {
+      if (const auto tokens = take_if_there(name); tokens.defined()) {
+        const auto rows = fp32(tokens).view({-1, dim});
+        table.slice(0, row, row + rows.size(0)).add_(rows);
+        row += rows.size(0);
+      }
+    }
+    if (const auto bias = take_if_there("patch_embed.proj.bias"); bias.defined()) {
+      table.slice(0, prefix).add_(fp32(bias));
+    }
+    return table;
+  }
+
+  /// gamma of LayerScale, or undefined.
+  torch::Tensor layer_scale(int64_t index, const char* name) {
+    const auto gamma = take_if_there(block_name(index, std::string(name) + ".gamma"));
+    return gamma.defined() ? fp32(gamma) : gamma;
+  }
+
+  void pack_attention(int64_t index, PackedBlock& block) {
+    const int64_t dim = options_.dim;
+    const kernels::PackedAttention attention{.arithmetic = values(),
+                                             .tokens = options_.tokens(),
+                                             .heads = options_.heads,
+                                             .head_dim = dim / options_.heads};
+    const double factor = kernels::query_factor(attention);
+    torch::Tensor factors;
+    if (options_.qk_norm) {
+      block.query_norm = fp32(take(block_name(index, "attn.q_norm.weight"))) * factor;
+      block.key_norm = fp32(take(block_name(index, "attn.k_norm.weight")));
+    } else {
+      factors = torch::ones({3 * dim});
+      factors.slice(0, 0, dim).fill_(factor);
+    }
+    const auto arithmetic = linears(index, kWideAttention);
+    block.qkv =
+        linear(block_name(index, "attn.qkv"), {.arithmetic = arithmetic, .factors = factors});
+    block.proj = linear(block_name(index, "attn.proj"),
+                        {.arithmetic = arithmetic, .factors = layer_scale(index, "ls1")});
+  }
+
+  void pack_dense_mlp(int64_t index, PackedBlock& block) {
+    const int64_t hidden = options_.mlp_dim;
+    const int64_t parts = (hidden + kMostHidden - 1) / kMostHidden;
+    const int64_t chunk = kernels::round_up((hidden + parts - 1) / parts, 32);
+    const auto arithmetic = linears(index, kWideMlps);
+    if (options_.mlp_layer == MlpLayer::kSwiGlu) {
+      for (const char* const name : {"mlp.fc1.weight", "mlp.fc1.bias"}) {
+        auto& fc1 = weights_.at(block_name(index, name));
+        fc1 = paired(fc1);
+      }
+    }
+    block.mlp.fc1 = linear(block_name(index, "mlp.fc1"), {.arithmetic = arithmetic});
+    block.mlp.fc2 =
+        linear(block_name(index, "mlp.fc2"),
+               {.arithmetic = arithmetic, .chunk = chunk, .factors = layer_scale(index, "ls2")});
+  }
+
+  void pack_moe(int64_t index, PackedBlock& block) {
+    const auto layer = moe_layer_options(options_);
+    const auto phi = take(block_name(index, "moe.router.phi"));  // [dim, experts, slots]
+    const auto scale = take(block_name(index, "moe.router.scale"));
+    const auto keys = soft_keys(fp32(phi).flatten(1), fp32(scale), layer.moe.router_eps);
+    block.mixing = {.keys = PackedWeights(keys.t(), {}, {.arithmetic = Arithmetic::kFloat32}),
+                    .experts = layer.moe.experts,
+                    .slots_per_expert = slots_per_expert(layer),
+                    .eps = static_cast<float>(layer.moe.router_eps)};
+    PackingOptions options{.arithmetic = experts(),
+                           .wide_rows = dtype_ == InferenceDtype::kInt8Experts};
+    const auto pack = [&](const std::string& name) {
+      const auto experts = block_name(index, "moe.experts." + name);
+      auto weight = take(experts + "_weight");
+      const auto bias = take(experts + "_bias");
+      return PackedWeights(std::move(weight), bias, options);
+    };
+    block.mlp.fc1 = pack("fc1");
+    options.factors = layer_scale(index, "ls2");
+    block.mlp.fc2 = pack("fc2");
+  }
+
+  PackedBlock block(int64_t index, bool has_moe) {
+    PackedBlock block;
+    block.norm1 = norm(block_name(index, "norm1"));
+    pack_attention(index, block);
+    block.norm2 = norm(block_name(index, "norm2"));
+    has_moe ? pack_moe(index, block) : pack_dense_mlp(index, block);
+    return block;
+  }
+
+  const VitOptions& options_;
+  NamedTensors weights_;
+  InferenceDtype dtype_;
+};
+
+}  // namespace
+
+InferenceDtype inference_dtype(const std::string& name, const torch::Device& device) {
+  if (name == "auto") {
+    return has_fast_bf16(device) ? InferenceDtype::kBFloat16 : InferenceDtype::kFloat32;
+  }
+  const auto dtype = enum_value<InferenceDtype>(name);
+  if (!dtype) {
+    throw UsageError("dtype",
+                     fmt::format("one of auto, {}", fmt::join(enum_names<InferenceDtype>(), ", ")),
+                     "'" + name + "'");
+  }
+  return *dtype;
+}
+
+kernels::RowNorm PackedNorm::rows() const {
+  return {.dim = weight.size(0),
+          .eps = eps,
+          .weight = weight.const_data_ptr<float>(),
+          .bias = bias.const_data_ptr<float>()};
+}
+
+int64_t PackedLayers::bytes() const {
+  int64_t total = patch.bytes() + pre_logits.bytes();
+  for (const auto& block : blocks) {
+    total += block.qkv.bytes() + block.proj.bytes() + block.mixing.keys.bytes() +
+             block.mlp.fc1.bytes() + block.mlp.fc2.bytes();
+  }
+  for (const auto& head : heads) {
+    total += head.bytes();
+  }
+  return total;
+}
+
+bool can_pack(const VitOptions& options, const NamedTensors& weights, InferenceDtype dtype) {
+  const bool integers = dtype == InferenceDtype::kInt8 || dtype == InferenceDtype::kInt8Experts;
+  if (!kernels::supported(integers ? Arithmetic::kInt8 : Arithmetic::kBFloat16)) {
+    return false;
+  }
+  // Pairs of bf16 do not reach from one head or row into the next.
+  const bool even =
+      options.dim % 2 == 0 && options.mlp_dim % 2 == 0 && options.dim / options.heads % 2 == 0;
+  if (!even) {
+    return false;
+  }
+  if (!has_moe(options)) {
+    return true;
+  }
+  if (options.moe.router != "soft" || (options.moe.dispatch_dtype != DispatchDtype::kFloat32 &&
+                                       dtype == InferenceDtype::kFloat32)) {
+    return false;
+  }
+  return std::all_of(weights.begin(), weights.end(), [](const auto& item) {
+    return !item.first.ends_with("moe.router.scale") ||
+           std::abs(item.second.template item<double>()) <= kLargestScale;
+  });
+}
+
+PackedLayers pack_layers(const VitOptions& options, NamedTensors weights, InferenceDtype dtype) {
+  const torch::NoGradGuard no_grad;
+  return Packer(options, std::move(weights), dtype).pack();
+}
+
+}  // namespace softmoe

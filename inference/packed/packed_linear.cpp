@@ -1,0 +1,103 @@
+#include "inference/packed/packed_linear.h"
+
+#include <algorithm>
+
+namespace softmoe {
+
+using kernels::Arithmetic;
+using kernels::Unit;
+
+int64_t row_stride(Arithmetic values, int64_t columns) {
+  constexpr int64_t kLine = 16;  // units
+  const int64_t lines = (kernels::units_of(values, columns) + kLine - 1) / kLine;
+  return (lines | 1) * kLine * kernels::values_per_unit(values);
+}
+
+namespace {
+
+int64_t integer_stride(int64_t columns) {
+  return row_stride(Arithmetic::kInt8, columns) / kernels::values_per_unit(Arithmetic::kInt8);
+}
+
+}  // namespace
+
+int64_t integer_units(const PackedWeights& weights, int64_t rows, int64_t columns) {
+  if (weights.arithmetic() != Arithmetic::kInt8) {
+    return 0;
+  }
+  return (weights.wide_rows() ? 2 : 1) * rows * integer_stride(columns);
+}
+
+Operand operand_of(const PackedWeights& weights, const ValueRows& rows, int64_t columns,
+                   const IntegerScratch& scratch) {
+  if (weights.arithmetic() != Arithmetic::kInt8) {
+    const auto* const data = rows.values.bf16 != nullptr
+                                 ? reinterpret_cast<const Unit*>(rows.values.bf16)
+                                 : reinterpret_cast<const Unit*>(rows.values.fp32);
+    return {.left = {data, rows.stride / kernels::values_per_unit(weights.arithmetic())}};
+  }
+  const int64_t stride = integer_stride(columns);
+  if (weights.wide_rows()) {
+    kernels::quantize_planes(rows.values.bf16, rows.stride, rows.count, columns, scratch.units,
+                             stride, scratch.scales);
+    return {.left = {scratch.units, stride}, .scales = scratch.scales};
+  }
+  kernels::quantize_bytes(rows.source(), rows.stride, rows.count, columns, scratch.units, stride,
+                          scratch.scales, scratch.zeros);
+  return {.left = {scratch.units, stride}, .scales = scratch.scales, .zeros = scratch.zeros};
+}
+
+void multiply(const PackedWeights& weights, const LinearPart& part, const Operand& operand,
+              int64_t rows, kernels::ProductFinish finish) {
+  const int64_t columns = part.columns > 0 ? part.columns : weights.columns() - part.column;
+  const int64_t depth = std::min(weights.chunk(), weights.depth() - part.chunk * weights.chunk());
+  finish.bias = part.chunk == 0 ? weights.bias(part.expert, part.column) : nullptr;
+  finish.integers = {.row_scales = operand.scales,
+                     .row_zeros = operand.zeros,
+                     .column_scales = weights.scales(part.expert, part.column),
+                     .column_sums = weights.sums(part.expert, part.column, part.chunk)};
+  auto panels = weights.panels(part.expert, part.column, part.chunk);
+  panels.next = part.next;
+  kernels::packed_product(weights.arithmetic(),
+                          {rows, columns, kernels::units_of(weights.arithmetic(), depth)},
+                          operand.left, panels, finish);
+}
+
+void multiply_mlp(const PackedMlp& mlp, int64_t expert, kernels::Activation activation,
+                  const ValueRows& rows, const kernels::ProductFinish& out,
+                  const MlpScratch& scratch, const Unit* next) {
+  const auto& [fc1, fc2] = mlp;
+  const int64_t each = kernels::columns_an_output(activation);
+  const Operand inputs = operand_of(fc1, rows, fc1.depth(), scratch.integers);
+  // Quantised inputs are needed for every chunk, quantised hidden values for one.
+  IntegerScratch integers = scratch.integers;
+  if (integers.units != nullptr) {
+    integers.units += integer_units(fc1, rows.count, fc1.depth());
+    integers.scales += rows.count;
+    integers.zeros += rows.count;
+  }
+  for (int64_t chunk = 0; chunk < fc2.chunks(); ++chunk) {
+    const int64_t first = chunk * fc2.chunk();
+    const int64_t column = each * first;
+    multiply(fc1,
+             {.expert = expert,
+              .column = column,
+              .columns = std::min(each * fc2.chunk(), fc1.columns() - column),
+              .next = fc2.panels(expert, 0, chunk).data},
+             inputs, rows.count,
+             {.out = scratch.hidden.values,
+              .out_stride = scratch.hidden.stride,
+              .activation = activation});
+    const Operand hidden = operand_of(fc2, scratch.hidden.part(0, rows.count),
+                                      std::min(fc2.chunk(), fc2.depth() - first), integers);
+    const bool is_last = chunk + 1 == fc2.chunks();
+    const int64_t following = column + each * fc2.chunk();
+    multiply(fc2,
+             {.expert = expert,
+              .chunk = chunk,
+              .next = is_last ? next : fc1.panels(expert, following, 0).data},
+             hidden, rows.count, out);
+  }
+}
+
+}  // namespace softmoe

@@ -1,0 +1,63 @@
+#pragma once
+/// Small tools around HDF5's C interface. Private to core.
+
+#include <hdf5.h>
+
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "io/hdf5.h"
+
+namespace softmoe {
+
+/// Every call into the library happens under one of these. It also keeps the library from printing
+/// its errors, which it would do from each thread anew.
+class Hdf5Lock {
+ public:
+  Hdf5Lock();
+
+ private:
+  std::lock_guard<std::mutex> lock_;
+};
+
+/// Owns an identifier of the library.
+class Hdf5Handle {
+ public:
+  using Close = herr_t (*)(hid_t);
+
+  Hdf5Handle() = default;
+  Hdf5Handle(hid_t id, Close close) : id_(id), close_(close) {}
+  Hdf5Handle(Hdf5Handle&& other) noexcept
+      : id_(std::exchange(other.id_, H5I_INVALID_HID)), close_(other.close_) {}
+  Hdf5Handle& operator=(Hdf5Handle&& other) noexcept {
+    std::swap(id_, other.id_);
+    std::swap(close_, other.close_);
+    return *this;
+  }
+  ~Hdf5Handle() {
+    if (id_ >= 0) {
+      close_(id_);
+    }
+  }
+
+  hid_t id() const { return id_; }
+  bool is_open() const { return id_ >= 0; }
+  /// Gives up the identifier without closing it.
+  hid_t release() { return std::exchange(id_, H5I_INVALID_HID); }
+
+ private:
+  hid_t id_ = H5I_INVALID_HID;
+  Close close_ = nullptr;
+};
+
+/// The library's own type for elements of `type`, in files and in memory (little-endian).
+Hdf5Handle make_hdf5_type(Hdf5Type type);
+
+/// "float32" and so on.
+std::string hdf5_type_name(Hdf5Type type);
+
+/// The innermost message of the library's last failure, without its details.
+std::string hdf5_error_text();
+
+}  // namespace softmoe

@@ -1,0 +1,139 @@
+#include "io/hdf5_state.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+namespace softmoe {
+namespace {
+
+constexpr std::array kTypes = {Hdf5Type::kUInt8,   Hdf5Type::kUInt16, Hdf5Type::kInt32,
+                               Hdf5Type::kInt64,   Hdf5Type::kUInt64, Hdf5Type::kFloat16,
+                               Hdf5Type::kFloat32, Hdf5Type::kFloat64};
+
+/// Follows no link into another file.
+herr_t refuse_external_link(const char* /*parent_file*/, const char* /*parent_group*/,
+                            const char* /*file*/, const char* /*object*/, unsigned* /*flags*/,
+                            hid_t /*access_list*/, void* /*data*/) {
+  return -1;
+}
+
+/// Whether all data of an array lies in the file itself.
+bool lies_in_file(hid_t array) {
+  const Hdf5Handle plan(H5Dget_create_plist(array), H5Pclose);
+  const H5D_layout_t layout = H5Pget_layout(plan.id());
+  return layout >= H5D_COMPACT && layout <= H5D_CHUNKED && H5Pget_external_count(plan.id()) == 0;
+}
+
+}  // namespace
+
+size_t hdf5_type_size(Hdf5Type type) {
+  switch (type) {
+    case Hdf5Type::kUInt8:
+      return 1;
+    case Hdf5Type::kUInt16:
+    case Hdf5Type::kFloat16:
+      return 2;
+    case Hdf5Type::kInt32:
+    case Hdf5Type::kFloat32:
+      return 4;
+    case Hdf5Type::kInt64:
+    case Hdf5Type::kUInt64:
+    case Hdf5Type::kFloat64:
+      return 8;
+  }
+  return 0;
+}
+
+Hdf5File::State::State(std::filesystem::path named) : path(std::move(named)) {}
+
+Hdf5File::State::~State() {
+  const Hdf5Lock lock;
+  close();
+}
+
+void Hdf5File::State::close() {
+  arrays.clear();
+  file = {};
+}
+
+void Hdf5File::State::fail(const std::string& name, const std::string& expected) const {
+  fail_of_system();
+  throw InputError(place(name), expected, disk.ended_early ? "a truncated one" : hdf5_error_text());
+}
+
+void Hdf5File::State::fail_of_system() const {
+  if (disk.error != 0) {
+    throw InputError((writable ? "cannot write " : "cannot read ") + path.string() + ": " +
+                     system_error_text(disk.error));
+  }
+}
+
+void Hdf5File::State::check(bool success, const std::string& name) const {
+  fail_of_system();
+  if (!success) {
+    fail(name, "a writable file");
+  }
+}
+
+std::string Hdf5File::State::place(const std::string& name) const {
+  return name.empty() ? path.string() : path.string() + ": '" + name + "'";
+}
+
+hid_t Hdf5File::State::array(const std::string& name) {
+  const auto known = arrays.find(name);
+  if (known != arrays.end()) {
+    return known->second.id();
+  }
+  const Hdf5Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
+  H5Pset_elink_cb(access.id(), refuse_external_link, nullptr);
+  Hdf5Handle opened(H5Dopen2(file.id(), name.c_str(), access.id()), H5Dclose);
+  if (!opened.is_open()) {
+    fail(name, "an array");
+  }
+  if (!lies_in_file(opened.id())) {
+    throw InputError(place(name), "an array in this file", "one in other files");
+  }
+  return arrays.emplace(name, std::move(opened)).first->second.id();
+}
+
+Hdf5Info Hdf5File::State::array_info(const std::string& name) {
+  const hid_t id = array(name);
+  const Hdf5Handle stored_type(H5Dget_type(id), H5Tclose);
+  const Hdf5Handle space(H5Dget_space(id), H5Sclose);
+  const int axes = H5Sget_simple_extent_ndims(space.id());
+  if (!stored_type.is_open() || axes < 0 || H5Sget_simple_extent_type(space.id()) == H5S_NULL) {
+    fail(name, "an array");
+  }
+  Hdf5Info info;
+  const auto* const row = std::find_if(kTypes.begin(), kTypes.end(), [&](Hdf5Type type) {
+    return H5Tequal(stored_type.id(), make_hdf5_type(type).id()) > 0;
+  });
+  if (row == kTypes.end()) {
+    throw InputError(place(name), "little-endian integers or floats", "another element type");
+  }
+  info.type = *row;
+  std::vector<hsize_t> sizes(static_cast<size_t>(axes));
+  H5Sget_simple_extent_dims(space.id(), sizes.data(), nullptr);
+  info.bytes = static_cast<int64_t>(hdf5_type_size(info.type));
+  bool is_empty = false;
+  for (const hsize_t size : sizes) {
+    is_empty = is_empty || size == 0;
+    if (__builtin_mul_overflow(info.bytes, std::max<hsize_t>(size, 1), &info.bytes)) {
+      throw InputError(place(name), "a size that fits in memory",
+                       fmt::format("[{}]", fmt::join(sizes, ", ")));
+    }
+    info.shape.push_back(static_cast<int64_t>(size));
+  }
+  info.bytes = is_empty ? 0 : info.bytes;
+  info.stored_bytes = static_cast<int64_t>(H5Dget_storage_size(id));
+  const haddr_t offset = H5Dget_offset(id);  // none where the array is in chunks
+  if (offset != HADDR_UNDEF && std::in_range<int64_t>(offset)) {
+    info.offset = static_cast<int64_t>(offset);
+  }
+  return info;
+}
+
+}  // namespace softmoe

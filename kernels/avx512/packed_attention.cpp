@@ -1,0 +1,195 @@
+#include "kernels/packed_attention.h"
+
+#include "kernels/avx512/math.h"
+#include "kernels/packed_factors.h"
+
+namespace softmoe::kernels {
+namespace {
+
+/// Queries whose scores are held at a time.
+constexpr int64_t kQueries = 28;
+
+/// Scratch memory of one head.
+struct Head {
+  Unit* keys;            // [panels of tokens, units of head_dim, 32]
+  Unit* values;          // [panels of head_dim, units of tokens, 32]
+  Unit* normed_queries;  // [tokens, units of head_dim]
+  Unit* normed_keys;     // [tokens, units of head_dim]
+  float* row;            // [head_dim]
+  float* scores;         // [queries, tokens padded]
+  Unit* weights;         // [queries, units of tokens padded]
+  float* inverse_sums;   // [queries]
+  int64_t depth;         // units of head_dim
+  int64_t units;         // units of tokens
+  int64_t score_stride;
+  int64_t weight_stride;
+  int64_t size;  // of all
+};
+
+Head divide(const PackedAttention& attention, Unit* scratch) {
+  Head head{};
+  head.depth = units_of(attention.arithmetic, attention.head_dim);
+  head.units = units_of(attention.arithmetic, attention.tokens);
+  head.score_stride = panels_of(attention.tokens) * kUnitColumns;
+  // A whole number of vectors, and odd in cache lines.
+  head.weight_stride = round_up(head.units, 32) + 16;
+  int64_t used = 0;
+  const auto take = [&](int64_t size) {
+    const int64_t first = used;
+    used += round_up(size, 16);
+    return scratch == nullptr ? nullptr : scratch + first;
+  };
+  const auto take_floats = [&](int64_t size) { return reinterpret_cast<float*>(take(size)); };
+  head.keys = take(panels_of(attention.tokens) * head.depth * kUnitColumns);
+  head.values = take(panels_of(attention.head_dim) * head.units * kUnitColumns);
+  if (attention.query_norm != nullptr) {
+    head.normed_queries = take(attention.tokens * head.depth);
+    head.normed_keys = take(attention.tokens * head.depth);
+  }
+  head.row = take_floats(attention.head_dim);
+  head.scores = take_floats(kQueries * head.score_stride);
+  head.weights = take(kQueries * head.weight_stride);
+  head.inverse_sums = take_floats(kQueries);
+  head.size = used;
+  return head;
+}
+
+const Unit* as_units(Source source) {
+  return source.bf16 != nullptr ? reinterpret_cast<const Unit*>(source.bf16)
+                                : reinterpret_cast<const Unit*>(source.fp32);
+}
+
+/// QK-norm of all rows of one head.
+void normed_rows(const PackedAttention& attention, const float* weight, Source rows, int64_t stride,
+                 const Head& head, Unit* out) {
+  const RowNorm norm{attention.head_dim, attention.norm_eps, weight, nullptr};
+  const bool is_bf16 = attention.arithmetic == Arithmetic::kBFloat16;
+  for (int64_t token = 0; token < attention.tokens; ++token) {
+    encode_row(Arithmetic::kFloat32, rows.offset(token * stride), attention.head_dim, 1.0F,
+               reinterpret_cast<Unit*>(head.row));
+    Unit* const target = out + token * head.depth;
+    norm_rows(norm, head.row, 0, 1, is_bf16 ? nullptr : reinterpret_cast<float*>(target), 0,
+              is_bf16 ? reinterpret_cast<Bf16*>(target) : nullptr, 0);
+  }
+}
+
+void pack_keys(const PackedAttention& attention, const Unit* keys, int64_t stride,
+               const Head& head) {
+  for (int64_t token = 0; token < attention.tokens; token += kUnitColumns) {
+    pack_panel(keys + token * stride, stride, attention.tokens - token, head.depth,
+               head.keys + token * head.depth);
+  }
+}
+
+void pack_values(const PackedAttention& attention, Source values, int64_t stride,
+                 const Head& head) {
+  const int64_t each = values_per_unit(attention.arithmetic);
+  for (int64_t unit = 0; unit < head.units; ++unit) {
+    const int64_t token = unit * each;
+    const bool has_second = each == 2 && token + 1 < attention.tokens;
+    pack_depth_unit(attention.arithmetic, values.offset(token * stride),
+                    has_second ? values.offset((token + 1) * stride) : Source{}, attention.head_dim,
+                    head.values + unit * kUnitColumns, head.units * kUnitColumns);
+  }
+}
+
+/// Rows whose powers are taken together, so that a sum does not wait for the one before.
+constexpr int kPowerRows = 4;
+static_assert(kQueries % kPowerRows == 0);
+
+/// Powers of the scores of kPowerRows rows, the largest of which is 1, and the inverse of their
+/// sum; zero up to the end of the last vector.
+template <bool kBf16>
+void power_rows(int64_t first, int64_t tokens, const Head& head) {
+  const float* const scores = head.scores + first * head.score_stride;
+  __m512 shift[kPowerRows];
+  __m512 sum[kPowerRows];
+#pragma GCC unroll 4
+  for (int row = 0; row < kPowerRows; ++row) {
+    shift[row] = _mm512_set1_ps(-__builtin_inff());
+    sum[row] = _mm512_setzero_ps();
+  }
+  for (int64_t at = 0; at < tokens; at += 16) {
+    const __mmask16 mask = lanes16(at, tokens);
+#pragma GCC unroll 4
+    for (int row = 0; row < kPowerRows; ++row) {
+      shift[row] = _mm512_mask_max_ps(shift[row], mask, shift[row],
+                                      _mm512_loadu_ps(scores + row * head.score_stride + at));
+    }
+  }
+#pragma GCC unroll 4
+  for (int row = 0; row < kPowerRows; ++row) {
+    shift[row] = _mm512_set1_ps(_mm512_reduce_max_ps(shift[row]));
+  }
+  for (int64_t at = 0; at < tokens; at += 16) {
+    const __mmask16 mask = lanes16(at, tokens);
+#pragma GCC unroll 4
+    for (int row = 0; row < kPowerRows; ++row) {
+      const __m512 off =
+          _mm512_sub_ps(_mm512_loadu_ps(scores + row * head.score_stride + at), shift[row]);
+      const __m512 power = _mm512_maskz_mov_ps(mask, kBf16 ? exp2_rough(off) : exp_exact(off));
+      sum[row] = _mm512_add_ps(sum[row], power);
+      Unit* const weights = head.weights + (first + row) * head.weight_stride;
+      if constexpr (kBf16) {
+        store_bf16(reinterpret_cast<Bf16*>(weights) + at, power);
+      } else {
+        _mm512_storeu_ps(reinterpret_cast<float*>(weights) + at, power);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int row = 0; row < kPowerRows; ++row) {
+    head.inverse_sums[first + row] = 1.0F / _mm512_reduce_add_ps(sum[row]);
+  }
+}
+
+}  // namespace
+
+float query_factor(const PackedAttention& attention) {
+  const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(attention.head_dim));
+  return attention.arithmetic == Arithmetic::kBFloat16 ? scale * 1.44269504F : scale;
+}
+
+int64_t attention_scratch(const PackedAttention& attention) {
+  return divide(attention, nullptr).size;
+}
+
+void attend(const PackedAttention& attention, int64_t head_index, Source qkv, int64_t qkv_stride,
+            Target mixed, int64_t mixed_stride, Unit* scratch) {
+  const Head head = divide(attention, scratch);
+  const Arithmetic arithmetic = attention.arithmetic;
+  const bool is_bf16 = arithmetic == Arithmetic::kBFloat16;
+  const int64_t first = head_index * attention.head_dim;
+  const Source query_rows = qkv.offset(first);
+  const Source key_rows = qkv.offset(attention.dim() + first);
+  LeftUnits queries{as_units(query_rows), qkv_stride / values_per_unit(arithmetic)};
+  if (attention.query_norm != nullptr) {
+    normed_rows(attention, attention.query_norm, query_rows, qkv_stride, head, head.normed_queries);
+    normed_rows(attention, attention.key_norm, key_rows, qkv_stride, head, head.normed_keys);
+    queries = {head.normed_queries, head.depth};
+    pack_keys(attention, head.normed_keys, head.depth, head);
+  } else {
+    pack_keys(attention, as_units(key_rows), queries.row_stride, head);
+  }
+  pack_values(attention, qkv.offset(2 * attention.dim() + first), qkv_stride, head);
+  const RightPanels keys{head.keys, head.depth * kUnitColumns};
+  const RightPanels values{head.values, head.units * kUnitColumns};
+  const Target out = mixed.offset(first);
+  for (int64_t query = 0; query < attention.tokens; query += kQueries) {
+    const int64_t rows = attention.tokens - query < kQueries ? attention.tokens - query : kQueries;
+    packed_product(arithmetic, {rows, attention.tokens, head.depth},
+                   {queries.data + query * queries.row_stride, queries.row_stride}, keys,
+                   {.out = {.fp32 = head.scores}, .out_stride = head.score_stride});
+    for (int64_t row = 0; row < rows; row += kPowerRows) {
+      is_bf16 ? power_rows<true>(row, attention.tokens, head)
+              : power_rows<false>(row, attention.tokens, head);
+    }
+    packed_product(arithmetic, {rows, attention.head_dim, head.units},
+                   {head.weights, head.weight_stride}, values,
+                   {.out = out.offset(query * mixed_stride),
+                    .out_stride = mixed_stride,
+                    .row_factors = head.inverse_sums});
+  }
+}
+
+}  // namespace softmoe::kernels

@@ -1,0 +1,141 @@
+// Slot outputs into tokens, forward and backward.
+
+#include "kernels/avx512/soft_mixing_parts.h"
+
+namespace softmoe::kernels {
+namespace {
+
+/// The largest logit of each token: [tokens].
+void row_maxima(const MixingShape& shape, const float* logits, float* lanes, float* maxima) {
+  for (int64_t token = 0; token < shape.tokens; ++token) {
+    _mm512_storeu_ps(lanes + token * 16, _mm512_set1_ps(-__builtin_inff()));
+  }
+  for (int64_t panel = 0; panel < shape.panels(); ++panel) {
+    const float* const values = logits + panel * shape.tokens * kPanel;
+    const int64_t count = panel_slots(shape, panel);
+    for (int64_t token = 0; token < shape.tokens; ++token) {
+      __m512 largest = _mm512_loadu_ps(lanes + token * 16);
+      for (int64_t lane = 0; lane < count; lane += 16) {
+        largest = _mm512_mask_max_ps(largest, lanes16(lane, count), largest,
+                                     _mm512_loadu_ps(values + token * kPanel + lane));
+      }
+      _mm512_storeu_ps(lanes + token * 16, largest);
+    }
+  }
+  for (int64_t token = 0; token < shape.tokens; ++token) {
+    maxima[token] = _mm512_reduce_max_ps(_mm512_loadu_ps(lanes + token * 16));
+  }
+}
+
+/// powers = e^(logits - maxima) for `tokens` rows of one panel with `count` slots; adds them to
+/// `lanes` [tokens, 16].
+void powers_of(int64_t tokens, int64_t count, const float* logits, const float* maxima,
+               float* powers, float* lanes) {
+  for (int64_t token = 0; token < tokens; ++token) {
+    const __m512 shift = _mm512_set1_ps(maxima[token]);
+    __m512 sum = _mm512_loadu_ps(lanes + token * 16);
+    for (int64_t lane = 0; lane < count; lane += 16) {
+      const int64_t at = token * kPanel + lane;
+      const __m512 power = _mm512_maskz_mov_ps(
+          lanes16(lane, count), exp_exact(_mm512_sub_ps(_mm512_loadu_ps(logits + at), shift)));
+      _mm512_storeu_ps(powers + at, power);
+      sum = _mm512_add_ps(sum, power);
+    }
+    _mm512_storeu_ps(lanes + token * 16, sum);
+  }
+}
+
+/// weights = the softmax, and d_logits = weights (d_weights - products), for one panel.
+void softmax_rows_backward(int64_t tokens, int64_t count, const float* logits,
+                           const RowSoftmax& softmax, const float* products, float* weights,
+                           const float* d_weights, float* d_logits) {
+  for (int64_t token = 0; token < tokens; ++token) {
+    const __m512 shift = _mm512_set1_ps(softmax.maxima[token]);
+    const __m512 inverse = _mm512_set1_ps(softmax.inverse_sums[token]);
+    const __m512 product = _mm512_set1_ps(products[token]);
+    for (int64_t lane = 0; lane < count; lane += 16) {
+      const int64_t at = token * kPanel + lane;
+      const __m512 weight =
+          _mm512_mul_ps(exp_exact(_mm512_sub_ps(_mm512_loadu_ps(logits + at), shift)), inverse);
+      _mm512_storeu_ps(weights + at, weight);
+      const __m512 off = _mm512_sub_ps(_mm512_loadu_ps(d_weights + at), product);
+      _mm512_storeu_ps(d_logits + at, _mm512_mul_ps(weight, off));
+    }
+  }
+}
+
+/// Divides the rows of `out` by the sums of their powers.
+void divide_by_sums(const MixingShape& shape, const float* lanes, float* inverse_sums, float* out) {
+  for (int64_t token = 0; token < shape.tokens; ++token) {
+    const float sum = _mm512_reduce_add_ps(_mm512_loadu_ps(lanes + token * 16));
+    inverse_sums[token] = 1.0F / sum;
+    const __m512 inverse = _mm512_set1_ps(inverse_sums[token]);
+    for (int64_t channel = 0; channel < shape.dim; channel += 16) {
+      float* const at = out + token * shape.dim + channel;
+      _mm512_storeu_ps(at, _mm512_mul_ps(_mm512_loadu_ps(at), inverse));
+    }
+  }
+}
+
+}  // namespace
+
+void soft_combine_forward(const MixingShape& shape, int64_t image, const float* logits,
+                          Source expert_outputs, const RowSoftmax& softmax, float* out,
+                          float* scratch) {
+  Scratch memory(scratch);
+  const int64_t block = shape.slots() < kBlockSlots ? shape.slots() : kBlockSlots;
+  const int64_t rows = shape.tokens < kBlockTokens ? shape.tokens : kBlockTokens;
+  float* const lanes = memory.take(shape.tokens * 16);
+  float* const values = memory.take(channels_room(shape, block));
+  float* const powers = memory.take(rows * round_up(block, kPanel));
+  row_maxima(shape, logits, lanes, softmax.maxima);
+  __builtin_memset(lanes, 0, static_cast<size_t>(shape.tokens) * 16 * sizeof(float));
+  for (int64_t first = 0; first < shape.slots(); first += block) {
+    const int64_t count = shape.slots() - first < block ? shape.slots() - first : block;
+    load_slots(shape, image, first, count, expert_outputs, block, values);
+    for (int64_t token = 0; token < shape.tokens; token += rows) {
+      const int64_t tokens = shape.tokens - token < rows ? shape.tokens - token : rows;
+      for (int64_t slot = 0; slot < count; slot += kPanel) {
+        powers_of(tokens, panel_slots(shape, (first + slot) / kPanel),
+                  logits + (first + slot) * shape.tokens + token * kPanel, softmax.maxima + token,
+                  powers + slot * tokens, lanes + token * 16);
+      }
+      panels_product(as_panels(powers, tokens), tokens, values, block, count, shape.dim,
+                     /*accumulate=*/first > 0, out + token * shape.dim, shape.dim);
+    }
+  }
+  divide_by_sums(shape, lanes, softmax.inverse_sums, out);
+}
+
+void soft_combine_backward(const MixingShape& shape, int64_t image, const float* logits,
+                           const RowSoftmax& softmax, Source expert_outputs, const float* out,
+                           const float* d_out, Target d_expert_outputs, float* d_logits,
+                           float* scratch) {
+  Scratch memory(scratch);
+  float* const products = memory.take(shape.tokens);
+  float* const d_out_panels = memory.take(channels_room(shape, shape.tokens));
+  float* const values = memory.take(channels_room(shape, kPanel));
+  float* const panel_values = memory.take(shape.dim * kPanel);
+  float* const weights = memory.take(shape.tokens * kPanel);
+  float* const d_weights = memory.take(shape.tokens * kPanel);
+  rows_to_panels(shape, d_out, d_out_panels);
+  // The sum over slots of weight * d_weight is the product of the token's output and gradient.
+  for (int64_t token = 0; token < shape.tokens; ++token) {
+    products[token] = dot(out + token * shape.dim, d_out + token * shape.dim, shape.dim);
+  }
+  for (int64_t panel = 0; panel < shape.panels(); ++panel) {
+    const int64_t count = panel_slots(shape, panel);
+    const int64_t at = panel * shape.tokens * kPanel;
+    load_slots(shape, image, panel * kPanel, count, expert_outputs, kPanel, values);
+    slots_to_panel(shape, values, kPanel, count, panel_values);
+    panel_product(as_rows(d_out, shape.dim), shape.tokens, panel_values, shape.dim, count,
+                  /*accumulate=*/false, d_weights, kPanel);
+    softmax_rows_backward(shape.tokens, count, logits + at, softmax, products, weights, d_weights,
+                          d_logits + at);
+    panels_product(as_columns(weights, kPanel), count, d_out_panels, shape.tokens, shape.tokens,
+                   shape.dim, /*accumulate=*/false, values, shape.dim);
+    store_slots(shape, image, panel * kPanel, count, values, d_expert_outputs);
+  }
+}
+
+}  // namespace softmoe::kernels

@@ -1,0 +1,233 @@
+// Tokens into slots, forward and backward, and the parameters of slots.
+
+#include "kernels/avx512/soft_mixing_parts.h"
+
+namespace softmoe::kernels {
+namespace {
+
+/// Softmax over the tokens, that is over each column of a panel.
+void softmax_columns(int64_t tokens, int64_t columns, const float* logits, float* weights) {
+  for (int64_t column = 0; column < columns; column += 16) {
+    __m512 largest = _mm512_loadu_ps(logits + column);
+    for (int64_t token = 1; token < tokens; ++token) {
+      largest = _mm512_max_ps(largest, _mm512_loadu_ps(logits + token * kPanel + column));
+    }
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t token = 0; token < tokens; ++token) {
+      const int64_t at = token * kPanel + column;
+      const __m512 power = exp_exact(_mm512_sub_ps(_mm512_loadu_ps(logits + at), largest));
+      _mm512_storeu_ps(weights + at, power);
+      sum = _mm512_add_ps(sum, power);
+    }
+    const __m512 inverse = _mm512_div_ps(_mm512_set1_ps(1.0F), sum);
+    for (int64_t token = 0; token < tokens; ++token) {
+      const int64_t at = token * kPanel + column;
+      _mm512_storeu_ps(weights + at, _mm512_mul_ps(_mm512_loadu_ps(weights + at), inverse));
+    }
+  }
+}
+
+/// d_weights becomes weights (d_weights - sum over tokens of weights d_weights).
+void softmax_columns_backward(int64_t tokens, int64_t columns, const float* weights,
+                              float* d_weights) {
+  for (int64_t column = 0; column < columns; column += 16) {
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t token = 0; token < tokens; ++token) {
+      const int64_t at = token * kPanel + column;
+      sum = _mm512_fmadd_ps(_mm512_loadu_ps(weights + at), _mm512_loadu_ps(d_weights + at), sum);
+    }
+    for (int64_t token = 0; token < tokens; ++token) {
+      const int64_t at = token * kPanel + column;
+      const __m512 off = _mm512_sub_ps(_mm512_loadu_ps(d_weights + at), sum);
+      _mm512_storeu_ps(d_weights + at, _mm512_mul_ps(_mm512_loadu_ps(weights + at), off));
+    }
+  }
+}
+
+void inverse_norms(const MixingShape& shape, const float* x, float* inverse) {
+  for (int64_t token = 0; token < shape.tokens; ++token) {
+    const float* const row = x + token * shape.dim;
+    inverse[token] = 1.0F / __builtin_sqrtf(dot(row, row, shape.dim) + shape.eps);
+  }
+}
+
+/// Multiplies each row of a panel by its token's factor.
+void scale_rows(int64_t tokens, int64_t columns, const float* factors, float* panel) {
+  for (int64_t token = 0; token < tokens; ++token) {
+    const __m512 factor = _mm512_set1_ps(factors[token]);
+    for (int64_t column = 0; column < columns; column += 16) {
+      float* const at = panel + token * kPanel + column;
+      _mm512_storeu_ps(at, _mm512_mul_ps(_mm512_loadu_ps(at), factor));
+    }
+  }
+}
+
+/// From d_logits of one panel to the gradient of the raw products, in place; adds the sums over the
+/// slots of logits d_logits to `sums` [tokens].
+void norms_backward(int64_t tokens, int64_t columns, const float* logits, const float* inverse,
+                    float* d_logits, float* sums) {
+  for (int64_t token = 0; token < tokens; ++token) {
+    const __m512 factor = _mm512_set1_ps(inverse[token]);
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t column = 0; column < columns; column += 16) {
+      const __mmask16 mask = lanes16(column, columns);
+      float* const at = d_logits + token * kPanel + column;
+      const __m512 d_logit = _mm512_maskz_loadu_ps(mask, at);
+      sum = _mm512_fmadd_ps(d_logit, _mm512_maskz_loadu_ps(mask, logits + token * kPanel + column),
+                            sum);
+      _mm512_storeu_ps(at, _mm512_mul_ps(d_logit, factor));
+    }
+    sums[token] += _mm512_reduce_add_ps(sum);
+  }
+}
+
+void add_panel(int64_t tokens, int64_t columns, const float* source, float* target) {
+  for (int64_t token = 0; token < tokens; ++token) {
+    for (int64_t column = 0; column < columns; column += 16) {
+      const __mmask16 mask = lanes16(column, columns);
+      float* const at = target + token * kPanel + column;
+      _mm512_mask_storeu_ps(
+          at, mask,
+          _mm512_add_ps(_mm512_maskz_loadu_ps(mask, at),
+                        _mm512_maskz_loadu_ps(mask, source + token * kPanel + column)));
+    }
+  }
+}
+
+/// Adds the gradient that reaches the tokens through their norms.
+void add_norm_gradient(const MixingShape& shape, const float* x, const float* inverse,
+                       const float* sums, float* d_x) {
+  for (int64_t token = 0; token < shape.tokens; ++token) {
+    const __m512 factor = _mm512_set1_ps(-sums[token] * inverse[token] * inverse[token]);
+    for (int64_t channel = 0; channel < shape.dim; channel += 16) {
+      float* const at = d_x + token * shape.dim + channel;
+      _mm512_storeu_ps(at, _mm512_fmadd_ps(factor, _mm512_loadu_ps(x + token * shape.dim + channel),
+                                           _mm512_loadu_ps(at)));
+    }
+  }
+}
+
+}  // namespace
+
+int64_t mixing_scratch(const MixingShape& shape) {
+  const int64_t block = shape.slots() < kBlockSlots ? shape.slots() : kBlockSlots;
+  const int64_t tokens = round_up(shape.tokens, 16);
+  // Room for any of the functions, their blocks of slots and tokens and a panel or two beside them.
+  return channels_room(shape, shape.tokens) + channels_room(shape, block) +
+         channels_room(shape, 2 * kPanel) + tokens * (round_up(block, kPanel) + 3 * kPanel);
+}
+
+void pack_keys(const MixingShape& shape, const float* keys, float* panels) {
+  for (int64_t panel = 0; panel < shape.panels(); ++panel) {
+    for (int64_t channel = 0; channel < shape.dim; ++channel) {
+      for (int64_t lane = 0; lane < kPanel; lane += 16) {
+        const int64_t slot = panel * kPanel + lane;
+        _mm512_storeu_ps(panels + (panel * shape.dim + channel) * kPanel + lane,
+                         _mm512_maskz_loadu_ps(lanes16(slot, shape.slots()),
+                                               keys + channel * shape.slots() + slot));
+      }
+    }
+  }
+}
+
+void transpose_keys(const MixingShape& shape, const float* panels, float* transposed) {
+  const int64_t padded = shape.panels() * kPanel;
+  for (int64_t slot = 0; slot < padded; slot += 16) {
+    for (int64_t channel = 0; channel < shape.dim; channel += 16) {
+      fp32_transpose(panels + (slot / kPanel * shape.dim + channel) * kPanel + slot % kPanel,
+                     kPanel, /*rows=*/16, /*columns=*/16,
+                     transposed + (channel / kPanel * padded + slot) * kPanel + channel % kPanel,
+                     kPanel);
+    }
+  }
+}
+
+void unpack_keys(const MixingShape& shape, const float* panels, float* keys) {
+  for (int64_t panel = 0; panel < shape.panels(); ++panel) {
+    for (int64_t channel = 0; channel < shape.dim; ++channel) {
+      for (int64_t lane = 0; lane < kPanel; lane += 16) {
+        const int64_t slot = panel * kPanel + lane;
+        _mm512_mask_storeu_ps(
+            keys + channel * shape.slots() + slot, lanes16(slot, shape.slots()),
+            _mm512_loadu_ps(panels + (panel * shape.dim + channel) * kPanel + lane));
+      }
+    }
+  }
+}
+
+void soft_dispatch_forward(const MixingShape& shape, int64_t image, const float* x,
+                           const float* key_panels, float* logits, Bf16* expert_inputs,
+                           float* scratch) {
+  Scratch memory(scratch);
+  float* const inverse = memory.take(shape.tokens);
+  float* const x_panels = memory.take(channels_room(shape, shape.tokens));
+  float* const weights = memory.take(shape.tokens * kPanel);
+  float* const values = memory.take(kPanel * shape.dim);
+  inverse_norms(shape, x, inverse);
+  rows_to_panels(shape, x, x_panels);
+  for (int64_t panel = 0; panel < shape.panels(); ++panel) {
+    const int64_t count = panel_slots(shape, panel);
+    float* const of_panel = logits + panel * shape.tokens * kPanel;
+    panel_product(as_rows(x, shape.dim), shape.tokens, key_panels + panel * shape.dim * kPanel,
+                  shape.dim, count, /*accumulate=*/false, of_panel, kPanel);
+    scale_rows(shape.tokens, count, inverse, of_panel);
+    softmax_columns(shape.tokens, count, of_panel, weights);
+    panels_product(as_columns(weights, kPanel), count, x_panels, shape.tokens, shape.tokens,
+                   shape.dim, /*accumulate=*/false, values, shape.dim);
+    store_slots(shape, image, panel * kPanel, count, values, {.bf16 = expert_inputs});
+  }
+}
+
+void soft_dispatch_backward(const MixingShape& shape, int64_t image, const float* x,
+                            const float* transposed_keys, const float* logits,
+                            const MixingGradients& gradients, float* d_x, float* d_raw,
+                            float* scratch) {
+  Scratch memory(scratch);
+  const int64_t tokens = shape.tokens;
+  const int64_t block = shape.slots() < kBlockSlots ? shape.slots() : kBlockSlots;
+  float* const inverse = memory.take(tokens);
+  float* const sums = memory.take(tokens);
+  float* const inputs = memory.take(channels_room(shape, block));  // gradients of expert inputs
+  float* const panel_inputs = memory.take(shape.dim * kPanel);
+  float* const weights = memory.take(tokens * round_up(block, kPanel));
+  inverse_norms(shape, x, inverse);
+  __builtin_memset(sums, 0, static_cast<size_t>(tokens) * sizeof(float));
+  for (int64_t first = 0; first < shape.slots(); first += block) {
+    const int64_t count = shape.slots() - first < block ? shape.slots() - first : block;
+    load_slots(shape, image, first, count, gradients.d_expert_inputs, block, inputs);
+    for (int64_t slot = 0; slot < count; slot += kPanel) {
+      const int64_t at = (first + slot) * tokens;  // of the panel's values
+      const int64_t columns = panel_slots(shape, (first + slot) / kPanel);
+      slots_to_panel(shape, inputs + slot * kPanel, block, columns, panel_inputs);
+      softmax_columns(tokens, columns, logits + at, weights + slot * tokens);
+      panel_product(as_rows(x, shape.dim), tokens, panel_inputs, shape.dim, columns,
+                    /*accumulate=*/false, d_raw + at, kPanel);
+      softmax_columns_backward(tokens, columns, weights + slot * tokens, d_raw + at);
+      if (gradients.d_logits != nullptr) {
+        add_panel(tokens, columns, gradients.d_logits + at, d_raw + at);
+      }
+      norms_backward(tokens, columns, logits + at, inverse, d_raw + at, sums);
+    }
+    panels_product(as_panels(d_raw + first * tokens, tokens), tokens,
+                   transposed_keys + first * kPanel, shape.panels() * kPanel, count, shape.dim,
+                   /*accumulate=*/first > 0, d_x, shape.dim);
+    panels_product(as_panels(weights, tokens), tokens, inputs, block, count, shape.dim,
+                   /*accumulate=*/true, d_x, shape.dim);
+  }
+  add_norm_gradient(shape, x, inverse, sums, d_x);
+}
+
+void soft_keys_backward(const MixingShape& shape, const KeyPart& part, const float* x,
+                        const float* d_raw, float* d_keys) {
+  for (int64_t image = 0; image < shape.batch; ++image) {
+    const float* const rows = x + image * shape.tokens * shape.dim + part.first_channel;
+    for (int64_t panel = part.first_panel; panel < part.last_panel; ++panel) {
+      panel_product(as_columns(rows, shape.dim), part.last_channel - part.first_channel,
+                    d_raw + image * shape.logits() + panel * shape.tokens * kPanel, shape.tokens,
+                    panel_slots(shape, panel), /*accumulate=*/image > 0,
+                    d_keys + (panel * shape.dim + part.first_channel) * kPanel, kPanel);
+    }
+  }
+}
+
+}  // namespace softmoe::kernels

@@ -1,0 +1,36 @@
+#pragma once
+/// Softmax attention within one image for inference: both products as packed_product.h, with the
+/// factors of a head packed where they lie in the caches.
+
+#include <cstdint>
+
+#include "kernels/packed_product.h"
+
+namespace softmoe::kernels {
+
+/// Sizes of one image's attention, in fp32 or bf16.
+struct PackedAttention {
+  Arithmetic arithmetic;
+  int64_t tokens;
+  int64_t heads;
+  int64_t head_dim;                   ///< even for bf16
+  const float* query_norm = nullptr;  ///< weights [head_dim] of QK-norm; null: none
+  const float* key_norm = nullptr;
+  float norm_eps = 0.0F;
+
+  int64_t dim() const { return heads * head_dim; }
+};
+
+/// What the scores have to be multiplied by beforehand, in the weights of the queries or of their
+/// norm: the usual 1 / sqrt(head_dim), and in bf16 1 / ln 2, since powers are then of two.
+float query_factor(const PackedAttention& attention);
+
+/// Units of scratch memory of attend().
+int64_t attention_scratch(const PackedAttention& attention);
+
+/// Head `head` of `mixed` [tokens, dim] from `qkv` [tokens, 3 dim], both fp32 or bf16 as the
+/// arithmetic says, with rows `..._stride` values apart (even for bf16).
+void attend(const PackedAttention& attention, int64_t head, Source qkv, int64_t qkv_stride,
+            Target mixed, int64_t mixed_stride, Unit* scratch);
+
+}  // namespace softmoe::kernels

@@ -1,0 +1,113 @@
+#pragma once
+/// Matrix products whose right factor was packed once: what inference is made of.
+///
+/// out [rows, columns] = a [rows, depth] b [depth, columns], in one of three arithmetics that share
+/// their memory layout: 32 bits along the depth are a unit, which holds one fp32, two bf16 or four
+/// 8-bit integers. `b` lies in panels of 32 columns, [columns / 32, units, 32].
+
+#include <cstdint>
+
+#include "kernels/types.h"
+
+namespace softmoe::kernels {
+
+using Unit = uint32_t;
+
+/// What the factors are; sums are fp32, those of integers exact.
+enum class Arithmetic { kFloat32, kBFloat16, kInt8 };
+
+inline constexpr int64_t values_per_unit(Arithmetic arithmetic) {
+  return arithmetic == Arithmetic::kFloat32 ? 1 : arithmetic == Arithmetic::kBFloat16 ? 2 : 4;
+}
+inline constexpr int64_t units_of(Arithmetic arithmetic, int64_t depth) {
+  const int64_t values = values_per_unit(arithmetic);
+  return (depth + values - 1) / values;
+}
+
+/// Columns of a panel.
+inline constexpr int64_t kUnitColumns = 32;
+inline constexpr int64_t panels_of(int64_t columns) {
+  return (columns + kUnitColumns - 1) / kUnitColumns;
+}
+
+/// Whether this processor multiplies in `arithmetic`, and the build contains it.
+bool supported(Arithmetic arithmetic);
+
+/// Sizes of a product.
+struct ProductShape {
+  int64_t rows;
+  int64_t columns;
+  int64_t units;
+};
+
+/// The left factor: unit u of row r is at data[r * row_stride + u * unit_stride].
+struct LeftUnits {
+  const Unit* data;
+  int64_t row_stride;
+  int64_t unit_stride = 1;
+};
+
+/// The right factor: panels `panel_stride` units apart. While one is multiplied the one behind it
+/// is fetched from memory; `next` (or null) is what follows the last.
+struct RightPanels {
+  const Unit* data;
+  int64_t panel_stride;
+  const Unit* next = nullptr;
+};
+
+/// What 8-bit factors stand for. A right one is column_scales times an integer of -127 to 127. A
+/// left one is row_scales (integer - row_zeros) with an integer of 0 to 255, or, where `row_zeros`
+/// is null, a 16-bit integer less 2^15, times row_scales, in two rows: high bytes, low bytes.
+struct IntegerScales {
+  const float* row_scales = nullptr;     ///< [rows]
+  const float* row_zeros = nullptr;      ///< [rows]
+  const float* column_scales = nullptr;  ///< [columns]
+  const int32_t* column_sums = nullptr;  ///< [columns]: of the integers of each column
+};
+
+/// What follows the sums of a product.
+enum class Activation {
+  kNone,
+  kGeluTanh,
+  kGeluExact,
+  kGeluQuick,
+  kSwiGlu,  ///< silu(gate) * value; each panel is 16 gates and their 16 values, and 16 outputs
+};
+inline constexpr int64_t columns_an_output(Activation activation) {
+  return activation == Activation::kSwiGlu ? 2 : 1;
+}
+
+/// Where the product goes: activation(row_factors * product + bias), or with `accumulate` its sum
+/// with what is there. Null pointers are left out; activations and sums need not go together. An
+/// activation is as precise as the output. kSwiGlu takes whole panels.
+struct ProductFinish {
+  Target out{};
+  int64_t out_stride = 0;
+  const float* bias = nullptr;         ///< [columns]
+  const float* row_factors = nullptr;  ///< [rows]
+  Activation activation = Activation::kNone;
+  bool accumulate = false;  ///< fp32 alone
+  IntegerScales integers{};
+};
+
+/// Multiplies on the calling thread.
+void product_fp32(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
+                  const ProductFinish& finish);
+void product_bf16(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
+                  const ProductFinish& finish);
+void product_int8(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
+                  const ProductFinish& finish);
+
+inline void packed_product(Arithmetic arithmetic, const ProductShape& shape, const LeftUnits& left,
+                           const RightPanels& right, const ProductFinish& finish) {
+  switch (arithmetic) {
+    case Arithmetic::kFloat32:
+      return product_fp32(shape, left, right, finish);
+    case Arithmetic::kBFloat16:
+      return product_bf16(shape, left, right, finish);
+    default:
+      return product_int8(shape, left, right, finish);
+  }
+}
+
+}  // namespace softmoe::kernels

@@ -1,0 +1,59 @@
+#pragma once
+/// The weights of a model as constants of an ONNX graph.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/options.h"
+#include "io/npz.h"
+#include "onnx/onnx_graph.h"
+
+namespace softmoe {
+
+/// How weights are kept in a file. Graphs compute in fp32 whatever it is: CPUs have no products of
+/// fp16, and runtimes that compute in bf16 or fp16 take weights of that kind as they are.
+enum class WeightType { kFloat32, kFloat16, kBFloat16 };
+template <>
+inline constexpr std::array<EnumName<WeightType>, 3> kEnumNames<WeightType>{
+    {{WeightType::kFloat32, "float32"},
+     {WeightType::kFloat16, "float16"},
+     {WeightType::kBFloat16, "bfloat16"}}};
+
+/// `tensor` in the dtype of `type`; throws InputError that names `where` for numbers that are
+/// finite in `tensor` but not in that dtype.
+torch::Tensor as_weight_type(const torch::Tensor& tensor, WeightType type,
+                             const std::string& where);
+
+/// Constants for `weights`, whose tensors the graph keeps. Matrices of products are kept
+/// in `type` and cast to fp32 in the graph; all else (norms, biases, positions, routers) is little
+/// and decides much, and stays fp32.
+class OnnxWeights {
+ public:
+  OnnxWeights(OnnxGraph& graph, const NamedTensors& weights, WeightType type)
+      : graph_(graph), weights_(weights), type_(type) {}
+
+  bool has(const std::string& name) const { return weights_.contains(name); }
+  /// The tensor `name` itself. Throws c10::ValueError where there is none.
+  const torch::Tensor& tensor(const std::string& name) const;
+
+  /// The tensor `name` in fp32.
+  OnnxValue exact(const std::string& name);
+  /// A kernel [out, in, height, width] of a convolution.
+  OnnxValue kernel(const std::string& name);
+  /// The matrix `name` [..., out, in] as [..., in, out], for products with tokens on its left.
+  OnnxValue matrix(const std::string& name);
+  /// `tensor` of fp32, fp64, int64 or bool as a constant called `name`.
+  OnnxValue constant(const std::string& name, const torch::Tensor& tensor);
+
+ private:
+  /// A constant of the stored dtype, which is made when it is written.
+  OnnxValue compressed(const std::string& name, const std::vector<int64_t>& shape,
+                       const std::function<torch::Tensor()>& tensor);
+
+  OnnxGraph& graph_;
+  const NamedTensors& weights_;
+  WeightType type_;
+};
+
+}  // namespace softmoe

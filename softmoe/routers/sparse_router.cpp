@@ -1,0 +1,41 @@
+#include "softmoe/routers/sparse_router.h"
+
+#include "core/tensor_check.h"
+#include "ops/fused_ops.h"
+#include "runtime/device.h"
+
+namespace softmoe {
+
+torch::Tensor SparseRouter::combine(const Routed& routed, const torch::Tensor& expert_outputs) {
+  const auto outputs = scatter_rows(expert_outputs, routed.rows);  // [batch, tokens, dim]
+  return routed.passthrough.defined() ? outputs + routed.passthrough.to(outputs.dtype()) : outputs;
+}
+
+torch::Tensor router_logits(const torch::Tensor& tokens, const torch::Tensor& weight) {
+  check_shape("router: tokens", tokens, {-1, -1, weight.size(1)});
+  const auto dtype = tokens.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
+  if (fused_ops_apply(tokens) && fused_linear_takes(tokens, weight)) {
+    return fused_linear(tokens, weight);  // [batch, tokens, experts]
+  }
+  const AutocastGuard exact(tokens.device(), torch::kFloat32);
+  return tokens.to(dtype).matmul(weight.to(dtype).t());  // [batch, tokens, experts]
+}
+
+torch::Tensor as_groups(const torch::Tensor& x, int64_t group_images) {
+  const int64_t batch = x.size(0);
+  const int64_t images = group_images == 0 || batch % group_images != 0 ? batch : group_images;
+  auto shape = x.sizes().vec();
+  shape[0] = batch / images;
+  shape[1] *= images;
+  return x.reshape(shape);
+}
+
+RouterCost linear_router_cost(const MoeLayerOptions& options, double choices) {
+  const auto weights = options.dim * options.moe.experts;
+  const auto tokens = static_cast<double>(options.tokens);
+  return {.parameters = weights,
+          .multiply_adds = tokens * static_cast<double>(weights),
+          .expert_rows = tokens * choices};
+}
+
+}  // namespace softmoe

@@ -1,0 +1,281 @@
+#include "benchmark/throughput.h"
+
+#include <ATen/ops/_int_mm.h>
+
+#include <chrono>
+#include <functional>
+
+#include "benchmark/matmul_peak.h"
+#include "core/error.h"
+#include "runtime/device.h"
+#include "runtime/memory.h"
+
+namespace softmoe {
+namespace {
+
+/// A linear map of known size that notes when it was made, run and freed.
+ThroughputSubject linear_subject(const std::string& name, std::vector<std::string>* log = nullptr) {
+  constexpr int64_t kOutputs = 5;
+  constexpr int64_t kPixels = 3 * 4 * 6;
+  ThroughputSubject subject{.name = name,
+                            .image_shape = {3, 4, 6},
+                            .outputs = kOutputs,
+                            .parameters = kOutputs * kPixels,
+                            .gflop = 2.0 * kOutputs * kPixels / 1e9};
+  subject.make = [name, log](ThroughputMode mode, torch::Dtype dtype,
+                             const torch::Device& device) -> RunningModel {
+    const bool training = mode == ThroughputMode::kTrain;
+    auto weight = torch::ones({kOutputs, kPixels}, torch::kFloat32)
+                      .to(device, training ? torch::kFloat32 : dtype);
+    const auto note = [name, log](const std::string& what) {
+      if (log != nullptr && (log->empty() || log->back() != what + " " + name)) {
+        log->push_back(what + " " + name);
+      }
+    };
+    note("make");
+    if (training) {
+      weight.requires_grad_();
+      return {.train = [weight, note](const torch::Tensor& images, const torch::Tensor& labels) {
+        note("train");
+        EXPECT_EQ(images.scalar_type(), torch::kFloat32);
+        const auto loss =
+            torch::nll_loss(images.flatten(1).matmul(weight.t()).log_softmax(1), labels);
+        loss.backward();
+        return loss.detach();
+      }};
+    }
+    return {.infer = [weight, note](const torch::Tensor& images) {
+      note("infer");
+      EXPECT_EQ(images.scalar_type(), weight.scalar_type());
+      return images.flatten(1).matmul(weight.t());
+    }};
+  };
+  return subject;
+}
+
+double fixed_peak(const torch::Device& /*device*/, torch::Dtype /*dtype*/) { return 1e6; }
+
+ThroughputOptions quick(std::vector<int64_t> batch_sizes) {
+  return {.batch_sizes = std::move(batch_sizes),
+          .dtypes = {"float32"},
+          .rounds = 3,
+          .round_seconds = 0};
+}
+
+std::string error_of(const std::vector<ThroughputSubject>& subjects,
+                     const ThroughputOptions& options) {
+  try {
+    measure_throughput(subjects, options, torch::kCPU, fixed_peak);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Throughput, SpreadIsMedianAndEnds) {
+  const auto odd = spread_of({5, 1, 3});
+  EXPECT_EQ(odd.median, 3);
+  EXPECT_EQ(odd.minimum, 1);
+  EXPECT_EQ(odd.maximum, 5);
+  EXPECT_EQ(spread_of({4, 1, 3, 2}).median, 2.5);
+  EXPECT_THROW(spread_of({}), c10::ValueError);
+}
+
+TEST(Throughput, ModelsTakeTurnsInEveryRound) {
+  std::vector<std::string> log;
+  const std::vector<ThroughputSubject> subjects{linear_subject("a", &log),
+                                                linear_subject("b", &log)};
+  measure_throughput(subjects, quick({2}), torch::kCPU, fixed_peak);
+  EXPECT_EQ(log, (std::vector<std::string>{"make a", "infer a", "make b", "infer b", "infer a",
+                                           "infer b", "infer a", "infer b", "infer a", "infer b",
+                                           "infer a", "infer b"}));
+}
+
+TEST(Throughput, EachModelModeBatchAndDtypeHasItsRecord) {
+  auto options = quick({2, 7});
+  options.mode = ThroughputMode::kBoth;
+  options.dtypes = {"float32", "bfloat16"};
+  for (const auto& device : present_devices()) {
+    const std::vector<ThroughputSubject> subjects{linear_subject("a"), linear_subject("b"),
+                                                  linear_subject("c")};
+    const auto records = measure_throughput(subjects, options, device, fixed_peak);
+    ASSERT_EQ(records.size(), 3U * 2 * 2 * 2);
+    for (const auto& record : records) {
+      EXPECT_EQ(record.images_per_second.size(), 3U);
+      EXPECT_TRUE(record.interleaved);
+      EXPECT_GT(record.rate().minimum, 0);
+      EXPECT_LE(record.rate().minimum, record.rate().median);
+      EXPECT_LE(record.rate().median, record.rate().maximum);
+      EXPECT_GT(record.peak_memory_bytes, 0);
+      EXPECT_GT(record.matmul_share(), 0);
+      EXPECT_EQ(record.matmul_peak_gflops, 1e6);
+      ASSERT_TRUE(record.ratio.has_value());
+      if (record.model == "a") {
+        EXPECT_EQ(*record.ratio, 1.0);
+      }
+      const double passes = record.mode == ThroughputMode::kTrain ? 3 : 1;
+      EXPECT_EQ(record.gflop, passes * subjects[0].gflop);
+    }
+    EXPECT_EQ(records.back().model, "c");
+    EXPECT_EQ(records.back().mode, ThroughputMode::kTrain);
+    EXPECT_EQ(records.back().batch_size, 7);
+    EXPECT_EQ(records.back().dtype, "bfloat16");
+  }
+}
+
+TEST(Throughput, ModelsThatDoNotFitTogetherRunOneByOne) {
+  std::vector<std::string> log;
+  std::vector<ThroughputSubject> subjects{linear_subject("a", &log), linear_subject("b", &log)};
+  for (auto& subject : subjects) {
+    subject.parameters = available_memory_bytes(torch::kCPU) / 10 * 6 / 4;  // float32
+  }
+  const auto records = measure_throughput(subjects, quick({2, 3}), torch::kCPU, fixed_peak);
+  EXPECT_EQ(log, (std::vector<std::string>{"make a", "infer a", "make b", "infer b"}));
+  ASSERT_EQ(records.size(), 4U);
+  for (const auto& record : records) {
+    EXPECT_FALSE(record.interleaved);
+    EXPECT_TRUE(record.ratio.has_value());
+  }
+}
+
+TEST(Throughput, MemoryOfAModelLeavesOutTheOthers) {
+  constexpr int64_t kHeldBytes = int64_t{200} << 20;
+  auto large = linear_subject("large");
+  large.make = [](ThroughputMode, torch::Dtype, const torch::Device& device) -> RunningModel {
+    const auto held = torch::ones({kHeldBytes}, torch::dtype(torch::kUInt8).device(device));
+    return {.infer = [held](const torch::Tensor& images) {
+      return torch::zeros({images.size(0), 5}, images.options());
+    }};
+  };
+  for (const auto& device : present_devices()) {
+    const std::vector<ThroughputSubject> subjects{linear_subject("a"), large, linear_subject("b")};
+    const auto records = measure_throughput(subjects, quick({2}), device, fixed_peak);
+    for (const size_t small : {0, 2}) {
+      const auto difference = records[1].peak_memory_bytes - records[small].peak_memory_bytes;
+      EXPECT_GT(difference, kHeldBytes * 3 / 4) << device;
+      EXPECT_LT(difference, kHeldBytes * 5 / 4) << device;
+    }
+  }
+}
+
+TEST(Throughput, TooLittleMemoryIsAnErrorThatNamesModelAndBatch) {
+  auto subject = linear_subject("a");
+  subject.make = [](ThroughputMode, torch::Dtype, const torch::Device&) -> RunningModel {
+    return {.infer = [](const torch::Tensor& images) {
+      if (images.size(0) > 4) {
+        torch::empty({int64_t{1} << 50}, torch::kFloat32);
+      }
+      return torch::zeros({images.size(0), 5});
+    }};
+  };
+  const auto message = error_of({subject}, quick({2, 9}));
+  EXPECT_THAT(message, testing::StartsWith(
+                           "a, infer in float32, batch size 9: expected enough memory, found "));
+  EXPECT_THAT(message, testing::Not(testing::AnyOf(testing::HasSubstr("\n"),
+                                                   testing::HasSubstr("frame #"))));
+
+  auto huge = linear_subject("huge");
+  huge.parameters = int64_t{1} << 50;
+  EXPECT_THAT(error_of({linear_subject("a"), huge}, quick({2})),
+              testing::AllOf(testing::StartsWith("huge, infer in float32: expected at most the "),
+                             testing::EndsWith("found 4504 TB of weights")));
+}
+
+TEST(Throughput, OutputsAreCheckedBeforeTheyAreTimed) {
+  auto broken = linear_subject("broken");
+  broken.make = [](ThroughputMode, torch::Dtype, const torch::Device&) -> RunningModel {
+    return {.infer = [](const torch::Tensor& images) {
+      return torch::full({images.size(0), 5}, NAN);
+    }};
+  };
+  EXPECT_EQ(error_of({broken}, quick({3})),
+            "broken, infer in float32, batch size 3: expected finite outputs, found NaN or "
+            "infinity");
+  auto narrow = linear_subject("narrow");
+  narrow.outputs = 6;
+  EXPECT_THROW(measure_throughput(std::vector{narrow}, quick({3}), torch::kCPU, fixed_peak),
+               c10::ValueError);
+}
+
+TEST(Throughput, BaselineMustBeAmongTheModels) {
+  auto options = quick({2});
+  options.baseline = "b";
+  const auto records = measure_throughput(std::vector{linear_subject("a"), linear_subject("b")},
+                                          options, torch::kCPU, fixed_peak);
+  EXPECT_EQ(records[1].ratio, 1.0);
+  options.baseline = "vit_x";
+  EXPECT_EQ(error_of({linear_subject("a")}, options),
+            "baseline: expected one of the models, found 'vit_x'");
+}
+
+TEST(Throughput, IntegersAreForInferenceAlone) {
+  auto options = quick({2});
+  options.dtypes = {"int8_experts"};
+  const auto records =
+      measure_throughput(std::vector{linear_subject("a")}, options, torch::kCPU, fixed_peak);
+  EXPECT_EQ(records[0].dtype, "int8_experts");
+  options.mode = ThroughputMode::kTrain;
+  EXPECT_EQ(error_of({linear_subject("a")}, options),
+            "dtypes: expected floating point for training, found int8_experts");
+}
+
+TEST(Throughput, BytesAreComparedWithThePeakOfBytes) {
+  auto options = quick({2});
+  options.dtypes = {"int8", "bfloat16", "int8_experts"};
+  std::vector<torch::Dtype> measured;
+  const auto records = measure_throughput(std::vector{linear_subject("a")}, options, torch::kCPU,
+                                          [&measured](const torch::Device&, torch::Dtype dtype) {
+                                            measured.push_back(dtype);
+                                            return dtype == torch::kInt8 ? 2e6 : 1e6;
+                                          });
+  EXPECT_EQ(measured, (std::vector<torch::Dtype>{torch::kInt8, torch::kBFloat16}));
+  EXPECT_EQ(records[0].matmul_peak_gflops, 2e6);
+  EXPECT_EQ(records[1].matmul_peak_gflops, 1e6);
+  EXPECT_EQ(records[2].matmul_peak_gflops, 1e6);
+}
+
+TEST(Throughput, RatiosArePairedByRound) {
+  ThroughputRecord record{.model = "m", .images_per_second = {10, 20, 40}};
+  EXPECT_EQ(record.rate().median, 20);
+  EXPECT_EQ(record.milliseconds().median, 50);
+  EXPECT_EQ(record.milliseconds().minimum, 25);
+  record.gflop = 2;
+  record.matmul_peak_gflops = 80;
+  EXPECT_EQ(record.gflops(), 40);
+  EXPECT_EQ(record.matmul_share(), 0.5);
+  const auto json = to_json(record);
+  EXPECT_EQ(json["images_per_second"]["maximum"].get<double>(), 40);
+  EXPECT_TRUE(json["ratio_to_baseline"].is_null());
+  EXPECT_EQ(json["mode"].get<std::string>(), "infer");
+}
+
+TEST(Throughput, TableSaysWhereModelsRanAlone) {
+  ThroughputRecord record{
+      .model = "vit_b16", .dtype = "bfloat16", .images_per_second = {10, 20, 40}};
+  record.matmul_peak_gflops = 80;
+  EXPECT_EQ(throughput_table({record}).find("Not interleaved"), std::string::npos);
+  record.interleaved = false;
+  EXPECT_NE(throughput_table({record}).find("Not interleaved"), std::string::npos);
+}
+
+/// GFLOP/s of the second of two products.
+double gflops_of(const std::function<void()>& product, double operations) {
+  product();
+  const auto start = std::chrono::steady_clock::now();
+  product();
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  return operations / 1e9 / elapsed.count();
+}
+
+TEST(Throughput, NothingBeatsTheMatmulPeakByMuch) {
+  const double operations = 2 * std::pow(512.0, 3);
+  const auto floats = torch::randn({512, 512}, torch::kBFloat16);
+  EXPECT_GT(measure_matmul_peak(torch::kCPU, torch::kBFloat16),
+            0.2 * gflops_of([&] { floats.matmul(floats); }, operations));
+  const auto bytes = torch::randint(-128, 128, {512, 512}, torch::kInt8);
+  EXPECT_GT(measure_matmul_peak(torch::kCPU, torch::kInt8),
+            0.2 * gflops_of([&] { at::_int_mm(bytes, bytes); }, operations));
+}
+
+}  // namespace
+}  // namespace softmoe

@@ -1,0 +1,37 @@
+#include "core/table.h"
+
+#include <c10/util/Exception.h>
+
+namespace softmoe {
+namespace {
+
+TEST(TextTable, AlignsNamesLeftAndNumbersRight) {
+  TextTable table({"model", "img/s", "ratio"});
+  table.add_row({"vit_b16", "9.5", "1.00"});
+  table.add_row({"softmoe_s16_128e", "120", "12.6"});
+  EXPECT_EQ(table.text(),
+            "model             img/s  ratio\n"
+            "vit_b16             9.5   1.00\n"
+            "softmoe_s16_128e    120   12.6\n");
+  EXPECT_THROW(table.add_row({"short"}), c10::ValueError);
+}
+
+TEST(TextTable, CountsCharactersNotBytes) {
+  TextTable table({"class", "n"});
+  table.add_row({"Größe", "10"});
+  EXPECT_EQ(table.text(), "class   n\nGröße  10\n");
+}
+
+TEST(TextTable, CountsAndBytesHaveThreeDigits) {
+  EXPECT_EQ(format_count(0), "0");
+  EXPECT_EQ(format_count(999), "999");
+  EXPECT_EQ(format_count(21664896), "21.7M");
+  EXPECT_EQ(format_count(3684880134), "3.68B");
+  EXPECT_EQ(format_count(54139493136), "54.1B");
+  EXPECT_EQ(format_count(999600), "1.00M");
+  EXPECT_EQ(format_bytes(7369760268), "7.37 GB");
+  EXPECT_EQ(format_bytes(512), "512 B");
+}
+
+}  // namespace
+}  // namespace softmoe

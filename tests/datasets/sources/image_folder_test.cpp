@@ -1,0 +1,249 @@
+#include "datasets/sources/image_folder.h"
+
+#include <gmock/gmock.h>
+
+#include <opencv2/imgproc.hpp>
+
+#include "core/log.h"
+#include "datasets/image_file.h"
+#include "datasets/jpeg.h"
+#include "datasets/small_sets.h"
+#include "io/atomic_file.h"
+#include "support/temporary_folder.h"
+
+namespace softmoe {
+namespace {
+
+namespace fs = std::filesystem;
+using test::input_error;
+using test::jpeg_bytes;
+using test::picture;
+using test::same_pixels;
+using test::TemporaryFolder;
+using test::write_file;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+void write_images(const fs::path& folder, int count) {
+  for (int i = 0; i < count; ++i) {
+    write_file(folder / (std::to_string(10 + i) + ".png"),
+               encode_png(picture(6, 9, static_cast<uint64_t>(i))));
+  }
+}
+
+TEST(ImageFolder, TakesSplitFoldersAndTheClassesOfAllOfThem) {
+  const TemporaryFolder folder;
+  write_images(folder / "train" / "cat", 3);
+  write_images(folder / "train" / "dog" / "deeper", 2);
+  write_images(folder / "validation" / "dog", 1);
+  write_images(folder / "validation" / "ant", 2);
+  const auto train = open_image_folder(folder.path(), "train");
+  const auto val = open_image_folder(folder.path(), "val");
+  EXPECT_THAT(train->class_names(), ElementsAre("ant", "cat", "dog"));
+  EXPECT_EQ(val->class_names(), train->class_names());
+  ASSERT_EQ(train->size(), 5);
+  ASSERT_EQ(val->size(), 3);
+  EXPECT_EQ(train->label(0), 1);
+  EXPECT_EQ(train->label(4), 2);
+  EXPECT_EQ(val->get(2).label, 2);
+  EXPECT_THAT(train->sample_name(4), testing::EndsWith("train/dog/deeper/11.png"));
+  EXPECT_TRUE(same_pixels(train->get(1).image, picture(6, 9, 1)));
+  EXPECT_EQ(open_image_folder(folder.path(), "all")->size(), 8);
+}
+
+TEST(ImageFolder, TakesASubfolderOfAnyName) {
+  const TemporaryFolder folder;
+  write_images(folder / "fold1" / "cat", 3);
+  write_images(folder / "fold2" / "cat", 2);
+  EXPECT_EQ(open_image_folder(folder.path(), "fold2")->size(), 2);
+}
+
+TEST(ImageFolder, NamesOfClassesAreValidTextWhateverTheFoldersAreCalled) {
+  const TemporaryFolder folder;
+  write_images(folder / "train" / "caf\xe9", 2);
+  write_images(folder / "val" / "caf\xe9", 1);
+  const auto train = open_image_folder(folder.path(), "train");
+  EXPECT_THAT(train->class_names(), ElementsAre("caf\uFFFD"));
+  EXPECT_TRUE(same_pixels(train->get(1).image, picture(6, 9, 1)));
+}
+
+TEST(ImageFolder, HoldsOutEveryTenthImageOfAClassWithoutSplits) {
+  const TemporaryFolder folder;
+  write_images(folder / "a", 23);
+  write_images(folder / "b", 4);
+  write_images(folder / "c", 1);
+  const auto train = open_image_folder(folder.path(), "train");
+  const auto val = open_image_folder(folder.path(), "val");
+  EXPECT_EQ(open_image_folder(folder.path(), "all")->size(), 28);
+  EXPECT_EQ(train->size(), 28 - 4);
+  ASSERT_EQ(val->size(), 4);
+  std::vector<int64_t> labels;
+  std::set<std::string> names;
+  for (int64_t index = 0; index < val->size(); ++index) {
+    labels.push_back(val->label(index));
+    names.insert(val->sample_name(index));
+  }
+  EXPECT_THAT(labels, ElementsAre(0, 0, 0, 1));
+  for (int64_t index = 0; index < train->size(); ++index) {
+    EXPECT_FALSE(names.contains(train->sample_name(index)));
+  }
+}
+
+TEST(ImageFolder, LeavesOutOtherFilesAndSaysSo) {
+  const TemporaryFolder folder;
+  write_images(folder / "train" / "a", 2);
+  write_text_file(folder / "train" / "a" / "notes.txt", "no image");
+  std::vector<std::string> lines;
+  const auto previous = set_log_sink([&lines](const std::string& line) { lines.push_back(line); });
+  const auto train = open_image_folder(folder.path(), "train");
+  set_log_sink(previous);
+  EXPECT_EQ(train->size(), 2);
+  EXPECT_THAT(lines, ElementsAre(HasSubstr("1 files that are no images")));
+}
+
+TEST(ImageFolder, NamesWhatIsMissing) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(input_error([&] { open_image_folder(folder.path(), "train"); }),
+              HasSubstr("no image files"));
+  EXPECT_THAT(input_error([&] { open_image_folder(folder / "x", "train"); }),
+              AllOf(HasSubstr((folder / "x").string()), HasSubstr("no such folder")));
+  write_images(folder / "train" / "a", 1);
+  EXPECT_THAT(input_error([&] { open_image_folder(folder.path(), "val"); }),
+              AllOf(HasSubstr("split 'val'"), HasSubstr("found train")));
+  EXPECT_THROW(open_image_folder(folder.path(), "nonsense"), InputError);
+}
+
+class BadImageFile : public testing::TestWithParam<std::pair<const char*, std::vector<uint8_t>>> {};
+
+TEST_P(BadImageFile, IsNamed) {
+  const TemporaryFolder folder;
+  write_file(folder / "a" / "bad.img.jpg", GetParam().second);
+  const auto set = open_image_folder(folder.path(), "all");
+  const auto message = input_error([&] { set->get(0); });
+  EXPECT_THAT(message, HasSubstr((folder / "a" / "bad.img.jpg").string()));
+  EXPECT_EQ(message.find('\n'), std::string::npos);
+}
+
+std::vector<uint8_t> first_part(std::vector<uint8_t> bytes, double share) {
+  bytes.resize(static_cast<size_t>(share * static_cast<double>(bytes.size())));
+  return bytes;
+}
+
+std::vector<uint8_t> end_marker_inside(std::vector<uint8_t> bytes) {
+  bytes[bytes.size() * 2 / 3] = 0xFF;
+  bytes[bytes.size() * 2 / 3 + 1] = 0xD9;
+  return bytes;
+}
+
+std::vector<uint8_t> png_with_flipped_bit(std::vector<uint8_t> bytes) {
+  bytes[bytes.size() / 2] ^= 0x10;
+  return bytes;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Files, BadImageFile,
+    testing::Values(
+        std::pair{"Empty", std::vector<uint8_t>{}},
+        std::pair{"Text", std::vector<uint8_t>{'n', 'o', ' ', 'i', 'm', 'a', 'g', 'e', '\n'}},
+        std::pair{"JpegHeaderAlone", std::vector<uint8_t>{0xFF, 0xD8, 0xFF, 0xE0}},
+        std::pair{"JpegWithoutItsEnd", first_part(jpeg_bytes(picture(48, 64, 1)), 0.97)},
+        std::pair{"HalfAJpeg", first_part(jpeg_bytes(picture(48, 64, 1)), 0.5)},
+        std::pair{"JpegThatEndsInside", end_marker_inside(jpeg_bytes(picture(48, 64, 1)))},
+        std::pair{"PngWithoutItsEnd", first_part(encode_png(picture(48, 64, 1)), 0.999)},
+        std::pair{"PngSignatureAlone", first_part(encode_png(picture(48, 64, 1)), 0.0015)},
+        std::pair{"HalfAPng", first_part(encode_png(picture(48, 64, 1)), 0.5)},
+        std::pair{"DamagedPng", png_with_flipped_bit(encode_png(picture(48, 64, 1)))}),
+    [](const auto& test) { return test.param.first; });
+
+TEST(ImageFolder, NamesAFileThatVanished) {
+  const TemporaryFolder folder;
+  write_images(folder / "a", 1);
+  const auto set = open_image_folder(folder.path(), "all");
+  fs::remove(folder / "a" / "10.png");
+  EXPECT_THAT(input_error([&] { set->get(0); }),
+              AllOf(HasSubstr("10.png"), HasSubstr("No such file")));
+}
+
+TEST(Jpeg, IsDecodedAsRgb) {
+  cv::Mat image(16, 24, CV_8UC3, cv::Scalar(250, 60, 10));
+  const auto decoded = decode_image(jpeg_bytes(image), "image");
+  EXPECT_LE(cv::norm(decoded, image, cv::NORM_INF), 4.0);
+}
+
+TEST(Jpeg, GrayFilesGetThreeChannels) {
+  const cv::Mat gray(8, 8, CV_8UC1, cv::Scalar(90));
+  const auto decoded = decode_image(encode_png(gray), "image");
+  EXPECT_EQ(decoded.at<cv::Vec3b>(3, 3), cv::Vec3b(90, 90, 90));
+}
+
+/// An APP1 segment with one entry, the orientation, in the given byte order.
+std::vector<uint8_t> exif_segment(uint8_t orientation, bool little) {
+  std::vector<uint8_t> body = {'E', 'x', 'i', 'f', 0, 0};
+  if (little) {
+    test::append(body, {'I', 'I', 42, 0, 8, 0,           0, 0, 1, 0, 0x12, 0x01, 3,
+                        0,   1,   0,  0, 0, orientation, 0, 0, 0, 0, 0,    0,    0});
+  } else {
+    test::append(body, {'M', 'M', 0, 42, 0, 0, 0,           8, 0, 1, 0x01, 0x12, 0,
+                        3,   0,   0, 0,  1, 0, orientation, 0, 0, 0, 0,    0,    0});
+  }
+  return body;
+}
+
+/// What each EXIF orientation asks for.
+cv::Mat turned(const cv::Mat& stored, int orientation) {
+  cv::Mat image;
+  switch (orientation) {
+    case 2:
+      cv::flip(stored, image, 1);
+      break;
+    case 3:
+      cv::rotate(stored, image, cv::ROTATE_180);
+      break;
+    case 4:
+      cv::flip(stored, image, 0);
+      break;
+    case 5:
+      cv::transpose(stored, image);
+      break;
+    case 6:
+      cv::rotate(stored, image, cv::ROTATE_90_CLOCKWISE);
+      break;
+    case 7:
+      cv::rotate(stored.t(), image, cv::ROTATE_180);
+      break;
+    case 8:
+      cv::rotate(stored, image, cv::ROTATE_90_COUNTERCLOCKWISE);
+      break;
+    default:
+      image = stored;
+  }
+  return image;
+}
+
+TEST(Jpeg, IsTurnedUpright) {
+  const auto plain = jpeg_bytes(picture(32, 48, 6));
+  const auto stored = decode_image(plain, "image");
+  for (uint8_t orientation = 1; orientation <= 8; ++orientation) {
+    const auto body = exif_segment(orientation, orientation % 2 == 0);
+    std::vector<uint8_t> bytes = {0xFF, 0xD8, 0xFF, 0xE1, 0, static_cast<uint8_t>(body.size() + 2)};
+    test::append(bytes, body);
+    bytes.insert(bytes.end(), plain.begin() + 2, plain.end());
+    const auto decoded = decode_image(bytes, "image");
+    EXPECT_TRUE(same_pixels(decoded, turned(stored, orientation))) << int{orientation};
+  }
+}
+
+TEST(Jpeg, DamagedExifSaysNoOrientation) {
+  auto body = exif_segment(6, true);
+  EXPECT_EQ(exif_orientation(body), 6);
+  body[10] = 0xF0;  // the directory would lie behind the end
+  body[11] = 0xFF;
+  EXPECT_EQ(exif_orientation(body), 1);
+  for (size_t size = 0; size < body.size(); ++size) {
+    EXPECT_EQ(exif_orientation(std::span(body).first(size)), 1);
+  }
+}
+
+}  // namespace
+}  // namespace softmoe

@@ -1,0 +1,289 @@
+#include "kernels/packed_product.h"
+
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "kernels/packed_attention.h"
+#include "kernels/packed_factors.h"
+#include "ops/fused_memory.h"
+#include "support/tensor_matcher.h"
+
+namespace softmoe::kernels {
+namespace {
+
+using test::all_close;
+
+/// A right factor b [depth, columns] = w^T packed from w [columns, depth].
+struct Packed {
+  std::vector<Unit> units;
+  std::vector<float> scales;
+  std::vector<int32_t> sums;
+  int64_t panel_stride = 0;
+};
+
+Packed pack(Arithmetic arithmetic, const torch::Tensor& w) {
+  const int64_t columns = w.size(0);
+  const int64_t depth = w.size(1);
+  const int64_t units = units_of(arithmetic, depth);
+  Packed packed;
+  packed.panel_stride = units * kUnitColumns;
+  packed.units.resize(static_cast<size_t>(panels_of(columns) * packed.panel_stride));
+  packed.scales.resize(static_cast<size_t>(columns));
+  packed.sums.resize(static_cast<size_t>(columns));
+  std::vector<Unit> rows(static_cast<size_t>(kUnitColumns * units));
+  for (int64_t first = 0; first < columns; first += kUnitColumns) {
+    const int64_t count = std::min(kUnitColumns, columns - first);
+    for (int64_t row = 0; row < count; ++row) {
+      const auto column = static_cast<size_t>(first + row);
+      const Source source{.fp32 = w.const_data_ptr<float>() + (first + row) * depth};
+      Unit* const target = rows.data() + row * units;
+      if (arithmetic == Arithmetic::kInt8) {
+        packed.scales[column] =
+            encode_row_int8(source, depth, 1.0F, depth, target, &packed.sums[column], 0);
+      } else {
+        encode_row(arithmetic, source, depth, 1.0F, target);
+      }
+    }
+    pack_panel(rows.data(), units, count, units,
+               packed.units.data() + first / kUnitColumns * packed.panel_stride);
+  }
+  return packed;
+}
+
+/// How the left factor is represented.
+enum class LeftKind { kFp32, kBf16, kBytes, kPlanes };
+
+struct ProductCase {
+  LeftKind kind;
+  double tolerance;  ///< of the largest value
+};
+
+Arithmetic arithmetic_of(LeftKind kind) {
+  return kind == LeftKind::kFp32   ? Arithmetic::kFloat32
+         : kind == LeftKind::kBf16 ? Arithmetic::kBFloat16
+                                   : Arithmetic::kInt8;
+}
+
+/// a [rows, depth] w^T, plus `bias`, computed by the kernels into `out`.
+void multiply(LeftKind kind, const torch::Tensor& a, const torch::Tensor& w, ProductFinish finish) {
+  const auto arithmetic = arithmetic_of(kind);
+  const auto packed = pack(arithmetic, w);
+  const int64_t rows = a.size(0);
+  const int64_t depth = a.size(1);
+  const int64_t units = units_of(arithmetic, depth);
+  const int64_t stride = units + 3;
+  std::vector<Unit> left(static_cast<size_t>(2 * rows * stride));
+  std::vector<float> scales(static_cast<size_t>(rows));
+  std::vector<float> zeros(static_cast<size_t>(rows));
+  const auto* const values = a.const_data_ptr<float>();
+  const auto bf16 = a.to(torch::kBFloat16);
+  if (kind == LeftKind::kBytes) {
+    quantize_bytes({.fp32 = values}, depth, rows, depth, left.data(), stride, scales.data(),
+                   zeros.data());
+  } else if (kind == LeftKind::kPlanes) {
+    quantize_planes(bf16_of(bf16), depth, rows, depth, left.data(), stride, scales.data());
+  } else {
+    for (int64_t row = 0; row < rows; ++row) {
+      encode_row(arithmetic, {.fp32 = values + row * depth}, depth, 1.0F,
+                 left.data() + row * stride);
+    }
+  }
+  if (arithmetic == Arithmetic::kInt8) {
+    finish.integers = {.row_scales = scales.data(),
+                       .row_zeros = kind == LeftKind::kBytes ? zeros.data() : nullptr,
+                       .column_scales = packed.scales.data(),
+                       .column_sums = packed.sums.data()};
+  }
+  packed_product(arithmetic, {rows, w.size(0), units}, {left.data(), stride},
+                 {packed.units.data(), packed.panel_stride}, finish);
+}
+
+class PackedProductTest : public testing::TestWithParam<ProductCase> {
+ protected:
+  void SetUp() override {
+    if (!supported(arithmetic_of(GetParam().kind))) {
+      GTEST_SKIP() << "the processor has no such products";
+    }
+    torch::manual_seed(11);
+  }
+  test::Tolerance tolerance() const { return {.absolute = 0, .relative = GetParam().tolerance}; }
+};
+
+TEST_P(PackedProductTest, MultipliesAnyNumberOfRowsAndColumns) {
+  for (const int64_t rows : {1, 2, 3, 7, 13, 14, 15, 29, 64}) {
+    for (const auto& [depth, columns] : {std::pair<int64_t, int64_t>{70, 33}, {130, 96}, {3, 5}}) {
+      const auto a = torch::randn({rows, depth});
+      const auto w = torch::randn({columns, depth});
+      const auto bias = torch::randn({columns});
+      auto out = torch::full({rows, columns}, 7.0F);
+      multiply(GetParam().kind, a, w,
+               {.out = target_of(out), .out_stride = columns, .bias = fp32_or_null(bias)});
+      EXPECT_TRUE(all_close(out, a.matmul(w.t()) + bias, tolerance()))
+          << rows << " x " << depth << " x " << columns;
+    }
+  }
+}
+
+TEST_P(PackedProductTest, AddsToWhatIsThereTimesFactorsOfRows) {
+  const auto a = torch::randn({17, 50});
+  const auto w = torch::randn({40, 50});
+  const auto factors = torch::rand({17}) + 0.5;
+  const auto before = torch::randn({17, 40});
+  auto out = before.clone();
+  multiply(GetParam().kind, a, w,
+           {.out = target_of(out),
+            .out_stride = 40,
+            .row_factors = fp32_or_null(factors),
+            .accumulate = true});
+  const auto expected = before + factors.unsqueeze(1) * a.matmul(w.t());
+  EXPECT_TRUE(all_close(out, expected, tolerance()));
+}
+
+TEST_P(PackedProductTest, WritesNothingBeyondItsColumns) {
+  const auto a = torch::randn({15, 40});
+  const auto w = torch::randn({35, 40});
+  auto wide = torch::full({15, 50}, 3.0F);
+  multiply(GetParam().kind, a, w, {.out = target_of(wide), .out_stride = 50});
+  EXPECT_TRUE((wide.slice(1, 35) == 3.0F).all().item<bool>());
+}
+
+TEST_P(PackedProductTest, AppliesActivations) {
+  const auto a = torch::randn({9, 60}) * 0.4;
+  const auto w = torch::randn({45, 60}) * 0.4;
+  const auto before = a.matmul(w.t());  // [9, 45]
+  const std::vector<std::pair<Activation, torch::Tensor>> activations{
+      {Activation::kGeluTanh, torch::gelu(before, "tanh")},
+      {Activation::kGeluExact, torch::gelu(before)},
+      {Activation::kGeluQuick, before * torch::sigmoid(1.702 * before)}};
+  for (const auto& [activation, expected] : activations) {
+    auto out = torch::empty({9, 45});
+    multiply(GetParam().kind, a, w,
+             {.out = target_of(out), .out_stride = 45, .activation = activation});
+    EXPECT_TRUE(all_close(out, expected, tolerance())) << static_cast<int>(activation);
+    auto rounded = torch::empty({9, 45}, torch::kBFloat16);
+    multiply(GetParam().kind, a, w,
+             {.out = target_of(rounded), .out_stride = 45, .activation = activation});
+    EXPECT_TRUE(all_close(rounded.to(torch::kFloat32), expected,
+                          {.absolute = 0, .relative = GetParam().tolerance + 4e-3}))
+        << static_cast<int>(activation);
+  }
+}
+
+TEST_P(PackedProductTest, MultipliesValuesByTheSiluOfTheirGates) {
+  for (const int64_t rows : {1, 9, 31}) {
+    const auto a = torch::randn({rows, 60}) * 0.4;
+    const auto w = torch::randn({96, 60}) * 0.4;
+    const auto bias = torch::randn({96}) * 0.4;
+    const auto panels = (a.matmul(w.t()) + bias).view({rows, 3, 2, 16});
+    const auto expected =
+        (torch::silu(panels.select(2, 0)) * panels.select(2, 1)).flatten(1);  // [rows, 48]
+    auto out = torch::full({rows, 50}, 3.0F);
+    const auto run = [&](torch::Tensor& target) {
+      multiply(GetParam().kind, a, w,
+               {.out = target_of(target),
+                .out_stride = 50,
+                .bias = fp32_or_null(bias),
+                .activation = Activation::kSwiGlu});
+    };
+    run(out);
+    EXPECT_TRUE(all_close(out.slice(1, 0, 48), expected, tolerance()));
+    EXPECT_TRUE((out.slice(1, 48) == 3.0F).all().item<bool>());
+    auto rounded = out.to(torch::kBFloat16).fill_(3.0);
+    run(rounded);
+    EXPECT_TRUE(all_close(rounded.slice(1, 0, 48).to(torch::kFloat32), expected,
+                          {.absolute = 0, .relative = GetParam().tolerance + 4e-3}));
+    EXPECT_TRUE((rounded.slice(1, 48) == 3.0F).all().item<bool>());
+  }
+}
+
+TEST_P(PackedProductTest, IsExactForOneColumnOfAUnitMatrix) {
+  // Every value is a whole step of its integers: nothing is left to round.
+  const auto a = torch::arange(1, 18).to(torch::kFloat32).unsqueeze(1) * torch::ones({17, 8});
+  const auto w = torch::eye(8);
+  auto out = torch::empty({17, 8});
+  multiply(GetParam().kind, a, w, {.out = target_of(out), .out_stride = 8});
+  EXPECT_TRUE(all_close(out, a, {.absolute = 0, .relative = 2e-6}));
+}
+
+std::string kind_name(const testing::TestParamInfo<ProductCase>& item) {
+  switch (item.param.kind) {
+    case LeftKind::kFp32:
+      return "Fp32";
+    case LeftKind::kBf16:
+      return "Bf16";
+    case LeftKind::kBytes:
+      return "Bytes";
+    default:
+      return "Planes";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Arithmetics, PackedProductTest,
+                         testing::Values(ProductCase{LeftKind::kFp32, 2e-6},
+                                         ProductCase{LeftKind::kBf16, 1e-2},
+                                         ProductCase{LeftKind::kBytes, 2e-2},
+                                         ProductCase{LeftKind::kPlanes, 1.5e-2}),
+                         kind_name);
+
+/// Softmax attention of all heads by libtorch, from [tokens, 3 dim].
+torch::Tensor attention_by_torch(const torch::Tensor& qkv, int64_t heads) {
+  const int64_t dim = qkv.size(1) / 3;
+  const auto parts = qkv.view({qkv.size(0), 3, heads, dim / heads}).permute({1, 2, 0, 3});
+  const auto scores = parts[0].matmul(parts[1].transpose(1, 2)).softmax(-1);
+  return scores.matmul(parts[2]).transpose(0, 1).reshape({qkv.size(0), dim});
+}
+
+TEST(PackedAttention, AgreesWithSoftmaxAttention) {
+  for (const auto arithmetic : {Arithmetic::kFloat32, Arithmetic::kBFloat16}) {
+    if (!supported(arithmetic)) {
+      GTEST_SKIP() << "the processor has no such products";
+    }
+    const bool is_bf16 = arithmetic == Arithmetic::kBFloat16;
+    for (const int64_t tokens : {1, 6, 33, 197}) {
+      constexpr int64_t kHeads = 3;
+      constexpr int64_t kHeadDim = 22;
+      constexpr int64_t kDim = kHeads * kHeadDim;
+      torch::manual_seed(12);
+      const auto qkv = torch::randn({tokens, 3 * kDim});
+      const PackedAttention attention{
+          .arithmetic = arithmetic, .tokens = tokens, .heads = kHeads, .head_dim = kHeadDim};
+      // The factor belongs to the queries.
+      auto scaled = qkv.clone();
+      scaled.slice(1, 0, kDim).mul_(query_factor(attention));
+      auto expected = qkv.clone();
+      expected.slice(1, 0, kDim).div_(std::sqrt(static_cast<double>(kHeadDim)));
+      const auto dtype = is_bf16 ? torch::kBFloat16 : torch::kFloat32;
+      const auto inputs = scaled.to(dtype);
+      auto mixed = torch::empty({tokens, kDim}, dtype);
+      std::vector<Unit> scratch(static_cast<size_t>(attention_scratch(attention)));
+      for (int64_t head = 0; head < kHeads; ++head) {
+        attend(attention, head, source_of(inputs), 3 * kDim, target_of(mixed), kDim,
+               scratch.data());
+      }
+      EXPECT_TRUE(all_close(mixed.to(torch::kFloat32), attention_by_torch(expected, kHeads),
+                            {.absolute = 0, .relative = is_bf16 ? 1.5e-2 : 2e-6}))
+          << tokens << " tokens in " << toString(dtype);
+    }
+  }
+}
+
+TEST(PackedFactors, QuantizedRowsSpreadNaNInsteadOfHidingIt) {
+  if (!supported(Arithmetic::kInt8)) {
+    GTEST_SKIP() << "the processor has no such products";
+  }
+  auto values = torch::ones({2, 40});
+  values[0][3] = std::nanf("");
+  std::vector<Unit> units(20);
+  std::array<float, 2> scales{};
+  std::array<float, 2> zeros{};
+  quantize_bytes(source_of(values), 40, 2, 40, units.data(), 10, scales.data(), zeros.data());
+  EXPECT_TRUE(std::isnan(scales[0]));
+  EXPECT_FLOAT_EQ(scales[1], 1.0F / 255.0F);
+}
+
+}  // namespace
+}  // namespace softmoe::kernels
