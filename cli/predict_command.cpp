@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "inference/image_inputs.h"
+#include "io/npz.h"
 
 namespace softmoe::cli {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/named_tensors.h"
 #include "core/options.h"
-#include "io/npz.h"
 #include "onnx/onnx_graph.h"
 
 namespace softmoe {

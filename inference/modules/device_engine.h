@@ -5,9 +5,9 @@
 #include <mutex>
 #include <optional>
 
+#include "core/named_tensors.h"
 #include "inference/engine.h"
 #include "inference/modules/graph_runner.h"
-#include "io/npz.h"
 #include "vit/vision_transformer.h"
 
 namespace softmoe {

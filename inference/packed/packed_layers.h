@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "core/named_tensors.h"
 #include "inference/packed/packed_weights.h"
-#include "io/npz.h"
 #include "kernels/packed_attention.h"
 #include "kernels/packed_factors.h"
 #include "vit/options.h"

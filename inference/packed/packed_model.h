@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "core/named_tensors.h"
 #include "inference/packed/packed_layers.h"
-#include "io/npz.h"
 #include "vit/vision_transformer.h"
 
 namespace softmoe {

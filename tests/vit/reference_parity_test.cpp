@@ -3,6 +3,7 @@
 
 #include "checkpoints/convert/vmoe_weights.h"
 #include "checkpoints/load_into.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "vit/vision_transformer.h"

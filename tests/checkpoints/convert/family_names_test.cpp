@@ -5,6 +5,7 @@
 #include "checkpoints/convert/foreign_model.h"
 #include "checkpoints/load_into.h"
 #include "checkpoints/square_models.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "vit/small_models.h"
 

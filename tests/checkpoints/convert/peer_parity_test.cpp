@@ -6,6 +6,7 @@
 #include "checkpoints/convert/foreign_model.h"
 #include "checkpoints/load_into.h"
 #include "checkpoints/surgery/patch_resize.h"
+#include "io/npz.h"
 #include "ops/initialization.h"
 #include "support/peers.h"
 #include "support/temporary_folder.h"

@@ -6,6 +6,7 @@
 #include "checkpoints/load_into.h"
 #include "checkpoints/square_models.h"
 #include "core/error.h"
+#include "io/npz.h"
 #include "support/error_text.h"
 #include "support/temporary_folder.h"
 
