@@ -30,7 +30,7 @@ void PackedPass::embed_patches(const ThreadMemory& memory, const float* image, i
       }
     }
     const auto out = memory.pixels.part(index, 1).values;
-    kernels::encode_row(layers_.patch.arithmetic(), {.fp32 = memory.patch}, pixels, 1.0F,
+    kernels::encode_row(layers_.patch.precision(), {.fp32 = memory.patch}, pixels, 1.0F,
                         out.bf16 != nullptr ? reinterpret_cast<Unit*>(out.bf16)
                                             : reinterpret_cast<Unit*>(out.fp32));
   }

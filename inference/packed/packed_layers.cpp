@@ -15,8 +15,6 @@
 namespace softmoe {
 namespace {
 
-using kernels::Arithmetic;
-
 /// Largest scale of the slots' logits for which powers of all logits can be added without taking
 /// the largest off first.
 constexpr double kLargestScale = 80.0;
@@ -61,7 +59,7 @@ class Packer {
     layers.activation = activation();
     layers.positions = positions();
     layers.patch =
-        PackedWeights(take("patch_embed.proj.weight").flatten(1), {}, {.arithmetic = pixels()});
+        PackedWeights(take("patch_embed.proj.weight").flatten(1), {}, {.precision = pixels()});
     if (options_.pre_norm) {
       layers.pre_norm = norm("norm_pre");
     }
@@ -71,7 +69,7 @@ class Packer {
     }
     layers.norm = norm(options_.final_norm == FinalNorm::kTokens ? "norm" : "fc_norm");
     if (options_.pre_logits > 0) {
-      layers.pre_logits = linear("pre_logits", {.arithmetic = Arithmetic::kFloat32});
+      layers.pre_logits = linear("pre_logits", {.precision = Precision::kFloat32});
     }
     if (options_.num_classes > 0) {
       const std::vector<std::string> names = options_.dist_token
@@ -80,8 +78,7 @@ class Packer {
       const auto share =
           torch::full({options_.num_classes}, 1.0 / static_cast<double>(names.size()));
       for (const auto& name : names) {
-        layers.heads.push_back(
-            linear(name, {.arithmetic = Arithmetic::kFloat32, .factors = share}));
+        layers.heads.push_back(linear(name, {.precision = Precision::kFloat32, .factors = share}));
       }
     }
     return layers;
@@ -98,20 +95,20 @@ class Packer {
     return weights_.contains(name) ? take(name) : torch::Tensor();
   }
 
-  Arithmetic values() const {
-    return dtype_ == InferenceDtype::kFloat32 ? Arithmetic::kFloat32 : Arithmetic::kBFloat16;
+  Precision values() const {
+    return dtype_ == InferenceDtype::kFloat32 ? Precision::kFloat32 : Precision::kBFloat16;
   }
   /// Of patches.
-  Arithmetic pixels() const {
-    return dtype_ == InferenceDtype::kInt8 ? Arithmetic::kFloat32 : values();
+  Precision pixels() const {
+    return dtype_ == InferenceDtype::kInt8 ? Precision::kFloat32 : values();
   }
   /// Of linear maps in block `index`, the first `wide` of which are not of integers.
-  Arithmetic linears(int64_t index, int64_t wide) const {
-    return dtype_ == InferenceDtype::kInt8 && index >= wide ? Arithmetic::kInt8 : values();
+  Precision linears(int64_t index, int64_t wide) const {
+    return dtype_ == InferenceDtype::kInt8 && index >= wide ? Precision::kInt8 : values();
   }
-  Arithmetic experts() const {
+  Precision experts() const {
     const bool integers = dtype_ == InferenceDtype::kInt8 || dtype_ == InferenceDtype::kInt8Experts;
-    return integers ? Arithmetic::kInt8 : values();
+    return integers ? Precision::kInt8 : values();
   }
 
   kernels::Activation activation() const {
@@ -175,7 +172,7 @@ class Packer {
 
   void pack_attention(int64_t index, PackedBlock& block) {
     const int64_t dim = options_.dim;
-    const kernels::PackedAttention attention{.arithmetic = values(),
+    const kernels::PackedAttention attention{.precision = values(),
                                              .tokens = options_.tokens(),
                                              .heads = options_.heads,
                                              .head_dim = dim / options_.heads};
@@ -188,28 +185,27 @@ class Packer {
       factors = torch::ones({3 * dim});
       factors.slice(0, 0, dim).fill_(factor);
     }
-    const auto arithmetic = linears(index, kWideAttention);
-    block.qkv =
-        linear(block_name(index, "attn.qkv"), {.arithmetic = arithmetic, .factors = factors});
+    const auto precision = linears(index, kWideAttention);
+    block.qkv = linear(block_name(index, "attn.qkv"), {.precision = precision, .factors = factors});
     block.proj = linear(block_name(index, "attn.proj"),
-                        {.arithmetic = arithmetic, .factors = layer_scale(index, "ls1")});
+                        {.precision = precision, .factors = layer_scale(index, "ls1")});
   }
 
   void pack_dense_mlp(int64_t index, PackedBlock& block) {
     const int64_t hidden = options_.mlp_dim;
     const int64_t parts = (hidden + kMostHidden - 1) / kMostHidden;
     const int64_t chunk = kernels::round_up((hidden + parts - 1) / parts, 32);
-    const auto arithmetic = linears(index, kWideMlps);
+    const auto precision = linears(index, kWideMlps);
     if (options_.mlp_layer == MlpLayer::kSwiGlu) {
       for (const char* const name : {"mlp.fc1.weight", "mlp.fc1.bias"}) {
         auto& fc1 = weights_.at(block_name(index, name));
         fc1 = paired(fc1);
       }
     }
-    block.mlp.fc1 = linear(block_name(index, "mlp.fc1"), {.arithmetic = arithmetic});
+    block.mlp.fc1 = linear(block_name(index, "mlp.fc1"), {.precision = precision});
     block.mlp.fc2 =
         linear(block_name(index, "mlp.fc2"),
-               {.arithmetic = arithmetic, .chunk = chunk, .factors = layer_scale(index, "ls2")});
+               {.precision = precision, .chunk = chunk, .factors = layer_scale(index, "ls2")});
   }
 
   void pack_moe(int64_t index, PackedBlock& block) {
@@ -217,11 +213,11 @@ class Packer {
     const auto phi = take(block_name(index, "moe.router.phi"));  // [dim, experts, slots]
     const auto scale = take(block_name(index, "moe.router.scale"));
     const auto keys = soft_keys(fp32(phi).flatten(1), fp32(scale), layer.moe.router_eps);
-    block.mixing = {.keys = PackedWeights(keys.t(), {}, {.arithmetic = Arithmetic::kFloat32}),
+    block.mixing = {.keys = PackedWeights(keys.t(), {}, {.precision = Precision::kFloat32}),
                     .experts = layer.moe.experts,
                     .slots_per_expert = slots_per_expert(layer),
                     .eps = static_cast<float>(layer.moe.router_eps)};
-    PackingOptions options{.arithmetic = experts(),
+    PackingOptions options{.precision = experts(),
                            .wide_rows = dtype_ == InferenceDtype::kInt8Experts};
     const auto pack = [&](const std::string& name) {
       const auto experts = block_name(index, "moe.experts." + name);
@@ -284,7 +280,7 @@ int64_t PackedLayers::bytes() const {
 
 bool can_pack(const VitOptions& options, const NamedTensors& weights, InferenceDtype dtype) {
   const bool integers = dtype == InferenceDtype::kInt8 || dtype == InferenceDtype::kInt8Experts;
-  if (!kernels::supported(integers ? Arithmetic::kInt8 : Arithmetic::kBFloat16)) {
+  if (!kernels::supported(integers ? Precision::kInt8 : Precision::kBFloat16)) {
     return false;
   }
   // Pairs of bf16 do not reach from one head or row into the next.

@@ -12,7 +12,7 @@
 
 namespace softmoe {
 
-/// The arithmetic of inference.
+/// The precision of inference.
 enum class InferenceDtype {
   kFloat32,
   kBFloat16,  ///< products of bf16; sums, norms, softmaxes and the residual stream in fp32
@@ -77,7 +77,7 @@ struct PackedBlock {
 /// A whole model.
 struct PackedLayers {
   VitOptions options{};
-  kernels::Arithmetic values = kernels::Arithmetic::kFloat32;  ///< what passes between products
+  Precision values = Precision::kFloat32;  ///< what passes between products
   kernels::Activation activation = kernels::Activation::kNone;
   PackedWeights patch{};      ///< without bias
   torch::Tensor positions{};  ///< [tokens, dim] fp32: all that tokens start with but the pixels

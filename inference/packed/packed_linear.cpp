@@ -4,10 +4,9 @@
 
 namespace softmoe {
 
-using kernels::Arithmetic;
 using kernels::Unit;
 
-int64_t row_stride(Arithmetic values, int64_t columns) {
+int64_t row_stride(Precision values, int64_t columns) {
   constexpr int64_t kLine = 16;  // units
   const int64_t lines = (kernels::units_of(values, columns) + kLine - 1) / kLine;
   return (lines | 1) * kLine * kernels::values_per_unit(values);
@@ -16,13 +15,13 @@ int64_t row_stride(Arithmetic values, int64_t columns) {
 namespace {
 
 int64_t integer_stride(int64_t columns) {
-  return row_stride(Arithmetic::kInt8, columns) / kernels::values_per_unit(Arithmetic::kInt8);
+  return row_stride(Precision::kInt8, columns) / kernels::values_per_unit(Precision::kInt8);
 }
 
 }  // namespace
 
 int64_t integer_units(const PackedWeights& weights, int64_t rows, int64_t columns) {
-  if (weights.arithmetic() != Arithmetic::kInt8) {
+  if (weights.precision() != Precision::kInt8) {
     return 0;
   }
   return (weights.wide_rows() ? 2 : 1) * rows * integer_stride(columns);
@@ -30,11 +29,11 @@ int64_t integer_units(const PackedWeights& weights, int64_t rows, int64_t column
 
 Operand operand_of(const PackedWeights& weights, const ValueRows& rows, int64_t columns,
                    const IntegerScratch& scratch) {
-  if (weights.arithmetic() != Arithmetic::kInt8) {
+  if (weights.precision() != Precision::kInt8) {
     const auto* const data = rows.values.bf16 != nullptr
                                  ? reinterpret_cast<const Unit*>(rows.values.bf16)
                                  : reinterpret_cast<const Unit*>(rows.values.fp32);
-    return {.left = {data, rows.stride / kernels::values_per_unit(weights.arithmetic())}};
+    return {.left = {data, rows.stride / kernels::values_per_unit(weights.precision())}};
   }
   const int64_t stride = integer_stride(columns);
   if (weights.wide_rows()) {
@@ -58,8 +57,8 @@ void multiply(const PackedWeights& weights, const LinearPart& part, const Operan
                      .column_sums = weights.sums(part.expert, part.column, part.chunk)};
   auto panels = weights.panels(part.expert, part.column, part.chunk);
   panels.next = part.next;
-  kernels::packed_product(weights.arithmetic(),
-                          {rows, columns, kernels::units_of(weights.arithmetic(), depth)},
+  kernels::packed_product(weights.precision(),
+                          {rows, columns, kernels::units_of(weights.precision(), depth)},
                           operand.left, panels, finish);
 }
 

@@ -19,7 +19,7 @@ struct ValueRows {
 
 /// Values from one row to the next: a whole and odd number of cache lines, so that rows do not
 /// compete for the same places in the caches.
-int64_t row_stride(kernels::Arithmetic values, int64_t columns);
+int64_t row_stride(Precision values, int64_t columns);
 
 /// Memory for rows of integers.
 struct IntegerScratch {
@@ -30,14 +30,14 @@ struct IntegerScratch {
 /// Units that `rows` rows of `columns` values take in it.
 int64_t integer_units(const PackedWeights& weights, int64_t rows, int64_t columns);
 
-/// Rows in the arithmetic of some weights.
+/// Rows in the precision of some weights.
 struct Operand {
   kernels::LeftUnits left{};
   const float* scales = nullptr;
   const float* zeros = nullptr;
 };
 /// `rows` as the left factor of `weights`, `columns` of them; converted into `scratch` where the
-/// arithmetic is not that of the values.
+/// precision is not that of the values.
 Operand operand_of(const PackedWeights& weights, const ValueRows& rows, int64_t columns,
                    const IntegerScratch& scratch);
 

@@ -10,7 +10,6 @@
 
 namespace softmoe {
 
-using kernels::Arithmetic;
 using kernels::Unit;
 
 namespace {
@@ -43,7 +42,7 @@ void PackedPass::weigh_slots(const PackedBlock& block, const ThreadMemory& memor
   const int64_t dim = layers_.options.dim;
   const auto& mixing = block.mixing;
   const auto tokens = mixed_.part(row, count);
-  // Logits are fp32 whatever the arithmetic.
+  // Logits are fp32 whatever the precision.
   float* const normed = memory.normed_fp32;
   kernels::norm_rows(block.norm2.rows(), x_ + row * dim, dim, count, normed, dim,
                      tokens.values.bf16, tokens.stride);

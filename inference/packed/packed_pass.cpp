@@ -7,7 +7,6 @@
 
 namespace softmoe {
 
-using kernels::Arithmetic;
 using kernels::Unit;
 
 namespace {
@@ -31,9 +30,9 @@ class PackedPass::Plan {
     used_ += kernels::round_up(count * int64_t{sizeof(T)}, 64);
     return memory_ != nullptr ? reinterpret_cast<T*>(memory_ + first) : nullptr;
   }
-  ValueRows take_rows(Arithmetic values, int64_t count, int64_t columns) {
+  ValueRows take_rows(Precision values, int64_t count, int64_t columns) {
     const int64_t stride = row_stride(values, columns);
-    if (values == Arithmetic::kFloat32) {
+    if (values == Precision::kFloat32) {
       return {{.fp32 = take<float>(count * stride)}, stride, count};
     }
     return {{.bf16 = take<kernels::Bf16>(count * stride)}, stride, count};
@@ -53,12 +52,12 @@ class PackedPass::Plan {
 
 PackedPass::PackedPass(PackedLayers layers) : layers_(std::move(layers)) {
   const auto& options = layers_.options;
-  attention_ = {.arithmetic = layers_.values,
+  attention_ = {.precision = layers_.values,
                 .tokens = options.tokens(),
                 .heads = options.heads,
                 .head_dim = options.dim / options.heads,
                 .norm_eps = static_cast<float>(options.norm_eps)};
-  const int64_t value_bytes = layers_.values == Arithmetic::kFloat32 ? 4 : 2;
+  const int64_t value_bytes = layers_.values == Precision::kFloat32 ? 4 : 2;
   const int64_t hidden = std::min<int64_t>(options.mlp_dim, 1024);
   const int64_t row_bytes = options.dim * 4 + (options.dim + hidden) * value_bytes;
   block_rows_ = kTileRows * std::clamp<int64_t>(kBlockBytes / row_bytes / kTileRows, 1, kMostTiles);
@@ -70,11 +69,11 @@ PackedPass::PackedPass(PackedLayers layers) : layers_(std::move(layers)) {
 
 PackedPass::ThreadMemory PackedPass::plan_thread(Plan& plan) const {
   const auto& options = layers_.options;
-  const Arithmetic values = layers_.values;
+  const Precision values = layers_.values;
   ThreadMemory memory;
   memory.normed = plan.take_rows(values, block_rows_, options.dim);
   const int64_t pixels = options.in_chans * options.patch_size * options.patch_size;
-  memory.pixels = plan.take_rows(layers_.patch.arithmetic(), block_rows_, pixels);
+  memory.pixels = plan.take_rows(layers_.patch.precision(), block_rows_, pixels);
   memory.patch = plan.take<float>(pixels);
   memory.attention = plan.take<Unit>(kernels::attention_scratch(attention_));
   memory.row = plan.take<float>(options.dim);
@@ -107,7 +106,7 @@ PackedPass::ThreadMemory PackedPass::plan_thread(Plan& plan) const {
 
 int64_t PackedPass::plan(Plan& plan, int64_t threads) {
   const auto& options = layers_.options;
-  const Arithmetic values = layers_.values;
+  const Precision values = layers_.values;
   // Portion::place() is below this.
   const int64_t places = shares_out(threads) ? threads : batch_;
   x_ = plan.take<float>(rows() * options.dim);

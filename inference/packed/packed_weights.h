@@ -9,7 +9,7 @@ namespace softmoe {
 
 /// How the weights of a linear map are packed.
 struct PackingOptions {
-  kernels::Arithmetic arithmetic = kernels::Arithmetic::kFloat32;
+  Precision precision = Precision::kFloat32;
   /// Values of the depth that are multiplied at a time, a multiple of 32; 0: all of them.
   int64_t chunk = 0;
   /// What each output is multiplied by, [columns] fp32; undefined: 1.
@@ -28,7 +28,7 @@ class PackedWeights {
   PackedWeights(torch::Tensor weight, const torch::Tensor& bias, const PackingOptions& options);
 
   bool defined() const { return units_.defined(); }
-  kernels::Arithmetic arithmetic() const { return arithmetic_; }
+  Precision precision() const { return precision_; }
   bool wide_rows() const { return wide_rows_; }
   int64_t experts() const { return experts_; }
   int64_t columns() const { return columns_; }
@@ -50,7 +50,7 @@ class PackedWeights {
  private:
   void pack(const torch::Tensor& weight, const torch::Tensor& factors);
 
-  kernels::Arithmetic arithmetic_ = kernels::Arithmetic::kFloat32;
+  Precision precision_ = Precision::kFloat32;
   bool wide_rows_ = false;
   int64_t experts_ = 0;
   int64_t columns_ = 0;

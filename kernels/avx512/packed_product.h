@@ -1,5 +1,5 @@
 #pragma once
-/// The loops under packed_product.h, for one arithmetic each. Internal linkage, as math.h.
+/// The loops under packed_product.h, for one precision each. Internal linkage, as math.h.
 
 #include <array>
 #include <cstring>

@@ -82,7 +82,7 @@ std::vector<ModelCase> model_cases() {
 class PackedModelTest : public testing::TestWithParam<ModelCase> {
  protected:
   void SetUp() override {
-    if (!kernels::supported(kernels::Arithmetic::kInt8)) {
+    if (!kernels::supported(Precision::kInt8)) {
       GTEST_SKIP() << "the processor has no AVX-512 with BF16 and VNNI";
     }
   }
@@ -143,35 +143,34 @@ INSTANTIATE_TEST_SUITE_P(Models, PackedModelTest, testing::ValuesIn(model_cases(
                          [](const auto& item) { return item.param.name; });
 
 TEST(PackedLayers, Int8StartsWithMoreBitsButForExperts) {
-  using kernels::Arithmetic;
-  if (!kernels::supported(Arithmetic::kInt8)) {
+  if (!kernels::supported(Precision::kInt8)) {
     GTEST_SKIP() << "the processor has no AVX-512 with BF16 and VNNI";
   }
   auto options = deep(test::small_moe_options());
   options.moe_blocks = "1,3";
   const auto layers =
       pack_layers(options, named_tensors(*test::lively_model(options)), InferenceDtype::kInt8);
-  EXPECT_EQ(layers.patch.arithmetic(), Arithmetic::kFloat32);
+  EXPECT_EQ(layers.patch.precision(), Precision::kFloat32);
   for (size_t index = 0; index < layers.blocks.size(); ++index) {
     const auto& block = layers.blocks[index];
-    const auto attention = index < 4 ? Arithmetic::kBFloat16 : Arithmetic::kInt8;
-    const auto mlp = index == 0 ? Arithmetic::kBFloat16 : Arithmetic::kInt8;
-    EXPECT_EQ(block.qkv.arithmetic(), attention) << index;
-    EXPECT_EQ(block.proj.arithmetic(), attention) << index;
-    EXPECT_EQ(block.mlp.fc1.arithmetic(), mlp) << index;
-    EXPECT_EQ(block.mlp.fc2.arithmetic(), mlp) << index;
+    const auto attention = index < 4 ? Precision::kBFloat16 : Precision::kInt8;
+    const auto mlp = index == 0 ? Precision::kBFloat16 : Precision::kInt8;
+    EXPECT_EQ(block.qkv.precision(), attention) << index;
+    EXPECT_EQ(block.proj.precision(), attention) << index;
+    EXPECT_EQ(block.mlp.fc1.precision(), mlp) << index;
+    EXPECT_EQ(block.mlp.fc2.precision(), mlp) << index;
     EXPECT_FALSE(block.mlp.fc1.wide_rows()) << index;
   }
   options.moe_blocks = "none";
   const auto dense =
       pack_layers(options, named_tensors(*test::lively_model(options)), InferenceDtype::kInt8);
-  EXPECT_EQ(dense.blocks[1].mlp.fc1.arithmetic(), Arithmetic::kBFloat16);
-  EXPECT_EQ(dense.blocks[2].mlp.fc1.arithmetic(), Arithmetic::kInt8);
+  EXPECT_EQ(dense.blocks[1].mlp.fc1.precision(), Precision::kBFloat16);
+  EXPECT_EQ(dense.blocks[2].mlp.fc1.precision(), Precision::kInt8);
 }
 
 // Weights are large, as training makes them, so that blocks amplify what those before them rounded.
 TEST(PackedModel, Int8IsNearlyAsPreciseAsBf16) {
-  if (!kernels::supported(kernels::Arithmetic::kInt8)) {
+  if (!kernels::supported(Precision::kInt8)) {
     GTEST_SKIP() << "the processor has no AVX-512 with BF16 and VNNI";
   }
   auto options = test::small_options();
@@ -228,7 +227,7 @@ TEST(PackedModel, TakesLargeScalesThroughModules) {
 }
 
 TEST(PackedModel, TakesOverTheMemoryOfBf16Weights) {
-  if (!kernels::supported(kernels::Arithmetic::kBFloat16)) {
+  if (!kernels::supported(Precision::kBFloat16)) {
     GTEST_SKIP() << "the processor has no AVX-512 with BF16";
   }
   auto options = test::small_moe_options();
