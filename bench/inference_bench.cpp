@@ -67,7 +67,7 @@ std::vector<Runner> make_runners(const VitOptions& options, const BenchOptions& 
     }
     const auto start = Clock::now();
     auto packed =
-        std::make_shared<PackedModel>(std::move(model), inference_dtype(dtype, torch::kCPU));
+        std::make_shared<PackedModel>(std::move(model), inference_precision(dtype, torch::kCPU));
     fmt::print("{} packed in {:.2f} s\n", dtype, seconds_since(start));
     runners.push_back(
         {.name = packed->is_packed() ? "packed" : "unpacked",

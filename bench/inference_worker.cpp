@@ -62,7 +62,7 @@ void take_turns(const std::string& name, int64_t batch, const std::string& dtype
                 const Limits& limits) {
   const auto options = model_preset(name);
   PackedModel model(filled_model(options, dtype == "float32" ? torch::kFloat32 : torch::kBFloat16),
-                    inference_dtype(dtype, torch::kCPU));
+                    inference_precision(dtype, torch::kCPU));
   torch::manual_seed(1);
   const auto images =
       torch::rand({batch, options.in_chans, options.image_height(), options.image_width()});

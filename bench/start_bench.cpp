@@ -65,7 +65,7 @@ void load(const BenchOptions& options) {
   const int64_t before = peak_memory_bytes(torch::kCPU);
   const auto start = Clock::now();
   Predictor predictor(load_weights(options.file), options.file,
-                      inference_dtype(options.dtype, torch::kCPU), torch::kCPU);
+                      inference_precision(options.dtype, torch::kCPU), torch::kCPU);
   const double seconds = seconds_since(start);
   fmt::print("{} {} {}\n", seconds, before, peak_memory_bytes(torch::kCPU));
 }

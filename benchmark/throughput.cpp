@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/table.h"
+#include "runtime/compute_precision.h"
 #include "runtime/device.h"
 #include "runtime/memory.h"
 
@@ -21,13 +22,13 @@ constexpr int64_t kActivationReserve = int64_t{2} << 30;
 /// What is alike for a group of records.
 struct Setting {
   ThroughputMode mode;
-  ComputeDtype dtype;
+  Precision precision;
   torch::Device device;
 };
 
 std::string describe_case(const ThroughputSubject& subject, const Setting& setting, int64_t batch) {
   return fmt::format("{}, {} in {}, batch size {}", subject.name, enum_name(setting.mode),
-                     setting.dtype.name, batch);
+                     enum_name(setting.precision), batch);
 }
 
 /// One model with its inputs, timed round by round.
@@ -36,8 +37,9 @@ class Contestant {
   Contestant(const ThroughputSubject& subject, const Setting& setting)
       : subject_(&subject), setting_(setting), memory_before_(memory_in_use_bytes(setting.device)) {
     within_memory(
-        fmt::format("{}, {} in {}", subject.name, enum_name(setting.mode), setting.dtype.name),
-        [this] { model_ = subject_->make(setting_.mode, setting_.dtype, setting_.device); });
+        fmt::format("{}, {} in {}", subject.name, enum_name(setting.mode),
+                    enum_name(setting.precision)),
+        [this] { model_ = subject_->make(setting_.mode, setting_.precision, setting_.device); });
   }
 
   /// Runs the model on one image, so that all that it keeps in memory (such as the state of an
@@ -71,7 +73,7 @@ class Contestant {
     record_ = {.model = subject_->name,
                .mode = setting_.mode,
                .batch_size = batch,
-               .dtype = setting_.dtype.name,
+               .precision = setting_.precision,
                .device = setting_.device.str(),
                .parameters = subject_->parameters,
                .gflop = subject_->gflop * (setting_.mode == ThroughputMode::kTrain ? 3 : 1),
@@ -96,8 +98,8 @@ class Contestant {
   void make_inputs(int64_t batch) {
     std::vector<int64_t> shape{batch};
     shape.insert(shape.end(), subject_->image_shape.begin(), subject_->image_shape.end());
-    const auto dtype =
-        setting_.mode == ThroughputMode::kTrain ? torch::kFloat32 : setting_.dtype.tensors;
+    const auto dtype = setting_.mode == ThroughputMode::kTrain ? torch::kFloat32
+                                                               : tensor_dtype(setting_.precision);
     images_ = torch::rand(shape).mul(2).sub(1).to(setting_.device, dtype);
     labels_ = torch::randint(std::max<int64_t>(1, subject_->outputs), {batch}, torch::kInt64)
                   .to(setting_.device);
@@ -157,7 +159,7 @@ class Group {
         progress_(progress),
         done_(done) {
     for (const auto& subject : subjects) {
-      total_bytes_ += weight_bytes(subject, setting.mode, setting.dtype);
+      total_bytes_ += weight_bytes(subject, setting.mode, setting.precision);
     }
   }
 
@@ -227,15 +229,15 @@ void check_weights_fit(std::span<const ThroughputSubject> subjects,
   for (const auto& setting : settings) {
     const int64_t available = available_memory_bytes(setting.device);
     for (const auto& subject : subjects) {
-      const int64_t bytes = weight_bytes(subject, setting.mode, setting.dtype);
+      const int64_t bytes = weight_bytes(subject, setting.mode, setting.precision);
       if (bytes > available) {
-        throw InputError(
-            fmt::format("{}, {} in {}", subject.name, enum_name(setting.mode), setting.dtype.name),
-            fmt::format("at most the {} of memory available", format_bytes(available)),
-            fmt::format("{} of {}", format_bytes(bytes),
-                        setting.mode == ThroughputMode::kTrain
-                            ? "weights, gradients and optimizer state"
-                            : "weights"));
+        throw InputError(fmt::format("{}, {} in {}", subject.name, enum_name(setting.mode),
+                                     enum_name(setting.precision)),
+                         fmt::format("at most the {} of memory available", format_bytes(available)),
+                         fmt::format("{} of {}", format_bytes(bytes),
+                                     setting.mode == ThroughputMode::kTrain
+                                         ? "weights, gradients and optimizer state"
+                                         : "weights"));
       }
     }
   }
@@ -245,8 +247,8 @@ void check_weights_fit(std::span<const ThroughputSubject> subjects,
 void add_ratios(std::vector<ThroughputRecord>& records, const std::string& baseline) {
   for (auto& record : records) {
     const auto base = std::find_if(records.begin(), records.end(), [&](const auto& other) {
-      return other.model == baseline && other.mode == record.mode && other.dtype == record.dtype &&
-             other.batch_size == record.batch_size;
+      return other.model == baseline && other.mode == record.mode &&
+             other.precision == record.precision && other.batch_size == record.batch_size;
     });
     std::vector<double> ratios;
     for (size_t round = 0; round < record.images_per_second.size(); ++round) {
@@ -258,18 +260,9 @@ void add_ratios(std::vector<ThroughputRecord>& records, const std::string& basel
 
 }  // namespace
 
-ComputeDtype::ComputeDtype(torch::Dtype dtype) : name(dtype_name(dtype)), tensors(dtype) {}
-
-ComputeDtype::ComputeDtype(const std::string& dtype)
-    : name(dtype), tensors(is_integer() ? torch::kBFloat16 : parse_dtype(dtype)) {
-  if (!is_integer()) {
-    name = dtype_name(tensors);
-  }
-}
-
-int64_t weight_bytes(const ThroughputSubject& subject, ThroughputMode mode, torch::Dtype dtype) {
+int64_t weight_bytes(const ThroughputSubject& subject, ThroughputMode mode, Precision precision) {
   constexpr int64_t kTrainedCopies = 4;  // weights, gradients, two moments
-  const auto bytes = static_cast<int64_t>(c10::elementSize(dtype));
+  const auto bytes = static_cast<int64_t>(c10::elementSize(tensor_dtype(precision)));
   return subject.parameters * (mode == ThroughputMode::kTrain ? kTrainedCopies * 4 : bytes);
 }
 
@@ -288,8 +281,8 @@ std::vector<ThroughputRecord> measure_throughput(std::span<const ThroughputSubje
   std::vector<Setting> settings;
   for (const auto mode : modes_of(options.mode)) {
     for (const auto& dtype : options.dtypes) {
-      settings.push_back({mode, ComputeDtype(dtype), device});
-      if (mode == ThroughputMode::kTrain && settings.back().dtype.is_integer()) {
+      settings.push_back({mode, parse_precision(dtype), device});
+      if (mode == ThroughputMode::kTrain && has_8_bit_weights(settings.back().precision)) {
         throw UsageError("dtypes", "floating point for training", dtype);
       }
     }
@@ -305,9 +298,9 @@ std::vector<ThroughputRecord> measure_throughput(std::span<const ThroughputSubje
   std::vector<ThroughputRecord> records;
   std::map<torch::Dtype, double> peaks;
   for (const auto& setting : settings) {
-    const auto products = setting.dtype.products();
+    const auto products = product_dtype(setting.precision);
     if (!peaks.contains(products)) {
-      progress.update(done, "matmul peak for " + setting.dtype.name);
+      progress.update(done, "matmul peak for " + enum_name(setting.precision));
       peaks[products] = peak(device, products);
     }
     const auto measured =

@@ -14,6 +14,7 @@
 
 #include "benchmark/matmul_peak.h"
 #include "core/options.h"
+#include "core/precision.h"
 
 namespace softmoe {
 
@@ -25,24 +26,10 @@ inline constexpr std::array<EnumName<ThroughputMode>, 3> kEnumNames<ThroughputMo
      {ThroughputMode::kTrain, "train"},
      {ThroughputMode::kBoth, "both"}}};
 
-/// What a model computes in: a dtype of tensors, or weights of 8 bits between bf16 tensors.
-struct ComputeDtype {
-  std::string name;      ///< as ThroughputOptions::dtypes has it
-  torch::Dtype tensors;  ///< of weights before they are converted, and of images
-
-  ComputeDtype(torch::Dtype dtype);  // NOLINT(google-explicit-constructor)
-  explicit ComputeDtype(const std::string& dtype);
-  operator torch::Dtype() const { return tensors; }  // NOLINT(google-explicit-constructor)
-  bool is_integer() const { return name.starts_with("int8"); }
-  /// Of the fastest matrix products in it. Those of 8-bit weights and 16-bit activations are no
-  /// faster than bf16's.
-  torch::Dtype products() const { return name == "int8" ? torch::kInt8 : tensors; }
-};
-
 struct ThroughputOptions {
   ThroughputMode mode = ThroughputMode::kInfer;
   std::vector<int64_t> batch_sizes{1, 8};
-  std::vector<std::string> dtypes{"bfloat16"};
+  std::vector<std::string> dtypes{"bfloat16"};  ///< as parse_precision reads them
   int64_t rounds = 5;
   double round_seconds = 1.0;
   std::string baseline{};
@@ -54,14 +41,14 @@ void describe(OptionTable& table, ThroughputOptions& options);
 
 /// A model in memory. It is freed with its last copy.
 struct RunningModel {
-  /// Outputs [batch, outputs] of images [batch, channels, height, width] in the compute dtype.
+  /// Outputs [batch, outputs] of images [batch, channels, height, width] in the dtype of tensors.
   std::function<torch::Tensor(const torch::Tensor& images)> infer{};
   /// One update from float32 images and labels [batch] int64; gives the loss [].
   std::function<torch::Tensor(const torch::Tensor& images, const torch::Tensor& labels)> train{};
 };
 
-/// A model that can be made when its turn comes. Inference takes weights in the compute dtype,
-/// training float32 weights under autocast.
+/// A model that can be made when its turn comes. Inference takes weights and images in
+/// tensor_dtype() of its precision, training float32 weights under autocast.
 struct ThroughputSubject {
   std::string name{};
   std::vector<int64_t> image_shape{};  ///< channels, height, width
@@ -69,8 +56,7 @@ struct ThroughputSubject {
   int64_t parameters = 0;
   double gflop = 0;  ///< of one image forward
   /// `mode` is kInfer or kTrain: the function of that name must be there.
-  std::function<RunningModel(ThroughputMode mode, const ComputeDtype& dtype,
-                             const torch::Device& device)>
+  std::function<RunningModel(ThroughputMode mode, Precision precision, const torch::Device& device)>
       make{};
 };
 
@@ -89,7 +75,7 @@ struct ThroughputRecord {
   std::string model{};
   ThroughputMode mode = ThroughputMode::kInfer;
   int64_t batch_size = 0;
-  std::string dtype{};
+  Precision precision = Precision::kFloat32;
   std::string device{};
   int64_t parameters = 0;
   double gflop = 0;  ///< of one image: forward alone, or 3 x that for a training step
@@ -97,7 +83,7 @@ struct ThroughputRecord {
   /// Largest memory of the process (CPU) or of all tensors (CUDA) in a run of this model, less what
   /// the other models kept in memory.
   int64_t peak_memory_bytes = 0;
-  double matmul_peak_gflops = 0;  ///< measure_matmul_peak of the device and ComputeDtype::products
+  double matmul_peak_gflops = 0;  ///< measure_matmul_peak of the device and product_dtype()
   /// Whether the models took turns; false where they do not fit into memory together.
   bool interleaved = true;
   int64_t iterations = 0;         ///< batches a round
@@ -110,7 +96,7 @@ struct ThroughputRecord {
 };
 
 /// Bytes that a model's weights take, in training with gradients and two moments in float32.
-int64_t weight_bytes(const ThroughputSubject& subject, ThroughputMode mode, torch::Dtype dtype);
+int64_t weight_bytes(const ThroughputSubject& subject, ThroughputMode mode, Precision precision);
 
 /// How the GFLOP/s that `matmul_share` refers to are found.
 using MatmulPeak = std::function<double(const torch::Device& device, torch::Dtype dtype)>;

@@ -58,7 +58,7 @@ Json to_json(const ThroughputRecord& record) {
   json["model"] = record.model;
   json["mode"] = enum_name(record.mode);
   json["batch_size"] = record.batch_size;
-  json["dtype"] = record.dtype;
+  json["dtype"] = enum_name(record.precision);
   json["device"] = record.device;
   json["images_per_second"] = to_json(record.rate());
   json["ms_per_image"] = to_json(record.milliseconds());
@@ -81,13 +81,14 @@ std::string throughput_table(const std::vector<ThroughputRecord>& records) {
   bool alone = false;
   for (const auto& record : records) {
     const auto rate = record.rate();
-    table.add_row(
-        {record.model, enum_name(record.mode), record.dtype, std::to_string(record.batch_size),
-         short_number(rate.median), short_number(rate.minimum) + "-" + short_number(rate.maximum),
-         short_number(record.milliseconds().median), short_number(record.gflop),
-         short_number(record.gflops()), fmt::format("{:.0f} %", 100 * record.matmul_share()),
-         format_bytes(record.peak_memory_bytes), format_count(record.parameters),
-         record.ratio ? short_number(*record.ratio) : "-"});
+    table.add_row({record.model, enum_name(record.mode), enum_name(record.precision),
+                   std::to_string(record.batch_size), short_number(rate.median),
+                   short_number(rate.minimum) + "-" + short_number(rate.maximum),
+                   short_number(record.milliseconds().median), short_number(record.gflop),
+                   short_number(record.gflops()),
+                   fmt::format("{:.0f} %", 100 * record.matmul_share()),
+                   format_bytes(record.peak_memory_bytes), format_count(record.parameters),
+                   record.ratio ? short_number(*record.ratio) : "-"});
     alone = alone || !record.interleaved;
   }
   return table.text() + (alone ? "Not interleaved: one model was in memory at a time.\n" : "");

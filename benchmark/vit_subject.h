@@ -14,10 +14,10 @@ namespace softmoe {
 using TrainStepFactory =
     std::function<decltype(RunningModel::train)(VisionTransformer model, torch::Dtype dtype)>;
 
-/// Makes the prediction of a model in evaluation mode, which it may take over, in `dtype`; the
-/// weights are of `dtype.tensors`.
-using InferFactory = std::function<decltype(RunningModel::infer)(VisionTransformer model,
-                                                                 const ComputeDtype& dtype)>;
+/// Makes the prediction of a model in evaluation mode, which it may take over, in `precision`; the
+/// weights are of tensor_dtype(precision).
+using InferFactory =
+    std::function<decltype(RunningModel::infer)(VisionTransformer model, Precision precision)>;
 
 /// Draws all parameters of `model` anew, fast: one block of random numbers, repeated and scaled as
 /// a Xavier initialisation would, so that billions of parameters take seconds. The values are of no

@@ -109,7 +109,7 @@ softmoe_model* load(const char* path, const softmoe_options& options) {
   check_range("batch_size", options.batch_size, 0, INT32_MAX);
   const ThreadsGuard threads(options.threads);
   const auto device = softmoe::parse_device(text_or(options.device, "auto"));
-  const auto dtype = softmoe::inference_dtype(text_or(options.dtype, "auto"), device);
+  const auto dtype = softmoe::inference_precision(text_or(options.dtype, "auto"), device);
   softmoe::Predictor predictor(softmoe::load_weights(path), path, dtype, device);
   auto* const model =
       new softmoe_model{.predictor = std::move(predictor),

@@ -91,7 +91,7 @@ void run_eval(const std::vector<std::string>& arguments) {
                 fmt::format("{} split {}", data.dataset, data.val_split));
   auto model = with_dtype_flag([&] {
     const auto dtype =
-        inference_dtype(evaluation_dtype_name(options.amp_dtype, loaded.metadata), device);
+        inference_precision(evaluation_dtype_name(options.amp_dtype, loaded.metadata), device);
     return PackedModel(loaded.description.options, std::move(loaded.weights), options.checkpoint,
                        dtype, device);
   });

@@ -124,7 +124,7 @@ Forward feature_function(const ProbeOptions& options, LoadedWeights loaded, int6
     return pixel_features;
   }
   const auto& sizes = loaded.description.options;
-  const auto dtype = inference_dtype(options.amp_dtype, device);
+  const auto dtype = inference_precision(options.amp_dtype, device);
   const auto model = with_dtype_flag([&] {
     return options.features == FeatureSource::kRandom
                ? std::make_shared<PackedModel>(make_model(sizes, seed, device), dtype)

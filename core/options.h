@@ -111,12 +111,18 @@ class OptionTable {
     add(std::move(name), OptionField::Target(&member), std::move(meaning), std::move(limits));
   }
 
-  /// Adds an enum as the option `name`, its values by kEnumNames<E>.
+  /// Adds an enum as the option `name`: all of kEnumNames<E>, or `values` alone.
   template <typename E>
   requires std::is_enum_v<E>
-  void add(std::string name, E& member, std::string meaning) {
+  void add(std::string name, E& member, std::string meaning, std::vector<E> values = {}) {
     OptionLimits limits;
     limits.choices = enum_names<E>();
+    if (!values.empty()) {
+      limits.choices.clear();
+      for (const auto value : values) {
+        limits.choices.push_back(enum_name(value));
+      }
+    }
     OptionField::EnumTarget target;
     target.get = [&member] { return enum_name(member); };
     target.set = [&member](const std::string& text) {

@@ -9,8 +9,8 @@ namespace softmoe {
 /// Runs one model. Calls may come from any thread, under InferenceMode.
 class InferenceEngine {
  public:
-  InferenceEngine(InferenceDtype dtype, const torch::Device& device)
-      : dtype_(dtype), device_(device) {}
+  InferenceEngine(Precision precision, const torch::Device& device)
+      : precision_(precision), device_(device) {}
   virtual ~InferenceEngine() = default;
   InferenceEngine(const InferenceEngine&) = delete;
   InferenceEngine& operator=(const InferenceEngine&) = delete;
@@ -23,15 +23,15 @@ class InferenceEngine {
   /// [batch, num_classes] fp32 of features.
   virtual torch::Tensor logits(const torch::Tensor& features) = 0;
 
-  InferenceDtype dtype() const { return dtype_; }
+  Precision precision() const { return precision_; }
   const torch::Device& device() const { return device_; }
 
  private:
-  InferenceDtype dtype_;
+  Precision precision_;
   torch::Device device_;
 };
 
-/// Throws UsageError for dtypes that modules do not compute in: all but float32 and bfloat16.
-void check_module_dtype(InferenceDtype dtype);
+/// Throws UsageError for precisions that modules do not compute in: all but float32 and bfloat16.
+void check_module_dtype(Precision precision);
 
 }  // namespace softmoe

@@ -125,18 +125,18 @@ class Predictor::Collector {
   std::vector<torch::Tensor> features_;
 };
 
-Predictor::Predictor(LoadedModel model, std::string name, InferenceDtype dtype)
+Predictor::Predictor(LoadedModel model, std::string name, Precision precision)
     : description_(std::move(model.description)),
       name_(std::move(name)),
       transform_(file_transform(description_, name_)),
-      model_(std::move(model.model), dtype) {}
+      model_(std::move(model.model), precision) {}
 
-Predictor::Predictor(LoadedWeights weights, std::string name, InferenceDtype dtype,
+Predictor::Predictor(LoadedWeights weights, std::string name, Precision precision,
                      const torch::Device& device)
     : description_(std::move(weights.description)),
       name_(std::move(name)),
       transform_(file_transform(description_, name_)),
-      model_(description_.options, std::move(weights.weights), name_, dtype, device) {}
+      model_(description_.options, std::move(weights.weights), name_, precision, device) {}
 
 std::string Predictor::class_name(int64_t label) const {
   const auto& names = description().class_names;

@@ -50,9 +50,9 @@ class Predictor {
  public:
   /// `model` computes where it is; `name` stands for it in errors. Throws like
   /// evaluation_transform; numbers of channels other than 1 and 3 are for arrays alone.
-  Predictor(LoadedModel model, std::string name, InferenceDtype dtype = InferenceDtype::kFloat32);
+  Predictor(LoadedModel model, std::string name, Precision precision = Precision::kFloat32);
   /// The same on `device` from weights, whose memory is taken over. Throws like PackedModel too.
-  Predictor(LoadedWeights weights, std::string name, InferenceDtype dtype,
+  Predictor(LoadedWeights weights, std::string name, Precision precision,
             const torch::Device& device);
 
   const ModelDescription& description() const { return description_; }

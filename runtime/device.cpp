@@ -44,55 +44,6 @@ std::vector<torch::Device> present_devices() {
   return devices;
 }
 
-torch::Dtype parse_dtype(const std::string& name) {
-  if (name == "float32" || name == "fp32") {
-    return torch::kFloat32;
-  }
-  if (name == "bfloat16" || name == "bf16") {
-    return torch::kBFloat16;
-  }
-  if (name == "float16" || name == "fp16") {
-    return torch::kFloat16;
-  }
-  if (name == "float64" || name == "fp64") {
-    return torch::kFloat64;
-  }
-  throw UsageError("dtype", "one of float32, bfloat16, float16, float64", "'" + name + "'");
-}
-
-std::string dtype_name(torch::Dtype dtype) {
-  switch (dtype) {
-    case torch::kFloat32:
-      return "float32";
-    case torch::kBFloat16:
-      return "bfloat16";
-    case torch::kFloat16:
-      return "float16";
-    case torch::kFloat64:
-      return "float64";
-    default:
-      return c10::toString(dtype);
-  }
-}
-
-bool has_fast_bf16(const torch::Device& device) {
-  if (!device.is_cpu()) {
-    return true;
-  }
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16") != 0;
-#else
-  return false;
-#endif
-}
-
-torch::Dtype compute_dtype(const std::string& name, const torch::Device& device) {
-  if (name != "auto") {
-    return parse_dtype(name);
-  }
-  return has_fast_bf16(device) ? torch::kBFloat16 : torch::kFloat32;
-}
-
 void synchronize(const torch::Device& device) {
   if (device.is_cuda()) {
     torch::cuda::synchronize(device.index());

@@ -14,16 +14,6 @@ torch::Device parse_device(const std::string& name);
 /// The devices of this machine that a test should run on: the CPU and the first CUDA device.
 std::vector<torch::Device> present_devices();
 
-/// "float32" (fp32), "bfloat16" (bf16), "float16" (fp16) or "float64". Throws UsageError.
-torch::Dtype parse_dtype(const std::string& name);
-/// The name that parse_dtype reads.
-std::string dtype_name(torch::Dtype dtype);
-
-/// Whether `device` multiplies bf16 matrices in hardware.
-bool has_fast_bf16(const torch::Device& device);
-/// The dtype that is to be computed in on `device`: `name` may be "auto", bf16 where it is fast.
-torch::Dtype compute_dtype(const std::string& name, const torch::Device& device);
-
 /// Waits until `device` has finished its work; nothing to do on a CPU.
 void synchronize(const torch::Device& device);
 

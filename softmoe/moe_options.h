@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/options.h"
+#include "core/precision.h"
 #include "ops/gelu.h"
 #include "softmoe/sparse_options.h"
 
@@ -17,12 +18,6 @@ template <>
 inline constexpr std::array<EnumName<ExpertInit>, 2> kEnumNames<ExpertInit>{
     {{ExpertInit::kIndependent, "independent"}, {ExpertInit::kIdentical, "identical"}}};
 
-/// The precision in which tokens and expert outputs are mixed.
-enum class DispatchDtype { kFloat32, kBFloat16 };
-template <>
-inline constexpr std::array<EnumName<DispatchDtype>, 2> kEnumNames<DispatchDtype>{
-    {{DispatchDtype::kFloat32, "float32"}, {DispatchDtype::kBFloat16, "bfloat16"}}};
-
 /// What a user chooses about the MoE layers of a model.
 struct MoeOptions {
   std::string router = "soft";   ///< a row of softmoe/routers.h
@@ -32,7 +27,7 @@ struct MoeOptions {
   double router_noise = 0.0;     ///< standard deviation of the noise on logits in training; sparse
                                  ///< routers divide it by the number of experts
   double router_eps = 1e-6;      ///< added to squared norms before the root
-  DispatchDtype dispatch_dtype = DispatchDtype::kFloat32;
+  Precision dispatch_dtype = Precision::kFloat32;  ///< of mixing; or kBFloat16
   ExpertInit expert_init = ExpertInit::kIndependent;
   double expert_drop = 0.0;  ///< dropout inside experts; 0: the model's
   SparseOptions sparse;

@@ -6,6 +6,7 @@
 
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
+#include "runtime/compute_precision.h"
 #include "runtime/device.h"
 #include "softmoe/routers.h"
 #include "vit/position_embedding.h"
@@ -78,8 +79,8 @@ void take_weights(torch::nn::Module& model, NamedTensors weights, const torch::D
   const auto take = [&](const std::string& name, torch::Tensor target) {
     auto node = weights.extract(name);
     TORCH_CHECK_VALUE(!node.empty(), "PackedModel: no tensor ", name);
-    const auto precision = bf16_names.contains(name) ? torch::kBFloat16 : torch::kFloat32;
-    const auto dtype = target.is_floating_point() ? precision : target.scalar_type();
+    const auto floating = bf16_names.contains(name) ? torch::kBFloat16 : torch::kFloat32;
+    const auto dtype = target.is_floating_point() ? floating : target.scalar_type();
     target.set_requires_grad(false);
     target.set_data(own(std::move(node.mapped()), device, dtype));
   };
@@ -93,10 +94,10 @@ void take_weights(torch::nn::Module& model, NamedTensors weights, const torch::D
 
 }  // namespace
 
-void check_module_dtype(InferenceDtype dtype) {
-  if (dtype == InferenceDtype::kInt8 || dtype == InferenceDtype::kInt8Experts) {
+void check_module_dtype(Precision precision) {
+  if (precision != Precision::kFloat32 && precision != Precision::kBFloat16) {
     throw UsageError("dtype", "float32 or bfloat16 for this model on this device",
-                     dtype == InferenceDtype::kInt8 ? "int8" : "int8_experts");
+                     enum_name(precision));
   }
 }
 
@@ -104,14 +105,14 @@ bool is_recordable(const VitOptions& options) {
   return !has_moe(options) || router_row(options.moe.router).recordable;
 }
 
-DeviceEngine::DeviceEngine(const VitOptions& options, NamedTensors weights, InferenceDtype dtype,
+DeviceEngine::DeviceEngine(const VitOptions& options, NamedTensors weights, Precision precision,
                            const torch::Device& device)
-    : InferenceEngine(dtype, exact_device(device)), options_(options) {
-  check_module_dtype(dtype);
+    : InferenceEngine(precision, exact_device(device)), options_(options) {
+  check_module_dtype(precision);
   const auto learned = with_learned_positions(options, weights);
   model_ = unfilled_model(learned);
   std::set<std::string> bf16_names;
-  if (dtype == InferenceDtype::kBFloat16) {
+  if (precision == Precision::kBFloat16) {
     add_product_weights(*model_, "", bf16_names);
   }
   take_weights(*model_, std::move(weights), this->device(), bf16_names);
@@ -125,8 +126,7 @@ DeviceEngine::DeviceEngine(const VitOptions& options, NamedTensors weights, Infe
 }
 
 torch::Tensor DeviceEngine::run_modules(const torch::Tensor& images) {
-  const AutocastGuard autocast(
-      device(), dtype() == InferenceDtype::kBFloat16 ? torch::kBFloat16 : torch::kFloat32);
+  const AutocastGuard autocast(device(), tensor_dtype(precision()));
   return model_->forward_features(images).to(torch::kFloat32);  // [batch, feature_dim]
 }
 

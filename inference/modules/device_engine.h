@@ -29,7 +29,7 @@ class DeviceEngine final : public InferenceEngine {
  public:
   /// `weights` are those of the model, on any device; nobody sees changes to them afterwards.
   /// Tensors that nobody else holds are freed one by one. Throws UsageError for 8-bit dtypes.
-  DeviceEngine(const VitOptions& options, NamedTensors weights, InferenceDtype dtype,
+  DeviceEngine(const VitOptions& options, NamedTensors weights, Precision precision,
                const torch::Device& device);
 
   const VitOptions& options() const override { return options_; }

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "runtime/device.h"
+#include "runtime/compute_precision.h"
 #include "softmoe/routers/soft_routing.h"
 #include "vit/moe_blocks.h"
 #include "vit/position_embedding.h"
@@ -49,8 +49,8 @@ torch::Tensor paired(const torch::Tensor& fc1) {
 /// Takes the tensors of a model one by one.
 class Packer {
  public:
-  Packer(const VitOptions& options, NamedTensors weights, InferenceDtype dtype)
-      : options_(options), weights_(std::move(weights)), dtype_(dtype) {}
+  Packer(const VitOptions& options, NamedTensors weights, Precision precision)
+      : options_(options), weights_(std::move(weights)), precision_(precision) {}
 
   PackedLayers pack() {
     PackedLayers layers;
@@ -96,20 +96,17 @@ class Packer {
   }
 
   Precision values() const {
-    return dtype_ == InferenceDtype::kFloat32 ? Precision::kFloat32 : Precision::kBFloat16;
+    return precision_ == Precision::kFloat32 ? Precision::kFloat32 : Precision::kBFloat16;
   }
   /// Of patches.
   Precision pixels() const {
-    return dtype_ == InferenceDtype::kInt8 ? Precision::kFloat32 : values();
+    return precision_ == Precision::kInt8 ? Precision::kFloat32 : values();
   }
   /// Of linear maps in block `index`, the first `wide` of which are not of integers.
   Precision linears(int64_t index, int64_t wide) const {
-    return dtype_ == InferenceDtype::kInt8 && index >= wide ? Precision::kInt8 : values();
+    return precision_ == Precision::kInt8 && index >= wide ? Precision::kInt8 : values();
   }
-  Precision experts() const {
-    const bool integers = dtype_ == InferenceDtype::kInt8 || dtype_ == InferenceDtype::kInt8Experts;
-    return integers ? Precision::kInt8 : values();
-  }
+  Precision experts() const { return has_8_bit_weights(precision_) ? Precision::kInt8 : values(); }
 
   kernels::Activation activation() const {
     if (options_.mlp_layer == MlpLayer::kSwiGlu) {
@@ -218,7 +215,7 @@ class Packer {
                     .slots_per_expert = slots_per_expert(layer),
                     .eps = static_cast<float>(layer.moe.router_eps)};
     PackingOptions options{.precision = experts(),
-                           .wide_rows = dtype_ == InferenceDtype::kInt8Experts};
+                           .wide_rows = precision_ == Precision::kInt8Experts};
     const auto pack = [&](const std::string& name) {
       const auto experts = block_name(index, "moe.experts." + name);
       auto weight = take(experts + "_weight");
@@ -241,22 +238,22 @@ class Packer {
 
   const VitOptions& options_;
   NamedTensors weights_;
-  InferenceDtype dtype_;
+  Precision precision_;
 };
 
 }  // namespace
 
-InferenceDtype inference_dtype(const std::string& name, const torch::Device& device) {
+Precision inference_precision(const std::string& name, const torch::Device& device) {
   if (name == "auto") {
-    return has_fast_bf16(device) ? InferenceDtype::kBFloat16 : InferenceDtype::kFloat32;
+    return fastest_precision(device);
   }
-  const auto dtype = enum_value<InferenceDtype>(name);
-  if (!dtype) {
-    throw UsageError("dtype",
-                     fmt::format("one of auto, {}", fmt::join(enum_names<InferenceDtype>(), ", ")),
-                     "'" + name + "'");
+  for (const auto precision :
+       {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8, Precision::kInt8Experts}) {
+    if (name == enum_name(precision)) {
+      return precision;
+    }
   }
-  return *dtype;
+  throw UsageError("dtype", "one of auto, float32, bfloat16, int8, int8_experts", "'" + name + "'");
 }
 
 kernels::RowNorm PackedNorm::rows() const {
@@ -278,9 +275,11 @@ int64_t PackedLayers::bytes() const {
   return total;
 }
 
-bool can_pack(const VitOptions& options, const NamedTensors& weights, InferenceDtype dtype) {
-  const bool integers = dtype == InferenceDtype::kInt8 || dtype == InferenceDtype::kInt8Experts;
-  if (!kernels::supported(integers ? Precision::kInt8 : Precision::kBFloat16)) {
+bool can_pack(const VitOptions& options, const NamedTensors& weights, Precision precision) {
+  if (precision == Precision::kFloat16 || precision == Precision::kFloat64) {
+    return false;
+  }
+  if (!kernels::supported(has_8_bit_weights(precision) ? Precision::kInt8 : Precision::kBFloat16)) {
     return false;
   }
   // Pairs of bf16 do not reach from one head or row into the next.
@@ -292,8 +291,8 @@ bool can_pack(const VitOptions& options, const NamedTensors& weights, InferenceD
   if (!has_moe(options)) {
     return true;
   }
-  if (options.moe.router != "soft" || (options.moe.dispatch_dtype != DispatchDtype::kFloat32 &&
-                                       dtype == InferenceDtype::kFloat32)) {
+  if (options.moe.router != "soft" ||
+      (options.moe.dispatch_dtype != Precision::kFloat32 && precision == Precision::kFloat32)) {
     return false;
   }
   return std::all_of(weights.begin(), weights.end(), [](const auto& item) {
@@ -302,9 +301,9 @@ bool can_pack(const VitOptions& options, const NamedTensors& weights, InferenceD
   });
 }
 
-PackedLayers pack_layers(const VitOptions& options, NamedTensors weights, InferenceDtype dtype) {
+PackedLayers pack_layers(const VitOptions& options, NamedTensors weights, Precision precision) {
   const torch::NoGradGuard no_grad;
-  return Packer(options, std::move(weights), dtype).pack();
+  return Packer(options, std::move(weights), precision).pack();
 }
 
 }  // namespace softmoe

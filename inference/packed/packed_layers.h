@@ -12,27 +12,10 @@
 
 namespace softmoe {
 
-/// The precision of inference.
-enum class InferenceDtype {
-  kFloat32,
-  kBFloat16,  ///< products of bf16; sums, norms, softmaxes and the residual stream in fp32
-  /// As bf16, but linear maps of 8-bit weights and activations: those of experts in all blocks, of
-  /// dense MLPs from the third and of attention from the fifth block on. Patches are fp32. What is
-  /// rounded early goes through all that follows: with 8 bits in all of them the error of the
-  /// logits is more than twice that of bf16, and so it is about the same.
-  kInt8,
-  kInt8Experts,  ///< as bf16, but the weights of experts in 8 bits, their activations in 16
-};
-template <>
-inline constexpr std::array<EnumName<InferenceDtype>, 4> kEnumNames<InferenceDtype>{
-    {{InferenceDtype::kFloat32, "float32"},
-     {InferenceDtype::kBFloat16, "bfloat16"},
-     {InferenceDtype::kInt8, "int8"},
-     {InferenceDtype::kInt8Experts, "int8_experts"}}};
-
-/// The dtype that `name` stands for on `device`: one of the above, or "auto", bfloat16 where it is
-/// fast and float32 elsewhere. Throws UsageError for other names.
-InferenceDtype inference_dtype(const std::string& name, const torch::Device& device);
+/// The precision of inference that `name` stands for on `device`: float32, bfloat16, int8,
+/// int8_experts, or "auto", bfloat16 if it is fast there, else float32. Throws UsageError for other
+/// names.
+Precision inference_precision(const std::string& name, const torch::Device& device);
 
 /// LayerNorm; undefined where the model has none.
 struct PackedNorm {
@@ -90,12 +73,17 @@ struct PackedLayers {
   int64_t bytes() const;  ///< of the weights of all linear maps
 };
 
-/// Whether the model that `options` and `weights` describe has only parts that pack_layers knows,
-/// and the processor computes in `dtype`.
-bool can_pack(const VitOptions& options, const NamedTensors& weights, InferenceDtype dtype);
+/// Returns true if the model that `options` and `weights` describe has only parts that pack_layers
+/// knows, and the processor computes in `precision`.
+bool can_pack(const VitOptions& options, const NamedTensors& weights, Precision precision);
 
 /// Packs `weights`, whose names and shapes are those of the model; the memory of tensors that
 /// nobody else holds is taken over or freed one by one.
-PackedLayers pack_layers(const VitOptions& options, NamedTensors weights, InferenceDtype dtype);
+///
+/// For kInt8 the linear maps of experts in all blocks, of dense MLPs from the third and of
+/// attention from the fifth block on have 8 bits; patches are fp32. What is rounded early goes
+/// through all that follows: with 8 bits in all blocks the error of the logits is more than twice
+/// that of bf16; this way it is about that of bf16.
+PackedLayers pack_layers(const VitOptions& options, NamedTensors weights, Precision precision);
 
 }  // namespace softmoe

@@ -11,6 +11,7 @@
 #include "inference/modules/device_engine.h"
 #include "inference/packed/packed_pass.h"
 #include "ops/initialization.h"
+#include "runtime/compute_precision.h"
 #include "runtime/device.h"
 
 namespace softmoe {
@@ -18,10 +19,10 @@ namespace {
 
 class PackedEngine final : public InferenceEngine {
  public:
-  PackedEngine(const VitOptions& options, NamedTensors weights, InferenceDtype dtype)
-      : InferenceEngine(dtype, torch::kCPU),
+  PackedEngine(const VitOptions& options, NamedTensors weights, Precision precision)
+      : InferenceEngine(precision, torch::kCPU),
         pool_(take_pool(options, weights)),
-        pass_(pack_layers(options, std::move(weights), dtype)) {}
+        pass_(pack_layers(options, std::move(weights), precision)) {}
 
   const VitOptions& options() const override { return pass_.layers().options; }
   int64_t weight_bytes() const override { return pass_.layers().bytes(); }
@@ -38,8 +39,7 @@ class PackedEngine final : public InferenceEngine {
     }
     const auto tokens = at::empty({batch, options().tokens(), options().dim}, torch::kFloat32);
     pass_.run_tokens(values, batch, tokens.data_ptr<float>());
-    const AutocastGuard autocast(
-        device(), dtype() == InferenceDtype::kFloat32 ? torch::kFloat32 : torch::kBFloat16);
+    const AutocastGuard autocast(device(), tensor_dtype(precision()));
     const auto pooled = pool_(tokens.slice(1, options().first_pooled_token()))
                             .to(torch::kFloat32)
                             .contiguous();  // [batch, dim]
@@ -85,9 +85,9 @@ class PackedEngine final : public InferenceEngine {
 /// The modules as they are, for CPUs and routers that nothing is packed for.
 class ModuleEngine final : public InferenceEngine {
  public:
-  ModuleEngine(VisionTransformer model, InferenceDtype dtype)
-      : InferenceEngine(dtype, torch::kCPU), model_(std::move(model)) {
-    check_module_dtype(dtype);
+  ModuleEngine(VisionTransformer model, Precision precision)
+      : InferenceEngine(precision, torch::kCPU), model_(std::move(model)) {
+    check_module_dtype(precision);
     model_->eval();
   }
 
@@ -109,9 +109,7 @@ class ModuleEngine final : public InferenceEngine {
 
  private:
   torch::Dtype weights_dtype() const { return model_->parameters().front().scalar_type(); }
-  torch::Dtype autocast_dtype() const {
-    return dtype() == InferenceDtype::kBFloat16 ? torch::kBFloat16 : torch::kFloat32;
-  }
+  torch::Dtype autocast_dtype() const { return tensor_dtype(precision()); }
 
   VisionTransformer model_;
   std::mutex mutex_;
@@ -119,38 +117,38 @@ class ModuleEngine final : public InferenceEngine {
 
 }  // namespace
 
-PackedModel::PackedModel(VisionTransformer model, InferenceDtype dtype) {
+PackedModel::PackedModel(VisionTransformer model, Precision precision) {
   const auto options = model->options();
   const auto device = model->parameters().front().device();
   auto weights = named_tensors(*model);
-  const bool packs = device.is_cpu() && can_pack(options, weights, dtype);
+  const bool packs = device.is_cpu() && can_pack(options, weights, precision);
   if (device.is_cpu() && !packs) {
-    engine_ = std::make_unique<ModuleEngine>(std::move(model), dtype);
+    engine_ = std::make_unique<ModuleEngine>(std::move(model), precision);
     return;
   }
   model = nullptr;
   if (packs) {
-    engine_ = std::make_unique<PackedEngine>(options, std::move(weights), dtype);
+    engine_ = std::make_unique<PackedEngine>(options, std::move(weights), precision);
   } else {
-    engine_ = std::make_unique<DeviceEngine>(options, std::move(weights), dtype, device);
+    engine_ = std::make_unique<DeviceEngine>(options, std::move(weights), precision, device);
   }
 }
 
 PackedModel::PackedModel(const VitOptions& options, NamedTensors weights, const std::string& where,
-                         InferenceDtype dtype, const torch::Device& device) {
+                         Precision precision, const torch::Device& device) {
   check_fit(*unfilled_model(options), weights, where);
   if (!device.is_cpu()) {
-    engine_ = std::make_unique<DeviceEngine>(options, std::move(weights), dtype, device);
+    engine_ = std::make_unique<DeviceEngine>(options, std::move(weights), precision, device);
     return;
   }
-  if (can_pack(options, weights, dtype)) {
-    engine_ = std::make_unique<PackedEngine>(options, std::move(weights), dtype);
+  if (can_pack(options, weights, precision)) {
+    engine_ = std::make_unique<PackedEngine>(options, std::move(weights), precision);
     return;
   }
   auto model = unfilled_model(options, torch::kFloat32);
   load_into(*model, weights, where, {.share_memory = true});
   weights.clear();
-  engine_ = std::make_unique<ModuleEngine>(std::move(model), dtype);
+  engine_ = std::make_unique<ModuleEngine>(std::move(model), precision);
 }
 
 PackedModel::~PackedModel() = default;
@@ -158,7 +156,7 @@ PackedModel::PackedModel(PackedModel&&) noexcept = default;
 PackedModel& PackedModel::operator=(PackedModel&&) noexcept = default;
 
 const VitOptions& PackedModel::options() const { return engine_->options(); }
-InferenceDtype PackedModel::dtype() const { return engine_->dtype(); }
+Precision PackedModel::precision() const { return engine_->precision(); }
 const torch::Device& PackedModel::device() const { return engine_->device(); }
 bool PackedModel::is_packed() const { return engine_->weight_bytes() > 0; }
 int64_t PackedModel::weight_bytes() const { return engine_->weight_bytes(); }

@@ -26,19 +26,19 @@ class PackedModel {
  public:
   /// A model with the weights of `model`, on its device. Where nobody else holds the model its
   /// weights' memory is taken over.
-  PackedModel(VisionTransformer model, InferenceDtype dtype);
+  PackedModel(VisionTransformer model, Precision precision);
   /// A model of `weights`, called `where` in errors. Where nobody else holds them their memory is
   /// taken over, so that no more is needed than for the larger of both forms. Throws InputError
   /// that lists what is missing, unknown or misshapen, UsageError for a dtype that the model, the
   /// processor or the device does not have.
   PackedModel(const VitOptions& options, NamedTensors weights, const std::string& where,
-              InferenceDtype dtype, const torch::Device& device = torch::kCPU);
+              Precision precision, const torch::Device& device = torch::kCPU);
   ~PackedModel();
   PackedModel(PackedModel&&) noexcept;
   PackedModel& operator=(PackedModel&&) noexcept;
 
   const VitOptions& options() const;
-  InferenceDtype dtype() const;
+  Precision precision() const;
   const torch::Device& device() const;
   /// Whether the model is packed, or runs through the modules.
   bool is_packed() const;

@@ -8,6 +8,7 @@
 
 #include "kernels/packed_factors.h"
 #include "ops/fused_memory.h"
+#include "runtime/compute_precision.h"
 #include "runtime/thread_team.h"
 
 namespace softmoe {
@@ -15,14 +16,13 @@ namespace {
 
 using kernels::Unit;
 
-/// Whether rows of `weight` are units of `precision` as they are.
+/// Returns true if rows of `weight` are units of `precision` as they are.
 bool holds_units(const torch::Tensor& weight, Precision precision) {
-  const auto dtype = precision == Precision::kBFloat16 ? torch::kBFloat16 : torch::kFloat32;
-  return precision != Precision::kInt8 && weight.scalar_type() == dtype &&
+  return precision != Precision::kInt8 && weight.scalar_type() == tensor_dtype(precision) &&
          weight.size(-1) % kernels::values_per_unit(precision) == 0;
 }
 
-/// Whether the packed weights fit where `weight` is, and nobody else sees it.
+/// Returns true if the packed weights fit where `weight` is, and nobody else sees it.
 bool packs_in_place(const torch::Tensor& weight, const PackingOptions& options, int64_t columns) {
   return holds_units(weight, options.precision) && columns % kernels::kUnitColumns == 0 &&
          weight.is_contiguous() && weight.use_count() == 1 && weight.storage().use_count() == 1 &&

@@ -7,6 +7,7 @@
 
 #include "benchmark/matmul_peak.h"
 #include "core/error.h"
+#include "runtime/compute_precision.h"
 #include "runtime/device.h"
 #include "runtime/memory.h"
 
@@ -22,11 +23,11 @@ ThroughputSubject linear_subject(const std::string& name, std::vector<std::strin
                             .outputs = kOutputs,
                             .parameters = kOutputs * kPixels,
                             .gflop = 2.0 * kOutputs * kPixels / 1e9};
-  subject.make = [name, log](ThroughputMode mode, torch::Dtype dtype,
+  subject.make = [name, log](ThroughputMode mode, Precision precision,
                              const torch::Device& device) -> RunningModel {
     const bool training = mode == ThroughputMode::kTrain;
     auto weight = torch::ones({kOutputs, kPixels}, torch::kFloat32)
-                      .to(device, training ? torch::kFloat32 : dtype);
+                      .to(device, training ? torch::kFloat32 : tensor_dtype(precision));
     const auto note = [name, log](const std::string& what) {
       if (log != nullptr && (log->empty() || log->back() != what + " " + name)) {
         log->push_back(what + " " + name);
@@ -119,7 +120,7 @@ TEST(Throughput, EachModelModeBatchAndDtypeHasItsRecord) {
     EXPECT_EQ(records.back().model, "c");
     EXPECT_EQ(records.back().mode, ThroughputMode::kTrain);
     EXPECT_EQ(records.back().batch_size, 7);
-    EXPECT_EQ(records.back().dtype, "bfloat16");
+    EXPECT_EQ(records.back().precision, Precision::kBFloat16);
   }
 }
 
@@ -141,7 +142,7 @@ TEST(Throughput, ModelsThatDoNotFitTogetherRunOneByOne) {
 TEST(Throughput, MemoryOfAModelLeavesOutTheOthers) {
   constexpr int64_t kHeldBytes = int64_t{200} << 20;
   auto large = linear_subject("large");
-  large.make = [](ThroughputMode, torch::Dtype, const torch::Device& device) -> RunningModel {
+  large.make = [](ThroughputMode, Precision, const torch::Device& device) -> RunningModel {
     const auto held = torch::ones({kHeldBytes}, torch::dtype(torch::kUInt8).device(device));
     return {.infer = [held](const torch::Tensor& images) {
       return torch::zeros({images.size(0), 5}, images.options());
@@ -160,7 +161,7 @@ TEST(Throughput, MemoryOfAModelLeavesOutTheOthers) {
 
 TEST(Throughput, TooLittleMemoryIsAnErrorThatNamesModelAndBatch) {
   auto subject = linear_subject("a");
-  subject.make = [](ThroughputMode, torch::Dtype, const torch::Device&) -> RunningModel {
+  subject.make = [](ThroughputMode, Precision, const torch::Device&) -> RunningModel {
     return {.infer = [](const torch::Tensor& images) {
       if (images.size(0) > 4) {
         torch::empty({int64_t{1} << 50}, torch::kFloat32);
@@ -183,7 +184,7 @@ TEST(Throughput, TooLittleMemoryIsAnErrorThatNamesModelAndBatch) {
 
 TEST(Throughput, OutputsAreCheckedBeforeTheyAreTimed) {
   auto broken = linear_subject("broken");
-  broken.make = [](ThroughputMode, torch::Dtype, const torch::Device&) -> RunningModel {
+  broken.make = [](ThroughputMode, Precision, const torch::Device&) -> RunningModel {
     return {.infer = [](const torch::Tensor& images) {
       return torch::full({images.size(0), 5}, NAN);
     }};
@@ -213,7 +214,7 @@ TEST(Throughput, IntegersAreForInferenceAlone) {
   options.dtypes = {"int8_experts"};
   const auto records =
       measure_throughput(std::vector{linear_subject("a")}, options, torch::kCPU, fixed_peak);
-  EXPECT_EQ(records[0].dtype, "int8_experts");
+  EXPECT_EQ(records[0].precision, Precision::kInt8Experts);
   options.mode = ThroughputMode::kTrain;
   EXPECT_EQ(error_of({linear_subject("a")}, options),
             "dtypes: expected floating point for training, found int8_experts");
@@ -251,7 +252,7 @@ TEST(Throughput, RatiosArePairedByRound) {
 
 TEST(Throughput, TableSaysWhereModelsRanAlone) {
   ThroughputRecord record{
-      .model = "vit_b16", .dtype = "bfloat16", .images_per_second = {10, 20, 40}};
+      .model = "vit_b16", .precision = Precision::kBFloat16, .images_per_second = {10, 20, 40}};
   record.matmul_peak_gflops = 80;
   EXPECT_EQ(throughput_table({record}).find("Not interleaved"), std::string::npos);
   record.interleaved = false;

@@ -25,15 +25,6 @@ TEST(Device, FindsThoseOfTheMachine) {
   EXPECT_EQ(devices.size(), torch::cuda::is_available() ? 2U : 1U);
 }
 
-TEST(Dtype, ParsesNamesAndShortNames) {
-  for (const auto dtype : {torch::kFloat32, torch::kBFloat16, torch::kFloat16, torch::kFloat64}) {
-    EXPECT_EQ(parse_dtype(dtype_name(dtype)), dtype);
-  }
-  EXPECT_EQ(parse_dtype("bf16"), torch::kBFloat16);
-  EXPECT_EQ(parse_dtype("fp64"), torch::kFloat64);
-  EXPECT_THROW(parse_dtype("int8"), UsageError);
-}
-
 TEST(Autocast, HoldsForTheLifeOfItsGuard) {
   for (const auto& device : present_devices()) {
     const auto x = torch::randn({3, 5}, device);

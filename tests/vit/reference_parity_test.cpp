@@ -35,8 +35,7 @@ class TinyVit {
       options.moe_blocks = "1,2";
       options.moe.experts = 4;
       options.moe.slots_per_expert = 4;
-      options.moe.dispatch_dtype =
-          mode_ == "bf16" ? DispatchDtype::kBFloat16 : DispatchDtype::kFloat32;
+      options.moe.dispatch_dtype = mode_ == "bf16" ? Precision::kBFloat16 : Precision::kFloat32;
     }
     model = VisionTransformer(options);
     load_into(*model, from_vmoe(arrays_), file_);

@@ -180,7 +180,7 @@ TEST_P(DeviceEngineTest, AgreesWithModulesInFp32) {
   const torch::InferenceMode inference;
   auto model = this->model();
   const auto images = test::random_images(options(), /*batch=*/3);
-  DeviceEngine engine(options(), named_tensors(*model), InferenceDtype::kFloat32, torch::kCPU);
+  DeviceEngine engine(options(), named_tensors(*model), Precision::kFloat32, torch::kCPU);
   const auto features = engine.features(images);
   EXPECT_TRUE(same_bits(features, model->forward_features(images)));
   if (options().num_classes > 0) {
@@ -193,7 +193,7 @@ TEST_P(DeviceEngineTest, GivesInBf16WhatModulesGiveUnderAutocast) {
   const torch::InferenceMode inference;
   auto model = this->model();
   const auto images = test::random_images(options(), /*batch=*/3);
-  DeviceEngine engine(options(), named_tensors(*model), InferenceDtype::kBFloat16, torch::kCPU);
+  DeviceEngine engine(options(), named_tensors(*model), Precision::kBFloat16, torch::kCPU);
   const auto features = engine.features(images);
   EXPECT_EQ(features.scalar_type(), torch::kFloat32);
   torch::Tensor expected;
@@ -212,10 +212,10 @@ TEST_P(DeviceEngineTest, GivesInBf16WhatModulesGiveUnderAutocast) {
 
 TEST_P(DeviceEngineTest, KeepsItsWeightsWhateverHappensToThoseOfTheModel) {
   const WithoutFusedOps plain;
-  for (const auto dtype : {InferenceDtype::kFloat32, InferenceDtype::kBFloat16}) {
+  for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
     auto model = this->model();
     const auto images = test::random_images(options());
-    DeviceEngine engine(options(), named_tensors(*model), dtype, torch::kCPU);
+    DeviceEngine engine(options(), named_tensors(*model), precision, torch::kCPU);
     const torch::InferenceMode inference;
     const auto before = engine.features(images);
     {
@@ -229,7 +229,7 @@ TEST_P(DeviceEngineTest, KeepsItsWeightsWhateverHappensToThoseOfTheModel) {
 }
 
 TEST_P(DeviceEngineTest, NeedsNothingFromTheHost) {
-  DeviceEngine engine(options(), named_tensors(*model()), InferenceDtype::kFloat32, torch::kCPU);
+  DeviceEngine engine(options(), named_tensors(*model()), Precision::kFloat32, torch::kCPU);
   const auto features = features_on_meta(engine.modules());
   EXPECT_TRUE(features.is_meta());
   EXPECT_EQ(features.sizes(), (std::vector<int64_t>{3, options().feature_dim()}));
@@ -249,16 +249,15 @@ TEST(DeviceEngine, FixedPositionsOfTheModuleItselfWouldComeFromTheHost) {
 
 TEST(DeviceEngine, RefusesDtypesThatModulesDoNotHave) {
   auto model = test::lively_model(test::small_options());
-  for (const auto dtype : {InferenceDtype::kInt8, InferenceDtype::kInt8Experts}) {
-    EXPECT_THROW(DeviceEngine(model->options(), named_tensors(*model), dtype, torch::kCPU),
+  for (const auto precision : {Precision::kInt8, Precision::kInt8Experts}) {
+    EXPECT_THROW(DeviceEngine(model->options(), named_tensors(*model), precision, torch::kCPU),
                  UsageError);
   }
 }
 
 TEST(DeviceEngine, RecordsNothingOnTheCpu) {
   auto model = test::lively_model(test::small_options());
-  DeviceEngine engine(model->options(), named_tensors(*model), InferenceDtype::kFloat32,
-                      torch::kCPU);
+  DeviceEngine engine(model->options(), named_tensors(*model), Precision::kFloat32, torch::kCPU);
   EXPECT_EQ(engine.graphs(), nullptr);
 }
 
@@ -269,7 +268,7 @@ class RecordableRouter : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(RecordableRouter, ReadsNothingBackWhereTheRowSaysSoAndSomethingElsewhere) {
-  DeviceEngine engine(options(), weights(), InferenceDtype::kFloat32, torch::kCPU);
+  DeviceEngine engine(options(), weights(), Precision::kFloat32, torch::kCPU);
   EXPECT_EQ(is_recordable(options()), router_row(GetParam()).recordable);
   if (is_recordable(options())) {
     EXPECT_NO_THROW(features_on_meta(engine.modules()));
@@ -286,7 +285,7 @@ TEST_P(RecordableRouter, ReadsNothingBackWhereTheRowSaysSoAndSomethingElsewhere)
 }
 
 TEST_P(RecordableRouter, DrawsNothingInEvaluation) {
-  DeviceEngine engine(options(), weights(), InferenceDtype::kFloat32, torch::kCPU);
+  DeviceEngine engine(options(), weights(), Precision::kFloat32, torch::kCPU);
   const torch::InferenceMode inference;
   const auto images = test::random_images(options());
   const auto before = at::detail::getDefaultCPUGenerator().get_state();

@@ -88,7 +88,7 @@ class PackedModelTest : public testing::TestWithParam<ModelCase> {
   }
 
   /// The logits of the modules in fp32, and those of the packed model.
-  void expect_agreement(InferenceDtype dtype, double tolerance) {
+  void expect_agreement(Precision precision, double tolerance) {
     const auto options = GetParam().options;
     auto model = test::lively_model(options);
     model->eval();
@@ -96,32 +96,28 @@ class PackedModelTest : public testing::TestWithParam<ModelCase> {
     const torch::NoGradGuard no_grad;
     const auto features = model->forward_features(images);  // [batch, feature_dim]
     const auto logits = model->forward_head(features);      // [batch, num_classes]
-    PackedModel packed(model, dtype);
+    PackedModel packed(model, precision);
     ASSERT_TRUE(packed.is_packed());
     EXPECT_LT(relative_error(packed.forward_features(images), features), tolerance);
     EXPECT_LT(relative_error(packed.forward(images), logits), tolerance);
   }
 };
 
-TEST_P(PackedModelTest, AgreesWithModulesInFp32) {
-  expect_agreement(InferenceDtype::kFloat32, 2e-6);
-}
+TEST_P(PackedModelTest, AgreesWithModulesInFp32) { expect_agreement(Precision::kFloat32, 2e-6); }
 
-TEST_P(PackedModelTest, AgreesWithModulesInBf16) {
-  expect_agreement(InferenceDtype::kBFloat16, 2e-2);
-}
+TEST_P(PackedModelTest, AgreesWithModulesInBf16) { expect_agreement(Precision::kBFloat16, 2e-2); }
 
-TEST_P(PackedModelTest, AgreesWithModulesInInt8) { expect_agreement(InferenceDtype::kInt8, 5e-2); }
+TEST_P(PackedModelTest, AgreesWithModulesInInt8) { expect_agreement(Precision::kInt8, 5e-2); }
 
 TEST_P(PackedModelTest, AgreesWithModulesWithInt8Experts) {
-  expect_agreement(InferenceDtype::kInt8Experts, 2e-2);
+  expect_agreement(Precision::kInt8Experts, 2e-2);
 }
 
 TEST_P(PackedModelTest, GivesEachImageTheSameWhateverIsBesideIt) {
   const auto options = GetParam().options;
   const auto images = test::random_images(options, /*batch=*/7);
-  for (const auto dtype : {InferenceDtype::kBFloat16, InferenceDtype::kInt8}) {
-    PackedModel packed(test::lively_model(options), dtype);
+  for (const auto precision : {Precision::kBFloat16, Precision::kInt8}) {
+    PackedModel packed(test::lively_model(options), precision);
     const auto together = packed.forward(images);  // [batch, outputs]
     const int threads = at::get_num_threads();
     for (const int count : {1, 2, 3}) {
@@ -149,7 +145,7 @@ TEST(PackedLayers, Int8StartsWithMoreBitsButForExperts) {
   auto options = deep(test::small_moe_options());
   options.moe_blocks = "1,3";
   const auto layers =
-      pack_layers(options, named_tensors(*test::lively_model(options)), InferenceDtype::kInt8);
+      pack_layers(options, named_tensors(*test::lively_model(options)), Precision::kInt8);
   EXPECT_EQ(layers.patch.precision(), Precision::kFloat32);
   for (size_t index = 0; index < layers.blocks.size(); ++index) {
     const auto& block = layers.blocks[index];
@@ -163,7 +159,7 @@ TEST(PackedLayers, Int8StartsWithMoreBitsButForExperts) {
   }
   options.moe_blocks = "none";
   const auto dense =
-      pack_layers(options, named_tensors(*test::lively_model(options)), InferenceDtype::kInt8);
+      pack_layers(options, named_tensors(*test::lively_model(options)), Precision::kInt8);
   EXPECT_EQ(dense.blocks[1].mlp.fc1.precision(), Precision::kBFloat16);
   EXPECT_EQ(dense.blocks[2].mlp.fc1.precision(), Precision::kInt8);
 }
@@ -189,11 +185,11 @@ TEST(PackedModel, Int8IsNearlyAsPreciseAsBf16) {
   }
   const auto images = test::random_images(options, /*batch=*/64);
   const auto logits = model->forward(images);  // [batch, num_classes]
-  const auto error = [&](InferenceDtype dtype) {
-    return relative_error(PackedModel(model, dtype).forward(images), logits);
+  const auto error = [&](Precision precision) {
+    return relative_error(PackedModel(model, precision).forward(images), logits);
   };
   // 1.2 times as large; with 8 bits in all blocks 2.2 times.
-  EXPECT_LT(error(InferenceDtype::kInt8), 1.5 * error(InferenceDtype::kBFloat16));
+  EXPECT_LT(error(Precision::kInt8), 1.5 * error(Precision::kBFloat16));
 }
 
 TEST(PackedModel, TakesOtherRoutersThroughModules) {
@@ -203,10 +199,10 @@ TEST(PackedModel, TakesOtherRoutersThroughModules) {
   const auto images = test::random_images(options);
   const torch::NoGradGuard no_grad;
   const auto expected = model->forward(images);
-  PackedModel packed(model, InferenceDtype::kFloat32);
+  PackedModel packed(model, Precision::kFloat32);
   EXPECT_FALSE(packed.is_packed());
   EXPECT_TRUE(all_close(packed.forward(images), expected));
-  EXPECT_THROW(PackedModel(model, InferenceDtype::kInt8), UsageError);
+  EXPECT_THROW(PackedModel(model, Precision::kInt8), UsageError);
 }
 
 TEST(PackedModel, TakesLargeScalesThroughModules) {
@@ -221,7 +217,7 @@ TEST(PackedModel, TakesLargeScalesThroughModules) {
   }
   const auto images = test::random_images(options);
   const auto expected = model->forward(images);
-  PackedModel packed(model, InferenceDtype::kFloat32);
+  PackedModel packed(model, Precision::kFloat32);
   EXPECT_FALSE(packed.is_packed());
   EXPECT_TRUE(all_close(packed.forward(images), expected));
 }
@@ -238,12 +234,12 @@ TEST(PackedModel, TakesOverTheMemoryOfBf16Weights) {
   model->eval();
   const auto images = test::random_images(options);
   const torch::NoGradGuard no_grad;
-  PackedModel copied(model, InferenceDtype::kBFloat16);
+  PackedModel copied(model, Precision::kBFloat16);
   NamedTensors weights;
   for (const auto& [name, tensor] : named_tensors(*model)) {
     weights[name] = tensor.clone();
   }
-  PackedModel taken(options, std::move(weights), "weights", InferenceDtype::kBFloat16);
+  PackedModel taken(options, std::move(weights), "weights", Precision::kBFloat16);
   EXPECT_TRUE(same_bits(taken.forward(images), copied.forward(images)));
 }
 
@@ -254,7 +250,7 @@ TEST(PackedModel, NamesTensorsThatDoNotFit) {
   weights["more"] = torch::zeros({2});
   weights["norm.weight"] = torch::zeros({5});
   try {
-    PackedModel packed(options, weights, "a file", InferenceDtype::kFloat32);
+    PackedModel packed(options, weights, "a file", Precision::kFloat32);
     FAIL() << "no error";
   } catch (const InputError& error) {
     EXPECT_THAT(error.what(), HasSubstr("a file"));
@@ -268,9 +264,9 @@ TEST(PackedModel, LetsNaNThrough) {
   const auto options = test::small_moe_options();
   auto images = test::random_images(options);
   images[1][0][0][0] = std::nan("");
-  for (const auto dtype : {InferenceDtype::kFloat32, InferenceDtype::kBFloat16,
-                           InferenceDtype::kInt8, InferenceDtype::kInt8Experts}) {
-    PackedModel packed(test::lively_model(options), dtype);
+  for (const auto precision :
+       {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8, Precision::kInt8Experts}) {
+    PackedModel packed(test::lively_model(options), precision);
     const auto logits = packed.forward(images);
     EXPECT_TRUE(logits[0].isfinite().all().item<bool>());
     EXPECT_TRUE(logits[1].isnan().all().item<bool>());
@@ -278,7 +274,7 @@ TEST(PackedModel, LetsNaNThrough) {
 }
 
 TEST(PackedModel, RefusesImagesOfAnotherSize) {
-  PackedModel packed(test::lively_model(test::small_options()), InferenceDtype::kFloat32);
+  PackedModel packed(test::lively_model(test::small_options()), Precision::kFloat32);
   EXPECT_THROW(packed.forward(torch::zeros({1, 3, 12, 8})), c10::ValueError);
   EXPECT_THROW(packed.forward_head(torch::zeros({1, 23})), c10::ValueError);
 }
