@@ -20,8 +20,7 @@
 #include "bench/inference_parts.h"
 #include "bench/run_bench.h"
 #include "inference/packed/packed_model.h"
-#include "runtime/device.h"
-#include "runtime/large_memory.h"
+#include "runtime/memory/kept_memory.h"
 #include "vit/cost.h"
 #include "vit/zoo.h"
 
@@ -165,7 +164,7 @@ int run(int argc, char** argv) {
       measure_batch(name, sizes, std::stoll(batch), options, limits, runners);
     }
     runners.clear();
-    release_large_memory();
+    release_kept_memory();
   }
   return 0;
 }

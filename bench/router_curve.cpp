@@ -12,7 +12,7 @@
 #include "ops/initialization.h"
 #include "report/page_style.h"
 #include "report/svg_plot.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "softmoe/moe_layer.h"
 
 namespace softmoe {

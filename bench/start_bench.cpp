@@ -30,7 +30,7 @@
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
 #include "inference/predictor.h"
-#include "runtime/device.h"
+#include "runtime/memory/memory_use.h"
 #include "vit/zoo.h"
 
 namespace softmoe {

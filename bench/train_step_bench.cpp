@@ -18,8 +18,8 @@
 
 #include "bench/run_bench.h"
 #include "ops/fused_ops.h"
+#include "runtime/autocast_guard.h"
 #include "runtime/compute_precision.h"
-#include "runtime/device.h"
 #include "runtime/machine.h"
 #include "train/loss.h"
 #include "train/optimizer.h"

@@ -10,7 +10,8 @@
 #include "core/table.h"
 #include "runtime/compute_precision.h"
 #include "runtime/device.h"
-#include "runtime/memory.h"
+#include "runtime/memory/memory_limit.h"
+#include "runtime/memory/memory_use.h"
 
 namespace softmoe {
 namespace {

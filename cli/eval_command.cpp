@@ -10,7 +10,6 @@
 #include "core/error.h"
 #include "core/table.h"
 #include "inference/packed/packed_model.h"
-#include "runtime/device.h"
 
 namespace softmoe::cli {
 namespace {

@@ -7,8 +7,8 @@
 #include "core/command_interrupt.h"
 #include "core/error.h"
 #include "core/rng.h"
+#include "runtime/autocast_guard.h"
 #include "runtime/compute_precision.h"
-#include "runtime/device.h"
 
 namespace softmoe {
 namespace {

@@ -12,6 +12,7 @@
 #include "vit/position_embedding.h"
 #ifdef SOFTMOE_WITH_CUDA
 #include "inference/modules/cuda_graph.h"
+#include "runtime/autocast_guard.h"
 #endif
 
 namespace softmoe {

@@ -11,8 +11,8 @@
 #include "inference/modules/device_engine.h"
 #include "inference/packed/packed_pass.h"
 #include "ops/initialization.h"
+#include "runtime/autocast_guard.h"
 #include "runtime/compute_precision.h"
-#include "runtime/device.h"
 
 namespace softmoe {
 namespace {

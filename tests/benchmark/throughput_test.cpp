@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "runtime/compute_precision.h"
 #include "runtime/device.h"
-#include "runtime/memory.h"
+#include "runtime/memory/memory_use.h"
 
 namespace softmoe {
 namespace {

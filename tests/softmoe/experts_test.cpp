@@ -1,7 +1,7 @@
 #include "softmoe/experts.h"
 
 #include "ops/initialization.h"
-#include "runtime/device.h"
+#include "runtime/memory/memory_use.h"
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 

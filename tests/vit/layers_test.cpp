@@ -3,6 +3,7 @@
 #include "vit/layers.h"
 
 #include "ops/initialization.h"
+#include "runtime/autocast_guard.h"
 #include "runtime/device.h"
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"

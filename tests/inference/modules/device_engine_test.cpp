@@ -16,7 +16,7 @@
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
 #include "ops/fused_ops.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "softmoe/routers.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"

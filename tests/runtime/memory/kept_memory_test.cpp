@@ -1,4 +1,4 @@
-#include "runtime/large_memory.h"
+#include "runtime/memory/kept_memory.h"
 
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -6,12 +6,12 @@
 
 #include <fstream>
 
-#include "runtime/memory.h"
+#include "runtime/memory/memory_use.h"
 
 namespace softmoe {
 namespace {
 
-constexpr int64_t kLargeUnit = int64_t{1} << 20;
+constexpr int64_t kMebibyte = int64_t{1} << 20;
 
 torch::Tensor bytes_of(int64_t count) { return torch::full({count}, 1, torch::kUInt8); }
 
@@ -23,43 +23,43 @@ int64_t mapped_bytes() {
   return pages * ::sysconf(_SC_PAGESIZE);
 }
 
-class LargeMemory : public testing::Test {
+class KeptMemory : public testing::Test {
  protected:
   void SetUp() override {
-    keep_large_tensors();
-    release_large_memory();
+    keep_freed_memory();
+    release_kept_memory();
   }
-  void TearDown() override { release_large_memory(); }
+  void TearDown() override { release_kept_memory(); }
 };
 
-TEST_F(LargeMemory, IsUsedAgainForTensorsOfTheSameSize) {
+TEST_F(KeptMemory, IsUsedAgainForTensorsOfTheSameSize) {
   void* address = nullptr;
   {
-    const auto tensor = bytes_of(64 * kLargeUnit);
+    const auto tensor = bytes_of(64 * kMebibyte);
     address = tensor.data_ptr();
   }
-  const auto next = torch::empty({64 * kLargeUnit}, torch::kUInt8);
+  const auto next = torch::empty({64 * kMebibyte}, torch::kUInt8);
   EXPECT_EQ(next.data_ptr(), address);
-  EXPECT_EQ(next[kLargeUnit].item<int>(), 1);   // not even cleared
+  EXPECT_EQ(next[kMebibyte].item<int>(), 1);    // not even cleared
   EXPECT_NE(next.clone().data_ptr(), address);  // in use
 }
 
-TEST_F(LargeMemory, OfOtherSizesMakesRoom) {
+TEST_F(KeptMemory, OfOtherSizesMakesRoom) {
   const int64_t before = mapped_bytes();
-  bytes_of(64 * kLargeUnit);
-  const auto next = bytes_of(96 * kLargeUnit);
-  EXPECT_LT(mapped_bytes() - before, 112 * kLargeUnit);
+  bytes_of(64 * kMebibyte);
+  const auto next = bytes_of(96 * kMebibyte);
+  EXPECT_LT(mapped_bytes() - before, 112 * kMebibyte);
 }
 
-TEST_F(LargeMemory, GoesBackToTheSystemOnRequest) {
+TEST_F(KeptMemory, GoesBackToTheSystemOnRequest) {
   const int64_t before = memory_in_use_bytes(torch::kCPU);
-  const auto held = bytes_of(32 * kLargeUnit);
-  bytes_of(64 * kLargeUnit);
-  EXPECT_LT(memory_in_use_bytes(torch::kCPU) - before, 64 * kLargeUnit);
-  EXPECT_EQ(held.sum().item<int64_t>(), 32 * kLargeUnit);  // what is in use stays
+  const auto held = bytes_of(32 * kMebibyte);
+  bytes_of(64 * kMebibyte);
+  EXPECT_LT(memory_in_use_bytes(torch::kCPU) - before, 64 * kMebibyte);
+  EXPECT_EQ(held.sum().item<int64_t>(), 32 * kMebibyte);  // what is in use stays
 }
 
-TEST_F(LargeMemory, LeavesSmallTensorsAlone) {
+TEST_F(KeptMemory, LeavesSmallTensorsAlone) {
   // A product of matrices, whose library asks the allocator for memory of its own.
   const auto x = torch::ones({300, 200});
   EXPECT_EQ(x.matmul(x.t()).sum().item<float>(), 300.0F * 300.0F * 200.0F);

@@ -1,11 +1,11 @@
 #pragma once
-/// Memory of CUDA devices; compiled where the build has CUDA.
+/// Memory of CUDA devices; compiled if the build has CUDA.
 
 #include <cstdint>
 
 namespace softmoe {
 
-/// Largest number of bytes that libtorch's allocator has handed out on CUDA device `index`.
+/// The maximum of the bytes that libtorch's allocator had handed out on CUDA device `index`.
 int64_t cuda_peak_memory_bytes(int index);
 /// Starts that count again.
 void cuda_reset_peak_memory(int index);

@@ -1,8 +1,8 @@
-#include "runtime/memory.h"
+#include "runtime/memory/memory_limit.h"
 
 #include <gmock/gmock.h>
 
-#include "runtime/device.h"
+#include "runtime/memory/memory_use.h"
 #include "support/error_text.h"
 
 namespace softmoe {
@@ -10,13 +10,7 @@ namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
-TEST(Memory, SomeIsAvailableOnEveryDevice) {
-  for (const auto& device : present_devices()) {
-    EXPECT_GT(available_memory_bytes(device), kMiB) << device;
-  }
-}
-
-TEST(Memory, LimitTurnsAPromiseIntoAnError) {
+TEST(MemoryLimit, TurnsAPromiseIntoAnError) {
   // Below the physical memory, so that Linux would grant it; three of them cannot be had.
   const int64_t bytes = available_memory_bytes(torch::kCPU) / 5 * 2;
   {
@@ -42,12 +36,12 @@ TEST(Memory, LimitTurnsAPromiseIntoAnError) {
   EXPECT_EQ(held.size(), 3U);
 }
 
-TEST(Memory, OtherErrorsAreNotOutOfMemory) {
+TEST(OutOfMemory, IsNoOtherError) {
   EXPECT_TRUE(is_out_of_memory(std::bad_alloc()));
   EXPECT_FALSE(is_out_of_memory(std::runtime_error("shape mismatch")));
 }
 
-TEST(Memory, RunningOutOfItNamesTheWork) {
+TEST(WithinMemory, RunningOutNamesTheWork) {
   const auto torch_error = [] {
     // More than any machine has: refused at once.
     within_memory("--batch-size 3", [] { torch::empty({int64_t{1} << 50}, torch::kUInt8); });

@@ -2,7 +2,7 @@
 #include <c10/cuda/CUDAException.h>
 #include <cuda_runtime.h>
 
-#include "runtime/device_memory.h"
+#include "runtime/memory/cuda_memory.h"
 
 namespace softmoe {
 
