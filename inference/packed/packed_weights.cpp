@@ -8,6 +8,7 @@
 
 #include "kernels/packed_factors.h"
 #include "ops/fused_memory.h"
+#include "runtime/arena.h"
 #include "runtime/compute_precision.h"
 #include "runtime/thread_team.h"
 
