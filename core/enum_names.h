@@ -1,5 +1,5 @@
 #pragma once
-/// Names of an enum's values, as flags, files and messages have them.
+/// Enums by name, as options, files and messages give them.
 
 #include <array>
 #include <optional>
@@ -10,13 +10,13 @@
 
 namespace softmoe {
 
-/// A name for each value of an enum; specialise `kEnumNames<E>` beside the enum.
+/// The name of one value of an enum. Specialise `kEnumNames<E>` beside the enum.
 template <typename E>
 using EnumName = std::pair<E, std::string_view>;
 template <typename E>
 inline constexpr std::array<EnumName<E>, 0> kEnumNames{};
 
-/// The name of an enum's value.
+/// The name of an enum's value, "?" if it has none.
 template <typename E>
 std::string enum_name(E value) {
   for (const auto& [candidate, name] : kEnumNames<E>) {

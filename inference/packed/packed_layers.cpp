@@ -56,7 +56,7 @@ class Packer {
     PackedLayers layers;
     layers.options = options_;
     layers.values = values();
-    layers.activation = activation();
+    layers.activation = mlp_activation(options_);
     layers.positions = positions();
     layers.patch =
         PackedWeights(take("patch_embed.proj.weight").flatten(1), {}, {.precision = pixels()});
@@ -107,20 +107,6 @@ class Packer {
     return precision_ == Precision::kInt8 && index >= wide ? Precision::kInt8 : values();
   }
   Precision experts() const { return has_8_bit_weights(precision_) ? Precision::kInt8 : values(); }
-
-  kernels::Activation activation() const {
-    if (options_.mlp_layer == MlpLayer::kSwiGlu) {
-      return kernels::Activation::kSwiGlu;
-    }
-    switch (options_.gelu) {
-      case Gelu::kTanh:
-        return kernels::Activation::kGeluTanh;
-      case Gelu::kQuick:
-        return kernels::Activation::kGeluQuick;
-      default:
-        return kernels::Activation::kGeluExact;
-    }
-  }
 
   PackedWeights linear(const std::string& name, const PackingOptions& options) {
     auto weight = take(name + ".weight");

@@ -28,7 +28,7 @@ struct PackedNorm {
 };
 
 /// A dense MLP, or the MLPs of all experts. With SwiGLU the columns of fc1 are in the order of
-/// kernels::Activation::kSwiGlu.
+/// Activation::kSwiGlu.
 struct PackedMlp {
   PackedWeights fc1{};
   PackedWeights fc2{};
@@ -61,7 +61,7 @@ struct PackedBlock {
 struct PackedLayers {
   VitOptions options{};
   Precision values = Precision::kFloat32;  ///< what passes between products
-  kernels::Activation activation = kernels::Activation::kNone;
+  Activation activation = Activation::kNone;
   PackedWeights patch{};      ///< without bias
   torch::Tensor positions{};  ///< [tokens, dim] fp32: all that tokens start with but the pixels
   PackedNorm pre_norm{};
