@@ -19,7 +19,7 @@
 
 #include "bench/inference_parts.h"
 #include "bench/run_bench.h"
-#include "inference/packed/packed_model.h"
+#include "inference/inference_model.h"
 #include "runtime/memory/kept_memory.h"
 #include "vit/cost.h"
 #include "vit/zoo.h"
@@ -66,7 +66,7 @@ std::vector<Runner> make_runners(const VitOptions& options, const BenchOptions& 
     }
     const auto start = Clock::now();
     auto packed =
-        std::make_shared<PackedModel>(std::move(model), inference_precision(dtype, torch::kCPU));
+        std::make_shared<InferenceModel>(std::move(model), inference_precision(dtype, torch::kCPU));
     fmt::print("{} packed in {:.2f} s\n", dtype, seconds_since(start));
     runners.push_back(
         {.name = packed->is_packed() ? "packed" : "unpacked",

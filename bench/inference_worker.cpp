@@ -19,7 +19,7 @@
 #include "bench/inference_parts.h"
 #include "bench/run_bench.h"
 #include "core/options.h"
-#include "inference/packed/packed_model.h"
+#include "inference/inference_model.h"
 #include "vit/zoo.h"
 
 namespace softmoe {
@@ -45,7 +45,7 @@ Limits limits_from(const Json& json) {
 }
 
 /// Images per second of whole batches for at least `seconds`.
-double rate(PackedModel& model, const torch::Tensor& images, double seconds) {
+double rate(InferenceModel& model, const torch::Tensor& images, double seconds) {
   const auto start = Clock::now();
   int64_t count = 0;
   while (true) {
@@ -61,8 +61,9 @@ double rate(PackedModel& model, const torch::Tensor& images, double seconds) {
 void take_turns(const std::string& name, int64_t batch, const std::string& dtype,
                 const Limits& limits) {
   const auto options = model_preset(name);
-  PackedModel model(filled_model(options, dtype == "float32" ? torch::kFloat32 : torch::kBFloat16),
-                    inference_precision(dtype, torch::kCPU));
+  InferenceModel model(
+      filled_model(options, dtype == "float32" ? torch::kFloat32 : torch::kBFloat16),
+      inference_precision(dtype, torch::kCPU));
   torch::manual_seed(1);
   const auto images =
       torch::rand({batch, options.in_chans, options.image_height(), options.image_width()});

@@ -8,7 +8,7 @@
 #include "cli/commands.h"
 #include "cli/model_flags.h"
 #include "core/error.h"
-#include "inference/packed/packed_model.h"
+#include "inference/inference_model.h"
 #include "train/train_step.h"
 
 namespace softmoe::cli {
@@ -33,7 +33,7 @@ std::function<torch::Tensor(const torch::Tensor&)> make_inference(VisionTransfor
   if (precision == Precision::kFloat16) {
     return [model](const torch::Tensor& images) mutable { return model->forward(images); };
   }
-  const auto packed = std::make_shared<PackedModel>(std::move(model), precision);
+  const auto packed = std::make_shared<InferenceModel>(std::move(model), precision);
   return [packed](const torch::Tensor& images) { return packed->forward(images); };
 }
 

@@ -9,7 +9,7 @@
 #include "core/counted.h"
 #include "core/error.h"
 #include "core/table.h"
-#include "inference/packed/packed_model.h"
+#include "inference/inference_model.h"
 
 namespace softmoe::cli {
 namespace {
@@ -91,8 +91,8 @@ void run_eval(const std::vector<std::string>& arguments) {
   auto model = with_dtype_flag([&] {
     const auto dtype =
         inference_precision(evaluation_dtype_name(options.amp_dtype, loaded.metadata), device);
-    return PackedModel(loaded.description.options, std::move(loaded.weights), options.checkpoint,
-                       dtype, device);
+    return InferenceModel(loaded.description.options, std::move(loaded.weights), options.checkpoint,
+                          dtype, device);
   });
   ClassificationResult result;
   compute_batches(device, loader.batch_size, [&] {

@@ -1,5 +1,5 @@
 #pragma once
-/// What stands behind PackedModel.
+/// What stands behind InferenceModel.
 
 #include "inference/packed/packed_layers.h"
 #include "vit/options.h"

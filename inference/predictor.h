@@ -10,7 +10,7 @@
 #include "checkpoints/model_checkpoint.h"
 #include "datasets/dataset.h"
 #include "datasets/transforms.h"
-#include "inference/packed/packed_model.h"
+#include "inference/inference_model.h"
 
 namespace softmoe {
 
@@ -51,13 +51,13 @@ class Predictor {
   /// `model` computes where it is; `name` stands for it in errors. Throws like
   /// evaluation_transform; numbers of channels other than 1 and 3 are for arrays alone.
   Predictor(LoadedModel model, std::string name, Precision precision = Precision::kFloat32);
-  /// The same on `device` from weights, whose memory is taken over. Throws like PackedModel too.
+  /// The same on `device` from weights, whose memory is taken over. Throws like InferenceModel too.
   Predictor(LoadedWeights weights, std::string name, Precision precision,
             const torch::Device& device);
 
   const ModelDescription& description() const { return description_; }
   /// What computes.
-  PackedModel& model() { return model_; }
+  InferenceModel& model() { return model_; }
   bool has_head() const { return description().options.num_classes > 0; }
   /// The name of a class, its number where the checkpoint does not name it.
   std::string class_name(int64_t label) const;
@@ -80,7 +80,7 @@ class Predictor {
   ModelDescription description_;
   std::string name_;
   std::optional<Transform> transform_;  // none with channels that no image file has
-  PackedModel model_;
+  InferenceModel model_;
 };
 
 }  // namespace softmoe

@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "checkpoints/model_checkpoint.h"
+#include "inference/inference_model.h"
 #include "inference/modules/device_engine.h"
-#include "inference/packed/packed_model.h"
 #include "softmoe/routers.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"
@@ -94,7 +94,7 @@ class CudaEngineTest : public testing::TestWithParam<ModelCase> {
     return model;
   }
 
-  PackedModel packed(Precision precision) const {
+  InferenceModel packed(Precision precision) const {
     return {options(), named_tensors(*model()), "model", precision, kGpu};
   }
 
@@ -160,7 +160,7 @@ TEST_P(CudaEngineTest, KeepsItsWeightsWhateverHappensToThoseOfTheModel) {
   for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
     auto modules = model();
     modules->to(kGpu);
-    PackedModel packed(modules, precision);
+    InferenceModel packed(modules, precision);
     const auto images = batch_of_images(options(), 3, 1);
     packed.forward(images);
     packed.forward(images);

@@ -22,20 +22,20 @@ class InferenceEngine;
 /// Results agree with those of the modules in fp32: float32 to 1e-5 of the largest logit, bfloat16
 /// and int8_experts to 2e-2, int8 to 5e-2 (of the norm). Calls may come from any thread; one runs
 /// at a time. The memory for activations is kept and grows with the largest batch.
-class PackedModel {
+class InferenceModel {
  public:
   /// A model with the weights of `model`, on its device. Where nobody else holds the model its
   /// weights' memory is taken over.
-  PackedModel(VisionTransformer model, Precision precision);
+  InferenceModel(VisionTransformer model, Precision precision);
   /// A model of `weights`, called `where` in errors. Where nobody else holds them their memory is
   /// taken over, so that no more is needed than for the larger of both forms. Throws InputError
   /// that lists what is missing, unknown or misshapen, UsageError for a dtype that the model, the
   /// processor or the device does not have.
-  PackedModel(const VitOptions& options, NamedTensors weights, const std::string& where,
-              Precision precision, const torch::Device& device = torch::kCPU);
-  ~PackedModel();
-  PackedModel(PackedModel&&) noexcept;
-  PackedModel& operator=(PackedModel&&) noexcept;
+  InferenceModel(const VitOptions& options, NamedTensors weights, const std::string& where,
+                 Precision precision, const torch::Device& device = torch::kCPU);
+  ~InferenceModel();
+  InferenceModel(InferenceModel&&) noexcept;
+  InferenceModel& operator=(InferenceModel&&) noexcept;
 
   const VitOptions& options() const;
   Precision precision() const;

@@ -1,4 +1,4 @@
-#include "inference/packed/packed_model.h"
+#include "inference/inference_model.h"
 
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
@@ -79,7 +79,7 @@ std::vector<ModelCase> model_cases() {
   return cases;
 }
 
-class PackedModelTest : public testing::TestWithParam<ModelCase> {
+class PackedInferenceTest : public testing::TestWithParam<ModelCase> {
  protected:
   void SetUp() override {
     if (!kernels::supported(Precision::kInt8)) {
@@ -96,28 +96,32 @@ class PackedModelTest : public testing::TestWithParam<ModelCase> {
     const torch::NoGradGuard no_grad;
     const auto features = model->forward_features(images);  // [batch, feature_dim]
     const auto logits = model->forward_head(features);      // [batch, num_classes]
-    PackedModel packed(model, precision);
+    InferenceModel packed(model, precision);
     ASSERT_TRUE(packed.is_packed());
     EXPECT_LT(relative_error(packed.forward_features(images), features), tolerance);
     EXPECT_LT(relative_error(packed.forward(images), logits), tolerance);
   }
 };
 
-TEST_P(PackedModelTest, AgreesWithModulesInFp32) { expect_agreement(Precision::kFloat32, 2e-6); }
+TEST_P(PackedInferenceTest, AgreesWithModulesInFp32) {
+  expect_agreement(Precision::kFloat32, 2e-6);
+}
 
-TEST_P(PackedModelTest, AgreesWithModulesInBf16) { expect_agreement(Precision::kBFloat16, 2e-2); }
+TEST_P(PackedInferenceTest, AgreesWithModulesInBf16) {
+  expect_agreement(Precision::kBFloat16, 2e-2);
+}
 
-TEST_P(PackedModelTest, AgreesWithModulesInInt8) { expect_agreement(Precision::kInt8, 5e-2); }
+TEST_P(PackedInferenceTest, AgreesWithModulesInInt8) { expect_agreement(Precision::kInt8, 5e-2); }
 
-TEST_P(PackedModelTest, AgreesWithModulesWithInt8Experts) {
+TEST_P(PackedInferenceTest, AgreesWithModulesWithInt8Experts) {
   expect_agreement(Precision::kInt8Experts, 2e-2);
 }
 
-TEST_P(PackedModelTest, GivesEachImageTheSameWhateverIsBesideIt) {
+TEST_P(PackedInferenceTest, GivesEachImageTheSameWhateverIsBesideIt) {
   const auto options = GetParam().options;
   const auto images = test::random_images(options, /*batch=*/7);
   for (const auto precision : {Precision::kBFloat16, Precision::kInt8}) {
-    PackedModel packed(test::lively_model(options), precision);
+    InferenceModel packed(test::lively_model(options), precision);
     const auto together = packed.forward(images);  // [batch, outputs]
     const int threads = at::get_num_threads();
     for (const int count : {1, 2, 3}) {
@@ -135,7 +139,7 @@ TEST_P(PackedModelTest, GivesEachImageTheSameWhateverIsBesideIt) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, PackedModelTest, testing::ValuesIn(model_cases()),
+INSTANTIATE_TEST_SUITE_P(Models, PackedInferenceTest, testing::ValuesIn(model_cases()),
                          [](const auto& item) { return item.param.name; });
 
 TEST(PackedLayers, Int8StartsWithMoreBitsButForExperts) {
@@ -165,7 +169,7 @@ TEST(PackedLayers, Int8StartsWithMoreBitsButForExperts) {
 }
 
 // Weights are large, as training makes them, so that blocks amplify what those before them rounded.
-TEST(PackedModel, Int8IsNearlyAsPreciseAsBf16) {
+TEST(InferenceModel, Int8IsNearlyAsPreciseAsBf16) {
   if (!kernels::supported(Precision::kInt8)) {
     GTEST_SKIP() << "the processor has no AVX-512 with BF16 and VNNI";
   }
@@ -186,26 +190,26 @@ TEST(PackedModel, Int8IsNearlyAsPreciseAsBf16) {
   const auto images = test::random_images(options, /*batch=*/64);
   const auto logits = model->forward(images);  // [batch, num_classes]
   const auto error = [&](Precision precision) {
-    return relative_error(PackedModel(model, precision).forward(images), logits);
+    return relative_error(InferenceModel(model, precision).forward(images), logits);
   };
   // 1.2 times as large; with 8 bits in all blocks 2.2 times.
   EXPECT_LT(error(Precision::kInt8), 1.5 * error(Precision::kBFloat16));
 }
 
-TEST(PackedModel, TakesOtherRoutersThroughModules) {
+TEST(InferenceModel, TakesOtherRoutersThroughModules) {
   const auto options = test::small_moe_options("experts_choice");
   auto model = test::lively_model(options);
   model->eval();
   const auto images = test::random_images(options);
   const torch::NoGradGuard no_grad;
   const auto expected = model->forward(images);
-  PackedModel packed(model, Precision::kFloat32);
+  InferenceModel packed(model, Precision::kFloat32);
   EXPECT_FALSE(packed.is_packed());
   EXPECT_TRUE(all_close(packed.forward(images), expected));
-  EXPECT_THROW(PackedModel(model, Precision::kInt8), UsageError);
+  EXPECT_THROW(InferenceModel(model, Precision::kInt8), UsageError);
 }
 
-TEST(PackedModel, TakesLargeScalesThroughModules) {
+TEST(InferenceModel, TakesLargeScalesThroughModules) {
   const auto options = test::small_moe_options();
   auto model = test::lively_model(options);
   model->eval();
@@ -217,12 +221,12 @@ TEST(PackedModel, TakesLargeScalesThroughModules) {
   }
   const auto images = test::random_images(options);
   const auto expected = model->forward(images);
-  PackedModel packed(model, Precision::kFloat32);
+  InferenceModel packed(model, Precision::kFloat32);
   EXPECT_FALSE(packed.is_packed());
   EXPECT_TRUE(all_close(packed.forward(images), expected));
 }
 
-TEST(PackedModel, TakesOverTheMemoryOfBf16Weights) {
+TEST(InferenceModel, TakesOverTheMemoryOfBf16Weights) {
   if (!kernels::supported(Precision::kBFloat16)) {
     GTEST_SKIP() << "the processor has no AVX-512 with BF16";
   }
@@ -234,23 +238,23 @@ TEST(PackedModel, TakesOverTheMemoryOfBf16Weights) {
   model->eval();
   const auto images = test::random_images(options);
   const torch::NoGradGuard no_grad;
-  PackedModel copied(model, Precision::kBFloat16);
+  InferenceModel copied(model, Precision::kBFloat16);
   NamedTensors weights;
   for (const auto& [name, tensor] : named_tensors(*model)) {
     weights[name] = tensor.clone();
   }
-  PackedModel taken(options, std::move(weights), "weights", Precision::kBFloat16);
+  InferenceModel taken(options, std::move(weights), "weights", Precision::kBFloat16);
   EXPECT_TRUE(same_bits(taken.forward(images), copied.forward(images)));
 }
 
-TEST(PackedModel, NamesTensorsThatDoNotFit) {
+TEST(InferenceModel, NamesTensorsThatDoNotFit) {
   const auto options = test::small_options();
   auto weights = named_tensors(*test::lively_model(options));
   weights.erase("blocks.1.attn.qkv.weight");
   weights["more"] = torch::zeros({2});
   weights["norm.weight"] = torch::zeros({5});
   try {
-    PackedModel packed(options, weights, "a file", Precision::kFloat32);
+    InferenceModel packed(options, weights, "a file", Precision::kFloat32);
     FAIL() << "no error";
   } catch (const InputError& error) {
     EXPECT_THAT(error.what(), HasSubstr("a file"));
@@ -260,21 +264,21 @@ TEST(PackedModel, NamesTensorsThatDoNotFit) {
   }
 }
 
-TEST(PackedModel, LetsNaNThrough) {
+TEST(InferenceModel, LetsNaNThrough) {
   const auto options = test::small_moe_options();
   auto images = test::random_images(options);
   images[1][0][0][0] = std::nan("");
   for (const auto precision :
        {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8, Precision::kInt8Experts}) {
-    PackedModel packed(test::lively_model(options), precision);
+    InferenceModel packed(test::lively_model(options), precision);
     const auto logits = packed.forward(images);
     EXPECT_TRUE(logits[0].isfinite().all().item<bool>());
     EXPECT_TRUE(logits[1].isnan().all().item<bool>());
   }
 }
 
-TEST(PackedModel, RefusesImagesOfAnotherSize) {
-  PackedModel packed(test::lively_model(test::small_options()), Precision::kFloat32);
+TEST(InferenceModel, RefusesImagesOfAnotherSize) {
+  InferenceModel packed(test::lively_model(test::small_options()), Precision::kFloat32);
   EXPECT_THROW(packed.forward(torch::zeros({1, 3, 12, 8})), c10::ValueError);
   EXPECT_THROW(packed.forward_head(torch::zeros({1, 23})), c10::ValueError);
 }

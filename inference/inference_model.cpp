@@ -1,4 +1,4 @@
-#include "inference/packed/packed_model.h"
+#include "inference/inference_model.h"
 
 #include <ATen/ops/empty.h>
 
@@ -117,7 +117,7 @@ class ModuleEngine final : public InferenceEngine {
 
 }  // namespace
 
-PackedModel::PackedModel(VisionTransformer model, Precision precision) {
+InferenceModel::InferenceModel(VisionTransformer model, Precision precision) {
   const auto options = model->options();
   const auto device = model->parameters().front().device();
   auto weights = named_tensors(*model);
@@ -134,8 +134,9 @@ PackedModel::PackedModel(VisionTransformer model, Precision precision) {
   }
 }
 
-PackedModel::PackedModel(const VitOptions& options, NamedTensors weights, const std::string& where,
-                         Precision precision, const torch::Device& device) {
+InferenceModel::InferenceModel(const VitOptions& options, NamedTensors weights,
+                               const std::string& where, Precision precision,
+                               const torch::Device& device) {
   check_fit(*unfilled_model(options), weights, where);
   if (!device.is_cpu()) {
     engine_ = std::make_unique<DeviceEngine>(options, std::move(weights), precision, device);
@@ -151,30 +152,30 @@ PackedModel::PackedModel(const VitOptions& options, NamedTensors weights, const 
   engine_ = std::make_unique<ModuleEngine>(std::move(model), precision);
 }
 
-PackedModel::~PackedModel() = default;
-PackedModel::PackedModel(PackedModel&&) noexcept = default;
-PackedModel& PackedModel::operator=(PackedModel&&) noexcept = default;
+InferenceModel::~InferenceModel() = default;
+InferenceModel::InferenceModel(InferenceModel&&) noexcept = default;
+InferenceModel& InferenceModel::operator=(InferenceModel&&) noexcept = default;
 
-const VitOptions& PackedModel::options() const { return engine_->options(); }
-Precision PackedModel::precision() const { return engine_->precision(); }
-const torch::Device& PackedModel::device() const { return engine_->device(); }
-bool PackedModel::is_packed() const { return engine_->weight_bytes() > 0; }
-int64_t PackedModel::weight_bytes() const { return engine_->weight_bytes(); }
+const VitOptions& InferenceModel::options() const { return engine_->options(); }
+Precision InferenceModel::precision() const { return engine_->precision(); }
+const torch::Device& InferenceModel::device() const { return engine_->device(); }
+bool InferenceModel::is_packed() const { return engine_->weight_bytes() > 0; }
+int64_t InferenceModel::weight_bytes() const { return engine_->weight_bytes(); }
 
-torch::Tensor PackedModel::forward_features(const torch::Tensor& images) {
+torch::Tensor InferenceModel::forward_features(const torch::Tensor& images) {
   const torch::InferenceMode inference;
-  check_shape("PackedModel: images", images,
+  check_shape("InferenceModel: images", images,
               {-1, options().in_chans, options().image_height(), options().image_width()});
   return engine_->features(images);
 }
 
-torch::Tensor PackedModel::forward_head(const torch::Tensor& features) {
+torch::Tensor InferenceModel::forward_head(const torch::Tensor& features) {
   const torch::InferenceMode inference;
-  check_shape("PackedModel: features", features, {-1, options().feature_dim()});
+  check_shape("InferenceModel: features", features, {-1, options().feature_dim()});
   return options().num_classes > 0 ? engine_->logits(features) : features;
 }
 
-torch::Tensor PackedModel::forward(const torch::Tensor& images) {
+torch::Tensor InferenceModel::forward(const torch::Tensor& images) {
   return forward_head(forward_features(images));
 }
 
