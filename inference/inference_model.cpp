@@ -1,121 +1,29 @@
 #include "inference/inference_model.h"
 
-#include <ATen/ops/empty.h>
-
-#include <mutex>
+#include <utility>
 
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
 #include "core/tensor_check.h"
-#include "inference/modules/device_engine.h"
-#include "inference/packed/packed_pass.h"
-#include "ops/initialization.h"
-#include "runtime/autocast_guard.h"
+#include "inference/modules/module_engine.h"
+#include "inference/packed/packed_engine.h"
 #include "runtime/compute_precision.h"
 
 namespace softmoe {
-namespace {
 
-class PackedEngine final : public InferenceEngine {
- public:
-  PackedEngine(const VitOptions& options, NamedTensors weights, Precision precision)
-      : InferenceEngine(precision, torch::kCPU),
-        pool_(take_pool(options, weights)),
-        pass_(pack_layers(options, std::move(weights), precision)) {}
-
-  const VitOptions& options() const override { return pass_.layers().options; }
-  int64_t weight_bytes() const override { return pass_.layers().bytes(); }
-
-  torch::Tensor features(const torch::Tensor& images) override {
-    const auto pixels = images.to(torch::kCPU, torch::kFloat32).contiguous();
-    auto out = at::empty({pixels.size(0), options().feature_dim()}, torch::kFloat32);
-    const std::scoped_lock lock(mutex_);
-    const auto* const values = pixels.const_data_ptr<float>();
-    const int64_t batch = pixels.size(0);
-    if (!pool_) {
-      pass_.run_features(values, batch, out.data_ptr<float>());
-      return out;  // [batch, feature_dim]
+Precision inference_precision(const std::string& name, const torch::Device& device) {
+  if (name == "auto") {
+    return fastest_precision(device);
+  }
+  for (const auto precision :
+       {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8, Precision::kInt8Experts}) {
+    if (name == enum_name(precision)) {
+      return precision;
     }
-    const auto tokens = at::empty({batch, options().tokens(), options().dim}, torch::kFloat32);
-    pass_.run_tokens(values, batch, tokens.data_ptr<float>());
-    const AutocastGuard autocast(device(), tensor_dtype(precision()));
-    const auto pooled = pool_(tokens.slice(1, options().first_pooled_token()))
-                            .to(torch::kFloat32)
-                            .contiguous();  // [batch, dim]
-    pass_.run_pooled(pooled.const_data_ptr<float>(), batch, out.data_ptr<float>());
-    return out;  // [batch, feature_dim]
   }
-
-  torch::Tensor logits(const torch::Tensor& features) override {
-    const auto rows = features.to(torch::kCPU, torch::kFloat32).contiguous();
-    auto out = at::empty({rows.size(0), options().num_classes}, torch::kFloat32);
-    const std::scoped_lock lock(mutex_);
-    pass_.run_head(rows.const_data_ptr<float>(), rows.size(0), out.data_ptr<float>());
-    return out;  // [batch, num_classes]
-  }
-
- private:
-  /// Attention pooling is a small part of the work: it stays a module.
-  static AttentionPool take_pool(const VitOptions& options, NamedTensors& weights) {
-    if (options.global_pool != GlobalPool::kMap) {
-      return nullptr;
-    }
-    const std::string prefix = "attn_pool.";
-    NamedTensors own;
-    std::erase_if(weights, [&](const auto& item) {
-      const bool taken = item.first.starts_with(prefix);
-      if (taken) {
-        own[item.first.substr(prefix.size())] = item.second;
-      }
-      return taken;
-    });
-    const SkipInitialization skip;
-    AttentionPool pool(options);
-    load_into(*pool, own, "attention pooling");
-    pool->eval();
-    return pool;
-  }
-
-  AttentionPool pool_;
-  PackedPass pass_;
-  std::mutex mutex_;
-};
-
-/// The modules as they are, for CPUs and routers that nothing is packed for.
-class ModuleEngine final : public InferenceEngine {
- public:
-  ModuleEngine(VisionTransformer model, Precision precision)
-      : InferenceEngine(precision, torch::kCPU), model_(std::move(model)) {
-    check_module_dtype(precision);
-    model_->eval();
-  }
-
-  const VitOptions& options() const override { return model_->options(); }
-
-  torch::Tensor features(const torch::Tensor& images) override {
-    const std::scoped_lock lock(mutex_);
-    const AutocastGuard autocast(device(), autocast_dtype());
-    const auto pixels = images.to(device(), weights_dtype());
-    return model_->forward_features(pixels).to(torch::kFloat32);  // [batch, feature_dim]
-  }
-
-  torch::Tensor logits(const torch::Tensor& features) override {
-    const std::scoped_lock lock(mutex_);
-    const AutocastGuard autocast(device(), autocast_dtype());
-    const auto rows = features.to(device(), weights_dtype());
-    return model_->forward_head(rows).to(torch::kFloat32);  // [batch, num_classes]
-  }
-
- private:
-  torch::Dtype weights_dtype() const { return model_->parameters().front().scalar_type(); }
-  torch::Dtype autocast_dtype() const { return tensor_dtype(precision()); }
-
-  VisionTransformer model_;
-  std::mutex mutex_;
-};
-
-}  // namespace
+  throw UsageError("dtype", "one of auto, float32, bfloat16, int8, int8_experts", "'" + name + "'");
+}
 
 InferenceModel::InferenceModel(VisionTransformer model, Precision precision) {
   const auto options = model->options();
@@ -130,7 +38,7 @@ InferenceModel::InferenceModel(VisionTransformer model, Precision precision) {
   if (packs) {
     engine_ = std::make_unique<PackedEngine>(options, std::move(weights), precision);
   } else {
-    engine_ = std::make_unique<DeviceEngine>(options, std::move(weights), precision, device);
+    engine_ = std::make_unique<ModuleEngine>(options, std::move(weights), precision, device);
   }
 }
 
@@ -139,7 +47,7 @@ InferenceModel::InferenceModel(const VitOptions& options, NamedTensors weights,
                                const torch::Device& device) {
   check_fit(*unfilled_model(options), weights, where);
   if (!device.is_cpu()) {
-    engine_ = std::make_unique<DeviceEngine>(options, std::move(weights), precision, device);
+    engine_ = std::make_unique<ModuleEngine>(options, std::move(weights), precision, device);
     return;
   }
   if (can_pack(options, weights, precision)) {

@@ -1,36 +1,47 @@
 #pragma once
-/// Models for prediction alone: weights packed once, no autograd, no operators of libtorch between
-/// the image and the logits.
+/// Models for prediction alone.
 
+#include <torch/types.h>
+
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "core/named_tensors.h"
-#include "inference/packed/packed_layers.h"
+#include "core/precision.h"
 #include "vit/vision_transformer.h"
 
 namespace softmoe {
 
 class InferenceEngine;
 
-/// A vision transformer that only predicts. Dense models and those with Soft MoE layers are packed
-/// (PackedLayers) where the processor has AVX-512 with BF16; everything else, other routers, other
-/// processors, CUDA, runs through the modules of vit/ behind the same functions. On CUDA they have
-/// bf16 weights for bfloat16, and their passes are CUDA graphs where the router allows it
-/// (DeviceEngine); results are there when the caller's stream gets to them.
+/// The precision of inference that `name` stands for on `device`: float32, bfloat16, int8,
+/// int8_experts, or "auto", bfloat16 if it is fast there, else float32. Throws UsageError for other
+/// names.
+Precision inference_precision(const std::string& name, const torch::Device& device);
+
+/// A vision transformer that only predicts.
 ///
-/// Results agree with those of the modules in fp32: float32 to 1e-5 of the largest logit, bfloat16
-/// and int8_experts to 2e-2, int8 to 5e-2 (of the norm). Calls may come from any thread; one runs
-/// at a time. The memory for activations is kept and grows with the largest batch.
+/// On a CPU with AVX-512 and BF16, dense models and those with Soft MoE layers are packed: weights
+/// are packed once, and there is no autograd and no operator of libtorch between the image and the
+/// logits. All other models (other routers, other processors, CUDA) run through the modules of vit/
+/// behind the same functions (ModuleEngine). On CUDA they have bf16 weights for kBFloat16, and
+/// their passes are CUDA graphs if the router allows it; results are ready when the caller's stream
+/// gets to them.
+///
+/// Results agree with those of the modules in fp32: kFloat32 to 1e-5 of the largest logit,
+/// kBFloat16 and kInt8Experts to 2e-2, kInt8 to 5e-2 (of the norm). Calls may come from any thread;
+/// one runs at a time. The memory for activations is kept and grows with the largest batch.
 class InferenceModel {
  public:
-  /// A model with the weights of `model`, on its device. Where nobody else holds the model its
-  /// weights' memory is taken over.
+  /// A model with the weights of `model`, on its device. If nobody else holds the model, its
+  /// weights' memory is taken over. Throws UsageError for a precision that the model, the processor
+  /// or the device does not have.
   InferenceModel(VisionTransformer model, Precision precision);
-  /// A model of `weights`, called `where` in errors. Where nobody else holds them their memory is
+  /// A model of `weights`, called `where` in errors. If nobody else holds them, their memory is
   /// taken over, so that no more is needed than for the larger of both forms. Throws InputError
-  /// that lists what is missing, unknown or misshapen, UsageError for a dtype that the model, the
-  /// processor or the device does not have.
+  /// that lists what is missing, unknown or misshapen, UsageError for a precision that the model,
+  /// the processor or the device does not have.
   InferenceModel(const VitOptions& options, NamedTensors weights, const std::string& where,
                  Precision precision, const torch::Device& device = torch::kCPU);
   ~InferenceModel();
@@ -40,7 +51,7 @@ class InferenceModel {
   const VitOptions& options() const;
   Precision precision() const;
   const torch::Device& device() const;
-  /// Whether the model is packed, or runs through the modules.
+  /// Returns true if the model is packed, false if it runs through the modules.
   bool is_packed() const;
   /// Bytes of packed weights; 0 for modules.
   int64_t weight_bytes() const;
@@ -48,9 +59,9 @@ class InferenceModel {
   /// What the head gets, [batch, feature_dim] fp32, from `images`
   /// [batch, in_chans, height, width] of any floating dtype.
   torch::Tensor forward_features(const torch::Tensor& images);
-  /// Logits [batch, num_classes] fp32 of features; the features where there is no head.
+  /// Logits [batch, num_classes] fp32 of features; the features if there is no head.
   torch::Tensor forward_head(const torch::Tensor& features);
-  /// Both.
+  /// forward_head() of forward_features().
   torch::Tensor forward(const torch::Tensor& images);
 
  private:

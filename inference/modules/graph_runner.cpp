@@ -19,7 +19,7 @@ std::optional<c10::Stream> stream_of_device(const torch::Device& device) {
   return c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
 }
 
-/// What `later` is given from now on waits for what `earlier` has been given.
+/// From now on work on `later` waits for the work that is on `earlier` already.
 void put_in_order(const c10::Stream& earlier, const c10::Stream& later) {
   c10::Event event(earlier.device_type());
   event.record(earlier);
@@ -31,12 +31,12 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 }  // namespace
 
 GraphRunner::GraphRunner(const torch::Device& device, Pass pass, MakeDeviceGraph make_graph,
-                         size_t most_graphs)
+                         size_t max_graphs)
     : device_(device),
       stream_(stream_of_device(device)),
       pass_(std::move(pass)),
       make_graph_(std::move(make_graph)),
-      recordings_(most_graphs) {}
+      recordings_(max_graphs) {}
 
 GraphRunner::~GraphRunner() {
   if (!stream_) {

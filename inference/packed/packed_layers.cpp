@@ -1,13 +1,10 @@
 #include "inference/packed/packed_layers.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "core/error.h"
-#include "runtime/compute_precision.h"
 #include "softmoe/routers/soft_routing.h"
 #include "vit/moe_blocks.h"
 #include "vit/position_embedding.h"
@@ -228,19 +225,6 @@ class Packer {
 };
 
 }  // namespace
-
-Precision inference_precision(const std::string& name, const torch::Device& device) {
-  if (name == "auto") {
-    return fastest_precision(device);
-  }
-  for (const auto precision :
-       {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8, Precision::kInt8Experts}) {
-    if (name == enum_name(precision)) {
-      return precision;
-    }
-  }
-  throw UsageError("dtype", "one of auto, float32, bfloat16, int8, int8_experts", "'" + name + "'");
-}
 
 kernels::RowNorm PackedNorm::rows() const {
   return {.dim = weight.size(0),

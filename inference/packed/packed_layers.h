@@ -12,11 +12,6 @@
 
 namespace softmoe {
 
-/// The precision of inference that `name` stands for on `device`: float32, bfloat16, int8,
-/// int8_experts, or "auto", bfloat16 if it is fast there, else float32. Throws UsageError for other
-/// names.
-Precision inference_precision(const std::string& name, const torch::Device& device);
-
 /// LayerNorm; undefined where the model has none.
 struct PackedNorm {
   torch::Tensor weight{};  ///< [dim] fp32

@@ -11,7 +11,7 @@
 
 #include "checkpoints/model_checkpoint.h"
 #include "inference/inference_model.h"
-#include "inference/modules/device_engine.h"
+#include "inference/modules/module_engine.h"
 #include "softmoe/routers.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"
@@ -67,7 +67,7 @@ double error_of(const torch::Tensor& actual, const torch::Tensor& expected) {
   return ((actual.cpu() - expected).norm() / expected.norm()).item<double>();
 }
 
-/// Whether rounding may send a token to another expert.
+/// Returns true if rounding may send a token to another expert.
 bool is_sparse(const VitOptions& options) {
   return has_moe(options) && router_row(options.moe.router).kind == RoutingKind::kSparse;
 }
@@ -126,7 +126,7 @@ TEST_P(CudaEngineTest, AgreesWithModulesInBf16) {
 }
 
 TEST_P(CudaEngineTest, RecordsGraphsWhereTheRouterAllowsIt) {
-  DeviceEngine engine(options(), named_tensors(*model()), Precision::kBFloat16, kGpu);
+  ModuleEngine engine(options(), named_tensors(*model()), Precision::kBFloat16, kGpu);
   ASSERT_EQ(engine.graphs() != nullptr, is_recordable(options()));
   const torch::InferenceMode inference;
   for (int call = 0; call < 3; ++call) {

@@ -1,4 +1,4 @@
-#include "inference/modules/device_engine.h"
+#include "inference/modules/module_engine.h"
 
 #include <ATen/ops/empty.h>
 
@@ -6,13 +6,13 @@
 
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
+#include "runtime/autocast_guard.h"
 #include "runtime/compute_precision.h"
 #include "runtime/device.h"
 #include "softmoe/routers.h"
 #include "vit/position_embedding.h"
 #ifdef SOFTMOE_WITH_CUDA
 #include "inference/modules/cuda_graph.h"
-#include "runtime/autocast_guard.h"
 #endif
 
 namespace softmoe {
@@ -23,18 +23,18 @@ torch::Device exact_device(const torch::Device& device) {
   return at::empty({0}, torch::TensorOptions(torch::kFloat32).device(device)).device();
 }
 
-MakeDeviceGraph graphs_of(const torch::Device& device) {
+/// Makes the graphs of `device`; empty if it has none.
+MakeDeviceGraph graphs_of([[maybe_unused]] const torch::Device& device) {
 #ifdef SOFTMOE_WITH_CUDA
   if (device.is_cuda()) {
     return make_cuda_graph;
   }
 #endif
-  (void)device;
   return {};
 }
 
-/// The same model with its fixed positions as a parameter: the module would bring them to the
-/// device at every pass.
+/// `options` with fixed positions as a parameter, which `weights` get: the module would copy fixed
+/// positions to the device at every pass.
 VitOptions with_learned_positions(const VitOptions& options, NamedTensors& weights) {
   auto learned = options;
   if (options.pos_embed == PositionEmbedding::kSinCos2d) {
@@ -47,7 +47,7 @@ VitOptions with_learned_positions(const VitOptions& options, NamedTensors& weigh
   return learned;
 }
 
-/// Adds the names below `prefix` of the parameters that only products in bf16 read.
+/// Adds to `names` the parameters below `prefix` that only products in bf16 read.
 void add_product_weights(const torch::nn::Module& module, const std::string& prefix,
                          std::set<std::string>& names) {
   for (const auto& child : module.named_children()) {
@@ -93,23 +93,33 @@ void take_weights(torch::nn::Module& model, NamedTensors weights, const torch::D
   }
 }
 
-}  // namespace
-
-void check_module_dtype(Precision precision) {
+void check_precision(Precision precision) {
   if (precision != Precision::kFloat32 && precision != Precision::kBFloat16) {
     throw UsageError("dtype", "float32 or bfloat16 for this model on this device",
                      enum_name(precision));
   }
 }
 
+}  // namespace
+
 bool is_recordable(const VitOptions& options) {
   return !has_moe(options) || router_row(options.moe.router).recordable;
 }
 
-DeviceEngine::DeviceEngine(const VitOptions& options, NamedTensors weights, Precision precision,
+ModuleEngine::ModuleEngine(VisionTransformer model, Precision precision)
+    : InferenceEngine(precision, model->parameters().front().device()),
+      options_(model->options()),
+      model_(std::move(model)),
+      input_dtype_(model_->parameters().front().scalar_type()),
+      head_dtype_(tensor_dtype(precision)) {
+  check_precision(precision);
+  model_->eval();
+}
+
+ModuleEngine::ModuleEngine(const VitOptions& options, NamedTensors weights, Precision precision,
                            const torch::Device& device)
-    : InferenceEngine(precision, exact_device(device)), options_(options) {
-  check_module_dtype(precision);
+    : InferenceEngine(precision, exact_device(device)), options_(options), model_(nullptr) {
+  check_precision(precision);
   const auto learned = with_learned_positions(options, weights);
   model_ = unfilled_model(learned);
   std::set<std::string> bf16_names;
@@ -126,15 +136,15 @@ DeviceEngine::DeviceEngine(const VitOptions& options, NamedTensors weights, Prec
   synchronize(this->device());  // passes run on streams of their own
 }
 
-torch::Tensor DeviceEngine::run_modules(const torch::Tensor& images) {
+torch::Tensor ModuleEngine::run_modules(const torch::Tensor& images) {
   const AutocastGuard autocast(device(), tensor_dtype(precision()));
   return model_->forward_features(images).to(torch::kFloat32);  // [batch, feature_dim]
 }
 
-torch::Tensor DeviceEngine::features(const torch::Tensor& images) {
+torch::Tensor ModuleEngine::features(const torch::Tensor& images) {
   const std::scoped_lock lock(mutex_);
   if (!runner_) {
-    return run_modules(images.to(device(), torch::kFloat32));  // [batch, feature_dim]
+    return run_modules(images.to(device(), input_dtype_));  // [batch, feature_dim]
   }
   auto out = at::empty({images.size(0), options_.feature_dim()},
                        torch::TensorOptions(torch::kFloat32).device(device()));
@@ -142,10 +152,11 @@ torch::Tensor DeviceEngine::features(const torch::Tensor& images) {
   return out;  // [batch, feature_dim]
 }
 
-torch::Tensor DeviceEngine::logits(const torch::Tensor& features) {
+torch::Tensor ModuleEngine::logits(const torch::Tensor& features) {
   const std::scoped_lock lock(mutex_);
-  const AutocastGuard exact(device(), torch::kFloat32);
-  return model_->forward_head(features.to(device(), torch::kFloat32));  // [batch, num_classes]
+  const AutocastGuard autocast(device(), head_dtype_);
+  const auto rows = features.to(device(), input_dtype_);  // [batch, feature_dim]
+  return model_->forward_head(rows).to(torch::kFloat32);  // [batch, num_classes]
 }
 
 }  // namespace softmoe

@@ -1,7 +1,11 @@
 #pragma once
-/// What stands behind InferenceModel.
+/// What computes behind InferenceModel.
 
-#include "inference/packed/packed_layers.h"
+#include <torch/types.h>
+
+#include <cstdint>
+
+#include "core/precision.h"
 #include "vit/options.h"
 
 namespace softmoe {
@@ -16,7 +20,7 @@ class InferenceEngine {
   InferenceEngine& operator=(const InferenceEngine&) = delete;
 
   virtual const VitOptions& options() const = 0;
-  /// Bytes of packed weights; 0 where the modules compute.
+  /// Bytes of packed weights; 0 if modules compute.
   virtual int64_t weight_bytes() const { return 0; }
   /// [batch, feature_dim] fp32 of images [batch, in_chans, height, width].
   virtual torch::Tensor features(const torch::Tensor& images) = 0;
@@ -30,8 +34,5 @@ class InferenceEngine {
   Precision precision_;
   torch::Device device_;
 };
-
-/// Throws UsageError for precisions that modules do not compute in: all but float32 and bfloat16.
-void check_module_dtype(Precision precision);
 
 }  // namespace softmoe

@@ -1,7 +1,7 @@
 // What runs on CUDA, as far as it can be seen without: on the CPU, and on the meta device, where
 // operators have shapes but no values, so that nothing can be read back.
 
-#include "inference/modules/device_engine.h"
+#include "inference/modules/module_engine.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ExpandUtils.h>
@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "ops/fused_ops.h"
 #include "runtime/autocast_guard.h"
+#include "runtime/compute_precision.h"
 #include "softmoe/routers.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"
@@ -165,7 +166,7 @@ torch::Tensor features_on_meta(const VisionTransformer& model, int64_t batch = 3
   return model.ptr()->forward_features(images);  // [batch, feature_dim]
 }
 
-class DeviceEngineTest : public testing::TestWithParam<ModelCase> {
+class ModuleEngineTest : public testing::TestWithParam<ModelCase> {
  protected:
   const VitOptions& options() const { return GetParam().options; }
 
@@ -176,11 +177,11 @@ class DeviceEngineTest : public testing::TestWithParam<ModelCase> {
   }
 };
 
-TEST_P(DeviceEngineTest, AgreesWithModulesInFp32) {
+TEST_P(ModuleEngineTest, AgreesWithModulesInFp32) {
   const torch::InferenceMode inference;
   auto model = this->model();
   const auto images = test::random_images(options(), /*batch=*/3);
-  DeviceEngine engine(options(), named_tensors(*model), Precision::kFloat32, torch::kCPU);
+  ModuleEngine engine(options(), named_tensors(*model), Precision::kFloat32, torch::kCPU);
   const auto features = engine.features(images);
   EXPECT_TRUE(same_bits(features, model->forward_features(images)));
   if (options().num_classes > 0) {
@@ -188,12 +189,12 @@ TEST_P(DeviceEngineTest, AgreesWithModulesInFp32) {
   }
 }
 
-TEST_P(DeviceEngineTest, GivesInBf16WhatModulesGiveUnderAutocast) {
+TEST_P(ModuleEngineTest, GivesInBf16WhatModulesGiveUnderAutocast) {
   const WithoutFusedOps plain;
   const torch::InferenceMode inference;
   auto model = this->model();
   const auto images = test::random_images(options(), /*batch=*/3);
-  DeviceEngine engine(options(), named_tensors(*model), Precision::kBFloat16, torch::kCPU);
+  ModuleEngine engine(options(), named_tensors(*model), Precision::kBFloat16, torch::kCPU);
   const auto features = engine.features(images);
   EXPECT_EQ(features.scalar_type(), torch::kFloat32);
   torch::Tensor expected;
@@ -210,12 +211,28 @@ TEST_P(DeviceEngineTest, GivesInBf16WhatModulesGiveUnderAutocast) {
   }
 }
 
-TEST_P(DeviceEngineTest, KeepsItsWeightsWhateverHappensToThoseOfTheModel) {
+TEST_P(ModuleEngineTest, RunsAModelAsItIsWithItsHeadUnderAutocast) {
+  for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
+    const torch::InferenceMode inference;
+    auto model = this->model();
+    const auto images = test::random_images(options(), /*batch=*/3);
+    ModuleEngine engine(model, precision);
+    const auto features = engine.features(images);
+    const AutocastGuard autocast(torch::kCPU, tensor_dtype(precision));
+    EXPECT_TRUE(same_bits(features, model->forward_features(images).to(torch::kFloat32)));
+    if (options().num_classes > 0) {
+      EXPECT_TRUE(
+          same_bits(engine.logits(features), model->forward_head(features).to(torch::kFloat32)));
+    }
+  }
+}
+
+TEST_P(ModuleEngineTest, KeepsItsWeightsWhateverHappensToThoseOfTheModel) {
   const WithoutFusedOps plain;
   for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
     auto model = this->model();
     const auto images = test::random_images(options());
-    DeviceEngine engine(options(), named_tensors(*model), precision, torch::kCPU);
+    ModuleEngine engine(options(), named_tensors(*model), precision, torch::kCPU);
     const torch::InferenceMode inference;
     const auto before = engine.features(images);
     {
@@ -228,8 +245,8 @@ TEST_P(DeviceEngineTest, KeepsItsWeightsWhateverHappensToThoseOfTheModel) {
   }
 }
 
-TEST_P(DeviceEngineTest, NeedsNothingFromTheHost) {
-  DeviceEngine engine(options(), named_tensors(*model()), Precision::kFloat32, torch::kCPU);
+TEST_P(ModuleEngineTest, NeedsNothingFromTheHost) {
+  ModuleEngine engine(options(), named_tensors(*model()), Precision::kFloat32, torch::kCPU);
   const auto features = features_on_meta(engine.modules());
   EXPECT_TRUE(features.is_meta());
   EXPECT_EQ(features.sizes(), (std::vector<int64_t>{3, options().feature_dim()}));
@@ -237,27 +254,27 @@ TEST_P(DeviceEngineTest, NeedsNothingFromTheHost) {
   EXPECT_TRUE(is_recordable(options()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, DeviceEngineTest, testing::ValuesIn(engine_cases()),
+INSTANTIATE_TEST_SUITE_P(Models, ModuleEngineTest, testing::ValuesIn(engine_cases()),
                          [](const auto& item) { return item.param.name; });
 
-TEST(DeviceEngine, FixedPositionsOfTheModuleItselfWouldComeFromTheHost) {
+TEST(ModuleEngine, FixedPositionsOfTheModuleItselfWouldComeFromTheHost) {
   auto options = test::small_options();
   options.pos_embed = PositionEmbedding::kSinCos2d;
   features_on_meta(test::lively_model(options));
   EXPECT_THAT(CopiesFromHost::found(), testing::Not(IsEmpty()));
 }
 
-TEST(DeviceEngine, RefusesDtypesThatModulesDoNotHave) {
+TEST(ModuleEngine, RefusesDtypesThatModulesDoNotHave) {
   auto model = test::lively_model(test::small_options());
   for (const auto precision : {Precision::kInt8, Precision::kInt8Experts}) {
-    EXPECT_THROW(DeviceEngine(model->options(), named_tensors(*model), precision, torch::kCPU),
+    EXPECT_THROW(ModuleEngine(model->options(), named_tensors(*model), precision, torch::kCPU),
                  UsageError);
   }
 }
 
-TEST(DeviceEngine, RecordsNothingOnTheCpu) {
+TEST(ModuleEngine, RecordsNothingOnTheCpu) {
   auto model = test::lively_model(test::small_options());
-  DeviceEngine engine(model->options(), named_tensors(*model), Precision::kFloat32, torch::kCPU);
+  ModuleEngine engine(model->options(), named_tensors(*model), Precision::kFloat32, torch::kCPU);
   EXPECT_EQ(engine.graphs(), nullptr);
 }
 
@@ -268,7 +285,7 @@ class RecordableRouter : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(RecordableRouter, ReadsNothingBackWhereTheRowSaysSoAndSomethingElsewhere) {
-  DeviceEngine engine(options(), weights(), Precision::kFloat32, torch::kCPU);
+  ModuleEngine engine(options(), weights(), Precision::kFloat32, torch::kCPU);
   EXPECT_EQ(is_recordable(options()), router_row(GetParam()).recordable);
   if (is_recordable(options())) {
     EXPECT_NO_THROW(features_on_meta(engine.modules()));
@@ -285,7 +302,7 @@ TEST_P(RecordableRouter, ReadsNothingBackWhereTheRowSaysSoAndSomethingElsewhere)
 }
 
 TEST_P(RecordableRouter, DrawsNothingInEvaluation) {
-  DeviceEngine engine(options(), weights(), Precision::kFloat32, torch::kCPU);
+  ModuleEngine engine(options(), weights(), Precision::kFloat32, torch::kCPU);
   const torch::InferenceMode inference;
   const auto images = test::random_images(options());
   const auto before = at::detail::getDefaultCPUGenerator().get_state();

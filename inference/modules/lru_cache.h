@@ -1,5 +1,5 @@
 #pragma once
-/// A small map that forgets what was not used for longest.
+/// A small map that drops the entry that was not used for the longest time.
 
 #include <cstddef>
 #include <list>
@@ -7,11 +7,11 @@
 
 namespace softmoe {
 
-/// Values by key, at most `most` of them. Meant for a handful: keys are looked for one by one.
+/// Values by key, at most `max_size` of them. For few entries: a search compares them one by one.
 template <typename Key, typename Value>
-class RecentlyUsed {
+class LruCache {
  public:
-  explicit RecentlyUsed(size_t most) : most_(most) {}
+  explicit LruCache(size_t max_size) : max_size_(max_size) {}
 
   /// The value of `key`, or null; it counts as used.
   Value* find(const Key& key) {
@@ -24,13 +24,14 @@ class RecentlyUsed {
     return nullptr;
   }
 
-  /// The value used last, or null.
+  /// The value that was used last, or null.
   Value* latest() { return items_.empty() ? nullptr : &items_.front().second; }
 
-  /// Adds the value of a key that is not there; past the limit the one unused for longest goes.
+  /// Adds the value of a new key. Beyond the maximum size, the entry that was used longest ago is
+  /// dropped.
   void insert(const Key& key, Value value) {
     items_.emplace_front(key, std::move(value));
-    if (items_.size() > most_) {
+    if (items_.size() > max_size_) {
       items_.pop_back();
     }
   }
@@ -38,7 +39,7 @@ class RecentlyUsed {
   size_t size() const { return items_.size(); }
 
  private:
-  size_t most_;
+  size_t max_size_;
   std::list<std::pair<Key, Value>> items_;  // the one used last first
 };
 
