@@ -12,15 +12,15 @@
 namespace softmoe {
 namespace {
 
-/// Largest scale of the slots' logits for which powers of all logits can be added without taking
-/// the largest off first.
-constexpr double kLargestScale = 80.0;
+/// Maximum scale of the logits of slots for which powers of all logits can be added without taking
+/// off a maximum first.
+constexpr double kMaxScale = 80.0;
 /// Blocks at the start of an int8 model whose attention, and whose MLP if it is dense, has linear
 /// maps of bf16.
-constexpr int64_t kWideAttention = 4;
-constexpr int64_t kWideMlps = 2;
-/// Values of the MLP's hidden layer that are computed and used up at a time.
-constexpr int64_t kMostHidden = 1024;
+constexpr int64_t kBf16Attention = 4;
+constexpr int64_t kBf16Mlps = 2;
+/// Maximum of hidden values of an MLP that are computed and used up at a time.
+constexpr int64_t kMaxHidden = 1024;
 
 std::string block_name(int64_t block, const std::string& rest) {
   return fmt::format("blocks.{}.{}", block, rest);
@@ -165,7 +165,7 @@ class Packer {
       factors = torch::ones({3 * dim});
       factors.slice(0, 0, dim).fill_(factor);
     }
-    const auto precision = linears(index, kWideAttention);
+    const auto precision = linears(index, kBf16Attention);
     block.qkv = linear(block_name(index, "attn.qkv"), {.precision = precision, .factors = factors});
     block.proj = linear(block_name(index, "attn.proj"),
                         {.precision = precision, .factors = layer_scale(index, "ls1")});
@@ -173,9 +173,9 @@ class Packer {
 
   void pack_dense_mlp(int64_t index, PackedBlock& block) {
     const int64_t hidden = options_.mlp_dim;
-    const int64_t parts = (hidden + kMostHidden - 1) / kMostHidden;
+    const int64_t parts = (hidden + kMaxHidden - 1) / kMaxHidden;
     const int64_t chunk = kernels::round_up((hidden + parts - 1) / parts, 32);
-    const auto precision = linears(index, kWideMlps);
+    const auto precision = linears(index, kBf16Mlps);
     if (options_.mlp_layer == MlpLayer::kSwiGlu) {
       for (const char* const name : {"mlp.fc1.weight", "mlp.fc1.bias"}) {
         auto& fc1 = weights_.at(block_name(index, name));
@@ -267,7 +267,7 @@ bool can_pack(const VitOptions& options, const NamedTensors& weights, Precision 
   }
   return std::all_of(weights.begin(), weights.end(), [](const auto& item) {
     return !item.first.ends_with("moe.router.scale") ||
-           std::abs(item.second.template item<double>()) <= kLargestScale;
+           std::abs(item.second.template item<double>()) <= kMaxScale;
   });
 }
 

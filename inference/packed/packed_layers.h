@@ -58,10 +58,10 @@ struct PackedLayers {
   Precision values = Precision::kFloat32;  ///< what passes between products
   Activation activation = Activation::kNone;
   PackedWeights patch{};      ///< without bias
-  torch::Tensor positions{};  ///< [tokens, dim] fp32: all that tokens start with but the pixels
+  torch::Tensor positions{};  ///< [tokens, dim] fp32: the initial tokens without the pixels
   PackedNorm pre_norm{};
   std::vector<PackedBlock> blocks{};
-  PackedNorm norm{};                   ///< the final one, on tokens or on what is pooled
+  PackedNorm norm{};                   ///< the final one, of tokens or of pooled tokens
   PackedWeights pre_logits{};          ///< fp32
   std::vector<PackedWeights> heads{};  ///< fp32; their sum is the logits
 
@@ -76,9 +76,9 @@ bool can_pack(const VitOptions& options, const NamedTensors& weights, Precision 
 /// nobody else holds is taken over or freed one by one.
 ///
 /// For kInt8 the linear maps of experts in all blocks, of dense MLPs from the third and of
-/// attention from the fifth block on have 8 bits; patches are fp32. What is rounded early goes
-/// through all that follows: with 8 bits in all blocks the error of the logits is more than twice
-/// that of bf16; this way it is about that of bf16.
+/// attention from the fifth block on have 8 bits; patches are fp32. Errors of rounding in early
+/// blocks go through all that follows: with 8 bits in all blocks the error of the logits is more
+/// than twice that of bf16; this way it is about that of bf16.
 PackedLayers pack_layers(const VitOptions& options, NamedTensors weights, Precision precision);
 
 }  // namespace softmoe

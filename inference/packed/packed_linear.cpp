@@ -6,19 +6,28 @@ namespace softmoe {
 
 using kernels::Unit;
 
+namespace {
+
+/// Values from one row to the next.
 int64_t row_stride(Precision values, int64_t columns) {
   constexpr int64_t kLine = 16;  // units
   const int64_t lines = (kernels::units_of(values, columns) + kLine - 1) / kLine;
   return (lines | 1) * kLine * kernels::values_per_unit(values);
 }
 
-namespace {
-
 int64_t integer_stride(int64_t columns) {
   return row_stride(Precision::kInt8, columns) / kernels::values_per_unit(Precision::kInt8);
 }
 
 }  // namespace
+
+ValueRows take_rows(Arena& arena, Precision values, int64_t count, int64_t columns) {
+  const int64_t stride = row_stride(values, columns);
+  if (values == Precision::kFloat32) {
+    return {{.fp32 = arena.take<float>(count * stride)}, stride, count};
+  }
+  return {{.bf16 = arena.take<kernels::Bf16>(count * stride)}, stride, count};
+}
 
 int64_t integer_units(const PackedWeights& weights, int64_t rows, int64_t columns) {
   if (weights.precision() != Precision::kInt8) {
@@ -27,13 +36,19 @@ int64_t integer_units(const PackedWeights& weights, int64_t rows, int64_t column
   return (weights.wide_rows() ? 2 : 1) * rows * integer_stride(columns);
 }
 
+IntegerScratch take_integers(Arena& arena, int64_t units, int64_t rows) {
+  if (units == 0) {
+    return {};
+  }
+  return {.units = arena.take<Unit>(units),
+          .scales = arena.take<float>(rows),
+          .zeros = arena.take<float>(rows)};
+}
+
 Operand operand_of(const PackedWeights& weights, const ValueRows& rows, int64_t columns,
                    const IntegerScratch& scratch) {
   if (weights.precision() != Precision::kInt8) {
-    const auto* const data = rows.values.bf16 != nullptr
-                                 ? reinterpret_cast<const Unit*>(rows.values.bf16)
-                                 : reinterpret_cast<const Unit*>(rows.values.fp32);
-    return {.left = {data, rows.stride / kernels::values_per_unit(weights.precision())}};
+    return {.left = {rows.units(), rows.stride / kernels::values_per_unit(weights.precision())}};
   }
   const int64_t stride = integer_stride(columns);
   if (weights.wide_rows()) {

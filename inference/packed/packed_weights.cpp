@@ -23,7 +23,7 @@ bool holds_units(const torch::Tensor& weight, Precision precision) {
          weight.size(-1) % kernels::values_per_unit(precision) == 0;
 }
 
-/// Returns true if the packed weights fit where `weight` is, and nobody else sees it.
+/// Returns true if the packed weights fit where `weight` is, and nobody else holds it.
 bool packs_in_place(const torch::Tensor& weight, const PackingOptions& options, int64_t columns) {
   return holds_units(weight, options.precision) && columns % kernels::kUnitColumns == 0 &&
          weight.is_contiguous() && weight.use_count() == 1 && weight.storage().use_count() == 1 &&

@@ -12,7 +12,7 @@ struct PackingOptions {
   Precision precision = Precision::kFloat32;
   /// Values of the depth that are multiplied at a time, a multiple of 32; 0: all of them.
   int64_t chunk = 0;
-  /// What each output is multiplied by, [columns] fp32; undefined: 1.
+  /// The factor of each output, [columns] fp32; undefined: 1.
   torch::Tensor factors{};
   /// With 8-bit weights: left factors get 16 bits instead of 8.
   bool wide_rows = false;
@@ -23,7 +23,7 @@ class PackedWeights {
  public:
   PackedWeights() = default;
   /// Packs `weight` [columns, depth] or [experts, columns, depth] of any floating dtype, and
-  /// `bias` [columns] or [experts, columns], which may be undefined. Where nobody else holds
+  /// `bias` [columns] or [experts, columns], which may be undefined. If nobody else holds
   /// `weight`, and it has the size and dtype of the result, it is packed in its own memory.
   PackedWeights(torch::Tensor weight, const torch::Tensor& bias, const PackingOptions& options);
 
@@ -41,9 +41,9 @@ class PackedWeights {
 
   /// The panels from column `column` (a multiple of 32) on of chunk `chunk`.
   kernels::RightPanels panels(int64_t expert, int64_t column, int64_t chunk) const;
-  /// Null where there is no bias.
+  /// Null if there is no bias.
   const float* bias(int64_t expert, int64_t column) const;
-  /// For 8-bit weights.
+  /// Of 8-bit weights; else null.
   const float* scales(int64_t expert, int64_t column) const;
   const int32_t* sums(int64_t expert, int64_t column, int64_t chunk) const;
 
