@@ -1,7 +1,10 @@
+#include "benchmark/throughput_record.h"
+
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
-#include "benchmark/throughput.h"
+#include <algorithm>
+
 #include "core/table.h"
 
 namespace softmoe {
@@ -18,23 +21,6 @@ std::string short_number(double value) {
 }
 
 }  // namespace
-
-void describe(OptionTable& table, ThroughputOptions& options) {
-  table.add("mode", options.mode, "time inference, training steps or both");
-  table.add("batch-sizes", options.batch_sizes, "batch sizes, never changed silently",
-            {.unit = "images", .min = 1});
-  table.add("dtypes", options.dtypes,
-            "compute dtypes: inference converts the weights, training uses autocast; int8: weights "
-            "and activations of 8 bits, int8_experts: bfloat16 with experts' weights of 8 bits",
-            {.choices = {"float32", "bfloat16", "float16", "fp32", "bf16", "fp16", "int8",
-                         "int8_experts"}});
-  table.add("rounds", options.rounds, "rounds, in each of which every model has its turn",
-            {.min = 1});
-  table.add("round-seconds", options.round_seconds,
-            "least length of a turn; a slow model runs one batch at least",
-            {.unit = "s", .min = 0});
-  table.add("baseline", options.baseline, "model that ratios refer to; empty: the first");
-}
 
 Spread spread_of(std::vector<double> values) {
   TORCH_CHECK_VALUE(!values.empty(), "spread_of: expected values, found none");

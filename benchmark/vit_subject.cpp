@@ -9,7 +9,7 @@
 namespace softmoe {
 namespace {
 
-/// Uniform numbers in [-1, 1): enough that no two rows of a weight are alike.
+/// Uniform numbers in [-1, 1), so many that no two rows of a weight are alike.
 torch::Tensor random_block(const torch::TensorOptions& options) {
   constexpr int64_t kBlock = (int64_t{1} << 20) + 7;  // shares no factor with the shapes
   Rng rng(stream_key(/*seed=*/0, "benchmark weights"));

@@ -1,11 +1,9 @@
 #include "benchmark/throughput.h"
 
-#include <ATen/ops/_int_mm.h>
+#include <gmock/gmock.h>
 
-#include <chrono>
-#include <functional>
+#include <cmath>
 
-#include "benchmark/matmul_peak.h"
 #include "core/error.h"
 #include "runtime/compute_precision.h"
 #include "runtime/device.h"
@@ -71,15 +69,6 @@ std::string error_of(const std::vector<ThroughputSubject>& subjects,
     return error.what();
   }
   return "";
-}
-
-TEST(Throughput, SpreadIsMedianAndEnds) {
-  const auto odd = spread_of({5, 1, 3});
-  EXPECT_EQ(odd.median, 3);
-  EXPECT_EQ(odd.minimum, 1);
-  EXPECT_EQ(odd.maximum, 5);
-  EXPECT_EQ(spread_of({4, 1, 3, 2}).median, 2.5);
-  EXPECT_THROW(spread_of({}), c10::ValueError);
 }
 
 TEST(Throughput, ModelsTakeTurnsInEveryRound) {
@@ -233,49 +222,6 @@ TEST(Throughput, BytesAreComparedWithThePeakOfBytes) {
   EXPECT_EQ(records[0].matmul_peak_gflops, 2e6);
   EXPECT_EQ(records[1].matmul_peak_gflops, 1e6);
   EXPECT_EQ(records[2].matmul_peak_gflops, 1e6);
-}
-
-TEST(Throughput, RatiosArePairedByRound) {
-  ThroughputRecord record{.model = "m", .images_per_second = {10, 20, 40}};
-  EXPECT_EQ(record.rate().median, 20);
-  EXPECT_EQ(record.milliseconds().median, 50);
-  EXPECT_EQ(record.milliseconds().minimum, 25);
-  record.gflop = 2;
-  record.matmul_peak_gflops = 80;
-  EXPECT_EQ(record.gflops(), 40);
-  EXPECT_EQ(record.matmul_share(), 0.5);
-  const auto json = to_json(record);
-  EXPECT_EQ(json["images_per_second"]["maximum"].get<double>(), 40);
-  EXPECT_TRUE(json["ratio_to_baseline"].is_null());
-  EXPECT_EQ(json["mode"].get<std::string>(), "infer");
-}
-
-TEST(Throughput, TableSaysWhereModelsRanAlone) {
-  ThroughputRecord record{
-      .model = "vit_b16", .precision = Precision::kBFloat16, .images_per_second = {10, 20, 40}};
-  record.matmul_peak_gflops = 80;
-  EXPECT_EQ(throughput_table({record}).find("Not interleaved"), std::string::npos);
-  record.interleaved = false;
-  EXPECT_NE(throughput_table({record}).find("Not interleaved"), std::string::npos);
-}
-
-/// GFLOP/s of the second of two products.
-double gflops_of(const std::function<void()>& product, double operations) {
-  product();
-  const auto start = std::chrono::steady_clock::now();
-  product();
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  return operations / 1e9 / elapsed.count();
-}
-
-TEST(Throughput, NothingBeatsTheMatmulPeakByMuch) {
-  const double operations = 2 * std::pow(512.0, 3);
-  const auto floats = torch::randn({512, 512}, torch::kBFloat16);
-  EXPECT_GT(measure_matmul_peak(torch::kCPU, torch::kBFloat16),
-            0.2 * gflops_of([&] { floats.matmul(floats); }, operations));
-  const auto bytes = torch::randint(-128, 128, {512, 512}, torch::kInt8);
-  EXPECT_GT(measure_matmul_peak(torch::kCPU, torch::kInt8),
-            0.2 * gflops_of([&] { at::_int_mm(bytes, bytes); }, operations));
 }
 
 }  // namespace
