@@ -1,12 +1,11 @@
-#include "bench/inference_parts.h"
+#include "bench/inference_limits.h"
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 
 #include "bench/run_bench.h"
 #include "benchmark/matmul_peak.h"
-#include "benchmark/vit_subject.h"
-#include "checkpoints/model_checkpoint.h"
 #include "runtime/thread_team.h"
 #include "vit/cost.h"
 #include "vit/moe_blocks.h"
@@ -39,22 +38,24 @@ double memory_bandwidth() {
 
 }  // namespace
 
-double Limits::peak(const std::string& dtype) const {
-  return dtype == "float32" ? fp32_peak : dtype == "int8" ? int8_peak : bf16_peak;
+double InferenceLimits::peak(Precision precision) const {
+  return precision == Precision::kFloat32 ? fp32_peak
+         : precision == Precision::kInt8  ? int8_peak
+                                          : bf16_peak;
 }
 
-double Limits::least_seconds(const std::string& dtype, const Work& work) const {
+double InferenceLimits::min_seconds(Precision precision, const InferenceWork& work) const {
   const auto phase = [&](double operations, double bytes) {
-    return std::max(operations / peak(dtype), bytes / bandwidth);
+    return std::max(operations / peak(precision), bytes / bandwidth);
   };
   return phase(work.expert_operations, work.expert_bytes) +
          phase(work.operations - work.expert_operations, work.bytes - work.expert_bytes);
 }
 
-Work work_of(const VitOptions& options, const std::string& dtype, int64_t weight_bytes,
-             int64_t batch) {
-  Work work{.operations = 1e9 * model_cost(options).gflop * static_cast<double>(batch),
-            .bytes = static_cast<double>(weight_bytes)};
+InferenceWork work_of(const VitOptions& options, Precision precision, int64_t weight_bytes,
+                      int64_t batch) {
+  InferenceWork work{.operations = 1e9 * model_cost(options).gflop * static_cast<double>(batch),
+                     .bytes = static_cast<double>(weight_bytes)};
   if (!has_moe(options)) {
     return work;
   }
@@ -63,25 +64,18 @@ Work work_of(const VitOptions& options, const std::string& dtype, int64_t weight
   const auto layers = std::count(mask.begin(), mask.end(), true);
   const auto weights = static_cast<double>(2 * options.dim * options.mlp_dim);  // of an expert
   const auto experts = static_cast<double>(layers * layer.moe.experts);
-  const double width = dtype == "float32" ? 4 : dtype == "bfloat16" ? 2 : 1;
+  const double width = has_8_bit_weights(precision) ? 1 : precision == Precision::kFloat32 ? 4 : 2;
   work.expert_bytes = experts * weights * width;
   work.expert_operations =
       2 * experts * weights * static_cast<double>(batch * slots_per_expert(layer));
   return work;
 }
 
-Limits measure_limits() {
+InferenceLimits measure_limits() {
   return {.fp32_peak = 1e9 * measure_matmul_peak(torch::kCPU, torch::kFloat32),
           .bf16_peak = 1e9 * measure_matmul_peak(torch::kCPU, torch::kBFloat16),
           .int8_peak = 1e9 * measure_matmul_peak(torch::kCPU, torch::kInt8),
           .bandwidth = memory_bandwidth()};
-}
-
-VisionTransformer filled_model(const VitOptions& options, torch::Dtype dtype) {
-  auto model = unfilled_model(options, dtype);
-  fill_parameters(*model);
-  model->eval();
-  return model;
 }
 
 }  // namespace softmoe

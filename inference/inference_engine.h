@@ -1,5 +1,5 @@
 #pragma once
-/// What computes behind InferenceModel.
+/// The interface of the engines behind InferenceModel.
 
 #include <torch/types.h>
 

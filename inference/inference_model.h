@@ -56,7 +56,7 @@ class InferenceModel {
   /// Bytes of packed weights; 0 for modules.
   int64_t weight_bytes() const;
 
-  /// What the head gets, [batch, feature_dim] fp32, from `images`
+  /// The inputs of the head, [batch, feature_dim] fp32, of `images`
   /// [batch, in_chans, height, width] of any floating dtype.
   torch::Tensor forward_features(const torch::Tensor& images);
   /// Logits [batch, num_classes] fp32 of features; the features if there is no head.

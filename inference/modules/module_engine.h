@@ -39,7 +39,7 @@ class ModuleEngine final : public InferenceEngine {
   torch::Tensor features(const torch::Tensor& images) override;
   torch::Tensor logits(const torch::Tensor& features) override;
 
-  /// What computes.
+  /// The modules that compute.
   const VisionTransformer& modules() const { return model_; }
   /// Null if nothing is recorded.
   const GraphRunner* graphs() const { return runner_ ? &*runner_ : nullptr; }

@@ -14,7 +14,7 @@
 namespace softmoe {
 namespace {
 
-/// What an allocator says, without where in its source it says so.
+/// The message of an allocator, without the place in its source.
 std::string memory_error_text(const std::string& message) {
   const auto line = single_line(message);
   const auto start = std::min(line.find("can't allocate memory"), line.find("out of memory"));
