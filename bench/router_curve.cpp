@@ -12,7 +12,7 @@
 #include "ops/initialization.h"
 #include "report/page_style.h"
 #include "report/svg_plot.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "softmoe/moe_layer.h"
 
 namespace softmoe {
@@ -107,7 +107,7 @@ double step_time(MoeLayer& layer, const torch::Tensor& tokens, const torch::Tens
   return time;
 }
 
-/// What the weights need at least: read forward, read backward, gradients written.
+/// The minimum time for the weights: read forward, read backward, gradients written.
 double memory_bound(const MoeLayer& layer, const Bandwidth& bandwidth) {
   double bytes = 0;
   for (const auto& parameter : layer->experts->parameters()) {

@@ -11,7 +11,7 @@
 #include "core/error.h"
 #include "core/table.h"
 #include "ops/initialization.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "softmoe/routers.h"
 #include "train/loss.h"
 #include "train/optimizer.h"

@@ -18,7 +18,8 @@
 
 #include "bench/run_bench.h"
 #include "ops/fused_ops.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
+#include "runtime/compute_precision.h"
 #include "runtime/machine.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
@@ -81,7 +82,7 @@ int64_t page_faults() {
 }
 
 /// Runs steps for `seconds` and prints one line.
-void measure(const std::string& name, torch::Dtype dtype, int64_t batch, double seconds) {
+void measure(const std::string& name, Precision precision, int64_t batch, double seconds) {
   at::manual_seed(1);
   const auto sizes = model_options(name);
   auto vit = VisionTransformer(sizes);
@@ -97,7 +98,7 @@ void measure(const std::string& name, torch::Dtype dtype, int64_t batch, double 
     at[0] = Clock::now();
     torch::Tensor loss;
     {
-      const AutocastGuard autocast(torch::kCPU, dtype);
+      const AutocastGuard autocast(torch::kCPU, tensor_dtype(precision));
       loss = classification_loss({.loss = "softmax", .smoothing = 0.0}, vit(images), labels);
     }
     at[1] = Clock::now();
@@ -133,7 +134,7 @@ void measure(const std::string& name, torch::Dtype dtype, int64_t batch, double 
   fmt::print(
       "{:18} {:8} batch {:4}: {:7.0f} img/s (best step {:7.0f})  forward {:6.2f} backward {:6.2f} "
       "update {:5.2f} ms  processor {:6.2f} ms  faults/step {:6}  loss {:.4f}\n",
-      name, dtype_name(dtype), batch, static_cast<double>(steps * batch) / elapsed,
+      name, enum_name(precision), batch, static_cast<double>(steps * batch) / elapsed,
       static_cast<double>(batch) / best, parts[0] * ms, parts[1] * ms, parts[2] * ms,
       (processor_seconds() - processor_start) * ms, (page_faults() - faults) / steps, loss);
 }
@@ -165,7 +166,7 @@ int run(int argc, char** argv) {
   }
   for (const auto& name : models) {
     for (const auto& dtype : dtypes.empty() ? std::vector<std::string>{"bf16"} : dtypes) {
-      measure(name, parse_dtype(dtype), batch, seconds);
+      measure(name, parse_precision(dtype), batch, seconds);
     }
   }
   return 0;

@@ -15,7 +15,7 @@
 #include "io/atomic_file.h"
 #include "io/bounded_json.h"
 #include "io/hdf5.h"
-#include "runtime/memory.h"
+#include "runtime/memory/memory_use.h"
 
 namespace softmoe {
 namespace {

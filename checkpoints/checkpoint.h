@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/named_tensors.h"
 #include "core/options.h"
-#include "io/npz.h"
 
 namespace softmoe {
 

@@ -9,8 +9,7 @@
 #include "core/counted.h"
 #include "core/error.h"
 #include "core/table.h"
-#include "inference/packed/packed_model.h"
-#include "runtime/device.h"
+#include "inference/inference_model.h"
 
 namespace softmoe::cli {
 namespace {
@@ -91,9 +90,9 @@ void run_eval(const std::vector<std::string>& arguments) {
                 fmt::format("{} split {}", data.dataset, data.val_split));
   auto model = with_dtype_flag([&] {
     const auto dtype =
-        inference_dtype(evaluation_dtype_name(options.amp_dtype, loaded.metadata), device);
-    return PackedModel(loaded.description.options, std::move(loaded.weights), options.checkpoint,
-                       dtype, device);
+        inference_precision(evaluation_dtype_name(options.amp_dtype, loaded.metadata), device);
+    return InferenceModel(loaded.description.options, std::move(loaded.weights), options.checkpoint,
+                          dtype, device);
   });
   ClassificationResult result;
   compute_batches(device, loader.batch_size, [&] {

@@ -83,10 +83,10 @@ OnnxFiles export_onnx(const LoadedWeights& loaded, const std::string& checkpoint
 
 /// Converts the weights in their places, so that they are not there twice.
 void export_safetensors(LoadedWeights& loaded, const std::string& checkpoint,
-                        const std::string& output, WeightType type) {
+                        const std::string& output, Precision precision) {
   for (auto& [name, tensor] : loaded.weights) {
     if (tensor.is_floating_point()) {
-      tensor = as_weight_type(tensor, type, checkpoint + ": " + name);
+      tensor = in_precision(tensor, precision, checkpoint + ": " + name);
     }
   }
   write_foreign_model(output, TensorFormat::kSafetensors, find_family("ours"), loaded.description,

@@ -11,7 +11,7 @@
 #include "datasets/loader.h"
 #include "eval/features.h"
 #include "eval/fewshot.h"
-#include "inference/packed/packed_model.h"
+#include "inference/inference_model.h"
 #include "inference/predictor.h"
 
 namespace softmoe::cli {
@@ -124,12 +124,12 @@ Forward feature_function(const ProbeOptions& options, LoadedWeights loaded, int6
     return pixel_features;
   }
   const auto& sizes = loaded.description.options;
-  const auto dtype = inference_dtype(options.amp_dtype, device);
+  const auto dtype = inference_precision(options.amp_dtype, device);
   const auto model = with_dtype_flag([&] {
     return options.features == FeatureSource::kRandom
-               ? std::make_shared<PackedModel>(make_model(sizes, seed, device), dtype)
-               : std::make_shared<PackedModel>(sizes, std::move(loaded.weights), options.checkpoint,
-                                               dtype, device);
+               ? std::make_shared<InferenceModel>(make_model(sizes, seed, device), dtype)
+               : std::make_shared<InferenceModel>(sizes, std::move(loaded.weights),
+                                                  options.checkpoint, dtype, device);
   });
   return [model](const torch::Tensor& images) {
     return model->forward_features(images);  // [batch, dim]

@@ -5,7 +5,7 @@
 #include "core/counted.h"
 #include "core/error.h"
 #include "inference/predictor.h"
-#include "runtime/device.h"
+#include "runtime/compute_precision.h"
 
 namespace softmoe::cli {
 
@@ -34,7 +34,7 @@ std::string evaluation_dtype_name(const std::string& amp_dtype, const Json& meta
 
 torch::Dtype evaluation_dtype(const std::string& amp_dtype, const Json& metadata,
                               const torch::Device& device) {
-  return compute_dtype(evaluation_dtype_name(amp_dtype, metadata), device);
+  return tensor_dtype(compute_precision(evaluation_dtype_name(amp_dtype, metadata), device));
 }
 
 ClassificationResult evaluate_model(const Forward& forward, const ModelDescription& description,

@@ -6,7 +6,8 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/table.h"
-#include "runtime/memory.h"
+#include "runtime/memory/memory_limit.h"
+#include "runtime/memory/memory_use.h"
 #include "vit/cost.h"
 
 namespace softmoe::cli {

@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "datasets/sources.h"
-#include "runtime/device.h"
+#include "runtime/compute_precision.h"
 #include "train/fit_routers.h"
 #include "vit/cost.h"
 
@@ -112,7 +112,7 @@ void run_training(const CommandLine& line, const TrainingFlags& flags, const Tra
       fmt::format("{}: {:.2f} M parameters, {:.4f} GFLOP/img, {} classes, {} x {} px, {} on {}",
                   model_name, static_cast<double>(cost.parameters()) / 1e6, cost.gflop,
                   run.model.num_classes, run.model.image_height(), run.model.image_width(),
-                  dtype_name(compute_dtype(run.train.amp_dtype, device)), device.str()));
+                  enum_name(compute_precision(run.train.amp_dtype, device)), device.str()));
   log_line(fmt::format("{} training and {} validation images, run folder {}", data.train->size(),
                        data.val->size(), folder.path().string()));
   if (start.model->wants_router_sample() && !folder.has_checkpoint()) {

@@ -13,6 +13,7 @@
 namespace softmoe {
 namespace {
 
+/// An undefined tensor for no batches.
 torch::Tensor joined(const std::vector<torch::Tensor>& batches) {
   return batches.empty() ? torch::Tensor() : torch::cat(batches);
 }
@@ -29,7 +30,7 @@ PreprocessOptions fitting_preprocess(const ModelDescription& model, const std::s
   return options;
 }
 
-/// The preprocessing of images from files, nothing where the model takes none.
+/// The preprocessing of images from files; nothing if the model takes none.
 std::optional<Transform> file_transform(const ModelDescription& model, const std::string& name) {
   if (model.options.in_chans == 1 || model.options.in_chans == 3) {
     return evaluation_transform(model, name);
@@ -66,7 +67,7 @@ Transform evaluation_transform(const ModelDescription& model, const std::string&
   }
 }
 
-/// Runs batches and gathers what was asked for.
+/// Runs batches and gathers the requested results.
 class Predictor::Collector {
  public:
   Collector(Predictor& predictor, const PredictionRequest& request)
@@ -125,18 +126,18 @@ class Predictor::Collector {
   std::vector<torch::Tensor> features_;
 };
 
-Predictor::Predictor(LoadedModel model, std::string name, InferenceDtype dtype)
+Predictor::Predictor(LoadedModel model, std::string name, Precision precision)
     : description_(std::move(model.description)),
       name_(std::move(name)),
       transform_(file_transform(description_, name_)),
-      model_(std::move(model.model), dtype) {}
+      model_(std::move(model.model), precision) {}
 
-Predictor::Predictor(LoadedWeights weights, std::string name, InferenceDtype dtype,
+Predictor::Predictor(LoadedWeights weights, std::string name, Precision precision,
                      const torch::Device& device)
     : description_(std::move(weights.description)),
       name_(std::move(name)),
       transform_(file_transform(description_, name_)),
-      model_(description_.options, std::move(weights.weights), name_, dtype, device) {}
+      model_(description_.options, std::move(weights.weights), name_, precision, device) {}
 
 std::string Predictor::class_name(int64_t label) const {
   const auto& names = description().class_names;
@@ -151,7 +152,7 @@ Predictions Predictor::predict(const Dataset& images, int64_t batch_size, int64_
   options.workers = workers;
   options.shuffle = false;
   options.drop_last = false;
-  options.max_bad_images = 1.0;  // the caller gets the list
+  options.max_bad_images = 1.0;  // the caller gets a list of them
   options.log_bad_images = false;
   if (!transform_) {
     throw InputError(name_, "1 or 3 channels, as image files have (arrays may have others)",

@@ -10,7 +10,7 @@
 #include "io/npy_header.h"
 #include "io/zip_handle.h"
 #include "io/zip_reader.h"
-#include "runtime/memory.h"
+#include "runtime/memory/memory_use.h"
 
 namespace softmoe {
 namespace {

@@ -4,14 +4,12 @@
 #include <torch/types.h>
 
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
-namespace softmoe {
+#include "core/named_tensors.h"
 
-/// Arrays by name, in the order of their names.
-using NamedTensors = std::map<std::string, torch::Tensor>;
+namespace softmoe {
 
 /// All arrays of an .npz file (stored or deflated). Dtypes: bool, (u)int8/16/32/64, float16/32/64,
 /// and raw 2-byte void, which is bf16 as JAX writes it. Fortran order is converted. Throws

@@ -15,12 +15,12 @@ bool supported() {
 #endif
 }
 
-bool supported(Arithmetic arithmetic) {
+bool supported(Precision precision) {
 #ifdef SOFTMOE_WITH_AVX512
   static const bool has_integers = __builtin_cpu_supports("avx512vnni") != 0;
-  return supported() && (arithmetic != Arithmetic::kInt8 || has_integers);
+  return supported() && (precision != Precision::kInt8 || has_integers);
 #else
-  static_cast<void>(arithmetic);
+  static_cast<void>(precision);
   return false;
 #endif
 }

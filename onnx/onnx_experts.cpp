@@ -17,7 +17,7 @@ OnnxValue batched_linear(const OnnxMoeLayer& layer, const OnnxValue& x, const st
 
 /// `x` as the layer mixes it.
 OnnxValue rounded(const OnnxMoeLayer& layer, const OnnxValue& x) {
-  return layer.options.moe.dispatch_dtype == DispatchDtype::kBFloat16
+  return layer.options.moe.dispatch_dtype == Precision::kBFloat16
              ? onnx_cast(layer.graph(), onnx_cast(layer.graph(), x, OnnxType::kBFloat16),
                          OnnxType::kFloat)
              : x;

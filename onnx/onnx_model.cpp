@@ -140,7 +140,8 @@ void check_written(std::ofstream& stream, const std::filesystem::path& path) {
 void describe(OptionTable& table, OnnxOptions& options) {
   table.add("dtype", options.dtype,
             "of the stored weights; in an ONNX model of its matrices alone, and it computes in "
-            "float32 unless the runtime chooses otherwise");
+            "float32 unless the runtime chooses otherwise",
+            {Precision::kFloat32, Precision::kFloat16, Precision::kBFloat16});
   table.add("preprocess", options.preprocess,
             "ONNX: take pixels, [batch, height, width, channels] uint8 of the model's size, and do "
             "scale, "
@@ -157,6 +158,9 @@ OnnxGraph onnx_model(const ModelDescription& description, const NamedTensors& we
                      const OnnxOptions& options) {
   const auto& model = description.options;
   validate(model);
+  TORCH_CHECK_VALUE(options.dtype == Precision::kFloat32 || options.dtype == Precision::kFloat16 ||
+                        options.dtype == Precision::kBFloat16,
+                    "onnx_model: no weights of ", enum_name(options.dtype));
   if (has_moe(model)) {
     check_onnx_router(model.moe.router);
   }

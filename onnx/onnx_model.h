@@ -25,7 +25,7 @@ inline constexpr std::array<EnumName<ExternalData>, 3> kEnumNames<ExternalData>{
 /// What kind of ONNX model is written. The default opset is the oldest with LayerNorm as one
 /// operator; older ones get it in parts, newer ones from 20 on have the exact GELU as one.
 struct OnnxOptions {
-  WeightType dtype = WeightType::kFloat32;
+  Precision dtype = Precision::kFloat32;
   bool preprocess =
       false;              ///< pixels in, [batch, height, width, channels] uint8 of the model's size
   bool features = false;  ///< what the head gets is an output, too

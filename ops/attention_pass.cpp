@@ -7,6 +7,7 @@
 
 #include "kernels/gemm.h"
 #include "ops/weight_gradient.h"
+#include "runtime/arena.h"
 #include "runtime/thread_team.h"
 
 namespace softmoe {

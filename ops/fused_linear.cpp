@@ -4,6 +4,7 @@
 #include "kernels/fp32_linear.h"
 #include "kernels/types.h"
 #include "ops/fused_ops.h"
+#include "runtime/arena.h"
 #include "runtime/thread_team.h"
 
 namespace softmoe {

@@ -7,6 +7,7 @@
 #include "kernels/soft_mixing.h"
 #include "ops/fused_memory.h"
 #include "ops/fused_ops.h"
+#include "runtime/arena.h"
 #include "runtime/thread_team.h"
 
 namespace softmoe {

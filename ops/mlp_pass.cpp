@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ops/weight_gradient.h"
+#include "runtime/arena.h"
 #include "runtime/thread_team.h"
 
 namespace softmoe {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/gemm.h"
+#include "runtime/arena.h"
 #include "runtime/thread_team.h"
 
 namespace softmoe {

@@ -4,8 +4,9 @@
 #include <cstdint>
 #include <string>
 
+#include "core/activation.h"
 #include "core/options.h"
-#include "ops/gelu.h"
+#include "core/precision.h"
 #include "softmoe/sparse_options.h"
 
 namespace softmoe {
@@ -17,12 +18,6 @@ template <>
 inline constexpr std::array<EnumName<ExpertInit>, 2> kEnumNames<ExpertInit>{
     {{ExpertInit::kIndependent, "independent"}, {ExpertInit::kIdentical, "identical"}}};
 
-/// The precision in which tokens and expert outputs are mixed.
-enum class DispatchDtype { kFloat32, kBFloat16 };
-template <>
-inline constexpr std::array<EnumName<DispatchDtype>, 2> kEnumNames<DispatchDtype>{
-    {{DispatchDtype::kFloat32, "float32"}, {DispatchDtype::kBFloat16, "bfloat16"}}};
-
 /// What a user chooses about the MoE layers of a model.
 struct MoeOptions {
   std::string router = "soft";   ///< a row of softmoe/routers.h
@@ -32,7 +27,7 @@ struct MoeOptions {
   double router_noise = 0.0;     ///< standard deviation of the noise on logits in training; sparse
                                  ///< routers divide it by the number of experts
   double router_eps = 1e-6;      ///< added to squared norms before the root
-  DispatchDtype dispatch_dtype = DispatchDtype::kFloat32;
+  Precision dispatch_dtype = Precision::kFloat32;  ///< of mixing; or kBFloat16
   ExpertInit expert_init = ExpertInit::kIndependent;
   double expert_drop = 0.0;  ///< dropout inside experts; 0: the model's
   SparseOptions sparse;
@@ -52,9 +47,9 @@ struct MoeLayerOptions {
   int64_t tokens = 0;       ///< tokens an image, for the slots that a capacity factor asks for
   int64_t grid_height = 0;  ///< patches of an image: the last tokens; 0: the tokens are a line
   int64_t grid_width = 0;
-  int64_t patch_pixels = 0;  ///< values of an image patch; 0: unknown
-  Gelu gelu = Gelu::kTanh;   ///< inside the experts
-  double dropout = 0.0;      ///< inside the experts
+  int64_t patch_pixels = 0;                       ///< values of an image patch; 0: unknown
+  Activation activation = Activation::kGeluTanh;  ///< inside the experts: a GELU
+  double dropout = 0.0;                           ///< inside the experts
   MoeOptions moe;
 
   bool operator==(const MoeLayerOptions&) const = default;

@@ -1,6 +1,6 @@
 #include "train/train_step.h"
 
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
 

@@ -7,7 +7,8 @@
 #include "core/command_interrupt.h"
 #include "core/error.h"
 #include "core/rng.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
+#include "runtime/compute_precision.h"
 
 namespace softmoe {
 namespace {
@@ -48,7 +49,7 @@ Trainer::Trainer(VisionTransformer model, TrainingRun run, const Dataset& train_
       val_set_(val_set),
       folder_(folder),
       device_(device),
-      compute_dtype_(compute_dtype(run_.train.amp_dtype, device)),
+      compute_dtype_(tensor_dtype(compute_precision(run_.train.amp_dtype, device))),
       train_transform_(Transform::training(run_.preprocess)),
       val_transform_(Transform::evaluation(run_.preprocess)),
       loader_(train_set, train_transform_, run_.loader),

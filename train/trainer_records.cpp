@@ -11,7 +11,6 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "eval/evaluate.h"
-#include "runtime/device.h"
 #include "train/trainer.h"
 
 namespace softmoe {

@@ -13,6 +13,7 @@
 #include "checkpoints/surgery/adapt.h"
 #include "core/error.h"
 #include "io/atomic_file.h"
+#include "io/npz.h"
 
 namespace softmoe {
 namespace {

@@ -12,7 +12,7 @@
 #include <system_error>
 #include <thread>
 
-#include "runtime/large_memory.h"
+#include "runtime/memory/kept_memory.h"
 
 namespace softmoe {
 namespace {

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "io/bounded_json.h"
 #include "io/mapped_file.h"
+#include "io/npz.h"
 #include "io/zip_reader.h"
 
 namespace softmoe {

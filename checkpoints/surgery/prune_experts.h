@@ -5,8 +5,8 @@
 #include <map>
 #include <string>
 
+#include "core/named_tensors.h"
 #include "core/options.h"
-#include "io/npz.h"
 #include "vit/options.h"
 
 namespace softmoe {

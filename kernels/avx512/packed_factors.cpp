@@ -120,13 +120,13 @@ void norm_together(const RowNorm& norm, const float* x, int64_t stride, float* f
 
 }  // namespace
 
-void encode_row(Arithmetic arithmetic, Source row, int64_t depth, float factor, Unit* units) {
+void encode_row(Precision precision, Source row, int64_t depth, float factor, Unit* units) {
   const __m512 by = _mm512_set1_ps(factor);
-  const int64_t padded = units_of(arithmetic, depth) * values_per_unit(arithmetic);
+  const int64_t padded = units_of(precision, depth) * values_per_unit(precision);
   for (int64_t at = 0; at < depth; at += 16) {
     const __m512 value = _mm512_mul_ps(by, load(row, at, lanes16(at, depth)));
     const __mmask16 mask = lanes16(at, padded);
-    if (arithmetic == Arithmetic::kFloat32) {
+    if (precision == Precision::kFloat32) {
       _mm512_mask_storeu_ps(reinterpret_cast<float*>(units) + at, mask, value);
     } else {
       store_bf16(mask, reinterpret_cast<Bf16*>(units) + at, value);
@@ -174,14 +174,14 @@ void pack_panel(const Unit* rows, int64_t stride, int64_t count, int64_t units, 
   }
 }
 
-void pack_depth_unit(Arithmetic arithmetic, Source first, Source second, int64_t columns,
+void pack_depth_unit(Precision precision, Source first, Source second, int64_t columns,
                      Unit* target, int64_t panel_stride) {
   const bool has_second = second.fp32 != nullptr || second.bf16 != nullptr;
   for (int64_t column = 0; column < columns; column += 16) {
     const __mmask16 mask = lanes16(column, columns);
     Unit* const at = target + column / kUnitColumns * panel_stride + column % kUnitColumns;
     const __m512 upper = load(first, column, mask);
-    if (arithmetic == Arithmetic::kFloat32) {
+    if (precision == Precision::kFloat32) {
       _mm512_storeu_ps(reinterpret_cast<float*>(at), upper);
       continue;
     }

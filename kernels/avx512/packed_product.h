@@ -1,5 +1,5 @@
 #pragma once
-/// The loops under packed_product.h, for one arithmetic each. Internal linkage, as math.h.
+/// The loops under packed_product.h, for one precision each. Internal linkage, as math.h.
 
 #include <array>
 #include <cstring>
@@ -197,7 +197,7 @@ inline void product_of(const ProductShape& shape, const LeftUnits& left, const R
       const ProductTile tile{first,
                              count,
                              column,
-                             column / columns_an_output(finish.activation),
+                             column / columns_per_output(finish.activation),
                              lanes16(column, shape.columns),
                              lanes16(column + 16, shape.columns)};
       fetch_outputs(finish, tile);

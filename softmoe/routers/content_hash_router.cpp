@@ -4,7 +4,7 @@
 
 #include "core/rng.h"
 #include "core/tensor_check.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "softmoe/assignment/kmeans.h"
 #include "softmoe/routers/hash_maps.h"
 

@@ -23,14 +23,13 @@ void SoftRouterImpl::reset() {
 }
 
 torch::Tensor SoftRouterImpl::rounded(const torch::Tensor& x) const {
-  return options_.moe.dispatch_dtype == DispatchDtype::kBFloat16 &&
-                 x.scalar_type() == torch::kFloat32
+  return options_.moe.dispatch_dtype == Precision::kBFloat16 && x.scalar_type() == torch::kFloat32
              ? round_through(x, torch::kBFloat16)
              : x;
 }
 
 bool SoftRouterImpl::is_fused(const torch::Tensor& x) const {
-  return mixing_ == SoftMixing::kSoft && options_.moe.dispatch_dtype == DispatchDtype::kFloat32 &&
+  return mixing_ == SoftMixing::kSoft && options_.moe.dispatch_dtype == Precision::kFloat32 &&
          fused_soft_mixing_applies(x);
 }
 

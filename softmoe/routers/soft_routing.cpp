@@ -1,7 +1,7 @@
 #include "softmoe/routers/soft_routing.h"
 
 #include "core/tensor_check.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 
 namespace softmoe {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "core/tensor_check.h"
 #include "ops/fused_ops.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 
 namespace softmoe {
 

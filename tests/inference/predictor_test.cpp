@@ -322,7 +322,7 @@ TEST(Predictor, OfAFileNeedsLittleMoreMemoryThanTheWeights) {
   ASSERT_GT(bytes, int64_t{80} << 20);
   std::optional<Predictor> predictor;
   const auto growth = test::peak_growth([&] {
-    predictor.emplace(load_weights(path), path.string(), InferenceDtype::kBFloat16, torch::kCPU);
+    predictor.emplace(load_weights(path), path.string(), Precision::kBFloat16, torch::kCPU);
   });
   if (!growth || !predictor->model().is_packed()) {
     GTEST_SKIP() << "the model is not packed here, or the peak of memory cannot be measured";

@@ -54,14 +54,15 @@ Inputs inputs_of(const Case& test_case, const Json& preprocess, int64_t batch) {
   return {.graph = pixels.permute({0, 2, 3, 1}).contiguous(), .model = ready.to(torch::kFloat32)};
 }
 
-/// Rounds the weights that exports keep in `type`, so that outputs differ by no more than in fp32.
-void round_matrices(VisionTransformer& model, WeightType type) {
+/// Rounds the weights that exports keep in `precision`, so that outputs differ by no more than in
+/// fp32.
+void round_matrices(VisionTransformer& model, Precision precision) {
   const torch::NoGradGuard no_grad;
   for (auto& parameter : model->named_parameters()) {
     const auto& name = parameter.key();
     auto& value = parameter.value();
     if (value.dim() >= 2 && name.ends_with("weight") && name.find("router") == std::string::npos) {
-      value.copy_(as_weight_type(value, type, name));
+      value.copy_(in_precision(value, precision, name));
     }
   }
 }
@@ -207,7 +208,7 @@ TEST(OnnxRuntimes, GiveTheOutputsOfEveryPartOfABlock) {
                 o.global_pool = GlobalPool::kToken;
                 o.pos_embed_prefix = false;
                 o.layer_scale = 0.5;
-                o.gelu = Gelu::kExact;
+                o.gelu = Activation::kGeluExact;
               }),
       variant("registers_with_positions", dense, [](auto& o) { o.reg_tokens = 2; }),
       variant("clip", dense,
@@ -216,7 +217,7 @@ TEST(OnnxRuntimes, GiveTheOutputsOfEveryPartOfABlock) {
                 o.global_pool = GlobalPool::kToken;
                 o.pre_norm = true;
                 o.patch_bias = false;
-                o.gelu = Gelu::kQuick;
+                o.gelu = Activation::kGeluQuick;
                 o.norm_eps = 1e-5;
               }),
       variant("swiglu", dense, [](auto& o) { o.mlp_layer = MlpLayer::kSwiGlu; }),
@@ -228,7 +229,7 @@ TEST(OnnxRuntimes, GiveTheOutputsOfEveryPartOfABlock) {
       with(base, "opset_13", [](auto& o) { o.opset = 13; }),
       with(base, "opset_18", [](auto& o) { o.opset = 18; }),
       with(base, "opset_20", [](auto& o) { o.opset = 20; }),
-      with(variant("base", dense, [](auto& o) { o.gelu = Gelu::kExact; }), "opset_22",
+      with(variant("base", dense, [](auto& o) { o.gelu = Activation::kGeluExact; }), "opset_22",
            [](auto& o) { o.opset = 22; }),
       with(base, "pixels", [](auto& o) { o.preprocess = true; }),
       with(base, "external", [](auto& o) { o.external_data = ExternalData::kAlways; }),
@@ -247,9 +248,8 @@ TEST(OnnxRuntimes, GiveTheOutputsOfSoftMoe) {
   cases.push_back(with(cases.front(), "soft_opset_13", [](auto& o) { o.opset = 13; }));
   cases.push_back(with(cases.front(), "soft_fixed", [](auto& o) { o.batch_size = 3; }));
   cases.back().batches = {3};
-  cases.push_back(with(cases[1], "soft_float16", [](auto& o) { o.dtype = WeightType::kFloat16; }));
-  cases.push_back(
-      with(cases[1], "soft_bfloat16", [](auto& o) { o.dtype = WeightType::kBFloat16; }));
+  cases.push_back(with(cases[1], "soft_float16", [](auto& o) { o.dtype = Precision::kFloat16; }));
+  cases.push_back(with(cases[1], "soft_bfloat16", [](auto& o) { o.dtype = Precision::kBFloat16; }));
   expect_equal_outputs(cases);
 }
 

@@ -4,7 +4,7 @@
 #include <torch/types.h>
 
 #include "kernels/types.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe {

@@ -4,7 +4,7 @@
 
 #include "kernels/types.h"
 #include "ops/fused_ops.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "softmoe/moe_layer.h"
 #include "softmoe/routers/soft_routing.h"
 #include "support/tensor_matcher.h"

@@ -1,7 +1,7 @@
 #include "softmoe/sparse_rows.h"
 
 #include "kernels/types.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "softmoe/router.h"
 #include "support/tensor_matcher.h"
 

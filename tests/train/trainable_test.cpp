@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "ops/fused_ops.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "support/tensor_matcher.h"
 #include "train/optimizer.h"
 #include "vit/vision_transformer.h"

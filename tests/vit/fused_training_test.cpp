@@ -4,7 +4,7 @@
 
 #include "kernels/types.h"
 #include "ops/fused_ops.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "support/tensor_matcher.h"
 #include "vit/vision_transformer.h"
 
@@ -110,11 +110,11 @@ INSTANTIATE_TEST_SUITE_P(
                               options.qk_norm = true;
                               options.layer_scale = 0.5;
                               options.class_token = true;
-                              options.gelu = Gelu::kExact;
+                              options.gelu = Activation::kGeluExact;
                             }},
                     Variant{"QuickGeluPreNormRegisters",
                             [](VitOptions& options) {
-                              options.gelu = Gelu::kQuick;
+                              options.gelu = Activation::kGeluQuick;
                               options.pre_norm = true;
                               options.patch_bias = false;
                               options.reg_tokens = 2;

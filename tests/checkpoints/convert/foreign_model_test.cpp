@@ -8,6 +8,7 @@
 #include "checkpoints/square_models.h"
 #include "core/error.h"
 #include "io/atomic_file.h"
+#include "io/npz.h"
 #include "support/error_text.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"

@@ -6,6 +6,7 @@
 #include "checkpoints/load_into.h"
 #include "checkpoints/square_models.h"
 #include "core/error.h"
+#include "io/npz.h"
 #include "support/error_text.h"
 #include "support/temporary_folder.h"
 
@@ -130,7 +131,7 @@ TEST(WriteForeign, RoutersAreThoseThatACodeHas) {
 TEST(WriteForeign, NotesWhatTheReadersCodeHasNot) {
   ModelDescription description;
   description.options = changed(square_options(), token_pooling);
-  description.options.gelu = Gelu::kExact;
+  description.options.gelu = Activation::kGeluExact;
   description.preprocess = {{"mean", {0.5}}, {"std", {0.5}}};
   const auto notes = [&](const std::string& family) {
     return reader_notes(TensorFormat::kSafetensors, find_family(family), description);

@@ -1,5 +1,6 @@
 #include "softmoe/routers/soft_routing.h"
 
+#include "runtime/autocast_guard.h"
 #include "runtime/device.h"
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
