@@ -18,11 +18,10 @@
 
 #include "bench/run_bench.h"
 #include "ops/fused_ops.h"
-#include "runtime/autocast_guard.h"
 #include "runtime/compute_precision.h"
 #include "runtime/machine.h"
-#include "train/loss.h"
-#include "train/optimizer.h"
+#include "train/optimizers.h"
+#include "train/train_step.h"
 #include "vit/vision_transformer.h"
 #include "vit/zoo.h"
 
@@ -89,18 +88,17 @@ void measure(const std::string& name, Precision precision, int64_t batch, double
   vit->train();
   OptimizerOptions options;
   const auto optimizer = make_optimizer(named_parameters(*vit), options);
-  const auto images =
-      torch::rand({batch, sizes.in_chans, sizes.image_height(), sizes.image_width()}) * 2 - 1;
-  const auto labels = torch::randint(sizes.num_classes, {batch});
+  const Batch examples{
+      .images =
+          torch::rand({batch, sizes.in_chans, sizes.image_height(), sizes.image_width()}) * 2 - 1,
+      .labels = torch::randint(sizes.num_classes, {batch}),
+      .indices = {}};
   std::array<double, 3> parts{};  // forward, backward, update
   const auto step = [&] {
     std::array<Clock::time_point, 4> at{};
     at[0] = Clock::now();
-    torch::Tensor loss;
-    {
-      const AutocastGuard autocast(torch::kCPU, tensor_dtype(precision));
-      loss = classification_loss({.loss = "softmax", .smoothing = 0.0}, vit(images), labels);
-    }
+    const auto loss =
+        step_loss(vit, examples, {}, {.compute_dtype = tensor_dtype(precision)}).loss;  // []
     at[1] = Clock::now();
     loss.backward();
     at[2] = Clock::now();

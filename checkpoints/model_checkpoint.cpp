@@ -1,6 +1,7 @@
 #include "checkpoints/model_checkpoint.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "checkpoints/convert/foreign_model.h"
 #include "checkpoints/load_into.h"
@@ -21,6 +22,17 @@ T field(const Json& metadata, const std::string& name, const std::filesystem::pa
     throw InputError(path.string() + ": metadata field '" + name +
                      "' is missing or of another type");
   }
+}
+
+Likelihood likelihood(const Json& metadata, const std::filesystem::path& path) {
+  const auto name = field<std::string>(metadata, "loss", path);
+  const auto value = enum_value<Likelihood>(name);
+  if (!value) {
+    throw InputError(path.string() + ": metadata field 'loss'",
+                     fmt::format("one of {}", fmt::join(enum_names<Likelihood>(), ", ")),
+                     "'" + printable_text(name) + "'");
+  }
+  return *value;
 }
 
 /// Checkpoints of earlier versions say nothing of it.
@@ -58,7 +70,7 @@ Json to_metadata(const ModelDescription& description) {
   metadata["model"] = options_to_json(description.options);
   metadata["classes"] = description.class_names;
   metadata["preprocess"] = description.preprocess;
-  metadata["loss"] = description.loss;
+  metadata["loss"] = enum_name(description.likelihood);
   metadata["resize_mode"] = enum_name(description.resize_mode);
   return metadata;
 }
@@ -81,7 +93,7 @@ ModelDescription model_description(const Json& metadata, const std::filesystem::
                      fmt::format("at most {} names, one a class", classes), std::to_string(names));
   }
   description.preprocess = field<Json>(metadata, "preprocess", path);
-  description.loss = field<std::string>(metadata, "loss", path);
+  description.likelihood = likelihood(metadata, path);
   description.resize_mode = resize_mode(metadata, path);
   return description;
 }

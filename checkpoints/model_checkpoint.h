@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "checkpoints/checkpoint.h"
+#include "vit/likelihood.h"
 #include "vit/position_embedding.h"
 #include "vit/vision_transformer.h"
 
@@ -17,7 +18,8 @@ struct ModelDescription {
   VitOptions options;
   std::vector<std::string> class_names;  ///< empty where labels have no names
   Json preprocess;                       ///< PreprocessOptions of datasets/, by name
-  std::string loss = "softmax";          ///< what its logits stand for: softmax or sigmoid
+  /// What its logits stand for.
+  Likelihood likelihood = Likelihood::kSoftmax;
   /// How its learned positions go to another grid, usual in the library that it came from.
   PositionResize resize_mode = PositionResize::kBilinearCorners;
 };

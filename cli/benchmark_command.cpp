@@ -9,7 +9,7 @@
 #include "cli/model_flags.h"
 #include "core/error.h"
 #include "inference/inference_model.h"
-#include "train/train_step.h"
+#include "train/model_update.h"
 
 namespace softmoe::cli {
 namespace {

@@ -157,6 +157,14 @@ void CommandLine::apply_table(const OptionTable& table) const {
   }
 }
 
+std::set<std::string> CommandLine::given_names() const {
+  std::set<std::string> names;
+  for (const auto& [name, words] : given_) {
+    names.insert(name);
+  }
+  return names;
+}
+
 std::string CommandLine::help(size_t width) const {
   return help_text(
       {.command = name_, .summary = summary_, .positionals = positionals_, .groups = groups_},

@@ -41,9 +41,7 @@ ClassificationResult evaluate_model(const Forward& forward, const ModelDescripti
                                     const std::string& checkpoint, const Dataset& set,
                                     const LoaderOptions& options, const BatchLoopOptions& loop) {
   Loader loader(set, evaluation_transform(description, checkpoint), options);
-  return evaluate(forward, loader, description.options.num_classes,
-                  description.loss == "sigmoid" ? Likelihood::kSigmoid : Likelihood::kSoftmax,
-                  loop);
+  return evaluate(forward, loader, description.options.num_classes, description.likelihood, loop);
 }
 
 Json derived_metadata(const Json& source, const ModelDescription& description) {

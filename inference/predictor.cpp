@@ -107,9 +107,8 @@ class Predictor::Collector {
     // Stable: of equal logits the first class wins, as in evaluation.
     const auto [sorted, order] = logits.sort(/*stable=*/true, /*dim=*/1, /*descending=*/true);
     const auto count = std::min(request_.topk, logits.size(1));
-    const auto& loss = predictor_.description().loss;
     const auto probabilities =
-        loss == "sigmoid" ? sorted.sigmoid() : sorted.softmax(/*dim=*/1);  // [batch, classes]
+        class_probabilities(sorted, predictor_.description().likelihood);  // [batch, classes]
     classes_.push_back(order.slice(/*dim=*/1, 0, count).clone());          // [batch, topk]
     probabilities_.push_back(probabilities.slice(/*dim=*/1, 0, count).clone());
     if (request_.logits) {

@@ -120,7 +120,7 @@ void set_metadata(OnnxGraph& graph, const ModelDescription& description) {
   graph.set_metadata("model", json_text(options_to_json(description.options)));
   graph.set_metadata("classes", json_text(Json(description.class_names)));
   graph.set_metadata("preprocess", json_text(description.preprocess));
-  graph.set_metadata("loss", description.loss);
+  graph.set_metadata("loss", enum_name(description.likelihood));
 }
 
 std::ofstream open_output(const std::filesystem::path& path) {

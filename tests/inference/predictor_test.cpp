@@ -113,7 +113,7 @@ TEST(Predictor, KeepsOnlyWhatWasAskedFor) {
 
 TEST(Predictor, GivesIndependentProbabilitiesAfterSigmoidTraining) {
   auto loaded = tiny_model();
-  loaded.description.loss = "sigmoid";
+  loaded.description.likelihood = Likelihood::kSigmoid;
   Predictor predictor(loaded, "tiny.h5");
   const auto predictions = predictor.predict(ready_images(4), "x", 4, kEverything);
   const auto expected = std::get<0>(predictions.logits.topk(3)).sigmoid();  // [images, 3]

@@ -213,7 +213,7 @@ TEST_F(OnnxModel, IsTheSameForTheSameModel) {
 TEST_F(OnnxModel, SaysWhereItComesFrom) {
   auto loaded = exported_model(small_moe_options());
   loaded.description.class_names = {"zero", "one", "two"};
-  loaded.description.loss = "sigmoid";
+  loaded.description.likelihood = Likelihood::kSigmoid;
   write_onnx(graph_of(loaded), path(), ExternalData::kAuto);
   const auto summary = read_onnx(path());
   EXPECT_EQ(summary.producer, "softmoe");

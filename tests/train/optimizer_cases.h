@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <string>
 #include <vector>
 
 #include "support/tensor_matcher.h"
-#include "train/optimizer.h"
+#include "train/optimizers.h"
+#include "train/schedule.h"
 
 namespace softmoe::test {
 
@@ -40,6 +42,10 @@ inline void set_gradients(Parameters& parameters, int64_t step) {
     tensor.mutable_grad() = torch::randn_like(tensor);
   }
 }
+
+/// Follows a trajectory of recipe.npz, whose every step is checked.
+void expect_reference_trajectory(const std::string& name, const OptimizerOptions& options,
+                                 const ScheduleOptions& schedule_options);
 
 inline void expect_same_bits(const Parameters& actual, const Parameters& expected) {
   for (size_t index = 0; index < actual.size(); ++index) {

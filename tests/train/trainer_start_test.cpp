@@ -18,12 +18,13 @@ using test::Corners;
 using test::expect_same_run;
 using test::TemporaryFolder;
 using test::tiny_run;
+using test::TinyRun;
 using test::train;
 using testing::HasSubstr;
 
 /// A run in which only what `trainable` and `freeze` say learns, in bf16 where it is `fused`.
-TrainingRun partial_run(const std::vector<std::string>& trainable,
-                        const std::vector<std::string>& freeze, bool fused) {
+TinyRun partial_run(const std::vector<std::string>& trainable,
+                    const std::vector<std::string>& freeze, bool fused) {
   auto run = tiny_run();
   run.train.epochs = 1;
   run.trainable = {.trainable = trainable, .freeze = freeze};

@@ -1,0 +1,47 @@
+#include "train/hooks/progress_bar_hook.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "train/hooks/hook_cases.h"
+
+namespace softmoe {
+namespace {
+
+using test::state_at;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+/// What the hook writes to stderr after an update, and at the evaluation behind it.
+std::pair<std::string, std::string> output_of(ProgressStyle style) {
+  const auto before = progress_style();
+  set_progress_style(style);
+  auto state = state_at(15);
+  ProgressBarHook hook;
+  testing::internal::CaptureStderr();
+  hook.after_update(state, test::some_update());
+  auto update = testing::internal::GetCapturedStderr();
+  testing::internal::CaptureStderr();
+  hook.at_evaluation(state);
+  auto evaluation = testing::internal::GetCapturedStderr();
+  set_progress_style(before);
+  return {update, evaluation};
+}
+
+TEST(ProgressBarHook, DrawsABarAndRemovesItForEvaluations) {
+  const auto [update, evaluation] = output_of(ProgressStyle::kBar);
+  EXPECT_THAT(update, AllOf(HasSubstr("Train"), HasSubstr("loss 0.7500"), HasSubstr("data 25%")));
+  EXPECT_NE(evaluation, "");
+}
+
+TEST(ProgressBarHook, IsSilentWithoutBars) {
+  for (const auto style : {ProgressStyle::kLines, ProgressStyle::kNone}) {
+    const auto [update, evaluation] = output_of(style);
+    EXPECT_THAT(update, IsEmpty());
+    EXPECT_THAT(evaluation, IsEmpty());
+  }
+}
+
+}  // namespace
+}  // namespace softmoe
