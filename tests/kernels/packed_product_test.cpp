@@ -58,9 +58,12 @@ Packed pack(Arithmetic arithmetic, const torch::Tensor& w) {
 enum class LeftKind { kFp32, kBf16, kBytes, kPlanes };
 
 struct ProductCase {
+  const char* name;
   LeftKind kind;
   double tolerance;  ///< of the largest value
 };
+
+void PrintTo(const ProductCase& test_case, std::ostream* out) { *out << test_case.name; }
 
 Arithmetic arithmetic_of(LeftKind kind) {
   return kind == LeftKind::kFp32   ? Arithmetic::kFloat32
@@ -209,25 +212,12 @@ TEST_P(PackedProductTest, IsExactForOneColumnOfAUnitMatrix) {
   EXPECT_TRUE(all_close(out, a, {.absolute = 0, .relative = 2e-6}));
 }
 
-std::string kind_name(const testing::TestParamInfo<ProductCase>& item) {
-  switch (item.param.kind) {
-    case LeftKind::kFp32:
-      return "Fp32";
-    case LeftKind::kBf16:
-      return "Bf16";
-    case LeftKind::kBytes:
-      return "Bytes";
-    default:
-      return "Planes";
-  }
-}
-
 INSTANTIATE_TEST_SUITE_P(Arithmetics, PackedProductTest,
-                         testing::Values(ProductCase{LeftKind::kFp32, 2e-6},
-                                         ProductCase{LeftKind::kBf16, 1e-2},
-                                         ProductCase{LeftKind::kBytes, 2e-2},
-                                         ProductCase{LeftKind::kPlanes, 1.5e-2}),
-                         kind_name);
+                         testing::Values(ProductCase{"Fp32", LeftKind::kFp32, 2e-6},
+                                         ProductCase{"Bf16", LeftKind::kBf16, 1e-2},
+                                         ProductCase{"Bytes", LeftKind::kBytes, 2e-2},
+                                         ProductCase{"Planes", LeftKind::kPlanes, 1.5e-2}),
+                         [](const auto& item) { return item.param.name; });
 
 /// Softmax attention of all heads by libtorch, from [tokens, 3 dim].
 torch::Tensor attention_by_torch(const torch::Tensor& qkv, int64_t heads) {
