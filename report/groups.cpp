@@ -7,7 +7,7 @@
 namespace softmoe::report {
 namespace {
 
-/// The group for which `matches` holds; a new one, made from `fresh`, where there is none.
+/// The group for which `matches` holds; if there is none, `fresh` is added and returned.
 template <typename Group, typename Predicate>
 Group& find_or_add(std::vector<Group>& groups, const Predicate& matches, Group fresh) {
   const auto found = std::find_if(groups.begin(), groups.end(), matches);
