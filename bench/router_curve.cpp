@@ -10,8 +10,9 @@
 #include "benchmark/throughput.h"
 #include "core/table.h"
 #include "ops/initialization.h"
+#include "report/line_chart.h"
 #include "report/page_style.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 #include "runtime/device.h"
 #include "softmoe/moe_layer.h"
 

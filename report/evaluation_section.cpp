@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "report/bar_chart.h"
+#include "report/line_chart.h"
 #include "report/number_text.h"
 #include "report/sections.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 namespace {

@@ -11,7 +11,7 @@
 #include "io/atomic_file.h"
 #include "report/number_text.h"
 #include "report/sections.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 namespace {

@@ -1,9 +1,11 @@
+#include "report/line_chart.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "report/number_text.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 namespace {

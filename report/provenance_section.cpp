@@ -5,7 +5,7 @@
 
 #include "report/number_text.h"
 #include "report/sections.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 namespace {

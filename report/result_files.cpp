@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "report/result_json.h"
+#include "report/run_folder_reader.h"
 
 namespace softmoe::report {
 namespace {

@@ -1,3 +1,5 @@
+#include "report/result_json.h"
+
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -7,7 +9,7 @@
 #include "core/error.h"
 #include "report/json_node.h"
 #include "report/number_text.h"
-#include "report/result_files.h"
+#include "report/run_folder_reader.h"
 
 namespace softmoe::report {
 namespace {

@@ -1,3 +1,5 @@
+#include "report/run_folder_reader.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,7 +11,7 @@
 #include "core/error.h"
 #include "io/atomic_file.h"
 #include "report/json_node.h"
-#include "report/result_files.h"
+#include "report/result_json.h"
 
 namespace softmoe::report {
 namespace {

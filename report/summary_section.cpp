@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "report/curves.h"
+#include "report/groups.h"
 #include "report/number_text.h"
 #include "report/sections.h"
 

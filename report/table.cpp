@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "report/number_text.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 namespace {

@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 
+#include "report/bar_chart.h"
+#include "report/groups.h"
 #include "report/number_text.h"
 #include "report/sections.h"
-#include "report/svg_plot.h"
 
 namespace softmoe::report {
 namespace {
