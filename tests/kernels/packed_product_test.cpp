@@ -4,10 +4,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 
-#include "kernels/packed_attention.h"
 #include "kernels/packed_factors.h"
 #include "ops/fused_memory.h"
 #include "support/tensor_matcher.h"
@@ -218,62 +215,6 @@ INSTANTIATE_TEST_SUITE_P(Arithmetics, PackedProductTest,
                                          ProductCase{"Bytes", LeftKind::kBytes, 2e-2},
                                          ProductCase{"Planes", LeftKind::kPlanes, 1.5e-2}),
                          [](const auto& item) { return item.param.name; });
-
-/// Softmax attention of all heads by libtorch, from [tokens, 3 dim].
-torch::Tensor attention_by_torch(const torch::Tensor& qkv, int64_t heads) {
-  const int64_t dim = qkv.size(1) / 3;
-  const auto parts = qkv.view({qkv.size(0), 3, heads, dim / heads}).permute({1, 2, 0, 3});
-  const auto scores = parts[0].matmul(parts[1].transpose(1, 2)).softmax(-1);
-  return scores.matmul(parts[2]).transpose(0, 1).reshape({qkv.size(0), dim});
-}
-
-TEST(PackedAttention, AgreesWithSoftmaxAttention) {
-  for (const auto arithmetic : {Arithmetic::kFloat32, Arithmetic::kBFloat16}) {
-    if (!supported(arithmetic)) {
-      GTEST_SKIP() << "the processor has no such products";
-    }
-    const bool is_bf16 = arithmetic == Arithmetic::kBFloat16;
-    for (const int64_t tokens : {1, 6, 33, 197}) {
-      constexpr int64_t kHeads = 3;
-      constexpr int64_t kHeadDim = 22;
-      constexpr int64_t kDim = kHeads * kHeadDim;
-      torch::manual_seed(12);
-      const auto qkv = torch::randn({tokens, 3 * kDim});
-      const PackedAttention attention{
-          .arithmetic = arithmetic, .tokens = tokens, .heads = kHeads, .head_dim = kHeadDim};
-      // The factor belongs to the queries.
-      auto scaled = qkv.clone();
-      scaled.slice(1, 0, kDim).mul_(query_factor(attention));
-      auto expected = qkv.clone();
-      expected.slice(1, 0, kDim).div_(std::sqrt(static_cast<double>(kHeadDim)));
-      const auto dtype = is_bf16 ? torch::kBFloat16 : torch::kFloat32;
-      const auto inputs = scaled.to(dtype);
-      auto mixed = torch::empty({tokens, kDim}, dtype);
-      std::vector<Unit> scratch(static_cast<size_t>(attention_scratch(attention)));
-      for (int64_t head = 0; head < kHeads; ++head) {
-        attend(attention, head, source_of(inputs), 3 * kDim, target_of(mixed), kDim,
-               scratch.data());
-      }
-      EXPECT_TRUE(all_close(mixed.to(torch::kFloat32), attention_by_torch(expected, kHeads),
-                            {.absolute = 0, .relative = is_bf16 ? 1.5e-2 : 2e-6}))
-          << tokens << " tokens in " << toString(dtype);
-    }
-  }
-}
-
-TEST(PackedFactors, QuantizedRowsSpreadNaNInsteadOfHidingIt) {
-  if (!supported(Arithmetic::kInt8)) {
-    GTEST_SKIP() << "the processor has no such products";
-  }
-  auto values = torch::ones({2, 40});
-  values[0][3] = std::nanf("");
-  std::vector<Unit> units(20);
-  std::array<float, 2> scales{};
-  std::array<float, 2> zeros{};
-  quantize_bytes(source_of(values), 40, 2, 40, units.data(), 10, scales.data(), zeros.data());
-  EXPECT_TRUE(std::isnan(scales[0]));
-  EXPECT_FLOAT_EQ(scales[1], 1.0F / 255.0F);
-}
 
 }  // namespace
 }  // namespace softmoe::kernels
