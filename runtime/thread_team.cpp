@@ -46,8 +46,10 @@ class TeamBarrier {
   }
 
   void wait() {
+    // Read before this thread arrives: once all have, the next team may change them.
+    const int64_t size = size_;
     const uint32_t round = round_.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
       arrived_.store(0, std::memory_order_relaxed);
       round_.store(round + 1, std::memory_order_release);
       round_.notify_all();
