@@ -10,8 +10,9 @@
 #include "benchmark/throughput.h"
 #include "core/table.h"
 #include "ops/initialization.h"
+#include "report/line_chart.h"
 #include "report/page_style.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 #include "runtime/autocast_guard.h"
 #include "softmoe/moe_layer.h"
 
@@ -107,7 +108,7 @@ double step_time(MoeLayer& layer, const torch::Tensor& tokens, const torch::Tens
   return time;
 }
 
-/// The minimum time for the weights: read forward, read backward, gradients written.
+/// What the weights need at least: read forward, read backward, gradients written.
 double memory_bound(const MoeLayer& layer, const Bandwidth& bandwidth) {
   double bytes = 0;
   for (const auto& parameter : layer->experts->parameters()) {

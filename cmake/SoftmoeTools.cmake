@@ -25,6 +25,21 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
 endif()
 
+# In a unity build the sources of one folder are compiled as one, so that a new source meets all of
+# its neighbours at once: whether two others fit together does not depend on it. GROUPED gives a
+# source a group of its own choice.
+function(softmoe_group_sources target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD_MODE GROUP)
+  get_target_property(sources ${target} SOURCES)
+  foreach(source IN LISTS sources)
+    cmake_path(ABSOLUTE_PATH source)
+    cmake_path(GET source PARENT_PATH folder)
+    cmake_path(RELATIVE_PATH folder BASE_DIRECTORY ${PROJECT_SOURCE_DIR})
+    string(MAKE_C_IDENTIFIER "${folder}" group)
+    set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${group})
+  endforeach()
+endfunction()
+
 # softmoe_library(NAME [SOURCES ...] [HEADERS ...] [PRIVATE_HEADERS ...] DEPENDS ... [NO_PCH]
 #                 [PRIVATE_DEPENDS ...])
 #
@@ -59,5 +74,6 @@ function(softmoe_library name)
       target_precompile_headers(${target} REUSE_FROM softmoe_core)
     endif()
   endif()
+  softmoe_group_sources(${target})
   set_property(GLOBAL APPEND PROPERTY SOFTMOE_LIBRARIES ${target})
 endfunction()

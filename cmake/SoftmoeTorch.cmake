@@ -54,8 +54,6 @@ add_library(softmoe::torch INTERFACE IMPORTED GLOBAL)
 target_include_directories(softmoe::torch INTERFACE
   ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
 set(torch_libraries ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
-# libtorch carries headers of its own fmt, found before the system's: use them as headers alone.
-target_compile_definitions(softmoe::torch INTERFACE FMT_HEADER_ONLY=1)
 # libtorch_cpu names CUDA libraries that it does not call on a CPU.
 target_link_options(softmoe::torch INTERFACE LINKER:--allow-shlib-undefined)
 if(torch_cudart)

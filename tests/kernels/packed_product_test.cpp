@@ -4,10 +4,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 
-#include "kernels/packed_attention.h"
 #include "kernels/packed_factors.h"
 #include "ops/fused_memory.h"
 #include "support/tensor_matcher.h"
@@ -58,9 +55,12 @@ Packed pack(Precision precision, const torch::Tensor& w) {
 enum class LeftKind { kFp32, kBf16, kBytes, kPlanes };
 
 struct ProductCase {
+  const char* name;
   LeftKind kind;
   double tolerance;  ///< of the largest value
 };
+
+void PrintTo(const ProductCase& test_case, std::ostream* out) { *out << test_case.name; }
 
 Precision precision_of(LeftKind kind) {
   return kind == LeftKind::kFp32   ? Precision::kFloat32
@@ -209,81 +209,12 @@ TEST_P(PackedProductTest, IsExactForOneColumnOfAUnitMatrix) {
   EXPECT_TRUE(all_close(out, a, {.absolute = 0, .relative = 2e-6}));
 }
 
-std::string kind_name(const testing::TestParamInfo<ProductCase>& item) {
-  switch (item.param.kind) {
-    case LeftKind::kFp32:
-      return "Fp32";
-    case LeftKind::kBf16:
-      return "Bf16";
-    case LeftKind::kBytes:
-      return "Bytes";
-    default:
-      return "Planes";
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Precisions, PackedProductTest,
-                         testing::Values(ProductCase{LeftKind::kFp32, 2e-6},
-                                         ProductCase{LeftKind::kBf16, 1e-2},
-                                         ProductCase{LeftKind::kBytes, 2e-2},
-                                         ProductCase{LeftKind::kPlanes, 1.5e-2}),
-                         kind_name);
-
-/// Softmax attention of all heads by libtorch, from [tokens, 3 dim].
-torch::Tensor attention_by_torch(const torch::Tensor& qkv, int64_t heads) {
-  const int64_t dim = qkv.size(1) / 3;
-  const auto parts = qkv.view({qkv.size(0), 3, heads, dim / heads}).permute({1, 2, 0, 3});
-  const auto scores = parts[0].matmul(parts[1].transpose(1, 2)).softmax(-1);
-  return scores.matmul(parts[2]).transpose(0, 1).reshape({qkv.size(0), dim});
-}
-
-TEST(PackedAttention, AgreesWithSoftmaxAttention) {
-  for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
-    if (!supported(precision)) {
-      GTEST_SKIP() << "the processor has no such products";
-    }
-    const bool is_bf16 = precision == Precision::kBFloat16;
-    for (const int64_t tokens : {1, 6, 33, 197}) {
-      constexpr int64_t kHeads = 3;
-      constexpr int64_t kHeadDim = 22;
-      constexpr int64_t kDim = kHeads * kHeadDim;
-      torch::manual_seed(12);
-      const auto qkv = torch::randn({tokens, 3 * kDim});
-      const PackedAttention attention{
-          .precision = precision, .tokens = tokens, .heads = kHeads, .head_dim = kHeadDim};
-      // The factor belongs to the queries.
-      auto scaled = qkv.clone();
-      scaled.slice(1, 0, kDim).mul_(query_factor(attention));
-      auto expected = qkv.clone();
-      expected.slice(1, 0, kDim).div_(std::sqrt(static_cast<double>(kHeadDim)));
-      const auto dtype = is_bf16 ? torch::kBFloat16 : torch::kFloat32;
-      const auto inputs = scaled.to(dtype);
-      auto mixed = torch::empty({tokens, kDim}, dtype);
-      std::vector<Unit> scratch(static_cast<size_t>(attention_scratch(attention)));
-      for (int64_t head = 0; head < kHeads; ++head) {
-        attend(attention, head, source_of(inputs), 3 * kDim, target_of(mixed), kDim,
-               scratch.data());
-      }
-      EXPECT_TRUE(all_close(mixed.to(torch::kFloat32), attention_by_torch(expected, kHeads),
-                            {.absolute = 0, .relative = is_bf16 ? 1.5e-2 : 2e-6}))
-          << tokens << " tokens in " << toString(dtype);
-    }
-  }
-}
-
-TEST(PackedFactors, QuantizedRowsSpreadNaNInsteadOfHidingIt) {
-  if (!supported(Precision::kInt8)) {
-    GTEST_SKIP() << "the processor has no such products";
-  }
-  auto values = torch::ones({2, 40});
-  values[0][3] = std::nanf("");
-  std::vector<Unit> units(20);
-  std::array<float, 2> scales{};
-  std::array<float, 2> zeros{};
-  quantize_bytes(source_of(values), 40, 2, 40, units.data(), 10, scales.data(), zeros.data());
-  EXPECT_TRUE(std::isnan(scales[0]));
-  EXPECT_FLOAT_EQ(scales[1], 1.0F / 255.0F);
-}
+INSTANTIATE_TEST_SUITE_P(Arithmetics, PackedProductTest,
+                         testing::Values(ProductCase{"Fp32", LeftKind::kFp32, 2e-6},
+                                         ProductCase{"Bf16", LeftKind::kBf16, 1e-2},
+                                         ProductCase{"Bytes", LeftKind::kBytes, 2e-2},
+                                         ProductCase{"Planes", LeftKind::kPlanes, 1.5e-2}),
+                         [](const auto& item) { return item.param.name; });
 
 }  // namespace
 }  // namespace softmoe::kernels

@@ -134,7 +134,8 @@ TEST_P(FusedLayerNorm, AgreesWithLibtorch) {
   expect_determinism(fused, inputs);
 }
 
-INSTANTIATE_TEST_SUITE_P(Widths, FusedLayerNorm, testing::Values(16, 48, 37));
+INSTANTIATE_TEST_SUITE_P(Widths, FusedLayerNorm, testing::Values(16, 48, 37),
+                         [](const auto& dim) { return "Dim" + std::to_string(dim.param); });
 
 TEST_F(FusedOps, LayerNormTakesReducedPrecisionAndNoBias) {
   const Tensors inputs{torch::randn({9, 24}), torch::randn({24})};
@@ -206,6 +207,8 @@ struct MlpCase {
   bool gelu_tanh;
   bool residual;
 };
+
+void PrintTo(const MlpCase& test_case, std::ostream* out) { *out << test_case.name; }
 
 Tensors mlp_inputs(const MlpCase& sizes) {
   const int64_t dim = sizes.shape.back();
@@ -319,6 +322,8 @@ struct AttentionCase {
   bool qk_norm;
   bool residual;
 };
+
+void PrintTo(const AttentionCase& test_case, std::ostream* out) { *out << test_case.name; }
 
 Tensors attention_inputs(const AttentionCase& sizes) {
   const int64_t dim = sizes.heads * sizes.head_dim;

@@ -23,6 +23,8 @@ struct RowCase {
   bool vectorised;
 };
 
+void PrintTo(const RowCase& test_case, std::ostream* out) { *out << test_case.name; }
+
 class RowOps : public testing::TestWithParam<RowCase> {
  protected:
   void SetUp() override {

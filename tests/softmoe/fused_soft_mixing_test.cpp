@@ -23,6 +23,8 @@ struct MixingCase {
   int64_t slots_per_expert;
 };
 
+void PrintTo(const MixingCase& test_case, std::ostream* out) { *out << test_case.name; }
+
 double relative_error(const torch::Tensor& actual, const torch::Tensor& expected) {
   const auto reference = expected.to(torch::kFloat64);
   return ((actual.to(torch::kFloat64) - reference).norm() / reference.norm()).item<double>();

@@ -75,7 +75,7 @@ class LayerCase {
   MoeLayerOptions options_;
 };
 
-class SoftLayerParity : public testing::TestWithParam<std::tuple<const char*, const char*>> {
+class SoftLayerParity : public testing::TestWithParam<std::tuple<std::string, std::string>> {
  protected:
   LayerCase reference_{std::get<0>(GetParam()), std::get<1>(GetParam())};
 };
@@ -129,8 +129,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, SoftLayerParity,
                          testing::Combine(testing::Values("t16_d32_e4_p3", "t49_d64_e8_p1"),
                                           testing::Values("fp32", "bf16")),
                          [](const auto& entry) {
-                           return std::string(std::get<0>(entry.param)) + "_" +
-                                  std::get<1>(entry.param);
+                           return std::get<0>(entry.param) + "_" + std::get<1>(entry.param);
                          });
 
 /// Whether the dispatch dtype does anything: a test of the tests above.

@@ -16,6 +16,8 @@ struct Variant {
   std::function<void(VitOptions&)> change;
 };
 
+void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
+
 VitOptions options_of(const Variant& variant) {
   VitOptions options;
   options.img_size = {12, 20};

@@ -85,7 +85,7 @@ class TinyVit {
   std::string mode_;
 };
 
-class TinyVitParity : public testing::TestWithParam<std::tuple<const char*, const char*>> {
+class TinyVitParity : public testing::TestWithParam<std::tuple<std::string, std::string>> {
  protected:
   TinyVit vit_{std::get<0>(GetParam()), std::get<1>(GetParam())};
 };
@@ -129,8 +129,7 @@ INSTANTIATE_TEST_SUITE_P(Models, TinyVitParity,
                                          std::tuple{"soft_gap", "fp32"},
                                          std::tuple{"soft_gap", "bf16"}),
                          [](const auto& entry) {
-                           return std::string(std::get<0>(entry.param)) + "_" +
-                                  std::get<1>(entry.param);
+                           return std::get<0>(entry.param) + "_" + std::get<1>(entry.param);
                          });
 
 TEST(TinyVitParityGradients, OfEveryParameter) {

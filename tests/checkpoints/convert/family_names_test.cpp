@@ -27,6 +27,8 @@ struct FamilyCase {
   std::function<VitOptions()> options;
 };
 
+void PrintTo(const FamilyCase& test_case, std::ostream* out) { *out << test_case.name; }
+
 /// What Hugging Face's ViT and DeiT have in common.
 VitOptions hf_options() {
   return changed(square_options(), [](VitOptions& o) {

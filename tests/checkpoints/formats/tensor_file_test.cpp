@@ -17,9 +17,12 @@ namespace fs = std::filesystem;
 using test::input_error;
 
 struct FormatCase {
+  const char* name;
   const char* file;
   TensorFormat format;
 };
+
+void PrintTo(const FormatCase& test_case, std::ostream* out) { *out << test_case.name; }
 
 class TensorFileOfPython : public testing::TestWithParam<FormatCase> {};
 
@@ -38,11 +41,12 @@ TEST_P(TensorFileOfPython, IsKnownByItsContentWhateverItsName) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, TensorFileOfPython,
-    testing::Values(FormatCase{"formats/every_dtype.safetensors", TensorFormat::kSafetensors},
-                    FormatCase{"formats/every_dtype.npz", TensorFormat::kNpz},
-                    FormatCase{"formats/every_dtype.pt", TensorFormat::kTorch},
-                    FormatCase{"formats/every_dtype_legacy.pth", TensorFormat::kTorch}),
-    [](const auto& row) { return "Case" + std::to_string(row.index); });
+    testing::Values(
+        FormatCase{"Safetensors", "formats/every_dtype.safetensors", TensorFormat::kSafetensors},
+        FormatCase{"Npz", "formats/every_dtype.npz", TensorFormat::kNpz},
+        FormatCase{"TorchZip", "formats/every_dtype.pt", TensorFormat::kTorch},
+        FormatCase{"TorchLegacy", "formats/every_dtype_legacy.pth", TensorFormat::kTorch}),
+    [](const auto& row) { return row.param.name; });
 
 TEST(TensorFile, ReadsTheModelAndMetadataOfANativeCheckpoint) {
   const test::TemporaryFolder folder;

@@ -118,7 +118,8 @@ TEST_P(AssignmentParity, ComesToTheOptimumWithSmallSteps) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, AssignmentParity, testing::Range(0, 8));
+INSTANTIATE_TEST_SUITE_P(Cases, AssignmentParity, testing::Range(0, 8),
+                         [](const auto& entry) { return "Case" + std::to_string(entry.param); });
 
 TEST(Assignment, IsWithinAStepATokenOfTheBestOfAll) {
   for (const auto& [tokens, experts] :

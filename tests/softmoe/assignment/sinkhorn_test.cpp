@@ -74,7 +74,8 @@ TEST_P(SinkhornParity, GradientsThroughAllIterations) {
   EXPECT_TRUE(all_close(logits.grad()[0], expected, Tolerance{.relative = 1e-11}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, SinkhornParity, testing::Range(0, 4));
+INSTANTIATE_TEST_SUITE_P(Cases, SinkhornParity, testing::Range(0, 4),
+                         [](const auto& entry) { return "Case" + std::to_string(entry.param); });
 
 /// Pairwise distinct sizes: groups 2, tokens 15, experts 4.
 torch::Tensor seeded_logits() {

@@ -17,6 +17,8 @@ struct Setting {
   double capacity_factor;
 };
 
+void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
+
 class ExpertsChoiceParity : public testing::TestWithParam<Setting> {
  protected:
   MoeLayerOptions options() const {

@@ -11,6 +11,11 @@
 #include "support/tensor_matcher.h"
 
 namespace softmoe {
+
+static void PrintTo(ContentCode code, std::ostream* out) {
+  *out << (code == ContentCode::kKMeans ? "kmeans" : "projection");
+}
+
 namespace {
 
 using test::all_close;
@@ -334,9 +339,7 @@ TEST_P(ContentHashes, RefusePatchesOfAnotherSize) {
 
 INSTANTIATE_TEST_SUITE_P(Codes, ContentHashes,
                          testing::Values(ContentCode::kProjection, ContentCode::kKMeans),
-                         [](const auto& entry) {
-                           return entry.param == ContentCode::kKMeans ? "kmeans" : "projection";
-                         });
+                         [](const auto& entry) { return testing::PrintToString(entry.param); });
 
 TEST(ContentHashRouter, FittedProjectionsSplitTheSampleInHalves) {
   auto hash = content_router(ContentCode::kProjection);

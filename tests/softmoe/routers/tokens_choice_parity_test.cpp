@@ -33,6 +33,8 @@ struct Setting {
   bool noisy = false;
 };
 
+void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
+
 class TokensChoiceParity : public testing::TestWithParam<Setting> {
  protected:
   MoeLayerOptions options() const {
