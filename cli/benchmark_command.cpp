@@ -49,6 +49,7 @@ void run_benchmark(const std::vector<std::string>& arguments) {
                    "Throughput of models side by side: they take turns round by round, so that "
                    "what disturbs the machine disturbs all alike.");
   line.add("Models", flags);
+  line.add_operand("models", /*required=*/false);
   line.add("Measurement", options);
   line.add_overrides("Parts of every model; those not given are its own", parts);
   if (!line.parse(arguments)) {

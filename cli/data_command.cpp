@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <numeric>
 
@@ -22,6 +21,7 @@ namespace {
 constexpr int64_t kTableRows = 20;
 
 struct DataOptions {
+  std::string action;
   std::string split;
   std::string output;
   int64_t decode = 2000;
@@ -35,10 +35,15 @@ struct DataOptions {
 };
 
 void describe(OptionTable& table, DataOptions& options) {
+  table.add("action", options.action,
+            "describe (or info): classes, sizes and colours; verify: decode every image and list "
+            "those that cannot be read; pack: one HDF5 file per split, with checksums; sheet: a "
+            "picture of many images; export: the first images as PNG files",
+            {.choices = {"describe", "info", "verify", "pack", "sheet", "export"}});
   table.add("split", options.split,
             "the only part to look at (all: everything); without it --train-split and --val-split");
   table.add("output", options.output,
-            "pack: a folder for one file a split, or one .h5 file; sheet: a .png file; export: a "
+            "pack: a folder for one file per split, or one .h5 file; sheet: a .png file; export: a "
             "folder of PNG files",
             {.unit = "path"});
   table.add("decode", options.decode, "describe: images to decode for sizes and colours",
@@ -199,13 +204,17 @@ Json export_images(const Job& job, const std::string& split) {
   return {{"split", split}, {"files", files}};
 }
 
-void check_output(Job& job, const std::string& action) {
-  if (action != "pack" && action != "sheet" && action != "export") {
-    return;
-  }
+/// Throws unless there is an output if the action writes one; settles which split it is about.
+void check_output(Job& job) {
   auto& options = job.options;
-  if (options.output.empty()) {
-    throw UsageError("data " + action + " needs --output");
+  const auto& action = options.action;
+  const bool writes = action == "pack" || action == "sheet" || action == "export";
+  if (writes == options.output.empty()) {
+    throw UsageError(writes ? "OUTPUT (--output) is missing: what data " + action + " writes"
+                            : "OUTPUT: data " + action + " writes nothing");
+  }
+  if (!writes) {
+    return;
   }
   if (options.split.empty() && action != "pack") {
     options.split = job.data.train_split;
@@ -229,38 +238,32 @@ void check_verified(const Json& results) {
 
 void run_data(const std::vector<std::string>& arguments) {
   Job job;
-  std::vector<std::string> words;
-  CommandLine line("data",
-                   "describe: classes, sizes and colours. verify: decode every image, list the bad "
-                   "ones. pack: one HDF5 file a split, with checksums. sheet: a picture of many "
-                   "images. export: the first images as PNG files.");
+  CommandLine line("data", "Look at data sets, check them, and write them as other files.");
   line.add("Action", job.options);
   line.add("Data", job.data);
   line.add("Packing", job.pack);
-  line.add_positionals(
-      {.name = "ACTION", .meaning = "describe, verify, pack, sheet or export", .required = true},
-      words);
+  line.add_operand("action");
+  line.add_operand("output", /*required=*/false);
   if (!line.parse(arguments)) {
     return;
   }
+  if (job.options.action == "info") {
+    job.options.action = "describe";
+  }
+  check_output(job);
   using Action = Json (*)(const Job&, const std::string&);
   const std::map<std::string, Action> actions = {{"describe", describe_split},
                                                  {"verify", verify_split},
                                                  {"pack", pack_split},
                                                  {"sheet", draw_sheet},
                                                  {"export", export_images}};
-  const auto action = actions.find(words.front());
-  if (words.size() != 1 || action == actions.end()) {
-    throw UsageError("data", "one of describe, verify, pack, sheet, export",
-                     fmt::format("'{}'", fmt::join(words, " ")));
-  }
-  check_output(job, action->first);
+  const auto& action = *actions.find(job.options.action);
   Json results = Json::array();
   for (const auto& split : job.splits()) {
-    results.push_back(action->second(job, split));
+    results.push_back(action.second(job, split));
   }
-  line.write_json({{"action", action->first}, {"splits", results}});
-  if (action->first == "verify") {
+  line.write_json({{"action", action.first}, {"splits", results}});
+  if (action.first == "verify") {
     check_verified(results);
   }
 }

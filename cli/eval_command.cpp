@@ -73,13 +73,11 @@ void run_eval(const std::vector<std::string>& arguments) {
                    "Accuracy, loss, calibration and accuracy by class of a checkpoint on the split "
                    "--val-split of a data set. --json has the confusion matrix too.");
   line.add("Evaluation", options);
+  line.add_operand("checkpoint");
   line.add("Data", data);
   line.add("Loader", loader);
   if (!line.parse(arguments)) {
     return;
-  }
-  if (options.checkpoint.empty()) {
-    throw UsageError("--checkpoint is missing: the model to evaluate");
   }
   const auto device = line.device();
   auto loaded = open_weights(options.checkpoint, device);

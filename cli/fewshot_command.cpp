@@ -247,6 +247,7 @@ void run_fewshot(const std::vector<std::string>& arguments) {
                    "Few-shot evaluation of frozen features: ridge probes in closed form on k "
                    "examples a class, as big_vision's fewshot_lsr.");
   line.add("Features", options);
+  line.add_operand("checkpoint", /*required=*/false);
   line.add("Probe", fewshot);
   line.add("Data", data);
   line.add("Loader", loader);
@@ -259,7 +260,7 @@ void run_fewshot(const std::vector<std::string>& arguments) {
   } else if (!options.checkpoint.empty()) {
     results = {probe_images(options, data, loader, fewshot, line.device())};
   } else {
-    throw UsageError("give --checkpoint and a data set, or --train-features and --test-features");
+    throw UsageError("give CHECKPOINT and a data set, or --train-features and --test-features");
   }
   const auto label = label_of(options);
   if (fewshot.test_selected_lambda) {

@@ -102,12 +102,10 @@ void run_finetune(const std::vector<std::string>& arguments) {
                    "Train a checkpoint on another data set: other classes, image size or channels. "
                    "Options of the model that are not given are the checkpoint's.");
   line.add("Checkpoint", flags);
+  line.add_operand("checkpoint");
   training.declare(line, options);
   if (!line.parse(arguments)) {
     return;
-  }
-  if (flags.checkpoint.empty()) {
-    throw UsageError("--checkpoint is missing: the checkpoint to start from");
   }
   const auto source = model_description(load_metadata(flags.checkpoint), flags.checkpoint);
   options = transfer_options(source.options);

@@ -221,14 +221,12 @@ void run_inspect(const std::vector<std::string>& arguments) {
   line.add("Inspection", options);
   line.add("Maps", maps);
   line.add("Data", data);
-  line.add_positionals(
+  line.add_operand("checkpoint");
+  line.add_names(
       {.name = "IMAGE", .meaning = "image files and folders of them, instead of a --dataset"},
       paths);
   if (!line.parse(arguments)) {
     return;
-  }
-  if (options.checkpoint.empty()) {
-    throw UsageError("--checkpoint is missing: the model to look into");
   }
   auto inspection = open_inspection(options, line.device());
   const auto selection = select_images(options, data, paths);

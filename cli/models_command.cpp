@@ -27,6 +27,7 @@ void run_models(const std::vector<std::string>& arguments) {
   CommandLine line("models",
                    "The zoo: parameters and GFLOP an image, counted without making a model.");
   line.add("Models", options);
+  line.add_operand("models", /*required=*/false);
   line.add_overrides("Parts of every model; those not given are its own", parts);
   if (!line.parse(arguments)) {
     return;

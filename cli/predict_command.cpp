@@ -77,9 +77,6 @@ std::set<std::string> requested_arrays(const std::string& what) {
 }
 
 void check_usage(const PredictOptions& options, const std::vector<std::string>& paths) {
-  if (options.checkpoint.empty()) {
-    throw UsageError("--checkpoint is missing: the model that predicts");
-  }
   if (paths.empty() == options.images.empty()) {
     throw UsageError(paths.empty() ? "nothing to predict: give image files, folders or --images"
                                    : "give either image files and folders or --images, not both");
@@ -173,10 +170,10 @@ void run_predict(const std::vector<std::string>& arguments) {
                    "Labels, logits or features of images. An image that cannot be read is named, "
                    "the others are predicted, and the exit code is 1.");
   line.add("Prediction", options);
-  line.add_positionals(
-      {.name = "IMAGE",
-       .meaning = "image files of any common format, and folders of them at any depth"},
-      paths);
+  line.add_operand("checkpoint");
+  line.add_names({.name = "IMAGE",
+                  .meaning = "image files of any common format, and folders of them at any depth"},
+                 paths);
   if (!line.parse(arguments)) {
     return;
   }

@@ -86,9 +86,6 @@ struct PrunedModel {
 };
 
 void check_flags(const PruneOptions& options, bool has_data) {
-  if (options.checkpoint.empty()) {
-    throw UsageError("--checkpoint is missing: the model to prune");
-  }
   const bool to_dense = options.to == PruneTarget::kDense;
   if (!to_dense && options.experts.empty()) {
     throw UsageError("--experts is missing: how many experts of each layer stay");
@@ -97,13 +94,13 @@ void check_flags(const PruneOptions& options, bool has_data) {
     throw UsageError("--experts: a dense model has none; not both with --to dense");
   }
   if (options.experts.size() > 1 && !options.output.empty()) {
-    throw UsageError("--experts: one number goes with --output");
+    throw UsageError("--experts: one number goes with OUTPUT");
   }
   if (!has_data && needs_importance(options)) {
     throw UsageError("--dataset is missing: the importance of experts is measured on images");
   }
   if (!has_data && options.output.empty()) {
-    throw UsageError("--output is missing, and so is a --dataset to evaluate on");
+    throw UsageError("OUTPUT (--output) is missing, and so is a --dataset to evaluate on");
   }
 }
 
@@ -266,6 +263,8 @@ void run_prune(const std::vector<std::string>& arguments) {
                    "on images of --dataset, or one MLP for all of them. With a --dataset, the "
                    "accuracy before and after is shown.");
   line.add("Pruning", options);
+  line.add_operand("checkpoint");
+  line.add_operand("output", /*required=*/false);
   line.add("Data", pruning.data);
   line.add("Loader", pruning.loader);
   if (!line.parse(arguments)) {
