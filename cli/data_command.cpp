@@ -11,7 +11,7 @@
 #include "datasets/image_file.h"
 #include "datasets/inspection.h"
 #include "datasets/sources.h"
-#include "datasets/sources/packed.h"
+#include "datasets/sources/packed_writer.h"
 #include "io/atomic_file.h"
 
 namespace softmoe::cli {
@@ -77,8 +77,8 @@ struct Job {
   }
 };
 
-std::string range_text(int64_t least, int64_t most) {
-  return least == most ? std::to_string(least) : fmt::format("{} to {}", least, most);
+std::string range_text(int64_t min, int64_t max) {
+  return min == max ? std::to_string(min) : fmt::format("{} to {}", min, max);
 }
 
 std::string values_text(const std::vector<double>& values) {
@@ -125,8 +125,8 @@ Json describe_split(const Job& job, const std::string& split) {
              counted(std::ssize(names), "class", "classes"));
   if (summary.decoded > 0) {
     fmt::print("of {} decoded: height {} px, width {} px, --mean {} --std {}\n", summary.decoded,
-               range_text(summary.least_height, summary.most_height),
-               range_text(summary.least_width, summary.most_width), values_text(summary.mean),
+               range_text(summary.min_height, summary.max_height),
+               range_text(summary.min_width, summary.max_width), values_text(summary.mean),
                values_text(summary.std));
   }
   for (const auto& image : summary.bad) {
@@ -139,8 +139,8 @@ Json describe_split(const Job& job, const std::string& split) {
           {"classes", names},
           {"class_images", summary.class_images},
           {"decoded", summary.decoded},
-          {"height", {summary.least_height, summary.most_height}},
-          {"width", {summary.least_width, summary.most_width}},
+          {"height", {summary.min_height, summary.max_height}},
+          {"width", {summary.min_width, summary.max_width}},
           {"mean", summary.mean},
           {"std", summary.std},
           {"bad", bad_json(summary.bad)}};

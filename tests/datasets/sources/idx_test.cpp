@@ -1,15 +1,14 @@
-#include "datasets/sources/raw_sets.h"
+#include "datasets/sources/idx.h"
 
 #include <gmock/gmock.h>
 
 #include "datasets/small_sets.h"
-#include "datasets/sources/digits.h"
-#include "io/atomic_file.h"
 #include "support/temporary_folder.h"
 
 namespace softmoe {
 namespace {
 
+using test::cut;
 using test::gzipped;
 using test::idx_bytes;
 using test::input_error;
@@ -97,11 +96,6 @@ TEST_P(BadIdxTest, IsOneLineThatNamesTheFile) {
   EXPECT_EQ(message.find('\n'), std::string::npos);
 }
 
-std::vector<uint8_t> cut(std::vector<uint8_t> bytes, size_t count) {
-  bytes.resize(bytes.size() - count);
-  return bytes;
-}
-
 std::vector<uint8_t> with(std::vector<uint8_t> bytes, size_t at, uint8_t value) {
   bytes.at(at) = value;
   return bytes;
@@ -150,85 +144,6 @@ TEST(Idx, SaysWhichFilesAreMissing) {
               HasSubstr("t10k-images-idx3-ubyte"));
   EXPECT_THAT(input_error([&] { open_idx(folder / "nowhere", SplitKind::kVal, {}); }),
               HasSubstr("no such folder"));
-}
-
-/// A record whose planes are constant.
-std::vector<uint8_t> cifar_record(std::vector<uint8_t> labels, uint8_t red, uint8_t green,
-                                  uint8_t blue) {
-  for (const uint8_t value : {red, green, blue}) {
-    labels.insert(labels.end(), 32 * 32, value);
-  }
-  return labels;
-}
-
-TEST(Cifar, ReadsTenClassesInRgbOrder) {
-  const TemporaryFolder folder;
-  const auto home = folder / "cifar-10-batches-bin";
-  for (int batch = 1; batch <= 5; ++batch) {
-    auto record = cifar_record({static_cast<uint8_t>(batch)}, 10, 20, 30);
-    record[1 + 33] = static_cast<uint8_t>(200 + batch);  // red of row 1, column 1
-    write_file(home / ("data_batch_" + std::to_string(batch) + ".bin"), record);
-  }
-  write_file(home / "test_batch.bin", cifar_record({9}, 1, 2, 3));
-  write_text_file(home / "batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n");
-  const auto train = open_cifar(folder.path(), SplitKind::kTrain, /*hundred=*/false);
-  ASSERT_EQ(train->size(), 5);
-  const auto sample = train->get(2);
-  EXPECT_EQ(sample.label, 3);
-  EXPECT_EQ(sample.image.at<cv::Vec3b>(0, 0), cv::Vec3b(10, 20, 30));
-  EXPECT_EQ(sample.image.at<cv::Vec3b>(1, 1), cv::Vec3b(203, 20, 30));
-  EXPECT_EQ(train->class_names().at(9), "j");
-  EXPECT_EQ(open_cifar(home, SplitKind::kAll, /*hundred=*/false)->size(), 6);
-}
-
-TEST(Cifar, ReadsTheFineLabelsOfAHundred) {
-  const TemporaryFolder folder;
-  write_file(folder / "train.bin", cifar_record({19, 99}, 0, 0, 0));
-  const auto train = open_cifar(folder.path(), SplitKind::kTrain, /*hundred=*/true);
-  EXPECT_EQ(train->label(0), 99);
-  EXPECT_EQ(train->class_names().size(), 100);
-}
-
-TEST(Cifar, NamesBadFiles) {
-  const TemporaryFolder folder;
-  EXPECT_THAT(input_error([&] { open_cifar(folder.path(), SplitKind::kVal, true); }),
-              HasSubstr("test.bin"));
-  write_file(folder / "test.bin", cifar_record({19, 100}, 0, 0, 0));
-  EXPECT_THAT(input_error([&] { open_cifar(folder.path(), SplitKind::kVal, true); }),
-              AllOf(HasSubstr("test.bin[0]: label"), HasSubstr("found 100")));
-  write_file(folder / "test.bin", cut(cifar_record({19, 1}, 0, 0, 0), 1));
-  EXPECT_THAT(input_error([&] { open_cifar(folder.path(), SplitKind::kVal, true); }),
-              HasSubstr("records of 3074 bytes"));
-}
-
-TEST(Digits, AreAllThereAndSplitByWriter) {
-  const auto train = open_digits(SplitKind::kTrain);
-  const auto val = open_digits(SplitKind::kVal);
-  const auto all = open_digits(SplitKind::kAll);
-  EXPECT_EQ(train->size(), 898);
-  EXPECT_EQ(val->size(), 899);
-  ASSERT_EQ(all->size(), 1797);
-  EXPECT_TRUE(test::same_pixels(all->get(898 + 5).image, val->get(5).image));
-  std::array<int64_t, 10> counts{};
-  for (int64_t index = 0; index < all->size(); ++index) {
-    ++counts[static_cast<size_t>(all->label(index))];
-  }
-  // As the collection's own description counts them.
-  EXPECT_THAT(counts, ElementsAre(178, 182, 177, 183, 181, 182, 181, 179, 174, 180));
-}
-
-TEST(Digits, ScaleSixteenToWhite) {
-  const auto train = open_digits(SplitKind::kTrain);
-  // The first record of the collection: a zero, its second row 0 0 13 15 10 15 5 0.
-  const auto first = train->get(0);
-  EXPECT_EQ(first.label, 0);
-  const std::vector<uint8_t> row(first.image.ptr(1), first.image.ptr(1) + 8);
-  EXPECT_THAT(row, ElementsAre(0, 0, 207, 239, 159, 239, 80, 0));
-  uint8_t brightest = 0;
-  for (int i = 0; i < 64; ++i) {
-    brightest = std::max(brightest, first.image.data[i]);
-  }
-  EXPECT_GE(brightest, 239);
 }
 
 }  // namespace

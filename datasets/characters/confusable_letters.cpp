@@ -1,4 +1,4 @@
-#include "datasets/characters/look_alikes.h"
+#include "datasets/characters/confusable_letters.h"
 
 #include <array>
 #include <map>
@@ -10,10 +10,11 @@ namespace {
 constexpr int kRasterSide = 16;
 constexpr int kRasterPixels = kRasterSide * kRasterSide;
 
-// Of two drawings, the ink of one that is not ink of the other, as a share of their mean ink.
+// Two drawings are alike if the ink that only one of them has is at most this share of their mean
+// ink.
 constexpr double kAlike = 0.10;
 
-/// A small picture of a drawing and its sum.
+/// A small picture of a drawing and the sum of its pixels.
 struct Thumbnail {
   std::array<uint8_t, kRasterPixels> pixels;
   int ink;
@@ -63,7 +64,7 @@ void count_alike(const std::vector<LetterGlyph>& face,
   for (const auto& drawn : face) {
     thumbnails.push_back(draw(view(drawn.glyph)));
   }
-  // Drawings with much different ink cannot be alike, which spares most of the comparisons.
+  // Drawings with very different ink cannot be alike, so most comparisons are not needed.
   std::vector<size_t> by_ink(face.size());
   std::iota(by_ink.begin(), by_ink.end(), size_t{0});
   std::sort(by_ink.begin(), by_ink.end(), [&thumbnails](size_t a, size_t b) {
@@ -87,8 +88,9 @@ void count_alike(const std::vector<LetterGlyph>& face,
 
 }  // namespace
 
-void drop_look_alikes(const std::vector<std::vector<LetterGlyph>>& faces,
-                      const std::function<GlyphView(uint32_t)>& view, std::vector<bool>& kept) {
+void drop_confusable_letters(const std::vector<std::vector<LetterGlyph>>& faces,
+                             const std::function<GlyphView(uint32_t)>& view,
+                             std::vector<bool>& kept) {
   std::map<LetterPair, int64_t> alike;
   std::vector<std::vector<uint32_t>> faces_of(kept.size());
   for (size_t face = 0; face < faces.size(); ++face) {
