@@ -3,11 +3,11 @@
 
 #include <filesystem>
 
+#include "checkpoints/open_model.h"
 #include "cli/commands.h"
 #include "cli/conversion.h"
-#include "cli/open_model.h"
-#include "core/counted.h"
 #include "core/error.h"
+#include "core/pluralize.h"
 #include "datasets/transforms.h"
 #include "vit/cost.h"
 
@@ -95,7 +95,7 @@ const Family& output_names(const ConvertOptions& options, TensorFormat format,
   return output_family(options.names, model);
 }
 
-/// What a model computes beside its weights, in one line.
+/// The choices of a model that its weights do not show, in one line.
 std::string semantics_text(const ModelDescription& description) {
   const auto& options = description.options;
   const auto& preprocess = description.preprocess;
@@ -124,9 +124,9 @@ std::string model_text(const ModelDescription& description) {
   return fmt::format("{}: {:.2f} M parameters, {}x{} px, patches of {}, {}, {}, {}",
                      description.name, static_cast<double>(cost.parameters()) / 1e6,
                      options.image_height(), options.image_width(), options.patch_size,
-                     counted(options.heads, "head"),
-                     counted(options.prefix_tokens(), "prefix token"),
-                     counted(options.num_classes, "class", "classes"));
+                     pluralize(options.heads, "head"),
+                     pluralize(options.prefix_tokens(), "prefix token"),
+                     pluralize(options.num_classes, "class", "classes"));
 }
 
 /// Throws if a config that would be replaced belongs to the source or to another model.
@@ -187,11 +187,12 @@ void run_convert(const std::vector<std::string>& arguments) {
   ConvertOptions options;
   VitOptions model_options;
   PreprocessOptions preprocess;
-  CommandLine line("convert",
-                   "Weights of timm, Hugging Face, DINOv2, big_vision, vision_transformer and vmoe "
-                   "in and out: safetensors, npz, torch.save (read only) and native checkpoints. "
-                   "Prints what was found and every choice that outputs depend on; where tensors "
-                   "are missing, unknown or of another shape, nothing is written.");
+  CommandLine line(
+      "convert",
+      "Convert weights from and to timm, Hugging Face, DINOv2, big_vision, "
+      "vision_transformer and vmoe: safetensors, npz, torch.save (read only) and native "
+      "checkpoints. Prints what was found and every choice that outputs depend on. If "
+      "tensors are missing, unknown or of another shape, nothing is written.");
   line.add("Conversion", options);
   line.add_operand("checkpoint");
   line.add_operand("output");
@@ -199,7 +200,7 @@ void run_convert(const std::vector<std::string>& arguments) {
       "Model: another image size, patch size, number of channels or classes; every "
       "other option corrects what was found",
       model_options);
-  line.add_overrides("Preprocessing, where it is other than the file says", preprocess);
+  line.add_overrides("Preprocessing, to correct what was found", preprocess);
   if (!line.parse(arguments)) {
     return;
   }

@@ -4,9 +4,9 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "core/counted.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/pluralize.h"
 #include "core/table.h"
 #include "datasets/image_file.h"
 #include "datasets/inspection.h"
@@ -17,8 +17,8 @@
 namespace softmoe::cli {
 namespace {
 
-/// Classes that the description shows; with more, the largest and smallest.
-constexpr int64_t kTableRows = 20;
+/// Max number of classes in the table; of more classes, the largest and smallest are shown.
+constexpr int64_t kMaxTableRows = 20;
 
 struct DataOptions {
   std::string action;
@@ -41,7 +41,7 @@ void describe(OptionTable& table, DataOptions& options) {
             "picture of many images; export: the first images as PNG files",
             {.choices = {"describe", "info", "verify", "pack", "sheet", "export"}});
   table.add("split", options.split,
-            "the only part to look at (all: everything); without it --train-split and --val-split");
+            "the part to look at (all: everything); not given: --train-split and --val-split");
   table.add("output", options.output,
             "pack: a folder for one file per split, or one .h5 file; sheet: a .png file; export: a "
             "folder of PNG files",
@@ -58,7 +58,7 @@ void describe(OptionTable& table, DataOptions& options) {
             {.unit = "images", .min = 1});
 }
 
-/// All that an action works on.
+/// The options of an action.
 struct Job {
   DataOptions options;
   DatasetOptions data;
@@ -96,13 +96,13 @@ std::string class_table(const std::vector<std::string>& names, const std::vector
                    [&counts](size_t a, size_t b) { return counts[a] > counts[b]; });
   TextTable table({"class", "images"});
   for (size_t place = 0; place < order.size(); ++place) {
-    const bool shown = std::ssize(order) <= kTableRows ||
-                       static_cast<int64_t>(place) < kTableRows / 2 ||
-                       std::ssize(order) - static_cast<int64_t>(place) <= kTableRows / 2;
+    const bool shown = std::ssize(order) <= kMaxTableRows ||
+                       static_cast<int64_t>(place) < kMaxTableRows / 2 ||
+                       std::ssize(order) - static_cast<int64_t>(place) <= kMaxTableRows / 2;
     if (shown) {
       table.add_row({names[order[place]], std::to_string(counts[order[place]])});
-    } else if (static_cast<int64_t>(place) == kTableRows / 2) {
-      table.add_row({fmt::format("({} more)", std::ssize(order) - kTableRows), ""});
+    } else if (static_cast<int64_t>(place) == kMaxTableRows / 2) {
+      table.add_row({fmt::format("({} more)", std::ssize(order) - kMaxTableRows), ""});
     }
   }
   return table.text();
@@ -120,9 +120,9 @@ Json describe_split(const Job& job, const std::string& split) {
   const auto set = make_dataset(job.data, split);
   const auto summary = summarize(*set, job.options.decode);
   const auto& names = set->class_names();
-  fmt::print("{} split {}: {}{}, {}\n", job.name(), split, counted(set->size(), "image"),
+  fmt::print("{} split {}: {}{}, {}\n", job.name(), split, pluralize(set->size(), "image"),
              set->endless() ? " an epoch, endless" : "",
-             counted(std::ssize(names), "class", "classes"));
+             pluralize(std::ssize(names), "class", "classes"));
   if (summary.decoded > 0) {
     fmt::print("of {} decoded: height {} px, width {} px, --mean {} --std {}\n", summary.decoded,
                range_text(summary.min_height, summary.max_height),
@@ -152,7 +152,7 @@ Json verify_split(const Job& job, const std::string& split) {
   for (const auto& image : bad) {
     fmt::print("{}\n", image.reason);
   }
-  fmt::print("{} split {}: {}, {} unreadable\n", job.name(), split, counted(set->size(), "image"),
+  fmt::print("{} split {}: {}, {} unreadable\n", job.name(), split, pluralize(set->size(), "image"),
              bad.size());
   return {{"split", split}, {"images", set->size()}, {"bad", bad_json(bad)}};
 }
@@ -204,7 +204,7 @@ Json export_images(const Job& job, const std::string& split) {
   return {{"split", split}, {"files", files}};
 }
 
-/// Throws unless there is an output if the action writes one; settles which split it is about.
+/// Throws UsageError if OUTPUT does not fit the action; chooses the split that it writes.
 void check_output(Job& job) {
   auto& options = job.options;
   const auto& action = options.action;
@@ -223,14 +223,14 @@ void check_output(Job& job) {
   }
 }
 
-/// Ends the command where images of a set that was to be verified are bad.
+/// Throws InputError if images of a set that was verified are bad.
 void check_verified(const Json& results) {
   size_t bad = 0;
   for (const auto& result : results) {
     bad += result["bad"].size();
   }
   if (bad > 0) {
-    throw InputError(counted(bad, "image") + " cannot be read");
+    throw InputError(pluralize(bad, "image") + " cannot be read");
   }
 }
 

@@ -2,9 +2,10 @@
 
 #include "checkpoints/convert/foreign_model.h"
 #include "checkpoints/load_into.h"
+#include "checkpoints/open_model.h"
+#include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/open_model.h"
 #include "core/error.h"
 #include "core/table.h"
 #include "inference/predictor.h"
@@ -29,8 +30,8 @@ void describe(OptionTable& table, ExportFlags& flags) {
   table.add("format", flags.format, "of OUTPUT; auto: by its name (.onnx, .safetensors)",
             {.choices = {"auto", "onnx", "safetensors"}});
   table.add("untrained", flags.untrained,
-            "CHECKPOINT names a model of the zoo, which gets random weights: to compare how fast "
-            "programs run it");
+            "CHECKPOINT is the name of a model of the zoo, which gets random weights: to compare "
+            "the speed of programs");
 }
 
 /// Returns true if OUTPUT is an ONNX model, false if it is safetensors.
@@ -46,7 +47,7 @@ bool writes_onnx(const ExportFlags& flags) {
   return extension == ".onnx";
 }
 
-/// Options of ONNX models alone mean nothing elsewhere.
+/// Throws UsageError for options that only ONNX models have.
 void check_safetensors_flags(const CommandLine& line) {
   for (const char* name : {"preprocess", "features", "batch-size", "opset", "external-data"}) {
     if (line.given(name)) {
@@ -66,7 +67,7 @@ LoadedWeights untrained_model(const std::string& name) {
           .metadata = {}};
 }
 
-/// The weights of `checkpoint` as they are there: no model is made of them.
+/// The weights of `checkpoint`, without a model.
 LoadedWeights stored_model(const std::string& checkpoint) {
   auto loaded = open_weights(checkpoint, torch::kCPU);
   check_fit(*unfilled_model(loaded.description.options), loaded.weights, checkpoint);
@@ -84,7 +85,7 @@ OnnxFiles export_onnx(const LoadedWeights& loaded, const std::string& checkpoint
   return write_onnx(graph, output, options.external_data);
 }
 
-/// Converts the weights in their places, so that they are not there twice.
+/// Converts the weights one by one, so that memory does not hold all of them twice.
 void export_safetensors(LoadedWeights& loaded, const std::string& checkpoint,
                         const std::string& output, WeightType type) {
   for (auto& [name, tensor] : loaded.weights) {
@@ -96,7 +97,7 @@ void export_safetensors(LoadedWeights& loaded, const std::string& checkpoint,
                       loaded.weights);
 }
 
-/// 0 for what has no length, such as a pipe.
+/// The length of a file, 0 if it has none, such as a pipe.
 int64_t bytes_of(const std::filesystem::path& path) {
   std::error_code no_file;
   const auto bytes = std::filesystem::file_size(path, no_file);
@@ -110,8 +111,8 @@ void run_export(const std::vector<std::string>& arguments) {
   OnnxOptions options;
   CommandLine line("export",
                    "Write the model of a checkpoint for other programs: as ONNX with standard "
-                   "operators alone, for ONNX Runtime, OpenVINO and others, or its weights as "
-                   "safetensors. Labels, normalisation and the options of the model go along.");
+                   "operators only, for ONNX Runtime, OpenVINO and others, or its weights as "
+                   "safetensors. The file also has labels, normalisation and the model's options.");
   line.add("Export", flags);
   line.add("Model", options);
   line.add_operand("checkpoint");

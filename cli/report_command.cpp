@@ -34,7 +34,7 @@ void run_report(const std::vector<std::string>& arguments) {
   line.add_names(
       {.name = "RESULT",
        .meaning = "run folders of train and finetune and --json files of train, finetune, "
-                  "fewshot, eval, benchmark, inspect and predict; LABEL=PATH names one"},
+                  "fewshot, eval, benchmark, inspect and predict; LABEL=PATH gives one a label"},
       inputs);
   if (!line.parse(arguments)) {
     return;

@@ -4,8 +4,8 @@
 #include "checkpoints/surgery/upcycle.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/model_evaluation.h"
 #include "core/error.h"
+#include "eval/model_evaluation.h"
 #include "softmoe/routers.h"
 #include "vit/cost.h"
 

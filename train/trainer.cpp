@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-#include "core/command_interrupt.h"
+#include "core/interrupt_guard.h"
 #include "core/error.h"
 #include "core/rng.h"
 #include "runtime/device.h"

@@ -7,7 +7,7 @@
 
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
-#include "core/command_interrupt.h"
+#include "core/interrupt_guard.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "eval/evaluate.h"

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <thread>
 
-#include "core/command_interrupt.h"
+#include "core/interrupt_guard.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/tensor_check.h"

@@ -1,13 +1,12 @@
-#include "cli/model_evaluation.h"
+#include "eval/model_evaluation.h"
 
 #include <fmt/format.h>
 
-#include "core/counted.h"
 #include "core/error.h"
-#include "inference/predictor.h"
+#include "core/pluralize.h"
 #include "runtime/device.h"
 
-namespace softmoe::cli {
+namespace softmoe {
 
 void check_classes(const std::vector<std::string>& found, const ModelDescription& model,
                    const std::string& name) {
@@ -17,8 +16,8 @@ void check_classes(const std::vector<std::string>& found, const ModelDescription
   if (found.size() != count) {
     throw InputError(
         name,
-        "the " + counted(static_cast<int64_t>(count), "class", "classes") + " of the checkpoint",
-        counted(std::ssize(found), "class", "classes"));
+        "the " + pluralize(static_cast<int64_t>(count), "class", "classes") + " of the checkpoint",
+        pluralize(std::ssize(found), "class", "classes"));
   }
   const auto [mine, other] = std::mismatch(expected.begin(), expected.end(), found.begin());
   if (mine != expected.end()) {
@@ -38,9 +37,9 @@ torch::Dtype evaluation_dtype(const std::string& amp_dtype, const Json& metadata
 }
 
 ClassificationResult evaluate_model(const Forward& forward, const ModelDescription& description,
-                                    const std::string& checkpoint, const Dataset& set,
+                                    const Transform& transform, const Dataset& set,
                                     const LoaderOptions& options, const BatchLoopOptions& loop) {
-  Loader loader(set, evaluation_transform(description, checkpoint), options);
+  Loader loader(set, transform, options);
   return evaluate(forward, loader, description.options.num_classes,
                   description.loss == "sigmoid" ? Likelihood::kSigmoid : Likelihood::kSoftmax,
                   loop);
@@ -55,4 +54,4 @@ Json derived_metadata(const Json& source, const ModelDescription& description) {
   return metadata;
 }
 
-}  // namespace softmoe::cli
+}  // namespace softmoe

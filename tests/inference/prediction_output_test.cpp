@@ -1,11 +1,11 @@
-#include "cli/prediction_output.h"
+#include "inference/prediction_output.h"
 
 #include <gmock/gmock.h>
 
-#include "cli/tiny.h"
-#include "support/temporary_folder.h"
+#include "support/run_program.h"
+#include "vit/small_models.h"
 
-namespace softmoe::cli {
+namespace softmoe {
 namespace {
 
 using test::lines_of;
@@ -22,10 +22,17 @@ class PredictionOutputTest : public testing::Test {
   }
 
   static Predictor make_predictor() {
-    const test::TemporaryFolder folder;
-    test::write_tiny_checkpoint(folder / "tiny.h5",
-                                {"cat, small", "the \"dog\"", "c", "d", "e", "f", "g", "größer"});
-    return {load_model(folder / "tiny.h5"), "tiny.h5"};
+    LoadedModel loaded;
+    auto options = test::small_moe_options();
+    options.num_classes = 10;
+    loaded.model = test::lively_model(options);
+    loaded.model->eval();
+    loaded.description = {
+        .name = "tiny",
+        .options = options,
+        .class_names = {"cat, small", "the \"dog\"", "c", "d", "e", "f", "g", "größer"},
+        .preprocess = default_preprocess(options)};
+    return {std::move(loaded), "tiny.h5"};
   }
   static std::string name(int64_t index) {
     return index == 2 ? "a folder/c,1.png"
@@ -69,4 +76,4 @@ TEST_F(PredictionOutputTest, ClassesBeyondTheNamesAreNumbered) {
 }
 
 }  // namespace
-}  // namespace softmoe::cli
+}  // namespace softmoe

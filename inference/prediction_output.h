@@ -6,37 +6,30 @@
 
 #include "inference/predictor.h"
 
-namespace softmoe::cli {
+namespace softmoe {
 
 enum class PredictionFormat { kTable, kJson, kCsv };
 
-}  // namespace softmoe::cli
-
-namespace softmoe {
-
 template <>
-inline constexpr std::array<EnumName<cli::PredictionFormat>, 3> kEnumNames<cli::PredictionFormat>{
-    {{cli::PredictionFormat::kTable, "table"},
-     {cli::PredictionFormat::kJson, "json"},
-     {cli::PredictionFormat::kCsv, "csv"}}};
+inline constexpr std::array<EnumName<PredictionFormat>, 3> kEnumNames<PredictionFormat>{
+    {{PredictionFormat::kTable, "table"},
+     {PredictionFormat::kJson, "json"},
+     {PredictionFormat::kCsv, "csv"}}};
 
-}  // namespace softmoe
-
-namespace softmoe::cli {
-
-/// The labels of `predictions`; both arguments must outlive it. A model without a head gives none.
+/// The labels of `predictions` as text; a model without a head gives none.
 class PredictionOutput {
  public:
-  /// `image_name` gives what an image is called, by its index.
+  /// `predictor` and `predictions` must outlive this. `image_name` gives the name of an image by
+  /// its index.
   PredictionOutput(const Predictor& predictor, const Predictions& predictions,
                    std::function<std::string(int64_t index)> image_name);
 
-  /// For people: one line a label, the image named on the first of its lines.
+  /// A table for people: one line per label, the image named on the first of its lines.
   std::string table() const;
   /// `image,rank,class,name,probability`, quoted as RFC 4180 says.
   std::string csv() const;
   /// `images`: each with `image` and `predictions` of `class`, `name` and `probability`, or with
-  /// `error` where it could not be read.
+  /// `error` if it could not be read.
   Json json() const;
 
   std::string text(PredictionFormat format) const;
@@ -59,4 +52,4 @@ class PredictionOutput {
   std::function<std::string(int64_t index)> image_name_;
 };
 
-}  // namespace softmoe::cli
+}  // namespace softmoe

@@ -1,12 +1,9 @@
-#include "eval/fewshot.h"
+#include "eval/few_shot.h"
 
 #include <fmt/format.h>
 
-#include "core/counted.h"
 #include "core/error.h"
-#include "core/log.h"
 #include "core/progress.h"
-#include "core/rng.h"
 #include "eval/ridge_probe.h"
 
 namespace softmoe {
@@ -14,8 +11,8 @@ namespace {
 
 constexpr int64_t kChunkBytes = int64_t{64} << 20;
 
-/// `labels` with the classes that occur in `train` counted without gaps: a class without examples
-/// would otherwise be learned as "never" and could still win where all others score lower.
+/// Labels that number only the classes that occur in `train`. A class without examples would be
+/// learned as "never", and could still have the largest score.
 struct CompactLabels {
   torch::Tensor train;  // [train examples]
   torch::Tensor test;   // [test examples]
@@ -47,56 +44,7 @@ void check_dims(const FeatureSet& train, const FeatureSet& test) {
   }
 }
 
-void check_options(const FewShotOptions& options) {
-  if (options.shots.empty()) {
-    throw UsageError("shots", "at least one number", "none");
-  }
-  for (const int64_t shots : options.shots) {
-    if (shots < 1) {
-      throw UsageError("shots", "positive numbers", std::to_string(shots));
-    }
-  }
-  if (options.fewshot_seeds < 1) {
-    throw UsageError("fewshot-seeds", "at least 1", std::to_string(options.fewshot_seeds));
-  }
-}
-
 }  // namespace
-
-void describe(OptionTable& table, FewShotOptions& options) {
-  table.add("shots", options.shots, "training examples a class, one result each",
-            {.unit = "images", .min = 1});
-  table.add("fewshot-seeds", options.fewshot_seeds, "draws of the training examples", {.min = 1});
-  table.add("lambdas", options.lambdas, "ridge penalties, one result each; above 0", {.min = 0});
-  table.add(
-      "test-selected-lambda", options.test_selected_lambda,
-      "try 2^-10 .. 2^19 and take, for each number of shots, the lambda of the best mean rank "
-      "on the test accuracies (vmoe's variant; optimistic)");
-  table.add("seed", options.seed, "key of all random choices", {.min = 0});
-}
-
-std::vector<double> vmoe_lambdas() {
-  std::vector<double> lambdas;
-  for (int exponent = -10; exponent < 20; ++exponent) {
-    lambdas.push_back(std::ldexp(1.0, exponent));
-  }
-  return lambdas;
-}
-
-std::vector<double> resolved_lambdas(const FewShotOptions& options) {
-  if (options.test_selected_lambda) {
-    return vmoe_lambdas();
-  }
-  if (options.lambdas.empty()) {
-    throw UsageError("lambdas", "at least one number", "none");
-  }
-  for (const double lambda : options.lambdas) {
-    if (!(lambda > 0) || !std::isfinite(lambda)) {
-      throw UsageError("lambdas", "positive numbers", fmt::format("{:g}", lambda));
-    }
-  }
-  return options.lambdas;
-}
 
 double FewShotScore::mean() const {
   double sum = 0;
@@ -113,26 +61,6 @@ double FewShotScore::std() const {
     sum += (accuracy - center) * (accuracy - center);
   }
   return std::sqrt(sum / static_cast<double>(accuracies.size()));
-}
-
-std::vector<torch::Tensor> shuffled_class_indices(const torch::Tensor& labels, int64_t num_classes,
-                                                  uint64_t seed, uint64_t draw) {
-  std::vector<torch::Tensor> indices;
-  for (int64_t label = 0; label < num_classes; ++label) {
-    const auto members = labels.eq(label).nonzero().flatten();  // [examples of the class]
-    Rng rng(stream_key(seed, "few-shot subset", draw, static_cast<uint64_t>(label)));
-    const auto order = random_permutation(members.size(0), rng);
-    indices.push_back(members.index_select(0, torch::tensor(order, torch::kInt64)));
-  }
-  return indices;
-}
-
-torch::Tensor few_shot_subset(const std::vector<torch::Tensor>& class_indices, int64_t shots) {
-  std::vector<torch::Tensor> parts;
-  for (const auto& indices : class_indices) {
-    parts.push_back(indices.slice(/*dim=*/0, 0, shots));
-  }
-  return torch::cat(parts);  // [examples]
 }
 
 std::vector<double> ridge_accuracies(const torch::Tensor& features, const torch::Tensor& labels,
@@ -161,59 +89,6 @@ std::vector<double> ridge_accuracies(const torch::Tensor& features, const torch:
     accuracies.push_back(static_cast<double>(count) / static_cast<double>(examples));
   }
   return accuracies;
-}
-
-torch::Tensor FewShotDraws::needed() const {
-  std::vector<torch::Tensor> all;
-  for (const auto& of_draw : subsets) {
-    all.insert(all.end(), of_draw.begin(), of_draw.end());
-  }
-  return std::get<0>(at::unique_dim(torch::cat(all), /*dim=*/0));  // [needed]
-}
-
-FewShotDraws FewShotDraws::among_needed() const {
-  const auto places = needed();  // [needed]
-  auto draws = *this;
-  for (auto& of_draw : draws.subsets) {
-    for (auto& subset : of_draw) {
-      subset = at::searchsorted(places, subset);  // [examples of the subset]
-    }
-  }
-  return draws;
-}
-
-namespace {
-
-/// Says where classes, of `counts` [classes] examples, have fewer than are asked for.
-void report_small_classes(const torch::Tensor& counts, const std::vector<int64_t>& shots) {
-  for (const int64_t wanted : shots) {
-    const auto small = counts.masked_select(counts.lt(wanted));  // [smaller classes]
-    if (small.numel() > 0) {
-      log_line(fmt::format("--shots {}: {} of {} have fewer training examples, {} to {}", wanted,
-                           small.numel(), counted(counts.numel(), "class", "classes"),
-                           small.min().item<int64_t>(), small.max().item<int64_t>()));
-    }
-  }
-}
-
-}  // namespace
-
-FewShotDraws draw_examples(const torch::Tensor& labels, const FewShotOptions& options) {
-  check_options(options);
-  const auto [classes, places, counts] =
-      at::unique_dim(labels.cpu(), /*dim=*/0, /*sorted=*/true, /*return_inverse=*/true,
-                     /*return_counts=*/true);
-  report_small_classes(counts, options.shots);
-  FewShotDraws draws{.examples = labels.size(0)};
-  for (int64_t draw = 0; draw < options.fewshot_seeds; ++draw) {
-    const auto class_indices = shuffled_class_indices(
-        places, classes.size(0), static_cast<uint64_t>(options.seed), static_cast<uint64_t>(draw));
-    auto& subsets = draws.subsets.emplace_back();
-    for (const int64_t shots : options.shots) {
-      subsets.push_back(few_shot_subset(class_indices, shots));
-    }
-  }
-  return draws;
 }
 
 FewShotResult few_shot(const FeatureSet& train, const FeatureSet& test,

@@ -1,4 +1,4 @@
-#include "cli/routing_text.h"
+#include "analysis/routing_text.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 
 #include "core/table.h"
 
-namespace softmoe::cli {
+namespace softmoe {
 namespace {
 
 std::string sparse_table(const std::vector<LayerRouting>& layers) {
@@ -63,4 +63,4 @@ std::string routing_table(const std::vector<LayerRouting>& layers) {
   return layers.front().is_sparse ? sparse_table(layers) : slots_table(layers);
 }
 
-}  // namespace softmoe::cli
+}  // namespace softmoe

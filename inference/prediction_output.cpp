@@ -1,10 +1,10 @@
-#include "cli/prediction_output.h"
+#include "inference/prediction_output.h"
 
 #include <fmt/format.h>
 
 #include "core/table.h"
 
-namespace softmoe::cli {
+namespace softmoe {
 namespace {
 
 std::string csv_cell(const std::string& text) {
@@ -93,4 +93,4 @@ std::string PredictionOutput::text(PredictionFormat format) const {
   }
 }
 
-}  // namespace softmoe::cli
+}  // namespace softmoe

@@ -1,5 +1,5 @@
 #pragma once
-/// Ctrl-C and SIGTERM, seen at the next safe point instead of at once.
+/// Ctrl-C and SIGTERM, handled at the next safe point instead of at once.
 
 namespace softmoe {
 
@@ -12,7 +12,7 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 };
 
-/// Whether the user has asked to stop since the guard was made.
+/// Returns true if the user has asked to stop since the last guard was made.
 bool interrupt_requested();
 
 }  // namespace softmoe
