@@ -5,8 +5,8 @@
 
 #include <sstream>
 
-#include "core/counted.h"
 #include "core/error.h"
+#include "core/pluralize.h"
 #include "datasets/transforms.h"
 #include "io/atomic_file.h"
 
@@ -25,7 +25,7 @@ std::vector<std::string> read_class_names(const std::string& path, int64_t num_c
     }
   }
   if (std::ssize(names) != num_classes) {
-    throw InputError(path, counted(num_classes, "name of a class", "names of classes"),
+    throw InputError(path, pluralize(num_classes, "name of a class", "names of classes"),
                      std::to_string(names.size()));
   }
   return names;

@@ -3,11 +3,11 @@
 
 #include <filesystem>
 
+#include "checkpoints/open_model.h"
 #include "cli/commands.h"
 #include "cli/conversion.h"
-#include "cli/open_model.h"
-#include "core/counted.h"
 #include "core/error.h"
+#include "core/pluralize.h"
 #include "datasets/transforms.h"
 #include "vit/cost.h"
 
@@ -15,6 +15,8 @@ namespace softmoe::cli {
 namespace {
 
 struct ConvertOptions {
+  std::string checkpoint;
+  std::string output;
   std::string format = "auto";
   std::string names = "auto";
   std::string family;
@@ -36,35 +38,40 @@ std::vector<std::string> family_choices() {
 }
 
 void describe(OptionTable& table, ConvertOptions& options) {
-  table.add("format", options.format, "of OUT; auto: by its name (.h5, .safetensors, .npz)",
+  table.add("checkpoint", options.checkpoint, "the file to read, or the folder that holds it",
+            {.unit = "file"});
+  table.add("output", options.output, "the file to write", {.unit = "file"});
+  table.add("format", options.format, "of OUTPUT; auto: by its name (.h5, .safetensors, .npz)",
             {.choices = {"auto", "hdf5", "safetensors", "npz"}});
-  table.add(
-      "names", options.names,
-      "of the tensors in OUT; auto: vmoe in an npz, else ours (timm's, for dense models). Beside "
-      "a safetensors file, timm writes config.json, huggingface config.json and "
-      "preprocessor_config.json",
-      {.choices = {"auto", "ours", "timm", "huggingface", "dinov2", "big_vision",
-                   "big_vision_scanned", "vision_transformer", "vmoe"}});
-  table.add("family", options.family, "what IN is",
+  table.add("names", options.names,
+            "of the tensors in OUTPUT; auto: vmoe in an npz, else ours (timm's, for dense models). "
+            "Beside "
+            "a safetensors file, timm writes config.json, huggingface config.json and "
+            "preprocessor_config.json",
+            {.choices = {"auto", "ours", "timm", "huggingface", "dinov2", "big_vision",
+                         "big_vision_scanned", "vision_transformer", "vmoe"}});
+  table.add("family", options.family, "what CHECKPOINT is",
             {.choices = family_choices(), .follows = "detected by the names of its tensors"});
+  table.add("prefix", options.prefix,
+            "what precedes the names of the model in CHECKPOINT, such as model.; tensors elsewhere "
+            "are left "
+            "out then",
+            {.follows = "found"});
   table.add(
-      "prefix", options.prefix,
-      "what precedes the names of the model in IN, such as model.; tensors elsewhere are left "
-      "out then",
-      {.follows = "found"});
-  table.add("leave-out", options.leave_out,
-            "tensors of IN that are no part of the model, by name or pattern such as 'decoder_*'",
-            {.follows = "what is known not to be"});
-  table.add("from-img-size", options.from_img_size,
-            "height and width that the positions in IN are for, where they are no square",
-            {.unit = "px", .min = 1, .follows = "by the number of positions"});
+      "leave-out", options.leave_out,
+      "tensors of CHECKPOINT that are no part of the model, by name or pattern such as 'decoder_*'",
+      {.follows = "what is known not to be"});
+  table.add(
+      "from-img-size", options.from_img_size,
+      "height and width of the image that the positions in CHECKPOINT are for, if it is no square",
+      {.unit = "px", .min = 1, .follows = "by the number of positions"});
   describe(table, options.resize);
   table.add("class-names", options.class_names, "a text file with the name of a class on each line",
             {.unit = "file"});
 }
 
-TensorFormat output_format(const ConvertOptions& options, const std::string& output) {
-  const auto extension = std::filesystem::path(output).extension().string();
+TensorFormat output_format(const ConvertOptions& options) {
+  const auto extension = std::filesystem::path(options.output).extension().string();
   if (options.format == "hdf5" ||
       (options.format == "auto" && (extension == ".h5" || extension == ".hdf5"))) {
     return TensorFormat::kHdf5;
@@ -76,8 +83,8 @@ TensorFormat output_format(const ConvertOptions& options, const std::string& out
   if (options.format == "npz" || (options.format == "auto" && extension == ".npz")) {
     return TensorFormat::kNpz;
   }
-  throw UsageError("OUT", "a name that ends with .h5, .safetensors or .npz, or --format",
-                   "'" + output + "'");
+  throw UsageError("OUTPUT", "a name that ends with .h5, .safetensors or .npz, or --format",
+                   "'" + options.output + "'");
 }
 
 const Family& output_names(const ConvertOptions& options, TensorFormat format,
@@ -88,7 +95,7 @@ const Family& output_names(const ConvertOptions& options, TensorFormat format,
   return output_family(options.names, model);
 }
 
-/// What a model computes beside its weights, in one line.
+/// The choices of a model that its weights do not show, in one line.
 std::string semantics_text(const ModelDescription& description) {
   const auto& options = description.options;
   const auto& preprocess = description.preprocess;
@@ -117,13 +124,12 @@ std::string model_text(const ModelDescription& description) {
   return fmt::format("{}: {:.2f} M parameters, {}x{} px, patches of {}, {}, {}, {}",
                      description.name, static_cast<double>(cost.parameters()) / 1e6,
                      options.image_height(), options.image_width(), options.patch_size,
-                     counted(options.heads, "head"),
-                     counted(options.prefix_tokens(), "prefix token"),
-                     counted(options.num_classes, "class", "classes"));
+                     pluralize(options.heads, "head"),
+                     pluralize(options.prefix_tokens(), "prefix token"),
+                     pluralize(options.num_classes, "class", "classes"));
 }
 
-/// Throws where a config that would be replaced is that of the source, or of another model than
-/// OUT.
+/// Throws if a config that would be replaced belongs to the source or to another model.
 void check_configs(const std::vector<std::filesystem::path>& configs,
                    const Conversion& conversion) {
   namespace fs = std::filesystem;
@@ -138,11 +144,11 @@ void check_configs(const std::vector<std::filesystem::path>& configs,
     }
     if (reads_configs && fs::equivalent(config, source, unknown)) {
       throw InputError("cannot write " + config.string() +
-                       ": it belongs to IN; OUT needs another folder");
+                       ": it belongs to CHECKPOINT; OUTPUT needs another folder");
     }
     if (!fs::exists(conversion.output, unknown)) {
       throw InputError("cannot write " + config.string() +
-                       ": it is there already, of another model; OUT needs another folder");
+                       ": it belongs to another model; OUTPUT needs another folder");
     }
   }
 }
@@ -181,31 +187,25 @@ void run_convert(const std::vector<std::string>& arguments) {
   ConvertOptions options;
   VitOptions model_options;
   PreprocessOptions preprocess;
-  std::vector<std::string> paths;
-  CommandLine line("convert",
-                   "Weights of timm, Hugging Face, DINOv2, big_vision, vision_transformer and vmoe "
-                   "in and out: safetensors, npz, torch.save (read only) and native checkpoints. "
-                   "Prints what was found and every choice that outputs depend on; where tensors "
-                   "are missing, unknown or of another shape, nothing is written.");
+  CommandLine line(
+      "convert",
+      "Convert weights from and to timm, Hugging Face, DINOv2, big_vision, "
+      "vision_transformer and vmoe: safetensors, npz, torch.save (read only) and native "
+      "checkpoints. Prints what was found and every choice that outputs depend on. If "
+      "tensors are missing, unknown or of another shape, nothing is written.");
   line.add("Conversion", options);
+  line.add_operand("checkpoint");
+  line.add_operand("output");
   line.add_overrides(
       "Model: another image size, patch size, number of channels or classes; every "
       "other option corrects what was found",
       model_options);
-  line.add_overrides("Preprocessing, where it is other than the file says", preprocess);
-  line.add_positionals({.name = "IN OUT",
-                        .meaning = "the file to read (or the folder of one), and the file to write",
-                        .required = true},
-                       paths);
+  line.add_overrides("Preprocessing, to correct what was found", preprocess);
   if (!line.parse(arguments)) {
     return;
   }
-  if (paths.size() != 2) {
-    throw UsageError("convert", "IN and OUT",
-                     counted(std::ssize(paths), "name of a file", "names of files"));
-  }
-  Conversion conversion{.input = paths[0], .output = paths[1], .model = {}};
-  const auto format = output_format(options, conversion.output);
+  Conversion conversion{.input = options.checkpoint, .output = options.output, .model = {}};
+  const auto format = output_format(options);
   const bool drop_head = line.given("num-classes") && model_options.num_classes == 0;
   conversion.model = read_foreign_model(conversion.input, {.family = options.family,
                                                            .prefix = options.prefix,

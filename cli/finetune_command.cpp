@@ -12,6 +12,7 @@ void run_finetune(const std::vector<std::string>& arguments) {
                    "Train a checkpoint on another data set: other classes, image size or channels. "
                    "Options of the model that are not given are the checkpoint's.");
   line.add("Checkpoint", flags);
+  line.add_operand("checkpoint");
   add_training_flags(line, options, model);
   if (!line.parse(arguments)) {
     return;

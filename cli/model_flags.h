@@ -21,7 +21,7 @@ inline void describe(OptionTable& table, ModelOptions& options) {
 }
 
 /// The model `name` of the zoo with the parts that the user gave on `line`; throws UsageError that
-/// names the model where they contradict each other.
+/// names the model if they contradict each other.
 VitOptions changed_model(const CommandLine& line, const std::string& name);
 
 }  // namespace softmoe::cli

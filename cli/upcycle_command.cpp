@@ -4,8 +4,8 @@
 #include "checkpoints/surgery/upcycle.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/model_evaluation.h"
 #include "core/error.h"
+#include "eval/model_evaluation.h"
 #include "softmoe/routers.h"
 #include "vit/cost.h"
 
@@ -29,13 +29,7 @@ void describe(OptionTable& table, UpcycleFlags& flags) {
             "blocks whose MLP becomes experts: all, last_half, last_N, every_N or a list 1,3,5");
 }
 
-void check_flags(const UpcycleFlags& flags, const MoeOptions& moe) {
-  if (flags.checkpoint.empty()) {
-    throw UsageError("--checkpoint is missing: the dense model to upcycle");
-  }
-  if (flags.output.empty()) {
-    throw UsageError("--output is missing: the file for the model with MoE layers");
-  }
+void check_flags(const MoeOptions& moe) {
   if (moe.experts < 1) {
     throw UsageError("--experts is missing: how many experts take the place of an MLP");
   }
@@ -66,12 +60,14 @@ void run_upcycle(const std::vector<std::string>& arguments) {
                    "a copy of the MLP, routers start anew, everything else is carried over "
                    "(Komatsuzaki et al., arXiv:2212.05055).");
   line.add("Upcycling", flags);
+  line.add_operand("checkpoint");
+  line.add_operand("output");
   line.add("Experts", upcycling);
   line.add("MoE layers", moe);
   if (!line.parse(arguments)) {
     return;
   }
-  check_flags(flags, moe);
+  check_flags(moe);
   auto checkpoint = load_checkpoint(flags.checkpoint,
                                     {.optimizer = upcycling.keeps_optimizer_state(), .ema = false});
   auto description = model_description(checkpoint.metadata, flags.checkpoint);

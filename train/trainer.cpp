@@ -6,8 +6,8 @@
 #include <cmath>
 #include <utility>
 
-#include "core/command_interrupt.h"
 #include "core/error.h"
+#include "core/interrupt_guard.h"
 #include "core/log.h"
 #include "core/rng.h"
 #include "train/hooks/checkpoint_hook.h"

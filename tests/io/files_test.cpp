@@ -7,8 +7,8 @@
 #include <fstream>
 #include <thread>
 
-#include "core/command_interrupt.h"
 #include "core/error.h"
+#include "core/interrupt_guard.h"
 #include "core/log.h"
 #include "core/tensor_check.h"
 #include "io/atomic_file.h"
