@@ -23,6 +23,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/enum_names.h"
 #include "core/error.h"
 
 namespace softmoe {
@@ -46,44 +47,6 @@ struct OptionLimits {
   /// shows it instead of the default.
   std::string follows = {};
 };
-
-/// A name for each value of an enum; specialise `kEnumNames<E>` beside the enum.
-template <typename E>
-using EnumName = std::pair<E, std::string_view>;
-template <typename E>
-inline constexpr std::array<EnumName<E>, 0> kEnumNames{};
-
-/// The name of an enum's value.
-template <typename E>
-std::string enum_name(E value) {
-  for (const auto& [candidate, name] : kEnumNames<E>) {
-    if (candidate == value) {
-      return std::string(name);
-    }
-  }
-  return "?";
-}
-
-/// The names of all values of an enum.
-template <typename E>
-std::vector<std::string> enum_names() {
-  std::vector<std::string> names;
-  for (const auto& [value, name] : kEnumNames<E>) {
-    names.emplace_back(name);
-  }
-  return names;
-}
-
-/// The value of an enum that is called `name`, or nothing.
-template <typename E>
-std::optional<E> enum_value(std::string_view name) {
-  for (const auto& [value, candidate] : kEnumNames<E>) {
-    if (candidate == name) {
-      return value;
-    }
-  }
-  return std::nullopt;
-}
 
 /// One option, bound to a member of an aggregate.
 class OptionField {

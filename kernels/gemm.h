@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "core/activation.h"
 #include "kernels/types.h"
 
 namespace softmoe::kernels {
@@ -87,15 +88,12 @@ void gemm_left_transposed(int64_t first, int64_t last, int64_t columns, int64_t 
                           const Pair* y, const Pair* x, OutputMode mode, float* out,
                           int64_t out_stride);
 
-/// Which GELU.
-enum class GeluKind { kTanh, kExact };
-
-/// before = a b + bias and after = GELU(before); `before` may be null.
+/// before = a b + bias and after = GELU(before), kGeluTanh or kGeluExact; `before` may be null.
 void gemm_gelu(const GemmShape& shape, const LeftFactor& a, const Pair* b, const float* bias,
-               GeluKind kind, Bf16* before, Bf16* after, int64_t stride);
+               Activation gelu, Bf16* before, Bf16* after, int64_t stride);
 
 /// after = GELU(before) and d_before = (a b) GELU'(before).
-void gemm_gelu_backward(const GemmShape& shape, const LeftFactor& a, const Pair* b, GeluKind kind,
+void gemm_gelu_backward(const GemmShape& shape, const LeftFactor& a, const Pair* b, Activation gelu,
                         const Bf16* before, Bf16* after, Bf16* d_before, int64_t stride);
 
 /// `target` [rows, columns] of bf16 from `source`; both with rows `..._stride` apart. A column of

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "core/activation.h"
 #include "kernels/types.h"
 
 namespace softmoe::kernels {
@@ -65,15 +66,9 @@ struct IntegerScales {
   const int32_t* column_sums = nullptr;  ///< [columns]: of the integers of each column
 };
 
-/// What follows the sums of a product.
-enum class Activation {
-  kNone,
-  kGeluTanh,
-  kGeluExact,
-  kGeluQuick,
-  kSwiGlu,  ///< silu(gate) * value; each panel is 16 gates and their 16 values, and 16 outputs
-};
-inline constexpr int64_t columns_an_output(Activation activation) {
+/// Columns of a product per output of an activation of it. For kSwiGlu each panel is 16 gates and
+/// their 16 values, which make 16 outputs.
+inline constexpr int64_t columns_per_output(Activation activation) {
   return activation == Activation::kSwiGlu ? 2 : 1;
 }
 

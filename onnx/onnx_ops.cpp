@@ -172,11 +172,11 @@ OnnxValue onnx_layer_norm(OnnxGraph& graph, const OnnxValue& x, const OnnxValue&
                     {{"axis", int64_t{-1}}, {"epsilon", static_cast<float>(eps)}});
 }
 
-OnnxValue onnx_gelu(OnnxGraph& graph, const OnnxValue& x, Gelu gelu) {
-  if (gelu == Gelu::kQuick) {
+OnnxValue onnx_gelu(OnnxGraph& graph, const OnnxValue& x, Activation gelu) {
+  if (gelu == Activation::kGeluQuick) {
     return graph.node("Mul", {x, graph.node("Sigmoid", {scaled(graph, x, 1.702)})});
   }
-  if (gelu == Gelu::kTanh) {
+  if (gelu == Activation::kGeluTanh) {
     return gelu_tanh(graph,
                      x);  // OpenCV 5.0 computes the operator's approximation as the exact form
   }

@@ -3,8 +3,8 @@
 
 #include <vector>
 
+#include "core/activation.h"
 #include "onnx/onnx_graph.h"
-#include "ops/gelu.h"
 
 namespace softmoe {
 
@@ -60,6 +60,6 @@ OnnxValue onnx_reduce(OnnxGraph& graph, OnnxReduction reduction, const OnnxValue
 /// LayerNorm of `x` over its last axis; `bias` may be empty.
 OnnxValue onnx_layer_norm(OnnxGraph& graph, const OnnxValue& x, const OnnxValue& weight,
                           const OnnxValue& bias, double eps);
-OnnxValue onnx_gelu(OnnxGraph& graph, const OnnxValue& x, Gelu gelu);
+OnnxValue onnx_gelu(OnnxGraph& graph, const OnnxValue& x, Activation gelu);
 
 }  // namespace softmoe

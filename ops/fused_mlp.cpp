@@ -17,7 +17,7 @@ MlpShape shape_of(const torch::Tensor& x, const torch::Tensor& fc1_weight, bool 
           .rows = x.numel() / dim / experts,
           .dim = dim,
           .hidden = fc1_weight.size(-2),
-          .gelu = gelu_tanh ? kernels::GeluKind::kTanh : kernels::GeluKind::kExact};
+          .gelu = gelu_tanh ? Activation::kGeluTanh : Activation::kGeluExact};
 }
 
 /// What the backward pass needs of the forward pass.

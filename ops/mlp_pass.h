@@ -12,7 +12,7 @@ struct MlpShape {
   int64_t rows;
   int64_t dim;
   int64_t hidden;
-  kernels::GeluKind gelu;
+  Activation gelu;
 };
 
 /// Memory of the forward pass: of the first expert, that of the others follows.

@@ -1,6 +1,7 @@
 #include "softmoe/experts.h"
 
 #include "core/tensor_check.h"
+#include "ops/activation.h"
 #include "ops/fused_ops.h"
 #include "ops/initialization.h"
 
@@ -42,13 +43,14 @@ void ExpertsImpl::reset() {
 
 torch::Tensor ExpertsImpl::run(const torch::Tensor& inputs, const MlpParameters& parameters) {
   const bool drops = options_.dropout > 0 && is_training();
-  const bool fuses = options_.gelu != Gelu::kQuick && !drops;
+  const bool fuses = options_.activation != Activation::kGeluQuick && !drops;
   if (fuses && fused_ops_apply(inputs) && fused_mlp_takes(parameters)) {
-    return fused_mlp(inputs, parameters, options_.gelu == Gelu::kTanh);  // [count, rows, dim]
+    return fused_mlp(inputs, parameters,
+                     options_.activation == Activation::kGeluTanh);  // [count, rows, dim]
   }
   const auto& [fc1, bias1, fc2, bias2] = parameters;
   auto hidden = batched_linear(inputs, fc1, bias1);  // [count, rows, hidden]
-  hidden = apply_gelu(hidden, options_.gelu);
+  hidden = activate(hidden, options_.activation);
   if (drops) {
     hidden = torch::dropout(hidden, options_.dropout, /*train=*/true);
   }

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "core/activation.h"
 #include "core/options.h"
-#include "ops/gelu.h"
 #include "softmoe/sparse_options.h"
 
 namespace softmoe {
@@ -52,9 +52,9 @@ struct MoeLayerOptions {
   int64_t tokens = 0;       ///< tokens an image, for the slots that a capacity factor asks for
   int64_t grid_height = 0;  ///< patches of an image: the last tokens; 0: the tokens are a line
   int64_t grid_width = 0;
-  int64_t patch_pixels = 0;  ///< values of an image patch; 0: unknown
-  Gelu gelu = Gelu::kTanh;   ///< inside the experts
-  double dropout = 0.0;      ///< inside the experts
+  int64_t patch_pixels = 0;                       ///< values of an image patch; 0: unknown
+  Activation activation = Activation::kGeluTanh;  ///< inside the experts: a GELU
+  double dropout = 0.0;                           ///< inside the experts
   MoeOptions moe;
 
   bool operator==(const MoeLayerOptions&) const = default;

@@ -14,8 +14,8 @@ void BlockImpl::reset() {
   if (has_moe_) {
     moe = register_module("moe", MoeLayer(moe_layer_options(options_)));
   } else {
-    mlp = register_module("mlp", Mlp(options_.dim, options_.mlp_dim, options_.gelu, options_.drop,
-                                     options_.mlp_layer));
+    mlp = register_module(
+        "mlp", Mlp(options_.dim, options_.mlp_dim, mlp_activation(options_), options_.drop));
   }
   if (options_.layer_scale > 0) {
     ls1 = register_module("ls1", LayerScale(options_.dim, options_.layer_scale));

@@ -1,5 +1,6 @@
 #include "vit/layers.h"
 
+#include "ops/activation.h"
 #include "ops/fused_ops.h"
 #include "ops/initialization.h"
 
@@ -60,13 +61,13 @@ void LayerScaleImpl::reset() {
 
 torch::Tensor LayerScaleImpl::forward(const torch::Tensor& x) { return x * gamma; }
 
-MlpImpl::MlpImpl(int64_t dim, int64_t hidden_dim, Gelu gelu, double dropout, MlpLayer layer)
-    : dim_(dim), hidden_dim_(hidden_dim), gelu_(gelu), dropout_(dropout), layer_(layer) {
+MlpImpl::MlpImpl(int64_t dim, int64_t hidden_dim, Activation activation, double dropout)
+    : dim_(dim), hidden_dim_(hidden_dim), activation_(activation), dropout_(dropout) {
   MlpImpl::reset();
 }
 
 void MlpImpl::reset() {
-  const bool gated = layer_ == MlpLayer::kSwiGlu;
+  const bool gated = activation_ == Activation::kSwiGlu;
   fc1 = register_module("fc1", Linear(dim_, gated ? 2 * hidden_dim_ : hidden_dim_));
   if (gated) {
     // Two maps in one matrix: each keeps the variance of its own.
@@ -77,22 +78,15 @@ void MlpImpl::reset() {
   init_normal(fc2->bias, 1e-6);
 }
 
-torch::Tensor MlpImpl::hidden(const torch::Tensor& x) {
-  if (layer_ == MlpLayer::kMlp) {
-    return apply_gelu(fc1(x), gelu_);  // [..., hidden_dim]
-  }
-  const auto parts = fc1(x).chunk(2, -1);   // [..., hidden_dim] each
-  return torch::silu(parts[0]) * parts[1];  // [..., hidden_dim]
-}
-
 torch::Tensor MlpImpl::forward(const torch::Tensor& x, const torch::Tensor& residual) {
   const MlpParameters parameters{fc1->weight, fc1->bias, fc2->weight, fc2->bias};
   const bool drops = dropout_ > 0 && is_training();
-  const bool fuses = layer_ == MlpLayer::kMlp && gelu_ != Gelu::kQuick && !drops;
+  const bool fuses =
+      (activation_ == Activation::kGeluTanh || activation_ == Activation::kGeluExact) && !drops;
   if (fuses && fused_ops_apply(x) && fused_mlp_takes(parameters)) {
-    return fused_mlp(x, parameters, gelu_ == Gelu::kTanh, residual);  // [..., dim]
+    return fused_mlp(x, parameters, activation_ == Activation::kGeluTanh, residual);  // [..., dim]
   }
-  auto inner = hidden(x);  // [..., hidden_dim]
+  auto inner = activate(fc1(x), activation_);  // [..., hidden_dim]
   if (drops) {
     inner = torch::dropout(inner, dropout_, /*train=*/true);  // [..., hidden_dim]
   }

@@ -61,11 +61,11 @@ class LayerScaleImpl : public torch::nn::Cloneable<LayerScaleImpl> {
 };
 TORCH_MODULE(LayerScale);
 
-/// fc1, GELU or the gate of SwiGLU, dropout, fc2, dropout. `hidden_dim`: the inputs of fc2.
+/// fc1, activation, dropout, fc2, dropout. `hidden_dim`: the inputs of fc2; with SwiGLU fc1 has
+/// twice as many outputs.
 class MlpImpl : public torch::nn::Cloneable<MlpImpl> {
  public:
-  MlpImpl(int64_t dim, int64_t hidden_dim, Gelu gelu, double dropout,
-          MlpLayer layer = MlpLayer::kMlp);
+  MlpImpl(int64_t dim, int64_t hidden_dim, Activation activation, double dropout);
   void reset() override;
   /// The MLP of `x` [..., dim], plus `residual` where it is defined.
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& residual = {});
@@ -74,14 +74,10 @@ class MlpImpl : public torch::nn::Cloneable<MlpImpl> {
   Linear fc2{nullptr};
 
  private:
-  /// What fc2 gets, [..., hidden_dim].
-  torch::Tensor hidden(const torch::Tensor& x);
-
   int64_t dim_;
   int64_t hidden_dim_;
-  Gelu gelu_;
+  Activation activation_;
   double dropout_;
-  MlpLayer layer_;
 };
 TORCH_MODULE(Mlp);
 

@@ -154,6 +154,10 @@ void validate(const VitOptions& options) {
   }
 }
 
+Activation mlp_activation(const VitOptions& options) {
+  return options.mlp_layer == MlpLayer::kSwiGlu ? Activation::kSwiGlu : options.gelu;
+}
+
 bool has_moe(const VitOptions& options) {
   const auto mask = moe_block_mask(options.moe_blocks, options.depth);
   return std::find(mask.begin(), mask.end(), true) != mask.end();
@@ -166,7 +170,7 @@ MoeLayerOptions moe_layer_options(const VitOptions& options) {
           .grid_height = options.grid_height(),
           .grid_width = options.grid_width(),
           .patch_pixels = options.in_chans * options.patch_size * options.patch_size,
-          .gelu = options.gelu,
+          .activation = options.gelu,
           .dropout = options.moe.expert_drop > 0 ? options.moe.expert_drop : options.drop,
           .moe = options.moe};
 }

@@ -34,7 +34,7 @@ struct Family {
   std::span<const NameRow> rows;  ///< none: our names
   std::string_view anchor;        ///< a tensor that every model has; what precedes it is a prefix
   std::string_view marker;        ///< a tensor that sets it apart; empty: none needed
-  Gelu gelu = Gelu::kExact;
+  Activation gelu = Activation::kGeluExact;
   double norm_eps = 1e-6;
   PositionResize resize = PositionResize::kBicubic;
   FamilyPixels pixels = {};

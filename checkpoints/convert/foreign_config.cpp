@@ -10,11 +10,11 @@
 namespace softmoe {
 namespace {
 
-std::string activation_name(Gelu gelu) {
+std::string activation_name(Activation gelu) {
   switch (gelu) {
-    case Gelu::kTanh:
+    case Activation::kGeluTanh:
       return "gelu_pytorch_tanh";
-    case Gelu::kQuick:
+    case Activation::kGeluQuick:
       return "quick_gelu";
     default:
       return "gelu";
@@ -163,8 +163,8 @@ Json timm_config(const ModelDescription& description) {
   if (options.layer_scale > 0) {
     arguments["init_values"] = options.layer_scale;
   }
-  if (!gated && options.gelu != Gelu::kExact) {
-    arguments["act_layer"] = options.gelu == Gelu::kTanh ? "gelu_tanh" : "quick_gelu";
+  if (!gated && options.gelu != Activation::kGeluExact) {
+    arguments["act_layer"] = options.gelu == Activation::kGeluTanh ? "gelu_tanh" : "quick_gelu";
   }
   Json pretrained{{"input_size", {options.in_chans, options.image_height(), options.image_width()}},
                   {"interpolation", preprocess.value("interpolation", std::string("bicubic"))},

@@ -25,13 +25,13 @@ Json value_list(const std::vector<double>& values) {
 }
 
 /// Activations by the names of Hugging Face and timm.
-constexpr std::array<std::pair<std::string_view, Gelu>, 6> kActivations{
-    {{"gelu", Gelu::kExact},
-     {"gelu_pytorch_tanh", Gelu::kTanh},
-     {"gelu_new", Gelu::kTanh},
-     {"gelu_tanh", Gelu::kTanh},
-     {"quick_gelu", Gelu::kQuick},
-     {"quickgelu", Gelu::kQuick}}};
+constexpr std::array<std::pair<std::string_view, Activation>, 6> kActivations{
+    {{"gelu", Activation::kGeluExact},
+     {"gelu_pytorch_tanh", Activation::kGeluTanh},
+     {"gelu_new", Activation::kGeluTanh},
+     {"gelu_tanh", Activation::kGeluTanh},
+     {"quick_gelu", Activation::kGeluQuick},
+     {"quickgelu", Activation::kGeluQuick}}};
 
 /// timm's architectures whose heads do not follow from their width, and are not in the zoo.
 constexpr std::array<std::pair<std::string_view, int64_t>, 4> kUnusualHeads{
@@ -42,16 +42,16 @@ constexpr std::array<std::string_view, 5> kTanhSiglip{
     "patch32_siglip", "giantopt", "so400m_patch16", "patch16_siglip_512", "patch16_siglip_gap_512"};
 
 /// The activation of an architecture of timm that has one of its own.
-std::optional<Gelu> architecture_gelu(const std::string& name) {
+std::optional<Activation> architecture_gelu(const std::string& name) {
   if (name.find("quickgelu") != std::string::npos) {
-    return Gelu::kQuick;
+    return Activation::kGeluQuick;
   }
   const bool is_base = name.find("vit_base_patch16") != std::string::npos;
   const bool is_tanh =
       name.find("siglip") != std::string::npos && !is_base &&
       std::any_of(kTanhSiglip.begin(), kTanhSiglip.end(),
                   [&name](std::string_view part) { return name.find(part) != std::string::npos; });
-  return is_tanh ? std::optional(Gelu::kTanh) : std::nullopt;
+  return is_tanh ? std::optional(Activation::kGeluTanh) : std::nullopt;
 }
 
 /// An image size that a model can have, else nothing.

@@ -61,7 +61,7 @@ std::optional<double> config_eps(const Json& config, const std::string& where);
 
 /// The activation that a config tells of, and by what.
 struct ConfigGelu {
-  Gelu gelu = Gelu::kExact;
+  Activation gelu = Activation::kGeluExact;
   std::string reason;
 };
 /// Throws InputError that starts with `where` for an activation that is no GELU.

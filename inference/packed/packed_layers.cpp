@@ -58,7 +58,7 @@ class Packer {
     PackedLayers layers;
     layers.options = options_;
     layers.values = values();
-    layers.activation = activation();
+    layers.activation = mlp_activation(options_);
     layers.positions = positions();
     layers.patch =
         PackedWeights(take("patch_embed.proj.weight").flatten(1), {}, {.arithmetic = pixels()});
@@ -112,20 +112,6 @@ class Packer {
   Arithmetic experts() const {
     const bool integers = dtype_ == InferenceDtype::kInt8 || dtype_ == InferenceDtype::kInt8Experts;
     return integers ? Arithmetic::kInt8 : values();
-  }
-
-  kernels::Activation activation() const {
-    if (options_.mlp_layer == MlpLayer::kSwiGlu) {
-      return kernels::Activation::kSwiGlu;
-    }
-    switch (options_.gelu) {
-      case Gelu::kTanh:
-        return kernels::Activation::kGeluTanh;
-      case Gelu::kQuick:
-        return kernels::Activation::kGeluQuick;
-      default:
-        return kernels::Activation::kGeluExact;
-    }
   }
 
   PackedWeights linear(const std::string& name, const PackingOptions& options) {

@@ -45,7 +45,7 @@ struct PackedNorm {
 };
 
 /// A dense MLP, or the MLPs of all experts. With SwiGLU the columns of fc1 are in the order of
-/// kernels::Activation::kSwiGlu.
+/// Activation::kSwiGlu.
 struct PackedMlp {
   PackedWeights fc1{};
   PackedWeights fc2{};
@@ -78,7 +78,7 @@ struct PackedBlock {
 struct PackedLayers {
   VitOptions options{};
   kernels::Arithmetic values = kernels::Arithmetic::kFloat32;  ///< what passes between products
-  kernels::Activation activation = kernels::Activation::kNone;
+  Activation activation = Activation::kNone;
   PackedWeights patch{};      ///< without bias
   torch::Tensor positions{};  ///< [tokens, dim] fp32: all that tokens start with but the pixels
   PackedNorm pre_norm{};

@@ -63,11 +63,11 @@ void multiply(const PackedWeights& weights, const LinearPart& part, const Operan
                           operand.left, panels, finish);
 }
 
-void multiply_mlp(const PackedMlp& mlp, int64_t expert, kernels::Activation activation,
+void multiply_mlp(const PackedMlp& mlp, int64_t expert, Activation activation,
                   const ValueRows& rows, const kernels::ProductFinish& out,
                   const MlpScratch& scratch, const Unit* next) {
   const auto& [fc1, fc2] = mlp;
-  const int64_t each = kernels::columns_an_output(activation);
+  const int64_t each = kernels::columns_per_output(activation);
   const Operand inputs = operand_of(fc1, rows, fc1.depth(), scratch.integers);
   // Quantised inputs are needed for every chunk, quantised hidden values for one.
   IntegerScratch integers = scratch.integers;

@@ -62,7 +62,7 @@ struct MlpScratch {
 
 /// fc2(activation(fc1(rows))) of one expert, `out` as multiply() has it; with several chunks it
 /// must accumulate. `next`: what is needed after it.
-void multiply_mlp(const PackedMlp& mlp, int64_t expert, kernels::Activation activation,
+void multiply_mlp(const PackedMlp& mlp, int64_t expert, Activation activation,
                   const ValueRows& rows, const kernels::ProductFinish& out,
                   const MlpScratch& scratch, const kernels::Unit* next);
 

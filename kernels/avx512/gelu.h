@@ -10,12 +10,12 @@
 namespace softmoe::kernels {
 namespace {
 
-/// x Phi(x) and its derivative, both shared between the two kinds as x p and p + x p'.
-template <GeluKind kKind>
+/// x Phi(x), kGeluTanh or kGeluExact, and its derivative: for both x p and p + x p'.
+template <Activation kGelu>
 inline __m512 gelu(__m512 x, __m512* derivative) {
   const __m512 one = _mm512_set1_ps(1.0F);
   const __m512 square = _mm512_mul_ps(x, x);
-  if constexpr (kKind == GeluKind::kTanh) {
+  if constexpr (kGelu == Activation::kGeluTanh) {
     // (1 + tanh(u)) / 2 = 1 / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
     constexpr float kLinear = -2.0F * 0.79788456F * 1.44269504F;
     const __m512 factor =
@@ -79,7 +79,7 @@ inline __m512 activate(__m512 x) {
     const __m512 inner = _mm512_mul_ps(x, _mm512_set1_ps(1.702F));
     return _mm512_mul_ps(x, kExact ? sigmoid_exact(inner) : sigmoid_rough(inner));
   } else if constexpr (kActivation == Activation::kGeluExact) {
-    return gelu<GeluKind::kExact>(x, nullptr);
+    return gelu<Activation::kGeluExact>(x, nullptr);
   } else if constexpr (kExact) {
     // (1 + tanh(u)) / 2 = 1 / (1 + e^-2u).
     const __m512 factor =
@@ -87,7 +87,7 @@ inline __m512 activate(__m512 x) {
                         _mm512_set1_ps(2.0F * 0.79788456F));
     return _mm512_mul_ps(x, sigmoid_exact(_mm512_mul_ps(x, factor)));
   } else {
-    return gelu<GeluKind::kTanh>(x, nullptr);
+    return gelu<Activation::kGeluTanh>(x, nullptr);
   }
 }
 

@@ -197,7 +197,7 @@ inline void product_of(const ProductShape& shape, const LeftUnits& left, const R
       const ProductTile tile{first,
                              count,
                              column,
-                             column / columns_an_output(finish.activation),
+                             column / columns_per_output(finish.activation),
                              lanes16(column, shape.columns),
                              lanes16(column + 16, shape.columns)};
       fetch_outputs(finish, tile);

@@ -41,7 +41,7 @@ inline VitOptions dinov2_options(int64_t registers = 0) {
   options.reg_tokens = registers;
   options.num_classes = 0;
   options.layer_scale = 1e-5;
-  options.gelu = Gelu::kExact;
+  options.gelu = Activation::kGeluExact;
   return options;
 }
 

@@ -123,7 +123,7 @@ TEST_F(Convert, ChangesSizesOnTheWay) {
                                 "--mean", "0.25", "--interpolation", "bicubic"})));
   const auto features = load_model(path("features.h5")).description;
   EXPECT_EQ(features.options.num_classes, 0);
-  EXPECT_EQ(features.options.gelu, Gelu::kExact);
+  EXPECT_EQ(features.options.gelu, Activation::kGeluExact);
   EXPECT_EQ(features.options.norm_eps, 1e-5);
   EXPECT_EQ(features.preprocess.at("mean").get<std::vector<double>>(), std::vector<double>{0.25});
   EXPECT_EQ(features.preprocess.at("interpolation"), "bicubic");

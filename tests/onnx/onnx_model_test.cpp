@@ -99,7 +99,7 @@ TEST_F(OnnxModel, RunsAllExpertsInOneProduct) {
 
 TEST_F(OnnxModel, KeepsToTheOperatorsOfItsOpset) {
   auto options = small_moe_options("tokens_choice");
-  options.gelu = Gelu::kExact;
+  options.gelu = Activation::kGeluExact;
   const auto old = written(options, {.opset = 13});
   EXPECT_EQ(count(old, "LayerNormalization"), 0);
   EXPECT_EQ(old.opset, 13);

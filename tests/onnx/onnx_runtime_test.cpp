@@ -207,7 +207,7 @@ TEST(OnnxRuntimes, GiveTheOutputsOfEveryPartOfABlock) {
                 o.global_pool = GlobalPool::kToken;
                 o.pos_embed_prefix = false;
                 o.layer_scale = 0.5;
-                o.gelu = Gelu::kExact;
+                o.gelu = Activation::kGeluExact;
               }),
       variant("registers_with_positions", dense, [](auto& o) { o.reg_tokens = 2; }),
       variant("clip", dense,
@@ -216,7 +216,7 @@ TEST(OnnxRuntimes, GiveTheOutputsOfEveryPartOfABlock) {
                 o.global_pool = GlobalPool::kToken;
                 o.pre_norm = true;
                 o.patch_bias = false;
-                o.gelu = Gelu::kQuick;
+                o.gelu = Activation::kGeluQuick;
                 o.norm_eps = 1e-5;
               }),
       variant("swiglu", dense, [](auto& o) { o.mlp_layer = MlpLayer::kSwiGlu; }),
@@ -228,7 +228,7 @@ TEST(OnnxRuntimes, GiveTheOutputsOfEveryPartOfABlock) {
       with(base, "opset_13", [](auto& o) { o.opset = 13; }),
       with(base, "opset_18", [](auto& o) { o.opset = 18; }),
       with(base, "opset_20", [](auto& o) { o.opset = 20; }),
-      with(variant("base", dense, [](auto& o) { o.gelu = Gelu::kExact; }), "opset_22",
+      with(variant("base", dense, [](auto& o) { o.gelu = Activation::kGeluExact; }), "opset_22",
            [](auto& o) { o.opset = 22; }),
       with(base, "pixels", [](auto& o) { o.preprocess = true; }),
       with(base, "external", [](auto& o) { o.external_data = ExternalData::kAlways; }),

@@ -110,11 +110,11 @@ INSTANTIATE_TEST_SUITE_P(
                               options.qk_norm = true;
                               options.layer_scale = 0.5;
                               options.class_token = true;
-                              options.gelu = Gelu::kExact;
+                              options.gelu = Activation::kGeluExact;
                             }},
                     Variant{"QuickGeluPreNormRegisters",
                             [](VitOptions& options) {
-                              options.gelu = Gelu::kQuick;
+                              options.gelu = Activation::kGeluQuick;
                               options.pre_norm = true;
                               options.patch_bias = false;
                               options.reg_tokens = 2;

@@ -164,7 +164,7 @@ TEST(TinyVitParityGuards, OtherDetailsGiveOtherLogits) {
   };
   EXPECT_TRUE(vit.matches(logits_with(vit.model->options()), "logits"));
   auto options = vit.model->options();
-  options.gelu = Gelu::kExact;
+  options.gelu = Activation::kGeluExact;
   EXPECT_FALSE(vit.matches(logits_with(options), "logits"));
   options = vit.model->options();
   options.norm_eps = 1e-5;

@@ -30,7 +30,7 @@ struct FamilyCase {
 VitOptions hf_options() {
   return changed(square_options(), [](VitOptions& o) {
     token_pooling(o);
-    o.gelu = Gelu::kExact;
+    o.gelu = Activation::kGeluExact;
     o.norm_eps = 1e-12;
   });
 }
@@ -45,7 +45,7 @@ const std::vector<FamilyCase> kFamilyCases{
          o.dist_token = true;
          o.qk_norm = true;
          o.layer_scale = 1e-5;
-         o.gelu = Gelu::kExact;
+         o.gelu = Activation::kGeluExact;
        });
      }},
     {"TimmRegistersMap", "timm",
@@ -56,7 +56,7 @@ const std::vector<FamilyCase> kFamilyCases{
          o.pos_embed_prefix = false;
          o.global_pool = GlobalPool::kMap;
          o.pre_logits = 10;
-         o.gelu = Gelu::kExact;
+         o.gelu = Activation::kGeluExact;
        });
      }},
     {"TimmPooledNorm", "timm",
@@ -64,7 +64,7 @@ const std::vector<FamilyCase> kFamilyCases{
        return changed(square_options(), [](VitOptions& o) {
          o.class_token = true;
          o.final_norm = FinalNorm::kPooled;
-         o.gelu = Gelu::kExact;
+         o.gelu = Activation::kGeluExact;
        });
      }},
     {"HfVit", "hf_vit", [] { return hf_options(); }},
@@ -99,7 +99,7 @@ const std::vector<FamilyCase> kFamilyCases{
          token_pooling(o);
          o.pre_norm = true;
          o.patch_bias = false;
-         o.gelu = Gelu::kQuick;
+         o.gelu = Activation::kGeluQuick;
          o.norm_eps = 1e-5;
        });
      }},

@@ -25,7 +25,7 @@ const std::vector<PeerCase> kPeerCases{
     {"timm_vit_s16", "timm",
      [](const VitOptions& o) {
        EXPECT_EQ(o.heads, 6);
-       EXPECT_EQ(o.gelu, Gelu::kExact);
+       EXPECT_EQ(o.gelu, Activation::kGeluExact);
        EXPECT_EQ(o.norm_eps, 1e-6);
        EXPECT_EQ(o.global_pool, GlobalPool::kToken);
      }},
@@ -91,7 +91,8 @@ const std::vector<PeerCase> kPeerCases{
     {"timm_test_vit", "timm", [](const VitOptions& o) { EXPECT_EQ(o.heads, 2); }},
     {"timm_test_vit2", "timm", [](const VitOptions& o) { EXPECT_EQ(o.heads, 2); }},
     {"timm_test_vit3", "timm", [](const VitOptions& o) { EXPECT_EQ(o.heads, 3); }},
-    {"timm_clip_quick_gelu", "timm", [](const VitOptions& o) { EXPECT_EQ(o.gelu, Gelu::kQuick); }},
+    {"timm_clip_quick_gelu", "timm",
+     [](const VitOptions& o) { EXPECT_EQ(o.gelu, Activation::kGeluQuick); }},
     {"hf_vit", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.norm_eps, 1e-12); }},
     {"hf_vit_features", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.num_classes, 0); }},
     {"hf_vit_no_qkv_bias", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.num_classes, 7); }},
@@ -119,14 +120,14 @@ const std::vector<PeerCase> kPeerCases{
      }},
     {"hf_siglip", "hf_siglip",
      [](const VitOptions& o) {
-       EXPECT_EQ(o.gelu, Gelu::kTanh);
+       EXPECT_EQ(o.gelu, Activation::kGeluTanh);
        EXPECT_EQ(o.global_pool, GlobalPool::kMap);
      }},
     {"hf_siglip_classes", "hf_siglip",
      [](const VitOptions& o) { EXPECT_EQ(o.global_pool, GlobalPool::kAvg); }},
     {"hf_clip", "hf_clip",
      [](const VitOptions& o) {
-       EXPECT_EQ(o.gelu, Gelu::kQuick);
+       EXPECT_EQ(o.gelu, Activation::kGeluQuick);
        EXPECT_EQ(o.num_classes, 20);
      }},
 };

@@ -130,7 +130,7 @@ TEST(WriteForeign, RoutersAreThoseThatACodeHas) {
 TEST(WriteForeign, NotesWhatTheReadersCodeHasNot) {
   ModelDescription description;
   description.options = changed(square_options(), token_pooling);
-  description.options.gelu = Gelu::kExact;
+  description.options.gelu = Activation::kGeluExact;
   description.preprocess = {{"mean", {0.5}}, {"std", {0.5}}};
   const auto notes = [&](const std::string& family) {
     return reader_notes(TensorFormat::kSafetensors, find_family(family), description);

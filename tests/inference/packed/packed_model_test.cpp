@@ -42,7 +42,7 @@ std::vector<ModelCase> model_cases() {
       cases.end(),
       {{"Dense", dense},
        {"SoftMoe", soft},
-       {"ExactGelu", changed(dense, [](auto& options) { options.gelu = Gelu::kExact; })},
+       {"ExactGelu", changed(dense, [](auto& options) { options.gelu = Activation::kGeluExact; })},
        {"PooledNormAndSinCos", changed(dense,
                                        [](auto& options) {
                                          options.final_norm = FinalNorm::kPooled;
