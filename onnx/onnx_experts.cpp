@@ -52,7 +52,8 @@ OnnxValue repeated_mean(OnnxGraph& graph, const OnnxValue& x, int64_t count) {
 OnnxValue onnx_experts(const OnnxMoeLayer& layer, const OnnxValue& inputs) {
   const auto name = layer.name + ".experts.";
   const auto hidden = batched_linear(layer, inputs, name + "fc1");  // [experts, rows, hidden]
-  return batched_linear(layer, onnx_gelu(layer.graph(), hidden, layer.options.gelu), name + "fc2");
+  return batched_linear(layer, onnx_gelu(layer.graph(), hidden, layer.options.activation),
+                        name + "fc2");
 }
 
 OnnxValue onnx_experts_of_slots(const OnnxMoeLayer& layer, const OnnxValue& slots,
@@ -138,7 +139,8 @@ OnnxValue onnx_merged_experts(const OnnxMoeLayer& layer, const OnnxValue& tokens
     const auto bias = merged(part + "_bias", weights.tensor(name + part + "_bias"), {-1, 1, out});
     return graph.node("Add", {graph.node("MatMul", {x, matrix}), bias});
   };
-  const auto inside = onnx_gelu(graph, linear(tokens, "fc1", dim, hidden), layer.options.gelu);
+  const auto inside =
+      onnx_gelu(graph, linear(tokens, "fc1", dim, hidden), layer.options.activation);
   return linear(inside, "fc2", hidden, dim);  // [batch, tokens, dim]
 }
 

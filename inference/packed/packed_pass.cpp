@@ -79,7 +79,7 @@ void PackedPass::reserve(int64_t batch, int64_t threads) {
     return;
   }
   batch_ = batch;
-  threads_ = threads;
+  threads_ = 0;  // until there is memory, which may run out
   const auto& options = layers_.options;
   arena_.lay_out([&](Arena& arena) {
     x_ = arena.take<float>(rows() * options.dim);
@@ -92,6 +92,7 @@ void PackedPass::reserve(int64_t batch, int64_t threads) {
       thread_memory_.push_back(take_thread_memory(arena));
     }
   });
+  threads_ = threads;
 }
 
 void PackedPass::run_features(const float* images, int64_t batch, float* features) {
