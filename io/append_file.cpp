@@ -1,4 +1,4 @@
-#include "train/append_file.h"
+#include "io/append_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
