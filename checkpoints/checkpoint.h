@@ -11,7 +11,7 @@
 #include <string>
 
 #include "core/options.h"
-#include "io/npz.h"
+#include "core/named_tensors.h"
 
 namespace softmoe {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "io/npz.h"
+#include "core/named_tensors.h"
 
 namespace torch::nn {
 class Module;

@@ -6,19 +6,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <string>
 #include <utility>
 
-#include "core/error.h"
+#include "io/file_error.h"
 
 namespace softmoe {
-namespace {
-
-[[noreturn]] void throw_write_error(const std::filesystem::path& path, int error_number) {
-  throw InputError("cannot write " + path.string() + ": " + system_error_text(error_number));
-}
-
-}  // namespace
 
 AppendFile::AppendFile(const std::filesystem::path& path, int64_t keep)
     : path_(path), file_(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
@@ -64,7 +56,7 @@ void AppendFile::append(std::string_view bytes) {
     }
     if (written <= 0) {
       const int error_number = written < 0 ? errno : ENOSPC;
-      // Half a record would spoil the next one; where this fails, too, a resume cuts it off.
+      // Half a record would spoil the next one; if this fails too, a resume cuts it off.
       [[maybe_unused]] const int rolled_back = ::ftruncate(file_, size_);
       throw_write_error(path_, error_number);
     }

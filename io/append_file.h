@@ -10,13 +10,13 @@ namespace softmoe {
 /// An open file with an end to append to. Failures are InputErrors that name the file.
 class AppendFile {
  public:
-  /// Opens `path`, made where it does not exist, and cuts it to its first `keep` bytes.
+  /// Opens `path`, which is made if it does not exist, and cuts it to its first `keep` bytes.
   AppendFile(const std::filesystem::path& path, int64_t keep);
   AppendFile(AppendFile&& other) noexcept;
   AppendFile& operator=(AppendFile&& other) noexcept;
   ~AppendFile();
 
-  /// Appends all of `bytes` at once, or nothing where the disk is full. Readers see them at once.
+  /// Appends all of `bytes`, or nothing if the disk is full. Readers see them at once.
   void append(std::string_view bytes);
   /// Cuts the file to its first `keep` bytes, at most size().
   void cut(int64_t keep);

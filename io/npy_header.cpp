@@ -166,7 +166,7 @@ class LiteralParser {
     if (at_ == begin) {
       fail();
     }
-    take('L');  // Python 2 wrote long integers so
+    take('L');  // the suffix of long integers in Python 2
     return value;
   }
 
@@ -202,7 +202,7 @@ NpyHeader parse_npy_header(std::string_view header, const std::string& where) {
   NpyHeader parsed = LiteralParser(header.substr(begin), where).parse();
   parsed.header_bytes = static_cast<int64_t>(header.size());
   parsed.data_bytes = static_cast<int64_t>(c10::elementSize(parsed.dtype));
-  // libtorch multiplies sizes in int64 too, so no part of the product may overflow, even beside 0.
+  // libtorch multiplies sizes in int64 too: no partial product may overflow, even if a size is 0.
   int64_t product = parsed.data_bytes;
   bool is_empty = false;
   for (const int64_t size : parsed.shape) {
@@ -221,7 +221,7 @@ std::string make_npy_header(torch::Dtype dtype, torch::IntArrayRef shape) {
   for (const auto& row : kDtypes) {
     code = row.dtype == dtype ? row.code : code;
   }
-  TORCH_CHECK_VALUE(!code.empty(), "npz: no NumPy dtype for ", dtype);
+  TORCH_CHECK_VALUE(!code.empty(), "make_npy_header: no NumPy dtype for ", dtype);
   const bool has_order = c10::elementSize(dtype) > 1 && dtype != torch::kBFloat16;
   std::string dictionary = fmt::format(
       "{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}{}), }}", has_order ? '<' : '|', code,

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/options.h"
-#include "io/npz.h"
+#include "core/named_tensors.h"
 #include "onnx/onnx_graph.h"
 
 namespace softmoe {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "io/npz.h"
+#include "core/named_tensors.h"
 
 namespace softmoe {
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "io/npz.h"
+#include "core/named_tensors.h"
 
 namespace softmoe {
 

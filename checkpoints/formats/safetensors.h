@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "io/npz.h"
+#include "core/named_tensors.h"
 
 namespace softmoe {
 

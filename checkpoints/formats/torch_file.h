@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "io/npz.h"
+#include "core/named_tensors.h"
 
 namespace softmoe {
 

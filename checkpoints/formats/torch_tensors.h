@@ -5,7 +5,7 @@
 #include <string>
 
 #include "checkpoints/formats/pickle.h"
-#include "io/npz.h"
+#include "core/named_tensors.h"
 
 namespace softmoe {
 

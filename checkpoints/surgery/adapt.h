@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "io/npz.h"
+#include "core/named_tensors.h"
 #include "vit/options.h"
 #include "vit/position_embedding.h"
 

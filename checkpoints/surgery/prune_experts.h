@@ -6,7 +6,7 @@
 #include <string>
 
 #include "core/options.h"
-#include "io/npz.h"
+#include "core/named_tensors.h"
 #include "vit/options.h"
 
 namespace softmoe {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "io/npz.h"
+#include "core/named_tensors.h"
 #include "vit/vision_transformer.h"
 
 namespace softmoe {

@@ -1,3 +1,5 @@
+#include "io/atomic_file.h"
+
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -7,11 +9,6 @@
 #include <fstream>
 #include <thread>
 
-#include "core/command_interrupt.h"
-#include "core/error.h"
-#include "core/log.h"
-#include "core/tensor_check.h"
-#include "io/atomic_file.h"
 #include "support/error_text.h"
 #include "support/file_size_limit.h"
 #include "support/temporary_folder.h"
@@ -173,59 +170,6 @@ TEST(AtomicFile, NamesWhatTakesNoMoreBytes) {
   }
   std::signal(SIGPIPE, previous);
   EXPECT_TRUE(std::filesystem::is_fifo(folder / "pipe"));
-}
-
-TEST(InputError, IsOneLineOfWhereExpectedAndFound) {
-  EXPECT_STREQ(InputError("a.npz", "3 axes", "2").what(), "a.npz: expected 3 axes, found 2");
-}
-
-TEST(SingleLine, JoinsLinesAndCutsBackTraces) {
-  EXPECT_EQ(single_line("one\ntwo\n"), "one; two");
-  EXPECT_EQ(single_line("shape\nException raised from f (most recent call first):\n#1"), "shape");
-  std::string message;
-  try {
-    TORCH_CHECK_VALUE(false, "wrong shape");
-  } catch (const c10::Error& error) {
-    message = single_line(error.what());
-  }
-  EXPECT_EQ(message, "wrong shape");
-}
-
-TEST(CheckShape, NamesTheExpectedAndTheActualShape) {
-  const auto tensor = torch::zeros({2, 3});
-  check_shape("x", tensor, {2, -1});
-  for (const auto& shape : {std::initializer_list<int64_t>{2, 4}, {2, 3, 1}, {}}) {
-    EXPECT_THROW(check_shape("x", tensor, shape), c10::ValueError);
-  }
-  try {
-    check_shape("SoftRouter: tokens", tensor, {-1, 4});
-    FAIL();
-  } catch (const c10::ValueError& error) {
-    EXPECT_THAT(error.what_without_backtrace(), HasSubstr("SoftRouter: tokens"));
-    EXPECT_THAT(error.what_without_backtrace(), HasSubstr("[2, 3]"));
-    EXPECT_THAT(error.what_without_backtrace(), HasSubstr("4]"));
-  }
-}
-
-TEST(Log, SendsLinesToTheSinkOfTheProgram) {
-  std::vector<std::string> lines;
-  const auto previous = set_log_sink([&](const std::string& line) { lines.push_back(line); });
-  log_line("one");
-  set_log_sink(previous);
-  log_line("two");
-  EXPECT_THAT(lines, testing::ElementsAre("one"));
-}
-
-TEST(InterruptGuard, OnlyNotesTheFirstSignal) {
-  EXPECT_FALSE(interrupt_requested());
-  {
-    const InterruptGuard guard;
-    EXPECT_FALSE(interrupt_requested());
-    std::raise(SIGTERM);
-    EXPECT_TRUE(interrupt_requested());
-  }
-  const InterruptGuard guard;
-  EXPECT_FALSE(interrupt_requested());
 }
 
 }  // namespace
