@@ -7,6 +7,7 @@
 #include <array>
 
 #include "io/file_error.h"
+#include "io/shape_bytes.h"
 
 namespace softmoe {
 namespace {
@@ -121,17 +122,13 @@ Hdf5Info Hdf5File::State::array_info(const std::string& name) {
   info.type = *row;
   std::vector<hsize_t> sizes(static_cast<size_t>(axes));
   H5Sget_simple_extent_dims(space.id(), sizes.data(), nullptr);
-  info.bytes = static_cast<int64_t>(hdf5_type_size(info.type));
-  bool is_empty = false;
-  for (const hsize_t size : sizes) {
-    is_empty = is_empty || size == 0;
-    if (__builtin_mul_overflow(info.bytes, std::max<hsize_t>(size, 1), &info.bytes)) {
-      throw InputError(place(name), "a size that fits in memory",
-                       fmt::format("[{}]", fmt::join(sizes, ", ")));
-    }
-    info.shape.push_back(static_cast<int64_t>(size));
+  info.shape.assign(sizes.begin(), sizes.end());  // sizes beyond int64 become negative
+  const auto bytes = shape_bytes(info.shape, static_cast<int64_t>(hdf5_type_size(info.type)));
+  if (!bytes) {
+    throw InputError(place(name), "a size that fits in memory",
+                     fmt::format("[{}]", fmt::join(sizes, ", ")));
   }
-  info.bytes = is_empty ? 0 : info.bytes;
+  info.bytes = *bytes;
   info.stored_bytes = static_cast<int64_t>(H5Dget_storage_size(id));
   const haddr_t offset = H5Dget_offset(id);  // HADDR_UNDEF if the array is in chunks
   if (offset != HADDR_UNDEF && std::in_range<int64_t>(offset)) {

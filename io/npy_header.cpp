@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "io/shape_bytes.h"
 
 namespace softmoe {
 namespace {
@@ -201,18 +202,13 @@ NpyHeader parse_npy_header(std::string_view header, const std::string& where) {
   const auto begin = static_cast<size_t>(prefix_bytes(header));
   NpyHeader parsed = LiteralParser(header.substr(begin), where).parse();
   parsed.header_bytes = static_cast<int64_t>(header.size());
-  parsed.data_bytes = static_cast<int64_t>(c10::elementSize(parsed.dtype));
-  // libtorch multiplies sizes in int64 too: no partial product may overflow, even if a size is 0.
-  int64_t product = parsed.data_bytes;
-  bool is_empty = false;
-  for (const int64_t size : parsed.shape) {
-    is_empty = is_empty || size == 0;
-    if (__builtin_mul_overflow(product, std::max<int64_t>(size, 1), &product)) {
-      throw InputError(where, "a shape that fits in memory",
-                       fmt::format("({})", fmt::join(parsed.shape, ", ")));
-    }
+  const auto bytes =
+      shape_bytes(parsed.shape, static_cast<int64_t>(c10::elementSize(parsed.dtype)));
+  if (!bytes) {
+    throw InputError(where, "a shape that fits in memory",
+                     fmt::format("({})", fmt::join(parsed.shape, ", ")));
   }
-  parsed.data_bytes = is_empty ? 0 : product;
+  parsed.data_bytes = *bytes;
   return parsed;
 }
 

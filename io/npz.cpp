@@ -6,6 +6,7 @@
 #include <list>
 
 #include "core/error.h"
+#include "core/name_list.h"
 #include "io/atomic_file.h"
 #include "io/file_error.h"
 #include "io/npy_header.h"
@@ -83,15 +84,11 @@ NamedTensors read_arrays(const ZipReader& archive, const std::vector<std::string
 template <typename Map>
 std::string listed_names(const Map& map) {
   constexpr size_t kShown = 20;
-  std::string names;
-  size_t shown = 0;
+  std::vector<std::string> names;
   for (const auto& [name, value] : map) {
-    if (shown++ == kShown) {
-      return names + fmt::format(" and {} more", map.size() - kShown);
-    }
-    names += (names.empty() ? "" : ", ") + printable_text(name);
+    names.push_back(name);
   }
-  return names.empty() ? "no arrays" : names;
+  return names.empty() ? "no arrays" : name_list(names, kShown);
 }
 
 /// Adds an array to an archive, which refers to `header` and `array` until it is closed.

@@ -26,7 +26,7 @@ class ZipStream {
   ZipStream& operator=(ZipStream&&) = delete;
   ~ZipStream();
 
-  /// The next `bytes` bytes; throws InputError where there are fewer.
+  /// The next `bytes` bytes; throws InputError if there are fewer.
   void read(void* data, int64_t bytes);
   /// Throws InputError unless all has been read and the checksum of the archive is right.
   void expect_end();

@@ -110,7 +110,7 @@ TEST(AtomicFile, FollowsSymbolicLinks) {
               HasSubstr("cannot write " + (folder / "loop").string() + ": Too many levels"));
 }
 
-/// A named pipe, from which a thread reads at most `limit` bytes, and what this gave in the end.
+/// A named pipe from which a thread reads at most `limit` bytes.
 class PipeReader {
  public:
   PipeReader(const std::filesystem::path& path, size_t limit)
@@ -152,7 +152,7 @@ TEST(AtomicFile, WritesIntoWhatIsNoRegularFile) {
   write_atomically(folder / "link", [&](const std::filesystem::path& file) {
     std::fstream stream(file, std::ios::out | std::ios::binary);
     stream << 'y' << text;
-    stream.seekp(0);  // as formats do whose beginning says what follows
+    stream.seekp(0);  // as formats do that complete their beginning at the end
     stream << 'z';
   });
   EXPECT_EQ(reader.text(), 'z' + text);

@@ -272,7 +272,7 @@ TEST(Hdf5, RawBytesAreTheSamePastTheCache) {
     read.pass_cache_above(max_cached);
     for (const auto& [name, count] : {std::pair{"/small", 9}, std::pair{"/large", 700'001}}) {
       const auto info = read.info(name);
-      // On a block's border, where the disk may write itself, and beside it.
+      // Aligned to a block, so that the disk may write itself, and not.
       for (const size_t shift : {0, 4}) {
         const auto bytes = static_cast<size_t>(count) * sizeof(float);
         std::unique_ptr<char, decltype(&std::free)> memory(
