@@ -26,7 +26,7 @@ TrainingStart DenseStart::start(const VitOptions& options_of_model,
                                 const std::vector<std::string>& class_names,
                                 PositionResize resize_mode, int64_t seed) const {
   const auto checkpoint =
-      load_checkpoint(upcycle, {.optimizer = options.keeps_optimizer_state(), .ema = false});
+      load_checkpoint(upcycle, {.optimizer = options.keeps_optimizer_state()});
   const auto source = model_description(checkpoint.metadata, upcycle);
   auto upcycling = options;
   upcycling.keep_head = options.keep_head && class_names == source.class_names;

@@ -71,7 +71,7 @@ TrainingStart adapted_start(const FinetuneOptions& flags, const ModelDescription
         .model_name = source.name, .resize_mode = resize_mode, .model = make_model(options, seed)};
   }
   const bool keeps_state = flags.optimizer_state == "keep";
-  auto checkpoint = load_checkpoint(flags.checkpoint, {.optimizer = keeps_state, .ema = false});
+  auto checkpoint = load_checkpoint(flags.checkpoint, {.optimizer = keeps_state});
   auto weights = adapt_weights(std::move(checkpoint.model), source.options, options, resize_mode,
                                flags.keep_head, flags.checkpoint);
   auto model = make_model(options, seed);

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "checkpoints/formats/tensor_file.h"
+#include "checkpoints/formats/tensor_format.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/table.h"

@@ -73,7 +73,7 @@ void run_upcycle(const std::vector<std::string>& arguments) {
   }
   check_flags(flags, moe);
   auto checkpoint = load_checkpoint(flags.checkpoint,
-                                    {.optimizer = upcycling.keeps_optimizer_state(), .ema = false});
+                                    {.optimizer = upcycling.keeps_optimizer_state()});
   auto description = model_description(checkpoint.metadata, flags.checkpoint);
   const auto from = description.options;
   description.options.moe_blocks = flags.moe_blocks;

@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "core/options.h"
 #include "core/named_tensors.h"
+#include "core/options.h"
 #include "onnx/onnx_graph.h"
 
 namespace softmoe {
 
-/// How weights are kept in a file. Graphs compute in fp32 whatever it is: CPUs have no products of
-/// fp16, and runtimes that compute in bf16 or fp16 take weights of that kind as they are.
+/// The dtype of weights in a file. Graphs compute in fp32 in any case: CPUs have no products of
+/// fp16, and runtimes that compute in bf16 or fp16 use weights of that dtype as they are.
 enum class WeightType { kFloat32, kFloat16, kBFloat16 };
 template <>
 inline constexpr std::array<EnumName<WeightType>, 3> kEnumNames<WeightType>{
@@ -25,16 +25,16 @@ inline constexpr std::array<EnumName<WeightType>, 3> kEnumNames<WeightType>{
 torch::Tensor as_weight_type(const torch::Tensor& tensor, WeightType type,
                              const std::string& where);
 
-/// Constants for `weights`, whose tensors the graph keeps. Matrices of products are kept
-/// in `type` and cast to fp32 in the graph; all else (norms, biases, positions, routers) is little
-/// and decides much, and stays fp32.
+/// Constants for `weights`, whose tensors the graph keeps. Matrices of products are kept in `type`
+/// and cast to fp32 in the graph; all others (norms, biases, positions, routers) are small but
+/// sensitive, and stay fp32.
 class OnnxWeights {
  public:
   OnnxWeights(OnnxGraph& graph, const NamedTensors& weights, WeightType type)
       : graph_(graph), weights_(weights), type_(type) {}
 
   bool has(const std::string& name) const { return weights_.contains(name); }
-  /// The tensor `name` itself. Throws c10::ValueError where there is none.
+  /// The tensor `name` itself. Throws c10::ValueError if there is none.
   const torch::Tensor& tensor(const std::string& name) const;
 
   /// The tensor `name` in fp32.

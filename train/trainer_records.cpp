@@ -110,7 +110,7 @@ void Trainer::save(bool is_best) {
   checkpoint.metadata = to_metadata({.name = run_.model_name,
                                      .options = run_.model,
                                      .class_names = val_set_.class_names(),
-                                     .preprocess = options_to_json(run_.preprocess),
+                                     .preprocess = run_.preprocess,
                                      .loss = run_.loss.loss,
                                      .resize_mode = run_.resize_mode});
   checkpoint.metadata["config"] = run_.config;

@@ -80,7 +80,7 @@ void write_tiny_checkpoint(const std::filesystem::path& path, const Words& class
   checkpoint.metadata = to_metadata({.name = "tiny",
                                      .options = options,
                                      .class_names = class_names,
-                                     .preprocess = options_to_json(preprocess)});
+                                     .preprocess = preprocess});
   checkpoint.model = named_tensors(*model);
   save_checkpoint(path, checkpoint);
 }

@@ -223,7 +223,8 @@ TEST_F(OnnxModel, SaysWhereItComesFrom) {
   EXPECT_EQ(summary.metadata.at("classes"), R"(["zero","one","two"])");
   EXPECT_EQ(options_from_json<VitOptions>(Json::parse(summary.metadata.at("model")), "model"),
             loaded.description.options);
-  EXPECT_EQ(Json::parse(summary.metadata.at("preprocess")), loaded.description.preprocess);
+  EXPECT_EQ(Json::parse(summary.metadata.at("preprocess")),
+            options_to_json(*loaded.description.preprocess));
 }
 
 TEST_F(OnnxModel, IsSoundForEveryRouterOrRefused) {

@@ -1,8 +1,7 @@
-#include "checkpoints/convert/block_names.h"
+#include "checkpoints/parameter_names.h"
 
 #include <array>
 #include <charconv>
-#include <string_view>
 
 namespace softmoe {
 namespace {
@@ -58,6 +57,10 @@ std::optional<std::string> mlp_name(const std::string& expert_name) {
 
 std::string block_name(int64_t block, const std::string& rest) {
   return std::string(kBlocks) + std::to_string(block) + "." + rest;
+}
+
+bool belongs_to_head(std::string_view name) {
+  return name.starts_with("head.") || name.starts_with("head_dist.");
 }
 
 }  // namespace softmoe

@@ -1,4 +1,4 @@
-/// Where in a file the parameters of a model are, and of which family they are.
+#include "checkpoints/convert/find_model.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,24 +8,20 @@
 #include <optional>
 #include <set>
 
-#include "checkpoints/convert/block_names.h"
-#include "checkpoints/convert/families.h"
-#include "checkpoints/convert/family_names.h"
 #include "checkpoints/convert/scanned_blocks.h"
+#include "checkpoints/parameter_names.h"
 #include "core/error.h"
+#include "core/registry.h"
 
 namespace softmoe {
 namespace {
 
-/// Prefixes of which the first that is there is meant, where a file has several models.
+/// Of several models in a file, that after the first of these prefixes is meant.
 constexpr std::array<std::string_view, 10> kUsualPrefixes = {
     "",       "params/",     "params/img/", "opt/target/",   "target/",
     "model.", "state_dict.", "module.",     "vision_model.", "model.module."};
 
-/// A tensor of Hugging Face's ViT, DeiT and DINOv2.
-constexpr std::string_view kHuggingFaceAnchor = "embeddings.patch_embeddings.projection.weight";
-
-/// What files hold beside the model that reads images.
+/// Beginnings of names in files that do not belong to the model of images.
 constexpr std::array<std::string_view, 20> kOtherParts = {"pooler.",
                                                           "embeddings.mask_token",
                                                           "embeddings.position_ids",
@@ -52,7 +48,7 @@ bool is_other_part(const std::string& name) {
                      [&name](std::string_view part) { return name.starts_with(part); });
 }
 
-/// What precedes `anchor` in `name`, nothing where it does not end with it.
+/// What precedes `anchor` in `name`; nothing if it does not end with it.
 std::optional<std::string> prefix_before(const std::string& name, std::string_view anchor) {
   if (!name.ends_with(anchor)) {
     return std::nullopt;
@@ -62,7 +58,7 @@ std::optional<std::string> prefix_before(const std::string& name, std::string_vi
   return whole ? std::optional(prefix) : std::nullopt;
 }
 
-/// The prefix of the one model that is no moving average of another, where there is one.
+/// The prefix of the only model that is no moving average of another; nothing if there are more.
 std::optional<std::string> only_plain(const std::set<std::string>& prefixes) {
   std::optional<std::string> plain;
   for (const auto& prefix : prefixes) {
@@ -97,14 +93,14 @@ std::string choose_prefix(const std::set<std::string>& prefixes, const std::stri
                    fmt::format("several, after '{}'", fmt::join(prefixes, "', '")));
 }
 
-/// The tensors of a file by where they stand.
+/// The tensors of a file by their place.
 struct Placed {
   NamedTensors inside;              ///< after the prefix
-  NamedTensors outside;             ///< elsewhere, without what they have in common with the prefix
+  NamedTensors outside;             ///< elsewhere, without the part they share with the prefix
   std::vector<std::string> others;  ///< those of other models
 };
 
-/// `name` without the longest part of `prefix` that ends at a separator and that both share.
+/// `name` without the longest beginning that it shares with `prefix` and that ends at a separator.
 std::string without_common(const std::string& name, const std::string& prefix) {
   size_t common = 0;
   for (size_t i = 0; i < std::min(name.size(), prefix.size()) && name[i] == prefix[i]; ++i) {
@@ -115,7 +111,7 @@ std::string without_common(const std::string& name, const std::string& prefix) {
   return name.substr(common);
 }
 
-/// Whether `name` stands after another of the prefixes that models have.
+/// Returns true if `name` has another of the prefixes of models.
 bool is_of_another(const std::string& name, const std::string& prefix,
                    const std::set<std::string>& prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(), [&](const std::string& other) {
@@ -138,16 +134,26 @@ Placed place(const NamedTensors& tensors, const std::string& prefix,
   return placed;
 }
 
-/// Names of Hugging Face as files have them.
-NamedTensors with_file_names(const NamedTensors& tensors, const std::string& where) {
-  auto renamed = to_our_names(tensors, hf_in_memory_names(), where);
+/// The aliases of the families that have an anchor in `tensors`; none: they have none.
+std::span<const NameRow> aliases_of(const NamedTensors& tensors) {
+  for (const auto& family : families()) {
+    if (!family.tensors.aliases.empty() && tensors.contains(std::string(family.tensors.anchor))) {
+      return family.tensors.aliases;
+    }
+  }
+  return {};
+}
+
+NamedTensors without_aliases(const NamedTensors& tensors, std::span<const NameRow> aliases,
+                             const std::string& where) {
+  auto renamed = to_our_names(tensors, aliases, where);
   for (const auto& name : renamed.unmatched) {
     renamed.tensors[name] = tensors.at(name);
   }
   return renamed.tensors;
 }
 
-/// `name` without the chunk in blocks.<chunk>.<block>., as DINOv2's training code writes it.
+/// `name` without the chunk in blocks.<chunk>.<block>., which DINOv2's training code writes.
 std::string without_chunk(const std::string& name) {
   const auto chunk = block_parameter(name);
   if (!chunk) {
@@ -161,27 +167,27 @@ NamedTensors without_chunks(const NamedTensors& tensors) {
   NamedTensors result;
   for (const auto& [name, tensor] : tensors) {
     const auto bare = without_chunk(name);
-    // Of two that would be one, the second stays as it is, and is not matched.
+    // If two get the same name, the second stays as it is, and is not matched.
     result.emplace(result.contains(bare) ? name : bare, tensor);
   }
   return result;
 }
 
-/// Whether one of `names` is the marker of `family`.
+/// Returns true if the marker of `family` is there.
 bool is_marked(const Family& family, const Placed& placed) {
-  const NameRow marker{family.marker, family.marker};
+  const NameRow marker{family.tensors.marker, family.tensors.marker};
   const auto holds = [&](const NamedTensors& names) {
     return std::any_of(names.begin(), names.end(), [&](const auto& item) {
       return has_row(std::span(&marker, 1), item.first);
     });
   };
-  return family.marker.empty() || holds(placed.inside) || holds(placed.outside);
+  return family.tensors.marker.empty() || holds(placed.inside) || holds(placed.outside);
 }
 
 const Family* marked_family(const std::string& asked, const Placed& placed) {
   for (const auto& family : families()) {
     const bool named = asked.empty() || family.name == asked;
-    if (named && placed.inside.contains(std::string(family.anchor)) &&
+    if (named && placed.inside.contains(std::string(family.tensors.anchor)) &&
         (!asked.empty() || is_marked(family, placed))) {
       return &family;
     }
@@ -191,14 +197,11 @@ const Family* marked_family(const std::string& asked, const Placed& placed) {
 
 [[noreturn]] void throw_no_model(const NamedTensors& tensors, const std::string& family,
                                  const std::string& where) {
-  std::string known;
-  for (const auto& row : families()) {
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
-  }
-  throw InputError(where,
-                   family.empty() ? "the parameters of a vision transformer of one of " + known
-                                  : "the parameters of family " + family,
-                   tensors.empty() ? "nothing" : tensors.begin()->first + " and so on");
+  throw InputError(
+      where,
+      family.empty() ? "the parameters of a vision transformer of one of " + known_names(families())
+                     : "the parameters of family " + family,
+      tensors.empty() ? "nothing" : tensors.begin()->first + " and so on");
 }
 
 }  // namespace
@@ -208,7 +211,7 @@ FoundModel find_model(const NamedTensors& tensors, const std::string& family,
   std::set<std::string> prefixes;
   for (const auto& row : families()) {
     for (const auto& [name, tensor] : tensors) {
-      if (const auto before = prefix_before(name, row.anchor);
+      if (const auto before = prefix_before(name, row.tensors.anchor);
           before && (family.empty() || row.name == family)) {
         prefixes.insert(*before);
       }
@@ -220,20 +223,18 @@ FoundModel find_model(const NamedTensors& tensors, const std::string& family,
   FoundModel found;
   found.prefix = choose_prefix(prefixes, prefix, where);
   auto placed = place(tensors, found.prefix, prefixes);
-  if (placed.inside.contains(std::string(kHuggingFaceAnchor))) {
-    placed.inside = with_file_names(placed.inside, where);
-  } else {
-    placed.inside = without_chunks(placed.inside);
-  }
+  const auto aliases = aliases_of(placed.inside);
+  placed.inside = aliases.empty() ? without_chunks(placed.inside)
+                                  : without_aliases(placed.inside, aliases, where);
   found.family = marked_family(family, placed);
   if (found.family == nullptr) {
     throw_no_model(placed.inside, family, where);
   }
-  if (found.family->scanned) {
+  if (found.family->tensors.scanned) {
     placed.inside = split_blocks(placed.inside, where);
   }
   found.left_out = placed.others;
-  const auto& rows = found.family->rows;
+  const auto& rows = found.family->tensors.rows;
   for (auto& [name, tensor] : placed.inside) {
     if (rows.empty() || !is_other_part(name)) {
       found.tensors[name] = tensor;
@@ -241,7 +242,7 @@ FoundModel find_model(const NamedTensors& tensors, const std::string& family,
       found.left_out.push_back(name);
     }
   }
-  // Heads may stand outside the body: "classifier.weight" beside "vit.".
+  // Heads may be outside the body: "classifier.weight" beside "vit.".
   const bool dotted = found.prefix.find('/') == std::string::npos;
   for (auto& [name, tensor] : placed.outside) {
     if (has_row(rows, name) && !found.tensors.contains(name)) {

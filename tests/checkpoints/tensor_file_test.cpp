@@ -1,4 +1,4 @@
-#include "checkpoints/formats/tensor_file.h"
+#include "checkpoints/tensor_file.h"
 
 #include <gmock/gmock.h>
 #include <zip.h>
@@ -102,7 +102,7 @@ TEST(TensorFile, NamesWhatIsNone) {
 TEST(TensorFile, RefusesZipBombsBeforeTheyTakeMemory) {
   const test::TemporaryFolder folder;
   const auto path = folder / "bomb.npz";
-  // What deflate makes a thousandth of, where nothing should be deflated.
+  // Deflate makes a thousandth of it, though no member may be deflated.
   const std::string zeros(size_t{1} << 24, '\0');
   zip_t* archive = zip_open(path.c_str(), ZIP_CREATE, nullptr);
   ASSERT_NE(archive, nullptr);
