@@ -5,7 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "checkpoints/formats/tensor_file.h"
+#include "checkpoints/formats/tensor_format.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/table.h"

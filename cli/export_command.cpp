@@ -1,14 +1,14 @@
 #include <fmt/format.h>
 
-#include "checkpoints/convert/foreign_model.h"
+#include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/load_into.h"
+#include "checkpoints/model_checkpoint.h"
 #include "checkpoints/open_model.h"
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "core/error.h"
 #include "core/table.h"
-#include "inference/predictor.h"
 #include "onnx/onnx_model.h"
 #include "vit/zoo.h"
 

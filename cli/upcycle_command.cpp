@@ -68,8 +68,8 @@ void run_upcycle(const std::vector<std::string>& arguments) {
     return;
   }
   check_flags(moe);
-  auto checkpoint = load_checkpoint(flags.checkpoint,
-                                    {.optimizer = upcycling.keeps_optimizer_state(), .ema = false});
+  auto checkpoint =
+      load_checkpoint(flags.checkpoint, {.optimizer = upcycling.keeps_optimizer_state()});
   auto description = model_description(checkpoint.metadata, flags.checkpoint);
   const auto from = description.options;
   description.options.moe_blocks = flags.moe_blocks;

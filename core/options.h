@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,17 +24,9 @@
 
 #include "core/enum_names.h"
 #include "core/error.h"
+#include "core/json_text.h"
 
 namespace softmoe {
-
-/// Keeps the order in which keys are added, so that files read as they were described.
-using Json = nlohmann::ordered_json;
-
-/// `value` as text, on one line or indented by `indent` blanks. What is not UTF-8 in its texts, as
-/// it may be in the name of a file, becomes U+FFFD.
-std::string json_text(const Json& value, int indent = -1);
-/// `text` with U+FFFD for what is not UTF-8 in it.
-std::string valid_utf8(const std::string& text);
 
 /// The allowed values of an option: `min` to `max`, both included, or one of `choices`.
 struct OptionLimits {

@@ -21,8 +21,7 @@ torch::Tensor joined(const std::vector<torch::Tensor>& batches) {
 /// The stored preprocessing, which must give images of the model's size.
 PreprocessOptions fitting_preprocess(const ModelDescription& model, const std::string& name) {
   const auto options = stored_preprocess(model, name);
-  const std::vector<int64_t> expected{model.options.in_chans, model.options.image_height(),
-                                      model.options.image_width()};
+  const auto expected = input_size(model.options);
   if (options.input_size != expected) {
     throw InputError(name + ": preprocess", fmt::format("input-size {}", fmt::join(expected, " ")),
                      fmt::format("{}", fmt::join(options.input_size, " ")));
@@ -40,23 +39,6 @@ std::optional<Transform> file_transform(const ModelDescription& model, const std
 }
 
 }  // namespace
-
-Json default_preprocess(const VitOptions& options) {
-  PreprocessOptions preprocess;
-  preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
-  return options_to_json(preprocess);
-}
-
-PreprocessOptions stored_preprocess(const ModelDescription& model, const std::string& name) {
-  const auto where = name + ": preprocess";
-  const auto options = stored_options<PreprocessOptions>(model.preprocess, where);
-  try {
-    check_normalization(options, model.options.in_chans);
-  } catch (const UsageError& error) {
-    throw InputError(where + ": " + error.what());
-  }
-  return options;
-}
 
 Transform evaluation_transform(const ModelDescription& model, const std::string& name) {
   const auto options = fitting_preprocess(model, name);

@@ -14,14 +14,6 @@
 
 namespace softmoe {
 
-/// ModelDescription::preprocess of a model of `options` that was not trained: the default for its
-/// image size.
-Json default_preprocess(const VitOptions& options);
-
-/// The preprocessing that a model was stored with; throws InputError that starts with `name` if a
-/// value is bad.
-PreprocessOptions stored_preprocess(const ModelDescription& model, const std::string& name);
-
 /// The preprocessing of a checkpoint called `name` in evaluation. Throws InputError if it does not
 /// fit the model or cannot be understood.
 Transform evaluation_transform(const ModelDescription& model, const std::string& name);

@@ -7,8 +7,8 @@
 namespace softmoe {
 namespace {
 
-/// softmax(queries keys^T / sqrt(head_dim)) values, with heads [batch, heads, tokens, head_dim] but
-/// for the keys, which come transposed, joined to [batch, queries, dim].
+/// softmax(queries keys^T / sqrt(head_dim)) values, joined to [batch, queries, dim]. Heads are
+/// [batch, heads, tokens, head_dim], those of keys are transposed.
 OnnxValue attend(OnnxContext& context, const OnnxValue& queries, const OnnxValue& keys,
                  const OnnxValue& values, int64_t query_count) {
   auto& graph = context.graph;
@@ -27,7 +27,7 @@ OnnxValue split_heads(OnnxContext& context, const OnnxValue& x, int64_t tokens) 
   return onnx_reshape(context.graph, x, {0, tokens, options.heads, options.dim / options.heads});
 }
 
-/// LayerNorm without bias over the channels of each head, where the model has it.
+/// LayerNorm without bias over the channels of each head, if the model has QK-norm.
 OnnxValue head_norm(OnnxContext& context, const OnnxValue& x, const std::string& name) {
   return context.options.qk_norm
              ? onnx_layer_norm(context.graph, x, context.weights.exact(name + ".weight"), "",
@@ -35,8 +35,8 @@ OnnxValue head_norm(OnnxContext& context, const OnnxValue& x, const std::string&
              : x;
 }
 
-/// What is added to the tokens [batch, tokens, dim], patches behind zeros: positions, and the
-/// prefix tokens themselves, [1, tokens, dim].
+/// The sum of positions and prefix tokens, [1, tokens, dim], which is added to the patches behind
+/// zeros, [batch, tokens, dim].
 torch::Tensor added_to_tokens(const OnnxContext& context) {
   const auto& options = context.options;
   const auto& weights = context.weights;
@@ -151,7 +151,7 @@ OnnxValue onnx_embedding(OnnxContext& context) {
       onnx_transpose(graph, onnx_reshape(graph, grid, {0, options.dim, options.patches()}),
                      {0, 2, 1});  // [batch, patches, dim]
   if (options.prefix_tokens() > 0) {
-    // Room for the prefix; its tokens come with the sum, for any number of images.
+    // Zeros for the prefix: its tokens are in the sum, for any number of images.
     tokens = graph.node("Pad", {tokens, graph.ints({0, options.prefix_tokens(), 0, 0, 0, 0})});
   }
   tokens = graph.node("Add", {tokens, weights.constant("positions", added_to_tokens(context))});

@@ -48,7 +48,7 @@ torch::Tensor in_precision(const torch::Tensor& tensor, Precision precision,
 
 const torch::Tensor& OnnxWeights::tensor(const std::string& name) const {
   const auto found = weights_.find(name);
-  TORCH_CHECK_VALUE(found != weights_.end(), "ONNX export: no weights ", name);
+  TORCH_CHECK_VALUE(found != weights_.end(), "OnnxWeights: no weights ", name);
   return found->second;
 }
 
@@ -80,7 +80,7 @@ OnnxValue OnnxWeights::kernel(const std::string& name) {
 OnnxValue OnnxWeights::matrix(const std::string& name) {
   const auto weight = tensor(name);
   const auto shape = weight.transpose(-2, -1).sizes().vec();
-  // Converted first: fewer bytes to be moved.
+  // Converted first, so that fewer bytes are moved.
   return compressed(name + ".transposed", shape, [weight, name, precision = precision_] {
     return transposed(in_precision(weight, precision, name));
   });

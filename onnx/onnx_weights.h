@@ -18,16 +18,16 @@ torch::Tensor in_precision(const torch::Tensor& tensor, Precision precision,
 
 /// Constants for `weights`, whose tensors the graph keeps. Matrices of products are kept in
 /// `precision` (kFloat32, kFloat16 or kBFloat16) and cast to fp32 in the graph, which computes in
-/// fp32: CPUs have no products of fp16, and runtimes that compute in bf16 or fp16 take weights of
-/// that kind as they are. All else (norms, biases, positions, routers) is little and decides much,
-/// and stays fp32.
+/// fp32: CPUs have no products of fp16, and runtimes that compute in bf16 or fp16 use weights of
+/// that dtype as they are. All others (norms, biases, positions, routers) are small but sensitive,
+/// and stay fp32.
 class OnnxWeights {
  public:
   OnnxWeights(OnnxGraph& graph, const NamedTensors& weights, Precision precision)
       : graph_(graph), weights_(weights), precision_(precision) {}
 
   bool has(const std::string& name) const { return weights_.contains(name); }
-  /// The tensor `name` itself. Throws c10::ValueError where there is none.
+  /// The tensor `name` itself. Throws c10::ValueError if there is none.
   const torch::Tensor& tensor(const std::string& name) const;
 
   /// The tensor `name` in fp32.

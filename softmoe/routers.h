@@ -29,8 +29,8 @@ enum class EqualExperts {
 /// What one layer's routing costs, without its experts.
 struct RouterCost {
   int64_t parameters = 0;
-  double multiply_adds = 0.0;  ///< of one image
-  double expert_rows = 0.0;    ///< rows of all experts together that one image fills at most
+  double multiply_adds = 0.0;         ///< of one image
+  double expert_rows = 0.0;           ///< rows of all experts together that one image fills at most
   double shared_multiply_adds = 0.0;  ///< of one image, once for all layers of a model
 };
 
@@ -38,6 +38,29 @@ struct RouterCost {
 struct DefaultLoss {
   std::string_view name;
   double coefficient;
+};
+
+/// How a layer with a router is written in an ONNX graph: each names a writer of onnx/.
+enum class OnnxForm {
+  kNone,  ///< not at all: its evaluation searches, or has no bound on the rows of an expert
+  kSoft,
+  kSoftUniform,
+  kUniformSoft,
+  kUniform,
+  kIdentity,
+  kTokensChoice,
+  kExpertsChoice,
+  kBestExpert,     ///< the expert of the largest logit
+  kMergedExperts,  ///< one mixture of all experts per image
+  kPositionMap,    ///< experts by position in the image
+  kContentMap,     ///< experts by the pixels of a patch
+};
+
+/// What checkpoints of google-research/vmoe hold of a router.
+enum class VmoeForm {
+  kNone,
+  kRecognized,  ///< its weights, which are read as those of this router
+  kMistaken,    ///< its weights, which are read as those of the recognized router of its kind
 };
 
 struct RouterRow {
@@ -58,6 +81,8 @@ struct RouterRow {
   /// size: no value is read back on the host, none is brought from there, none is drawn. Such
   /// passes can be recorded once and replayed (CUDA graphs).
   bool recordable = false;
+  OnnxForm onnx = OnnxForm::kNone;
+  VmoeForm vmoe = VmoeForm::kNone;
 };
 
 /// All rows, in the order of documentation.

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-#include "train/append_file.h"
+#include "io/append_file.h"
 
 namespace softmoe {
 

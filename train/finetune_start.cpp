@@ -91,7 +91,7 @@ TrainingStart finetune_start(const FinetuneOptions& options, const VitOptions& m
     return start;
   }
   const bool keeps_state = options.optimizer_state == "keep";
-  auto checkpoint = load_checkpoint(options.checkpoint, {.optimizer = keeps_state, .ema = false});
+  auto checkpoint = load_checkpoint(options.checkpoint, {.optimizer = keeps_state});
   auto weights = adapt_weights(std::move(checkpoint.model), source.options, model,
                                start.resize_mode, options.keep_head, options.checkpoint);
   load_adapted(start.model, weights, options.checkpoint);

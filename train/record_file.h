@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "train/append_file.h"
+#include "io/append_file.h"
 
 namespace softmoe {
 

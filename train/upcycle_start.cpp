@@ -29,7 +29,7 @@ TrainingStart upcycle_start(const UpcycleStartOptions& options, const VitOptions
   const auto& path = options.checkpoint;
   auto upcycling = options.upcycling;
   const bool keeps_state = upcycling.keeps_optimizer_state();
-  const auto checkpoint = load_checkpoint(path, {.optimizer = keeps_state, .ema = false});
+  const auto checkpoint = load_checkpoint(path, {.optimizer = keeps_state});
   const auto source = model_description(checkpoint.metadata, path);
   upcycling.keep_head = upcycling.keep_head && class_names == source.class_names;
   auto resize = options.resize;

@@ -1,13 +1,15 @@
+#include "checkpoints/convert/hf_names.h"
+
 #include <array>
 
-#include "checkpoints/convert/family_names.h"
+#include "checkpoints/convert/name_tables.h"
 
 namespace softmoe {
 namespace {
 
 using enum AxisLayout;
 
-/// What ViT, DeiT and DINOv2 share: everything but the norms and MLPs of blocks, and heads.
+/// Names in ViT, DeiT and DINOv2: all except the norms and MLPs of blocks, and heads.
 constexpr std::array kBody = {
     NameRow{"embeddings.patch_embeddings.projection.weight", "patch_embed.proj.weight", kSame, 4},
     NameRow{"embeddings.patch_embeddings.projection.bias", "patch_embed.proj.bias"},
@@ -84,7 +86,7 @@ constexpr std::array kDinov2SwiGlu = {
     NameRow{"encoder.layer.*.mlp.weights_out.bias", "blocks.*.mlp.fc2.bias"},
 };
 
-/// What the vision towers of SigLIP and CLIP share.
+/// Names in the vision towers of SigLIP and CLIP.
 constexpr std::array kTower = {
     NameRow{"embeddings.patch_embedding.weight", "patch_embed.proj.weight", kSame, 4},
     NameRow{"embeddings.position_embedding.weight", "pos_embed", kOneLeading, 2},

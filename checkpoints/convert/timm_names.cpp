@@ -1,13 +1,15 @@
+#include "checkpoints/convert/timm_names.h"
+
 #include <array>
 
-#include "checkpoints/convert/family_names.h"
+#include "checkpoints/convert/name_tables.h"
 
 namespace softmoe {
 namespace {
 
 using enum AxisLayout;
 
-/// What timm and DINOv2's own code share: all but MLPs, some tokens and heads.
+/// Names in both timm and DINOv2's own code: all except MLPs, some tokens and heads.
 constexpr std::array kBody = {
     NameRow{"patch_embed.proj.weight", "patch_embed.proj.weight", kSame, 4},
     NameRow{"patch_embed.proj.bias", "patch_embed.proj.bias"},
@@ -72,7 +74,7 @@ constexpr std::array kTimmRest = {
 
 constexpr std::array kDinov2Tokens = {
     NameRow{"register_tokens", "reg_token", kSame, 3},
-    // Of training alone: written, as their code wants it, and left out of what is read.
+    // Of training alone: left out of files that are read, written because their code wants it.
     NameRow{"mask_token", "mask_token", kSame, 2},
 };
 

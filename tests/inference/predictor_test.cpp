@@ -246,12 +246,16 @@ TEST(Predictor, TakesReadyImagesOfAnyNumberOfChannelsAndOthersOfOneOrThree) {
 
 TEST(Predictor, NamesTheCheckpointWhosePreprocessingItCannotRead) {
   auto loaded = tiny_model();
-  loaded.description.preprocess["no-such-step"] = 1;
+  loaded.description.preprocess->mean = {0.1, 0.2};
   const auto error = input_error([&] { Predictor(loaded, "tiny.h5"); });
   EXPECT_THAT(error, HasSubstr("tiny.h5: preprocess"));
-  EXPECT_THAT(error, HasSubstr("no-such-step"));
+  EXPECT_THAT(error, HasSubstr("mean"));
   loaded = tiny_model();
-  loaded.description.preprocess["input-size"] = {1, kHeight, kWidth};
+  loaded.description.preprocess.reset();
+  EXPECT_EQ(input_error([&] { Predictor(loaded, "tiny.h5"); }),
+            "tiny.h5: preprocess: expected an object of options, found null");
+  loaded = tiny_model();
+  loaded.description.preprocess->input_size = {1, kHeight, kWidth};
   EXPECT_EQ(input_error([&] { Predictor(loaded, "tiny.h5"); }),
             "tiny.h5: preprocess: expected input-size 3 8 12, found 1 8 12");
 }

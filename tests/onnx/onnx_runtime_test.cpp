@@ -40,12 +40,11 @@ struct Inputs {
   torch::Tensor model;  ///< [batch, channels, height, width]
 };
 
-Inputs inputs_of(const Case& test_case, const Json& preprocess, int64_t batch) {
+Inputs inputs_of(const Case& test_case, const PreprocessOptions& options, int64_t batch) {
   const auto images = random_images(test_case.model, batch);
   if (!test_case.onnx.preprocess) {
     return {.graph = images, .model = images};
   }
-  const auto options = options_from_json<PreprocessOptions>(preprocess, "preprocess");
   const auto pixels = ((images + 1) * 127.5).round().to(torch::kUInt8);
   const auto row = [](const std::vector<double>& values) {
     return torch::tensor(values, torch::kFloat64).view({1, -1, 1, 1});
@@ -76,7 +75,7 @@ void write_case(const TemporaryFolder& folder, const Case& test_case) {
   NamedTensors arrays;
   const torch::InferenceMode inference;
   for (const int64_t batch : test_case.batches) {
-    const auto inputs = inputs_of(test_case, loaded.description.preprocess, batch);
+    const auto inputs = inputs_of(test_case, loaded.description.preprocess.value(), batch);
     const auto suffix = "_" + std::to_string(batch);
     const auto features = loaded.model->forward_features(inputs.model);
     arrays["images" + suffix] = inputs.graph;
@@ -313,7 +312,7 @@ TEST(OnnxRuntimes, GiveTheOutputsOfSparseRouters) {
                                     o.sparse.group_images = 2;
                                   }),
                           variant("reinforced", with_router("reinforced"))};
-  // Groups of two images out of four, and the whole batch where it does not divide.
+  // Groups of two images out of four, and the whole batch if two does not divide it.
   for (auto& test_case : cases) {
     if (test_case.model.moe.sparse.group_images == 2) {
       test_case.batches = {1, 3, 4};

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "checkpoints/convert/check_weights.h"
+#include "checkpoints/convert/family_weights.h"
 #include "checkpoints/convert/foreign_model.h"
+#include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/load_into.h"
 #include "checkpoints/square_models.h"
 #include "io/npz.h"
@@ -29,7 +32,7 @@ struct FamilyCase {
 
 void PrintTo(const FamilyCase& test_case, std::ostream* out) { *out << test_case.name; }
 
-/// What Hugging Face's ViT and DeiT have in common.
+/// Options of both Hugging Face's ViT and DeiT.
 VitOptions hf_options() {
   return changed(square_options(), [](VitOptions& o) {
     token_pooling(o);
@@ -133,7 +136,7 @@ class FamilyNames : public testing::TestWithParam<FamilyCase> {
  protected:
   FamilyNames() : options_(GetParam().options()), weights_(random_weights()) {}
 
-  /// Weights that the family has: zero where it has none of its own.
+  /// Weights that the family can hold: zeros for tensors that it does not have.
   NamedTensors random_weights() const {
     NamedTensors weights;
     for (const auto& [name, tensor] : named_tensors(*test::lively_model(options_))) {
@@ -183,7 +186,7 @@ TEST_P(FamilyNames, TellsTheOptionsOfItsModels) {
     expected.moe = model.description.options.moe;
   }
   EXPECT_EQ(options_to_json(model.description.options), options_to_json(expected));
-  EXPECT_EQ(model.format, "npz");
+  EXPECT_EQ(model.format, TensorFormat::kNpz);
   check_weights(model.weights, model.description.options, family(), "file");
 }
 
@@ -192,7 +195,8 @@ TEST_P(FamilyNames, ComesBackFromEveryFormatWithItsDescription) {
   ModelDescription description{.name = "small",
                                .options = options_,
                                .class_names = {},
-                               .preprocess = {{"mean", {0.25}}, {"std", {0.5}}}};
+                               .preprocess = default_preprocess(options_)};
+  description.preprocess->mean = {0.25};
   description.options.norm_eps = 3e-4;
   for (int64_t label = 0; label < options_.num_classes; ++label) {
     description.class_names.push_back("class " + std::to_string(label));

@@ -1,9 +1,11 @@
-/// Models of timm and Hugging Face transformers with random weights: the same outputs here, the
-/// same bits on the way back, the same outputs there from what is written here.
+/// Models of timm and Hugging Face transformers with random weights: they give the same outputs
+/// here, the same bits when they are written back, and the same outputs there when they read that.
 
 #include <sstream>
 
+#include "checkpoints/convert/check_weights.h"
 #include "checkpoints/convert/foreign_model.h"
+#include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/load_into.h"
 #include "checkpoints/surgery/patch_resize.h"
 #include "io/npz.h"
@@ -15,7 +17,7 @@
 namespace softmoe {
 namespace {
 
-/// A case of peer_models.py, and what is to be found out about it.
+/// A case of peer_models.py, and the check of its options.
 struct PeerCase {
   const char* name;
   const char* family;
@@ -142,7 +144,7 @@ torch::Tensor outputs_of(const ForeignModel& model, const torch::Tensor& images)
   return built->forward(images);
 }
 
-/// All names of the file come back with their bits, but for those that are no part of the model.
+/// Expects all tensors of the file bit for bit, except those that are no part of the model.
 void expect_same_file(const NamedTensors& original, const NamedTensors& back,
                       const std::vector<std::string>& left_out, const std::string& prefix) {
   size_t found = 0;
@@ -154,7 +156,7 @@ void expect_same_file(const NamedTensors& original, const NamedTensors& back,
       continue;
     }
     ++found;
-    // Towers are written under vision_model, whether or not they were read so.
+    // Towers are always written under vision_model.
     const auto at = back.contains(name) ? name : "vision_model." + name;
     ASSERT_TRUE(back.contains(at)) << name;
     EXPECT_TRUE(test::same_bits(back.at(at), tensor)) << name;
