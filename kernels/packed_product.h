@@ -30,7 +30,7 @@ inline constexpr int64_t panels_of(int64_t columns) {
   return (columns + kUnitColumns - 1) / kUnitColumns;
 }
 
-/// Returns true if this processor multiplies in `precision`, and the build contains it.
+/// Returns true if the level in use multiplies in `precision`.
 bool supported(Precision precision);
 
 /// Sizes of a product.
@@ -56,7 +56,7 @@ struct RightPanels {
 };
 
 /// What 8-bit factors stand for. A right one is column_scales times an integer of -127 to 127. A
-/// left one is row_scales (integer - row_zeros) with an integer of 0 to 255, or, where `row_zeros`
+/// left one is row_scales (integer - row_zeros) with an integer of 0 to 255, or, if `row_zeros`
 /// is null, a 16-bit integer less 2^15, times row_scales, in two rows: high bytes, low bytes.
 struct IntegerScales {
   const float* row_scales = nullptr;     ///< [rows]

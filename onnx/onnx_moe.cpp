@@ -30,7 +30,7 @@ constexpr std::array kWriters{
     OnnxWriterRow{OnnxForm::kSoftUniform, soft_moe<SoftMixing::kSoftUniform>},
     OnnxWriterRow{OnnxForm::kUniformSoft, soft_moe<SoftMixing::kUniformSoft>},
     OnnxWriterRow{OnnxForm::kUniform, soft_moe<SoftMixing::kUniform>},
-    OnnxWriterRow{OnnxForm::kIdentity, soft_moe<SoftMixing::kIdentity>},
+    OnnxWriterRow{OnnxForm::kIdentity, onnx_identity_moe},
     OnnxWriterRow{OnnxForm::kTokensChoice, onnx_tokens_choice},
     OnnxWriterRow{OnnxForm::kExpertsChoice, onnx_experts_choice},
     OnnxWriterRow{OnnxForm::kBestExpert, onnx_best_expert},

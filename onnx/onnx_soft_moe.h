@@ -4,12 +4,15 @@
 /// shape.
 
 #include "onnx/onnx_experts.h"
-#include "softmoe/routers/soft_router.h"
+#include "ops/soft_mixing.h"
 
 namespace softmoe {
 
 /// Soft MoE and its ablations.
 OnnxValue onnx_soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens, SoftMixing mixing);
+
+/// Token i as slot i.
+OnnxValue onnx_identity_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens);
 
 /// Experts by position in the image.
 OnnxValue onnx_position_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens);

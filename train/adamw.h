@@ -1,7 +1,6 @@
 #pragma once
 /// AdamW: Adam with decoupled weight decay.
 
-#include <utility>
 #include <vector>
 
 #include "train/optimizer.h"
@@ -15,13 +14,9 @@ class AdamW : public Optimizer {
   AdamW(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options);
 
  protected:
-  void update_fused(Group& group, double lr) override;
-  void update_plain(Group& group, double lr) override;
+  void update(const Group& group, double lr) override;
 
  private:
-  /// What the moments lack of their full weight, as they start from zero.
-  std::pair<double, double> corrections(const Group& group) const;
-
   OptimizerOptions options_;
 };
 

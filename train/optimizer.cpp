@@ -1,6 +1,5 @@
 #include "train/optimizer.h"
 
-#include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/InferenceMode.h>
@@ -11,19 +10,9 @@
 #include <tuple>
 
 #include "core/error.h"
-#include "ops/fused_update.h"
-#include "train/gradient_norm.h"
 
 namespace softmoe {
 namespace {
-
-/// Returns true if libtorch's fused kernels, which walk over raw memory, take these tensors.
-bool fits_fused_kernel(const torch::Tensor& parameter, const torch::Tensor& gradient) {
-  return (parameter.is_cpu() || parameter.is_cuda()) && parameter.is_non_overlapping_and_dense() &&
-         gradient.device() == parameter.device() &&
-         gradient.scalar_type() == parameter.scalar_type() &&
-         gradient.strides() == parameter.strides();
-}
 
 /// Prefix of the names of ages in a state: updates of a parameter before the optimizer's first one.
 const std::string kAge = "age/";
@@ -97,49 +86,34 @@ Optimizer::Optimizer(const std::vector<NamedParameter>& parameters, const Optimi
 void Optimizer::step(double lr) { step_scaled(lr, /*gradient_factor=*/1.0); }
 
 torch::Tensor Optimizer::clip_and_step(double lr, double max_norm) {
-  const auto all = gradients();
-  if (all.empty() || !fused_update_takes(all)) {
-    auto norm = clip_gradient_norm(all, max_norm);
-    step(lr);
-    return norm;
-  }
-  const double norm = fused_norm(all);
-  step_scaled(lr, max_norm > 0 && norm > max_norm ? max_norm / norm : 1.0);
-  return at::scalar_tensor(norm, torch::kFloat32);  // []
-}
-
-void Optimizer::apply_gradient_factor(Group& group) {
-  if (group.gradient_factor != 1.0) {
-    at::_foreach_mul_(group.gradients, group.gradient_factor);
-    group.gradient_factor = 1.0;
-  }
+  const auto clip = clip_for_update(gradients(), max_norm);
+  step_scaled(lr, clip.gradient_factor);
+  return clip.norm;
 }
 
 void Optimizer::step_scaled(double lr, double gradient_factor) {
   const torch::NoGradGuard no_grad;
   ++steps_;
-  using Key = std::tuple<bool, double, double, int64_t>;  // fused, decay, rate, age
+  using Key = std::tuple<double, double, int64_t>;  // decay, rate, age
   std::map<Key, Group> groups;
   for (const auto& slot : slots_) {
     const auto& gradient = slot.parameter.grad();
     if (!gradient.defined()) {
       continue;
     }
-    const bool fused = fits_fused_kernel(slot.parameter, gradient);
-    auto& group = groups[{fused, slot.decay, slot.rate, slot.age}];
+    auto& group = groups[{slot.decay, slot.rate, slot.age}];
     group.decay = slot.decay;
     group.steps = steps_ + slot.age;
     group.gradient_factor = gradient_factor;
-    group.parameters.push_back(slot.parameter);
-    group.gradients.push_back(fused ? gradient : gradient.to(slot.parameter.options()));
-    group.state.resize(kinds_.size());
+    group.tensors.parameters.push_back(slot.parameter);
+    group.tensors.gradients.push_back(gradient);
+    group.tensors.state.resize(kinds_.size());
     for (size_t kind = 0; kind < kinds_.size(); ++kind) {
-      group.state[kind].push_back(slot.state[kind]);
+      group.tensors.state[kind].push_back(slot.state[kind]);
     }
   }
-  for (auto& [key, group] : groups) {
-    const double rate = lr * std::get<2>(key);
-    std::get<0>(key) ? update_fused(group, rate) : update_plain(group, rate);
+  for (const auto& [key, group] : groups) {
+    update(group, lr * std::get<1>(key));
   }
 }
 

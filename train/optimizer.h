@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/optimizer_update.h"
 #include "train/optimizer_options.h"
 
 namespace torch::nn {
@@ -61,27 +62,19 @@ class Optimizer {
   int64_t size() const { return static_cast<int64_t>(slots_.size()); }
 
  protected:
-  /// Tensors of equal options that are updated by the same code.
+  /// Tensors that are updated with equal options.
   struct Group {
     double decay = 0.0;
-    int64_t steps = 0;  ///< updates of these parameters, this one included
-    std::vector<torch::Tensor> parameters;
-    std::vector<torch::Tensor> gradients;
-    std::vector<std::vector<torch::Tensor>> state;  ///< by kind, then by parameter
-    double gradient_factor = 1.0;                   ///< by which gradients are still to be scaled
+    int64_t steps = 0;             ///< updates of these parameters, this one included
+    double gradient_factor = 1.0;  ///< by which gradients are still to be scaled
+    UpdatedTensors tensors;
   };
 
   /// `kinds` names the tensors of state that each parameter has, which start as zeros.
   Optimizer(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options,
             std::vector<std::string> kinds);
 
-  /// Updates tensors that libtorch's fused kernels take: dense, and equal in device, dtype and
-  /// layout for each parameter, its gradient and its state.
-  virtual void update_fused(Group& group, double lr) = 0;
-  /// Updates any tensors.
-  virtual void update_plain(Group& group, double lr) = 0;
-  /// Multiplies the gradients by their factor, for updates that cannot do it on the way.
-  static void apply_gradient_factor(Group& group);
+  virtual void update(const Group& group, double lr) = 0;
 
  private:
   struct Slot {

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "kernels/packed_factors.h"
-#include "ops/fused_memory.h"
+#include "ops/tensor_pointers.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe::kernels {

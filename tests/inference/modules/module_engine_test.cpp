@@ -15,7 +15,7 @@
 
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
-#include "ops/fused_ops.h"
+#include "kernels/level.h"
 #include "runtime/autocast_guard.h"
 #include "runtime/compute_precision.h"
 #include "softmoe/routers.h"
@@ -95,18 +95,6 @@ std::vector<ModelCase> engine_cases() {
                                   [](auto& options) { options.mlp_layer = MlpLayer::kSwiGlu; })}});
   return cases;
 }
-
-/// Operators of CPUs that are put together from those that other devices have.
-class WithoutFusedOps {
- public:
-  WithoutFusedOps() : before_(set_fused_ops(false)) {}
-  ~WithoutFusedOps() { set_fused_ops(before_); }
-  WithoutFusedOps(const WithoutFusedOps&) = delete;
-  WithoutFusedOps& operator=(const WithoutFusedOps&) = delete;
-
- private:
-  bool before_;
-};
 
 /// Notes operators of this thread that copy tensors from the CPU to another device.
 class CopiesFromHost {
@@ -190,7 +178,7 @@ TEST_P(ModuleEngineTest, AgreesWithModulesInFp32) {
 }
 
 TEST_P(ModuleEngineTest, GivesInBf16WhatModulesGiveUnderAutocast) {
-  const WithoutFusedOps plain;
+  const kernels::ScopedLevel plain(kernels::Level::kPortable);
   const torch::InferenceMode inference;
   auto model = this->model();
   const auto images = test::random_images(options(), /*batch=*/3);
@@ -228,7 +216,7 @@ TEST_P(ModuleEngineTest, RunsAModelAsItIsWithItsHeadUnderAutocast) {
 }
 
 TEST_P(ModuleEngineTest, KeepsItsWeightsWhateverHappensToThoseOfTheModel) {
-  const WithoutFusedOps plain;
+  const kernels::ScopedLevel plain(kernels::Level::kPortable);
   for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
     auto model = this->model();
     const auto images = test::random_images(options());
