@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "train/routing_monitor.h"
 #include "vit/cost.h"
 
 namespace softmoe::cli {
