@@ -19,7 +19,7 @@ class RunLength {
   /// Epochs after `step` updates, with the fraction of the last one.
   double epoch_of(int64_t step) const;
   /// Returns true if an event that happens every `interval_epochs` > 0 happens after update `step`:
-  /// the k-th one after the update nearest to k intervals, and one after the last update.
+  /// after each update that completes an interval, and after the last update.
   bool is_due(double interval_epochs, int64_t step) const;
   /// Returns true if update `step` is recorded: every `interval`-th, and the last one.
   bool is_recorded(int64_t interval, int64_t step) const;

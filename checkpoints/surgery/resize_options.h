@@ -1,5 +1,5 @@
 #pragma once
-/// How learned positions go to another image size.
+/// How learned positions are resized to another image size: `--resize-mode`.
 
 #include <string>
 
@@ -9,7 +9,7 @@
 namespace softmoe {
 
 struct ResizeOptions {
-  std::string resize_mode;  ///< empty: the mode of the model that was read
+  std::string resize_mode;  ///< empty: the default of the model
 
   bool operator==(const ResizeOptions&) const = default;
 

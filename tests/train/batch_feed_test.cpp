@@ -58,7 +58,7 @@ TEST_F(BatchFeedTest, ABatchIsTheSameHoweverTheRunGotToIt) {
 TEST_F(BatchFeedTest, BadImagesAreKept) {
   set_.spoil({3, 17});
   auto first = feed(set_);
-  for (int64_t number = 0; number < 6; ++number) {
+  for (int64_t number = 0; number < 60; ++number) {  // ten epochs, each without six images
     first.take(number);
   }
   const auto bad = first.bad_images();

@@ -67,7 +67,7 @@ class CountingHook : public Hook {
   Calls& calls_;
 };
 
-/// Trains with a counting hook behind the others, as far as nothing stops it.
+/// Trains with a counting hook after the others; an interruption stops the run if one is expected.
 Calls train_and_count(const TemporaryFolder& path, const Corners& train_set, bool interrupted) {
   const Corners val_set(20);
   RunFolder folder(path.path());

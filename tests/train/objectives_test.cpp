@@ -6,45 +6,14 @@
 
 #include "core/error.h"
 #include "support/tensor_matcher.h"
-#include "train/router_objective.h"
-#include "vit/small_models.h"
+#include "train/objective_case.h"
 
 namespace softmoe {
 namespace {
 
 using test::all_close;
+using test::ObjectiveCase;
 using test::same_bits;
-
-/// A sparse model after a forward pass, and options that ask for every objective.
-class ObjectiveCase {
- public:
-  explicit ObjectiveCase(const std::string& router = "tokens_choice") {
-    model_options_ = test::small_moe_options(router);
-    auto model = test::lively_model(model_options_);
-    model->train();
-    batch_ = {.images = test::random_images(model_options_, 5),
-              .labels = torch::tensor({3, 0, 6, 6, 1}),
-              .indices = {}};
-    options_.router_losses.coefficients.fill(0.25);
-    routing_ = model->routing_records(wanted_routing(options_));
-    logits_ = model->forward(batch_.images, &routing_);  // [batch, classes]
-  }
-
-  StepContext context() const {
-    return {.batch = batch_,
-            .logits = logits_,
-            .routing = routing_,
-            .image_losses = classification_losses(options_.loss, logits_, batch_.labels).detach()};
-  }
-  const ObjectiveOptions& options() const { return options_; }
-
- private:
-  VitOptions model_options_;
-  ObjectiveOptions options_;
-  Batch batch_;
-  RoutingRecords routing_;
-  torch::Tensor logits_;
-};
 
 class EveryObjective : public testing::TestWithParam<size_t> {
  protected:
@@ -121,22 +90,6 @@ TEST(Objectives, ClassificationAloneIsTheMeanLossAndWantsNoRouting) {
   EXPECT_TRUE(objective.values.empty());
   const auto wants = wanted_routing(options);
   EXPECT_FALSE(wants.weights || wants.scores || wants.load);
-}
-
-TEST(RouterObjective, DefaultsAreThoseOfTheRouterAndNoneForDenseModels) {
-  EXPECT_EQ(default_router_losses(test::small_moe_options("tokens_choice")),
-            default_router_losses(router_row("tokens_choice")));
-  EXPECT_TRUE(default_router_losses(test::small_moe_options("tokens_choice")).any());
-  EXPECT_FALSE(default_router_losses(test::small_options()).any());
-}
-
-TEST(RouterObjective, DoesNotApplyToADenseModel) {
-  const ObjectiveCase example;
-  auto context = example.context();
-  context.routing.clear();
-  const auto objective = router_objective(example.options(), context);
-  EXPECT_FALSE(objective.loss.defined());
-  EXPECT_TRUE(objective.values.empty());
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ inline Parameters some_parameters(torch::TensorOptions options = {}) {
           {"head.weight", torch::randn({8, 9}, options).requires_grad_()}};
 }
 
-/// The same parameters, apart from the originals.
+/// Copies of `parameters` that share no memory with them.
 inline Parameters copies(const Parameters& parameters) {
   Parameters result;
   for (const auto& [name, tensor] : parameters) {
@@ -35,7 +35,7 @@ inline Parameters copies(const Parameters& parameters) {
   return result;
 }
 
-/// Random gradients of a step.
+/// Sets random gradients, drawn for `step`.
 inline void set_gradients(Parameters& parameters, int64_t step) {
   at::manual_seed(100 + step);
   for (auto& [name, tensor] : parameters) {

@@ -218,7 +218,7 @@ TEST_P(EveryOptimizer, AdoptedParametersGoOnAndOthersStartAnew) {
   EXPECT_EQ(adopting->adopt_state(state), 3);
   EXPECT_EQ(adopting->size(), 5);
 
-  // References: the source that goes on, and an optimizer that is new.
+  // References: the source optimizer, which continues, and a new optimizer.
   auto fresh = copies(parameters);
   const auto anew = make_optimizer(fresh, options());
   auto resumed = copies(parameters);

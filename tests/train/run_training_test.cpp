@@ -1,5 +1,4 @@
-/// Runs as a program of somebody else starts them: from scratch, from a checkpoint, from a dense
-/// one.
+/// Runs as another C++ program starts them: from scratch, from a checkpoint, from a dense one.
 
 #include "train/run_training.h"
 

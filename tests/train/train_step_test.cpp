@@ -93,17 +93,17 @@ TEST_P(TrainStep, EqualsAStepWrittenByHand) {
 }
 
 TEST_P(TrainStep, StepsThatShareAnUpdateAddTheirShareOfTheGradients) {
-  const auto other = batch_of(options_, 5);
+  const std::vector<Batch> batches{batch_, batch_of(options_, 5)};
   std::vector<std::map<std::string, torch::Tensor>> parts;
-  for (const Batch* batch : {static_cast<const Batch*>(&batch_), &other}) {
+  for (const auto& batch : batches) {
     torch::manual_seed(9);
-    train_step(model_, *batch, objectives_, {.compute_dtype = GetParam().dtype()});
+    train_step(model_, batch, objectives_, {.compute_dtype = GetParam().dtype()});
     parts.push_back(gradients_of(model_));
     model_->zero_grad();
   }
-  for (const Batch* batch : {static_cast<const Batch*>(&batch_), &other}) {
+  for (const auto& batch : batches) {
     torch::manual_seed(9);
-    train_step(model_, *batch, objectives_, {.compute_dtype = GetParam().dtype(), .batches = 2});
+    train_step(model_, batch, objectives_, {.compute_dtype = GetParam().dtype(), .batches = 2});
   }
   for (const auto& [name, gradient] : gradients_of(model_)) {
     EXPECT_TRUE(all_close(gradient, (parts[0].at(name) + parts[1].at(name)) / 2)) << name;

@@ -23,7 +23,7 @@ constexpr int64_t kDepth = 4;
 constexpr int64_t kExperts = 3;
 constexpr int64_t kClasses = 5;
 
-/// Blocks 1 and 3 of four have MoE layers where `sparse`.
+/// If `sparse`, blocks 1 and 3 of four have MoE layers.
 VisionTransformer tiny_model(bool sparse) {
   VitOptions options;
   options.img_size = {8};

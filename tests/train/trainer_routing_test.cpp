@@ -1,4 +1,4 @@
-/// What a trainer does about routing: losses, statistics, warnings.
+/// Routing in training: losses, statistics, warnings.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -144,7 +144,7 @@ TEST(TrainerRouting, DenseModelsHaveNone) {
 TEST(TrainerRouting, RecordingMoreOftenChangesNoBit) {
   Corners train_set(60);
   Corners val_set(20);
-  // bf16 takes the fused operators where the machine has them.
+  // bf16 takes the fused operators if the machine has them.
   for (const auto* dtype : {"float32", "bfloat16"}) {
     for (const auto* router : {"soft", "tokens_choice", "experts_choice"}) {
       auto run = tiny_run();
