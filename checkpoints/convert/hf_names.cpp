@@ -34,7 +34,7 @@ constexpr std::array kBody = {
 };
 
 /// The rest of the blocks of ViT and DeiT.
-constexpr std::array kBlocks = {
+constexpr std::array kHfBlocks = {
     NameRow{"encoder.layer.*.layernorm_before.weight", "blocks.*.norm1.weight"},
     NameRow{"encoder.layer.*.layernorm_before.bias", "blocks.*.norm1.bias"},
     NameRow{"encoder.layer.*.layernorm_after.weight", "blocks.*.norm2.weight"},
@@ -140,9 +140,9 @@ constexpr std::array kClipRest = {
     NameRow{"visual_projection.weight", "head.weight", kSame, 2},
 };
 
-constexpr auto kVit = joined(kBody, kBlocks, kClassifier);
-constexpr auto kDeit = joined(kBody, kBlocks, kUnreadDistillation, kClassifier);
-constexpr auto kDeitDistilled = joined(kBody, kBlocks, kDistillation);
+constexpr auto kVit = joined(kBody, kHfBlocks, kClassifier);
+constexpr auto kDeit = joined(kBody, kHfBlocks, kUnreadDistillation, kClassifier);
+constexpr auto kDeitDistilled = joined(kBody, kHfBlocks, kDistillation);
 constexpr auto kDinov2 = joined(kBody, kDinov2Rest, kDinov2Mlp, kClassifier);
 constexpr auto kDinov2Giant = joined(kBody, kDinov2Rest, kDinov2SwiGlu, kClassifier);
 constexpr auto kSiglip = joined(kTower, kSiglipRest, kClassifier);

@@ -10,7 +10,7 @@ namespace {
 using enum AxisLayout;
 
 /// Names in both timm and DINOv2's own code: all except MLPs, some tokens and heads.
-constexpr std::array kBody = {
+constexpr std::array kTimmBody = {
     NameRow{"patch_embed.proj.weight", "patch_embed.proj.weight", kSame, 4},
     NameRow{"patch_embed.proj.bias", "patch_embed.proj.bias"},
     NameRow{"cls_token", "cls_token", kSame, 3},
@@ -85,14 +85,14 @@ constexpr std::array kSwiGlu = {
     NameRow{"blocks.*.mlp.w3.bias", "blocks.*.mlp.fc2.bias"},
 };
 
-constexpr auto kTimm = joined(kBody, kMlp, kTimmRest);
-constexpr auto kDinov2 = joined(kBody, kMlp, kDinov2Tokens);
-constexpr auto kDinov2Giant = joined(kBody, kSwiGlu, kDinov2Tokens);
+constexpr auto kTimm = joined(kTimmBody, kMlp, kTimmRest);
+constexpr auto kTimmDinov2 = joined(kTimmBody, kMlp, kDinov2Tokens);
+constexpr auto kTimmDinov2Giant = joined(kTimmBody, kSwiGlu, kDinov2Tokens);
 
 }  // namespace
 
 std::span<const NameRow> timm_names() { return kTimm; }
-std::span<const NameRow> dinov2_names() { return kDinov2; }
-std::span<const NameRow> dinov2_swiglu_names() { return kDinov2Giant; }
+std::span<const NameRow> dinov2_names() { return kTimmDinov2; }
+std::span<const NameRow> dinov2_swiglu_names() { return kTimmDinov2Giant; }
 
 }  // namespace softmoe
