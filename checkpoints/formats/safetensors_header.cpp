@@ -16,7 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxAxes = 64;
 constexpr std::string_view kMetadataKey = "__metadata__";
 
 struct SafetensorsDtype {
