@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "core/rng.h"
-#include "softmoe/assignment/assignment.h"
+#include "softmoe/assignment/auction.h"
 
 namespace softmoe {
 namespace {

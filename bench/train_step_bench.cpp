@@ -1,9 +1,10 @@
 // Images per second of one training step (forward, loss, backward, clipping, optimizer) of small
 // vision transformers, by part of the step.
 //
-//     train_step_bench [MODEL ...] [--dtypes bf16 fp32] [--batch 64] [--seconds 3] [--plain]
+//     train_step_bench [MODEL ...] [--dtypes bf16 fp32] [--batch 64] [--seconds 3]
 //
-// A model is one of the small ones below or of the zoo; --plain switches the fused operators off.
+// A model is one of the small ones below or of the zoo. With SOFTMOE_ISA=portable in the
+// environment libtorch's operators do the work.
 
 #include <ATen/Context.h>
 #include <fmt/format.h>
@@ -17,7 +18,6 @@
 #include <vector>
 
 #include "bench/run_bench.h"
-#include "ops/fused_ops.h"
 #include "runtime/device.h"
 #include "runtime/machine.h"
 #include "train/loss.h"
@@ -148,8 +148,6 @@ int run(int argc, char** argv) {
     const std::string word = argv[index];
     if (word == "--dtypes") {
       list = &dtypes;
-    } else if (word == "--plain") {
-      set_fused_ops(false);
     } else if (word == "--batch" && index + 1 < argc) {
       batch = std::stoll(argv[++index]);
     } else if (word == "--seconds" && index + 1 < argc) {

@@ -1,6 +1,6 @@
 #pragma once
 /// Softmax attention within one image for inference: both products as packed_product.h, with the
-/// factors of a head packed where they lie in the caches.
+/// factors of a head packed while they are in the caches.
 
 #include <cstdint>
 

@@ -31,7 +31,7 @@ inline constexpr int64_t panels_of(int64_t columns) {
   return (columns + kUnitColumns - 1) / kUnitColumns;
 }
 
-/// Whether this processor multiplies in `arithmetic`, and the build contains it.
+/// Returns true if the level in use multiplies in `arithmetic`.
 bool supported(Arithmetic arithmetic);
 
 /// Sizes of a product.
@@ -57,7 +57,7 @@ struct RightPanels {
 };
 
 /// What 8-bit factors stand for. A right one is column_scales times an integer of -127 to 127. A
-/// left one is row_scales (integer - row_zeros) with an integer of 0 to 255, or, where `row_zeros`
+/// left one is row_scales (integer - row_zeros) with an integer of 0 to 255, or, if `row_zeros`
 /// is null, a 16-bit integer less 2^15, times row_scales, in two rows: high bytes, low bytes.
 struct IntegerScales {
   const float* row_scales = nullptr;     ///< [rows]

@@ -2,7 +2,7 @@
 
 #include <ATen/Functions.h>
 
-#include "softmoe/routers/soft_routing.h"
+#include "ops/soft_routing.h"
 
 namespace softmoe {
 namespace {
@@ -77,9 +77,6 @@ OnnxValue onnx_experts_of_slots(const OnnxMoeLayer& layer, const OnnxValue& slot
 OnnxValue onnx_soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens, SoftMixing mixing) {
   auto& graph = layer.graph();
   const int64_t per_expert = slots_per_expert(layer.options);
-  if (mixing == SoftMixing::kIdentity) {
-    return onnx_experts_of_slots(layer, tokens, per_expert);  // [batch, tokens, dim]
-  }
   const bool learns_dispatch = mixing == SoftMixing::kSoft || mixing == SoftMixing::kSoftUniform;
   const bool learns_combine = mixing == SoftMixing::kSoft || mixing == SoftMixing::kUniformSoft;
   const auto logits = learns_dispatch || learns_combine ? soft_logits_of(layer, tokens) : "";
@@ -94,6 +91,10 @@ OnnxValue onnx_soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens, Soft
   const auto outputs = rounded(layer, onnx_experts_of_slots(layer, slots, per_expert));
   return learns_combine ? graph.node("MatMul", {onnx_softmax(graph, logits, -1), outputs})
                         : repeated_mean(graph, outputs, layer.context.options.tokens());
+}
+
+OnnxValue onnx_identity_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
+  return onnx_experts_of_slots(layer, tokens, slots_per_expert(layer.options));
 }
 
 OnnxValue onnx_position_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens) {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "onnx/onnx_layers.h"
-#include "softmoe/routers/soft_router.h"
+#include "ops/soft_mixing.h"
 
 namespace softmoe {
 
@@ -26,6 +26,8 @@ OnnxValue onnx_experts_of_slots(const OnnxMoeLayer& layer, const OnnxValue& slot
 
 /// Soft MoE and its ablations.
 OnnxValue onnx_soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens, SoftMixing mixing);
+/// Token i as slot i.
+OnnxValue onnx_identity_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens);
 /// Experts of positions in the image.
 OnnxValue onnx_position_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens);
 /// Codes of the patches, [batch, patches] int64: of the first layer for all.

@@ -24,7 +24,7 @@ constexpr std::array kRows{
     OnnxRouterRow{"soft_uniform", soft_moe<SoftMixing::kSoftUniform>},
     OnnxRouterRow{"uniform_soft", soft_moe<SoftMixing::kUniformSoft>},
     OnnxRouterRow{"uniform", soft_moe<SoftMixing::kUniform>},
-    OnnxRouterRow{"identity", soft_moe<SoftMixing::kIdentity>},
+    OnnxRouterRow{"identity", onnx_identity_moe},
     OnnxRouterRow{"tokens_choice", onnx_tokens_choice},
     OnnxRouterRow{"experts_choice", onnx_experts_choice},
     OnnxRouterRow{"reinforced", onnx_best_expert},

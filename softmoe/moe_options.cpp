@@ -12,12 +12,12 @@ namespace softmoe {
 void describe(OptionTable& table, MoeOptions& options) {
   table.add("router", options.router, "how tokens reach experts", {.choices = router_names()});
   table.add("experts", options.experts, "experts of a MoE layer",
-            {.unit = "experts", .min = 0, .max = kMostExperts});
+            {.unit = "experts", .min = 0, .max = kMaxExperts});
   table.add("slots-per-expert", options.slots_per_expert,
             "slots of each expert; 0 derives them from the capacity factor",
-            {.unit = "slots", .min = 0, .max = kMostExperts});
+            {.unit = "slots", .min = 0, .max = kMaxExperts});
   table.add("capacity-factor", options.capacity_factor,
-            "rows of all experts as a multiple of the tokens (times top-k); soft routers: where "
+            "rows of all experts as a multiple of the tokens (times top-k); soft routers: if "
             "slots are not given",
             {.min = 1e-6, .max = 1e4});
   table.add("router-noise", options.router_noise,

@@ -5,7 +5,8 @@
 #include "core/registry.h"
 #include "softmoe/routers/base_router.h"
 #include "softmoe/routers/content_hash_router.h"
-#include "softmoe/routers/experts_choice.h"
+#include "softmoe/routers/experts_choice_router.h"
+#include "softmoe/routers/identity_router.h"
 #include "softmoe/routers/position_hash_router.h"
 #include "softmoe/routers/random_router.h"
 #include "softmoe/routers/reinforced_router.h"
@@ -13,7 +14,7 @@
 #include "softmoe/routers/sinkhorn_router.h"
 #include "softmoe/routers/smear_router.h"
 #include "softmoe/routers/soft_router.h"
-#include "softmoe/routers/tokens_choice.h"
+#include "softmoe/routers/tokens_choice_router.h"
 
 namespace softmoe {
 namespace {
@@ -36,13 +37,9 @@ constexpr RouterRow soft_row(std::string_view name, std::string_view summary) {
           .source = kSoftMoe,
           .summary = summary,
           .kind = RoutingKind::kSoft,
-          .learned = mixing != SoftMixing::kUniform && mixing != SoftMixing::kIdentity,
+          .learned = mixing != SoftMixing::kUniform,
           .make = make_soft<mixing>,
           .cost = soft_cost<mixing>,
-          .losses = {},
-          .equal_experts =
-              mixing == SoftMixing::kIdentity ? EqualExperts::kAgree : EqualExperts::kDiffer,
-          .expert_numbers = {},
           .recordable = true};
 }
 
@@ -105,7 +102,16 @@ constexpr std::array kRows{
     soft_row<SoftMixing::kUniformSoft>("uniform_soft", "uniform dispatch, learned combine"),
     soft_row<SoftMixing::kUniform>(
         "uniform", "every slot the average of all tokens, every output of all slots"),
-    soft_row<SoftMixing::kIdentity>("identity", "token i is slot i; as many slots as tokens"),
+    RouterRow{.name = "identity",
+              .source = kSoftMoe,
+              .summary = "token i is slot i; as many slots as tokens",
+              .kind = RoutingKind::kSoft,
+              .learned = false,
+              .make = make_plain<IdentityRouterImpl>,
+              .cost = identity_router_cost,
+              .equal_experts = EqualExperts::kAgree,
+              .recordable = true,
+              .slots_are_tokens = true},
     RouterRow{.name = "tokens_choice",
               .source = "arXiv:2106.05974",
               .summary = "each token its top K experts, as far as their capacity goes",

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ops/optimizer_update.h"
 #include "train/optimizer_options.h"
 
 namespace torch::nn {
@@ -63,27 +64,19 @@ class Optimizer {
   int64_t size() const { return static_cast<int64_t>(slots_.size()); }
 
  protected:
-  /// Tensors of equal options that are updated by the same code.
+  /// Tensors that are updated with equal options.
   struct Batch {
     double decay = 0.0;
-    int64_t steps = 0;  ///< updates of these parameters, this one included
-    std::vector<torch::Tensor> parameters;
-    std::vector<torch::Tensor> gradients;
-    std::vector<std::vector<torch::Tensor>> state;  ///< by kind, then by parameter
-    double gradient_factor = 1.0;                   ///< that the gradients are still to get
+    int64_t steps = 0;             ///< updates of these parameters, this one included
+    double gradient_factor = 1.0;  ///< that the gradients are still to get
+    UpdatedTensors tensors;
   };
 
   /// `kinds` names the tensors of state that each parameter has, zero at first.
   Optimizer(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options,
             std::vector<std::string> kinds);
 
-  /// Updates tensors that one of libtorch's fused kernels takes: dense, and equal in device,
-  /// dtype and layout for each parameter, its gradient and its state.
-  virtual void update_fused(Batch& batch, double lr) = 0;
-  /// Updates any tensors.
-  virtual void update_plain(Batch& batch, double lr) = 0;
-  /// Multiplies the gradients by their factor, for updates that cannot do it on the way.
-  static void apply_gradient_factor(Batch& batch);
+  virtual void update(const Batch& batch, double lr) = 0;
 
  private:
   struct Slot {
@@ -116,9 +109,5 @@ std::span<const OptimizerRow> optimizers();
 /// The optimizer that `options` name; throws UsageError for an unknown one.
 std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedParameter>& parameters,
                                           const OptimizerOptions& options);
-
-/// The Euclidean norm of all `gradients` together, [], fp32. Where it exceeds `max_norm` > 0 they
-/// are scaled in place to that norm.
-torch::Tensor clip_gradient_norm(const std::vector<torch::Tensor>& gradients, double max_norm);
 
 }  // namespace softmoe

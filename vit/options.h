@@ -34,7 +34,7 @@ template <>
 inline constexpr std::array<EnumName<MlpLayer>, 2> kEnumNames<MlpLayer>{
     {{MlpLayer::kMlp, "mlp"}, {MlpLayer::kSwiGlu, "swiglu"}}};
 
-/// Where the final LayerNorm stands: on the tokens (big_vision, vmoe) or after pooling (timm's
+/// The place of the final LayerNorm: on the tokens (big_vision, vmoe) or after pooling (timm's
 /// fc_norm).
 enum class FinalNorm { kTokens, kPooled };
 template <>
@@ -112,12 +112,12 @@ struct VitOptions {
   int64_t feature_dim() const { return dist_token ? 2 * head_inputs() : head_inputs(); }
 };
 
-/// More blocks no model has.
-inline constexpr int64_t kMostBlocks = 1'024;
+/// The maximum of the blocks of a model.
+inline constexpr int64_t kMaxBlocks = 1'024;
 
 void describe(OptionTable& table, VitOptions& options);
 
-/// Throws UsageError that names the option where the options contradict each other.
+/// Throws UsageError that names the option if the options contradict each other.
 void validate(const VitOptions& options);
 
 /// The activation of the MLPs of dense blocks.

@@ -144,7 +144,7 @@ class Guess {
     std::vector<bool> mask;
     for (const auto& [name, tensor] : weights_) {
       const auto parameter = block_parameter(name);
-      if (!parameter || parameter->block < 0 || parameter->block > kMostBlocks) {
+      if (!parameter || parameter->block < 0 || parameter->block > kMaxBlocks) {
         continue;
       }
       mask.resize(std::max(mask.size(), static_cast<size_t>(parameter->block) + 1));

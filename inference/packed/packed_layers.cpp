@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "ops/soft_routing.h"
 #include "runtime/device.h"
-#include "softmoe/routers/soft_routing.h"
 #include "vit/moe_blocks.h"
 #include "vit/position_embedding.h"
 

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "kernels/packed_factors.h"
-#include "ops/fused_memory.h"
+#include "ops/tensor_pointers.h"
 #include "runtime/thread_team.h"
 
 namespace softmoe {

@@ -1,5 +1,5 @@
 #pragma once
-/// The GELU and its relatives. Internal linkage, as math.h.
+/// Activations. Internal linkage, as math.h.
 
 #include <immintrin.h>
 
@@ -51,26 +51,26 @@ inline __m512 gelu(__m512 x, __m512* derivative) {
 
 /// 1 / (1 + e^-x) to fp32 accuracy.
 inline __m512 sigmoid_exact(__m512 x) {
-  // Bounded, since 0 times infinity would come of it; minps returns its second operand, x, where
+  // Bounded, since the result would be 0 times infinity; minps returns its second operand, x, if
   // that is NaN.
   const __m512 power =
       exp_exact(_mm512_min_ps(_mm512_set1_ps(80.0F), _mm512_sub_ps(_mm512_setzero_ps(), x)));
   return reciprocal(_mm512_add_ps(_mm512_set1_ps(1.0F), power));
 }
 
-/// The same to a relative error of 1e-4.
+/// 1 / (1 + e^-x) to a relative error of 1e-4.
 inline __m512 sigmoid_rough(__m512 x) {
   const __m512 power = exp2_rough(_mm512_mul_ps(x, _mm512_set1_ps(-1.44269504F)));
   return _mm512_rcp14_ps(_mm512_add_ps(_mm512_set1_ps(1.0F), power));
 }
 
-/// SiLU, kExact: to fp32 accuracy, otherwise to that of bf16.
+/// SiLU: with kExact to fp32 accuracy, otherwise to that of bf16.
 template <bool kExact>
 inline __m512 silu(__m512 x) {
   return _mm512_mul_ps(x, kExact ? sigmoid_exact(x) : sigmoid_rough(x));
 }
 
-/// An activation of single values, kExact as above.
+/// An activation of single values: with kExact to fp32 accuracy, otherwise to that of bf16.
 template <Activation kActivation, bool kExact>
 inline __m512 activate(__m512 x) {
   if constexpr (kActivation == Activation::kNone) {

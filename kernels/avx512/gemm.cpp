@@ -23,7 +23,7 @@ class Fetcher {
  public:
   explicit Fetcher(const Upcoming& next) : next_(next) {}
 
-  /// The first of the next `count` lines, `stride` apart, or null where all have been fetched.
+  /// The first of the next `count` lines, `stride` apart, or null if all have been fetched.
   const char* take(int64_t count) {
     if (line_ >= next_.lines) {
       return nullptr;

@@ -5,7 +5,7 @@
 namespace softmoe::kernels {
 namespace {
 
-/// The largest magnitude; NaN where any value is NaN or infinite, which maxima would lose: it gets
+/// The largest magnitude; NaN if any value is NaN or infinite, which maxima would lose: it gets
 /// into the scale, and so into the output.
 float largest_magnitude(Source row, int64_t depth) {
   __m512 largest = _mm512_setzero_ps();
@@ -25,33 +25,33 @@ struct RowRange {
 };
 
 RowRange range_of(Source row, int64_t columns) {
-  // Several of each, so that a step does not wait for the one before.
+  // Several of each, so that no step waits for the one before.
   constexpr int kLanes = 4;
-  __m512 least[kLanes];
-  __m512 most[kLanes];
+  __m512 minima[kLanes];
+  __m512 maxima[kLanes];
   __m512 poison[kLanes];
 #pragma GCC unroll 4
   for (int lane = 0; lane < kLanes; ++lane) {
-    least[lane] = most[lane] = poison[lane] = _mm512_setzero_ps();
+    minima[lane] = maxima[lane] = poison[lane] = _mm512_setzero_ps();
   }
   for (int64_t first = 0; first < columns; first += 16 * kLanes) {
 #pragma GCC unroll 4
     for (int lane = 0; lane < kLanes; ++lane) {
       const int64_t at = first + 16 * lane;
       const __m512 value = load(row, at, lanes16(at, columns));
-      least[lane] = _mm512_min_ps(least[lane], value);
-      most[lane] = _mm512_max_ps(most[lane], value);
+      minima[lane] = _mm512_min_ps(minima[lane], value);
+      maxima[lane] = _mm512_max_ps(maxima[lane], value);
       poison[lane] = _mm512_fmadd_ps(value, _mm512_setzero_ps(), poison[lane]);
     }
   }
 #pragma GCC unroll 3
   for (int lane = 1; lane < kLanes; ++lane) {
-    least[0] = _mm512_min_ps(least[0], least[lane]);
-    most[0] = _mm512_max_ps(most[0], most[lane]);
+    minima[0] = _mm512_min_ps(minima[0], minima[lane]);
+    maxima[0] = _mm512_max_ps(maxima[0], maxima[lane]);
     poison[0] = _mm512_add_ps(poison[0], poison[lane]);
   }
-  const float low = _mm512_reduce_min_ps(least[0]);
-  return {low, _mm512_reduce_max_ps(most[0]) - low + _mm512_reduce_add_ps(poison[0])};
+  const float low = _mm512_reduce_min_ps(minima[0]);
+  return {low, _mm512_reduce_max_ps(maxima[0]) - low + _mm512_reduce_add_ps(poison[0])};
 }
 
 /// The low byte of 16 integers.

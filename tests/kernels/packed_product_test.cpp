@@ -9,7 +9,7 @@
 
 #include "kernels/packed_attention.h"
 #include "kernels/packed_factors.h"
-#include "ops/fused_memory.h"
+#include "ops/tensor_pointers.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe::kernels {

@@ -6,7 +6,6 @@
 #include <regex>
 
 #include "core/error.h"
-#include "ops/fused_ops.h"
 #include "runtime/device.h"
 #include "support/tensor_matcher.h"
 #include "train/optimizer.h"

@@ -15,7 +15,7 @@
 
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
-#include "ops/fused_ops.h"
+#include "kernels/level.h"
 #include "runtime/device.h"
 #include "softmoe/routers.h"
 #include "support/tensor_matcher.h"
@@ -94,18 +94,6 @@ std::vector<ModelCase> engine_cases() {
                                   [](auto& options) { options.mlp_layer = MlpLayer::kSwiGlu; })}});
   return cases;
 }
-
-/// Operators of CPUs that are put together from those that other devices have.
-class WithoutFusedOps {
- public:
-  WithoutFusedOps() : before_(set_fused_ops(false)) {}
-  ~WithoutFusedOps() { set_fused_ops(before_); }
-  WithoutFusedOps(const WithoutFusedOps&) = delete;
-  WithoutFusedOps& operator=(const WithoutFusedOps&) = delete;
-
- private:
-  bool before_;
-};
 
 /// Notes operators of this thread that copy tensors from the CPU to another device.
 class CopiesFromHost {
@@ -189,7 +177,7 @@ TEST_P(DeviceEngineTest, AgreesWithModulesInFp32) {
 }
 
 TEST_P(DeviceEngineTest, GivesInBf16WhatModulesGiveUnderAutocast) {
-  const WithoutFusedOps plain;
+  const kernels::ScopedLevel plain(kernels::Level::kPortable);
   const torch::InferenceMode inference;
   auto model = this->model();
   const auto images = test::random_images(options(), /*batch=*/3);
@@ -211,7 +199,7 @@ TEST_P(DeviceEngineTest, GivesInBf16WhatModulesGiveUnderAutocast) {
 }
 
 TEST_P(DeviceEngineTest, KeepsItsWeightsWhateverHappensToThoseOfTheModel) {
-  const WithoutFusedOps plain;
+  const kernels::ScopedLevel plain(kernels::Level::kPortable);
   for (const auto dtype : {InferenceDtype::kFloat32, InferenceDtype::kBFloat16}) {
     auto model = this->model();
     const auto images = test::random_images(options());
