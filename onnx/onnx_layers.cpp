@@ -35,34 +35,18 @@ OnnxValue head_norm(OnnxContext& context, const OnnxValue& x, const std::string&
              : x;
 }
 
-/// What is added to the tokens [batch, tokens, dim], patches behind zeros: positions, and the
-/// prefix tokens themselves, [1, tokens, dim].
+/// What is added to the tokens [batch, tokens, dim], patches behind zeros.
 torch::Tensor added_to_tokens(const OnnxContext& context) {
-  const auto& options = context.options;
   const auto& weights = context.weights;
-  const int64_t known = options.prefix_positions();
-  const auto positions =
-      options.pos_embed == PositionEmbedding::kLearned
-          ? weights.tensor("pos_embed").to(torch::kFloat32)
-          : torch::cat({torch::zeros({known, options.dim}),
-                        sincos2d_position_embedding({options.grid_height(), options.grid_width()},
-                                                    options.dim)})
-                .unsqueeze(0)
-                .to(torch::kFloat32);  // [1, prefix_positions + patches, dim]
-  std::vector<torch::Tensor> parts;
+  const bool learns = context.options.pos_embed == PositionEmbedding::kLearned;
+  const auto learned = learns ? weights.tensor("pos_embed") : torch::Tensor();
+  std::vector<torch::Tensor> prefix;
   for (const char* name : {"cls_token", "dist_token", "reg_token"}) {
     if (weights.has(name)) {
-      parts.push_back(weights.tensor(name).to(torch::kFloat32));
+      prefix.push_back(weights.tensor(name));
     }
   }
-  if (parts.empty()) {
-    return positions;
-  }
-  auto prefix = torch::cat(parts, 1);  // [1, prefix_tokens, dim]
-  if (known > 0) {
-    prefix = prefix + positions.narrow(1, 0, known);
-  }
-  return torch::cat({prefix, positions.slice(1, known)}, 1);
+  return token_offsets(context.options, learned, prefix);  // [1, tokens, dim]
 }
 
 }  // namespace

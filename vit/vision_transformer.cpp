@@ -31,17 +31,13 @@ void VisionTransformerImpl::register_embedding() {
     // Equal registers would stay equal.
     init_normal(reg_token_, 0.02);
   }
-  const int64_t prefix = options_.prefix_positions();
   if (options_.pos_embed == PositionEmbedding::kLearned) {
-    pos_embed_ =
-        register_parameter("pos_embed", torch::empty({1, prefix + options_.patches(), dim}));
+    const int64_t positions = options_.prefix_positions() + options_.patches();
+    pos_embed_ = register_parameter("pos_embed", torch::empty({1, positions, dim}));
     init_normal(pos_embed_, 1.0 / std::sqrt(static_cast<double>(dim)));
   } else {
-    const auto patches =
-        sincos2d_position_embedding({options_.grid_height(), options_.grid_width()}, dim);
     // Computed from the options alone, so it is no part of a checkpoint.
-    pos_embed_ =
-        torch::cat({torch::zeros({prefix, dim}), patches}).unsqueeze(0);  // [1, positions, dim]
+    pos_embed_ = fixed_positions(options_);  // [1, positions, dim]
   }
   if (options_.pre_norm) {
     norm_pre_ = register_module("norm_pre", LayerNorm(dim, options_.norm_eps));

@@ -122,9 +122,7 @@ void learn_positions(const Family& family, VitOptions& options, NamedTensors& we
   }
   options.pos_embed = PositionEmbedding::kLearned;
   options.pos_embed_prefix = options.prefix_tokens() == 0;
-  weights["pos_embed"] =
-      sincos2d_position_embedding({options.grid_height(), options.grid_width()}, options.dim)
-          .unsqueeze(0);  // [1, patches, dim]
+  weights["pos_embed"] = fixed_positions(options);  // [1, patches, dim]
 }
 
 /// Gives patches the bias that the code of a family wants, zeros, or drops one that does nothing.

@@ -37,10 +37,7 @@ VitOptions with_learned_positions(const VitOptions& options, NamedTensors& weigh
   auto learned = options;
   if (options.pos_embed == PositionEmbedding::kSinCos2d) {
     learned.pos_embed = PositionEmbedding::kLearned;
-    const auto patches = sincos2d_position_embedding({options.grid_height(), options.grid_width()},
-                                                     options.dim);  // [patches, dim]
-    const auto prefix = torch::zeros({options.prefix_positions(), options.dim}, patches.options());
-    weights["pos_embed"] = torch::cat({prefix, patches}).unsqueeze(0);  // [1, positions, dim]
+    weights["pos_embed"] = fixed_positions(options);  // [1, positions, dim]
   }
   return learned;
 }

@@ -128,27 +128,17 @@ class Packer {
 
   /// What tokens start with: position embedding, prefix tokens, and the bias of the patches.
   torch::Tensor positions() {
-    const int64_t dim = options_.dim;
-    const int64_t prefix = options_.prefix_tokens();
-    auto table = torch::zeros({options_.tokens(), dim});  // [tokens, dim]
-    const int64_t first = prefix - options_.prefix_positions();
-    auto placed = table.slice(0, first);
-    if (options_.pos_embed == PositionEmbedding::kLearned) {
-      placed.add_(fp32(take("pos_embed")).view({-1, dim}));
-    } else {
-      table.slice(0, prefix).add_(
-          sincos2d_position_embedding({options_.grid_height(), options_.grid_width()}, dim));
-    }
-    int64_t row = 0;
+    const bool learns = options_.pos_embed == PositionEmbedding::kLearned;
+    const auto learned = learns ? take("pos_embed") : torch::Tensor();
+    std::vector<torch::Tensor> prefix;
     for (const char* const name : {"cls_token", "dist_token", "reg_token"}) {
       if (const auto tokens = take_if_there(name); tokens.defined()) {
-        const auto rows = fp32(tokens).view({-1, dim});
-        table.slice(0, row, row + rows.size(0)).add_(rows);
-        row += rows.size(0);
+        prefix.push_back(tokens.detach());
       }
     }
+    auto table = token_offsets(options_, learned, prefix)[0].clone();  // [tokens, dim]
     if (const auto bias = take_if_there("patch_embed.proj.bias"); bias.defined()) {
-      table.slice(0, prefix).add_(fp32(bias));
+      table.slice(0, options_.prefix_tokens()).add_(fp32(bias));
     }
     return table;
   }
