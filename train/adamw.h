@@ -15,12 +15,12 @@ class AdamW : public Optimizer {
   AdamW(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options);
 
  protected:
-  void update_fused(Group& group, double lr) override;
-  void update_plain(Group& group, double lr) override;
+  void update_fused(Batch& batch, double lr) override;
+  void update_plain(Batch& batch, double lr) override;
 
  private:
   /// What the moments lack of their full weight, as they start from zero.
-  std::pair<double, double> corrections(const Group& group) const;
+  std::pair<double, double> corrections(const Batch& batch) const;
 
   OptimizerOptions options_;
 };

@@ -1,7 +1,11 @@
 #include "train/optimizer.h"
 
 #include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/nn/module.h>
@@ -12,12 +16,11 @@
 
 #include "core/error.h"
 #include "ops/fused_update.h"
-#include "train/gradient_norm.h"
 
 namespace softmoe {
 namespace {
 
-/// Returns true if libtorch's fused kernels, which walk over raw memory, take these tensors.
+/// Whether libtorch's fused kernels, which walk raw memory in step, may take the tensors.
 bool fits_fused_kernel(const torch::Tensor& parameter, const torch::Tensor& gradient) {
   return (parameter.is_cpu() || parameter.is_cuda()) && parameter.is_non_overlapping_and_dense() &&
          gradient.device() == parameter.device() &&
@@ -25,7 +28,7 @@ bool fits_fused_kernel(const torch::Tensor& parameter, const torch::Tensor& grad
          gradient.strides() == parameter.strides();
 }
 
-/// Prefix of the names of ages in a state: updates of a parameter before the optimizer's first one.
+/// Before the name of a parameter in a state: how many updates it had before the optimizer's first.
 const std::string kAge = "age/";
 
 /// Returns true if `found` can be copied to `own` without a loss.
@@ -108,10 +111,10 @@ torch::Tensor Optimizer::clip_and_step(double lr, double max_norm) {
   return at::scalar_tensor(norm, torch::kFloat32);  // []
 }
 
-void Optimizer::apply_gradient_factor(Group& group) {
-  if (group.gradient_factor != 1.0) {
-    at::_foreach_mul_(group.gradients, group.gradient_factor);
-    group.gradient_factor = 1.0;
+void Optimizer::apply_gradient_factor(Batch& batch) {
+  if (batch.gradient_factor != 1.0) {
+    at::_foreach_mul_(batch.gradients, batch.gradient_factor);
+    batch.gradient_factor = 1.0;
   }
 }
 
@@ -119,27 +122,27 @@ void Optimizer::step_scaled(double lr, double gradient_factor) {
   const torch::NoGradGuard no_grad;
   ++steps_;
   using Key = std::tuple<bool, double, double, int64_t>;  // fused, decay, rate, age
-  std::map<Key, Group> groups;
+  std::map<Key, Batch> batches;
   for (const auto& slot : slots_) {
     const auto& gradient = slot.parameter.grad();
     if (!gradient.defined()) {
       continue;
     }
     const bool fused = fits_fused_kernel(slot.parameter, gradient);
-    auto& group = groups[{fused, slot.decay, slot.rate, slot.age}];
-    group.decay = slot.decay;
-    group.steps = steps_ + slot.age;
-    group.gradient_factor = gradient_factor;
-    group.parameters.push_back(slot.parameter);
-    group.gradients.push_back(fused ? gradient : gradient.to(slot.parameter.options()));
-    group.state.resize(kinds_.size());
+    auto& batch = batches[{fused, slot.decay, slot.rate, slot.age}];
+    batch.decay = slot.decay;
+    batch.steps = steps_ + slot.age;
+    batch.gradient_factor = gradient_factor;
+    batch.parameters.push_back(slot.parameter);
+    batch.gradients.push_back(fused ? gradient : gradient.to(slot.parameter.options()));
+    batch.state.resize(kinds_.size());
     for (size_t kind = 0; kind < kinds_.size(); ++kind) {
-      group.state[kind].push_back(slot.state[kind]);
+      batch.state[kind].push_back(slot.state[kind]);
     }
   }
-  for (auto& [key, group] : groups) {
+  for (auto& [key, batch] : batches) {
     const double rate = lr * std::get<2>(key);
-    std::get<0>(key) ? update_fused(group, rate) : update_plain(group, rate);
+    std::get<0>(key) ? update_fused(batch, rate) : update_plain(batch, rate);
   }
 }
 
@@ -219,6 +222,37 @@ int64_t Optimizer::adopt_state(const State& state) {
     ++adopted;
   }
   return adopted;
+}
+
+torch::Tensor clip_gradient_norm(const std::vector<torch::Tensor>& gradients, double max_norm) {
+  const torch::NoGradGuard no_grad;
+  if (gradients.empty()) {
+    return at::zeros({});
+  }
+  if (fused_update_takes(gradients)) {
+    const double found = fused_norm(gradients);
+    if (max_norm > 0 && found > max_norm) {
+      fused_multiply(gradients, max_norm / found);
+    }
+    return at::scalar_tensor(found, torch::kFloat32);  // []
+  }
+  auto norms = at::_foreach_norm(gradients, /*ord=*/2, torch::kFloat32);
+  for (auto& norm : norms) {
+    norm = norm.to(norms.front().device());
+  }
+  auto norm = at::linalg_vector_norm(at::stack(norms));  // []
+  if (max_norm > 0) {
+    if (norm.is_cpu()) {
+      const double found = norm.item<double>();
+      if (found > max_norm) {
+        at::_foreach_mul_(gradients, max_norm / found);
+      }
+    } else {
+      // Without a branch on its value the accelerator need not be waited for.
+      at::_foreach_mul_(gradients, (max_norm / norm).clamp_max(1.0));
+    }
+  }
+  return norm;
 }
 
 }  // namespace softmoe

@@ -42,7 +42,7 @@ class Optimizer {
   torch::Tensor clip_and_step(double lr, double max_norm);
   /// Drops all gradients.
   void zero_grad();
-  /// The gradients of the parameters that have one, in the order of the parameters.
+  /// The gradients that are there, in the order of the parameters.
   std::vector<torch::Tensor> gradients() const;
   /// Updates made so far.
   int64_t steps() const { return steps_; }
@@ -62,33 +62,33 @@ class Optimizer {
 
  protected:
   /// Tensors of equal options that are updated by the same code.
-  struct Group {
+  struct Batch {
     double decay = 0.0;
     int64_t steps = 0;  ///< updates of these parameters, this one included
     std::vector<torch::Tensor> parameters;
     std::vector<torch::Tensor> gradients;
     std::vector<std::vector<torch::Tensor>> state;  ///< by kind, then by parameter
-    double gradient_factor = 1.0;                   ///< by which gradients are still to be scaled
+    double gradient_factor = 1.0;                   ///< that the gradients are still to get
   };
 
-  /// `kinds` names the tensors of state that each parameter has, which start as zeros.
+  /// `kinds` names the tensors of state that each parameter has, zero at first.
   Optimizer(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options,
             std::vector<std::string> kinds);
 
-  /// Updates tensors that libtorch's fused kernels take: dense, and equal in device, dtype and
-  /// layout for each parameter, its gradient and its state.
-  virtual void update_fused(Group& group, double lr) = 0;
+  /// Updates tensors that one of libtorch's fused kernels takes: dense, and equal in device,
+  /// dtype and layout for each parameter, its gradient and its state.
+  virtual void update_fused(Batch& batch, double lr) = 0;
   /// Updates any tensors.
-  virtual void update_plain(Group& group, double lr) = 0;
+  virtual void update_plain(Batch& batch, double lr) = 0;
   /// Multiplies the gradients by their factor, for updates that cannot do it on the way.
-  static void apply_gradient_factor(Group& group);
+  static void apply_gradient_factor(Batch& batch);
 
  private:
   struct Slot {
     std::string name;
     torch::Tensor parameter;
     double decay;
-    double rate;      // factor of the learning rate
+    double rate;      // what the learning rate is multiplied by
     int64_t age = 0;  // updates before the first of this optimizer
     std::vector<torch::Tensor> state = {};
   };
@@ -100,5 +100,9 @@ class Optimizer {
   std::vector<std::string> kinds_;
   int64_t steps_ = 0;
 };
+
+/// The Euclidean norm of all `gradients` together, [], fp32. Where it exceeds `max_norm` > 0 they
+/// are scaled in place to that norm.
+torch::Tensor clip_gradient_norm(const std::vector<torch::Tensor>& gradients, double max_norm);
 
 }  // namespace softmoe

@@ -18,21 +18,21 @@ void decay_weights(const std::vector<torch::Tensor>& parameters, double lr, doub
 Sgd::Sgd(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options)
     : Optimizer(parameters, options, {"momentum"}), momentum_(options.momentum) {}
 
-void Sgd::update_fused(Group& group, double lr) {
-  apply_gradient_factor(group);
-  decay_weights(group.parameters, lr, group.decay);
+void Sgd::update_fused(Batch& batch, double lr) {
+  apply_gradient_factor(batch);
+  decay_weights(batch.parameters, lr, batch.decay);
   // The kernel's own decay enters the momentum; ours must not.
-  at::_fused_sgd_(group.parameters, group.gradients, group.state[0], /*weight_decay=*/0.0,
+  at::_fused_sgd_(batch.parameters, batch.gradients, batch.state[0], /*weight_decay=*/0.0,
                   momentum_, lr, /*dampening=*/0.0, /*nesterov=*/false, /*maximize=*/false,
                   /*is_first_step=*/false);
 }
 
-void Sgd::update_plain(Group& group, double lr) {
-  apply_gradient_factor(group);
-  decay_weights(group.parameters, lr, group.decay);
-  at::_foreach_mul_(group.state[0], momentum_);
-  at::_foreach_add_(group.state[0], group.gradients);
-  at::_foreach_add_(group.parameters, group.state[0], /*alpha=*/-lr);
+void Sgd::update_plain(Batch& batch, double lr) {
+  apply_gradient_factor(batch);
+  decay_weights(batch.parameters, lr, batch.decay);
+  at::_foreach_mul_(batch.state[0], momentum_);
+  at::_foreach_add_(batch.state[0], batch.gradients);
+  at::_foreach_add_(batch.parameters, batch.state[0], /*alpha=*/-lr);
 }
 
 }  // namespace softmoe

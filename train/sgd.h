@@ -14,8 +14,8 @@ class Sgd : public Optimizer {
   Sgd(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options);
 
  protected:
-  void update_fused(Group& group, double lr) override;
-  void update_plain(Group& group, double lr) override;
+  void update_fused(Batch& batch, double lr) override;
+  void update_plain(Batch& batch, double lr) override;
 
  private:
   double momentum_;

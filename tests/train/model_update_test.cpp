@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "support/tensor_matcher.h"
-#include "train/gradient_norm.h"
 #include "train/optimizers.h"
 #include "train/router_objective.h"
 #include "vit/small_models.h"

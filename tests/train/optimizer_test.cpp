@@ -4,7 +4,6 @@
 #include "core/error.h"
 #include "runtime/device.h"
 #include "support/tensor_matcher.h"
-#include "train/gradient_norm.h"
 #include "train/optimizer_cases.h"
 #include "train/optimizers.h"
 

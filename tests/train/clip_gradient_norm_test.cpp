@@ -1,11 +1,10 @@
-#include "train/gradient_norm.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
 #include "support/tensor_matcher.h"
+#include "train/optimizer.h"
 
 namespace softmoe {
 namespace {
