@@ -21,11 +21,12 @@ struct DispatchSheet {
   cv::Mat picture;             ///< uint8 RGB
 };
 
-/// Runs a model over images, batch by batch. Statistics are about all images; the first
-/// `count` images are kept and can be drawn.
+/// Runs a model over images, batch by batch. Statistics are about all images; the first ones are
+/// kept and can be drawn.
 class RoutingInspection {
  public:
-  /// `loaded`, called `name` in errors, computes where it is; `preprocess` prepares its images.
+  /// `loaded`, called `name` in errors, computes on its own device; `preprocess` prepares its
+  /// images, of which the first `count` are kept.
   /// Throws InputError if its router mixes experts and sends them no tokens.
   RoutingInspection(LoadedModel loaded, std::string name, PreprocessOptions preprocess,
                     int64_t count);

@@ -22,7 +22,7 @@ namespace softmoe::cli {
 
 /// What every subcommand takes.
 struct CommonOptions {
-  std::string json;     ///< where the result goes as JSON; empty: nowhere
+  std::string json;     ///< file for the result as JSON; empty: none
   int64_t threads = 0;  ///< of libtorch's operators; 0: one per core
   std::string device = "auto";
 

@@ -61,15 +61,15 @@ void describe(OptionTable& table, PredictOptions& options) {
 std::set<std::string> requested_arrays(const std::string& what) {
   static const std::set<std::string> known{"logits", "features", "labels"};
   std::set<std::string> names;
-  std::istringstream words(what);
-  for (std::string word; std::getline(words, word, ',');) {
-    const auto first = word.find_first_not_of(' ');
-    word = first == std::string::npos ? ""
-                                      : word.substr(first, word.find_last_not_of(' ') + 1 - first);
-    if (!known.contains(word)) {
-      throw UsageError("--what", "logits, features or labels joined by commas", "'" + word + "'");
+  std::istringstream list(what);
+  for (std::string name; std::getline(list, name, ',');) {
+    const auto first = name.find_first_not_of(' ');
+    name = first == std::string::npos ? ""
+                                      : name.substr(first, name.find_last_not_of(' ') + 1 - first);
+    if (!known.contains(name)) {
+      throw UsageError("--what", "logits, features or labels joined by commas", "'" + name + "'");
     }
-    names.insert(word);
+    names.insert(name);
   }
   if (names.empty()) {
     throw UsageError("--what", "logits, features or labels joined by commas", "nothing");

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "core/counted.h"
+#include "core/pluralize.h"
 #include "core/log.h"
 #include "core/rng.h"
 

@@ -7,10 +7,10 @@
 namespace softmoe {
 
 void describe(OptionTable& table, FewShotOptions& options) {
-  table.add("shots", options.shots, "training examples a class, one result each",
+  table.add("shots", options.shots, "training examples per class, one result each",
             {.unit = "images", .min = 1});
   table.add("fewshot-seeds", options.fewshot_seeds, "draws of the training examples", {.min = 1});
-  table.add("lambdas", options.lambdas, "ridge penalties, one result each; above 0", {.min = 0});
+  table.add("lambdas", options.lambdas, "ridge penalties above 0, one result each", {.min = 0});
   table.add(
       "test-selected-lambda", options.test_selected_lambda,
       "try 2^-10 .. 2^19 and take, for each number of shots, the lambda of the best mean rank "

@@ -1,6 +1,6 @@
 #include "eval/few_shot_protocol.h"
 
-#include "core/counted.h"
+#include "core/pluralize.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/rng.h"

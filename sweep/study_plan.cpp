@@ -177,13 +177,13 @@ Settings parse_settings(const std::string& text, const std::string& where) {
 std::vector<std::string> to_arguments(const Settings& settings) {
   std::vector<std::string> arguments;
   for (const auto& [key, value] : settings) {
-    const auto words = split(value, ' ');
-    if (words.size() <= 1) {
+    const auto items = split(value, ' ');
+    if (items.size() <= 1) {
       arguments.push_back("--" + key + "=" + value);
       continue;
     }
     arguments.push_back("--" + key);
-    arguments.insert(arguments.end(), words.begin(), words.end());
+    arguments.insert(arguments.end(), items.begin(), items.end());
   }
   return arguments;
 }

@@ -67,7 +67,7 @@ std::string value_text(const StudyValue& value) {
              : mean;
 }
 
-/// A drawing of a report's page as a file of its own.
+/// A drawing as on a report's page, as a separate file.
 std::string standalone_svg(std::string svg) {
   const auto end = svg.find('>');
   if (end == std::string::npos) {

@@ -23,7 +23,7 @@ struct PackOptions {
   PackLayout layout = PackLayout::kAuto;
   double max_bad_images = 0.01;
   int64_t workers = 0;   ///< threads that read and encode; 0: the caller's. Has no flag
-  std::string source{};  ///< where the images come from, noted in the file. Has no flag
+  std::string source{};  ///< origin of the images, noted in the file. Has no flag
 
   bool operator==(const PackOptions&) const = default;
 };

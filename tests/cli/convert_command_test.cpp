@@ -211,10 +211,10 @@ TEST_F(Convert, OverwritesNoConfigOfAnotherModel) {
   // That of the source, and that of a neighbour.
   EXPECT_TRUE(fails_with_one_line(
       convert(path("model.safetensors"), path("other.safetensors"), huggingface), 1,
-      {path("config.json"), "belongs to IN"}));
+      {path("config.json"), "belongs to CHECKPOINT"}));
   EXPECT_TRUE(
       fails_with_one_line(convert(path("model.safetensors"), path("model.safetensors"), timm), 1,
-                          {path("config.json"), "belongs to IN"}));
+                          {path("config.json"), "belongs to CHECKPOINT"}));
   EXPECT_TRUE(fails_with_one_line(convert(path("tiny.h5"), path("other.safetensors"), timm), 1,
                                   {path("config.json"), "another model"}));
   EXPECT_FALSE(std::filesystem::exists(path("other.safetensors")));
@@ -356,8 +356,9 @@ TEST_F(Convert, WritesNothingWhereTensorsDoNotFit) {
 
 TEST_F(Convert, WantsTwoFilesOfKnownKinds) {
   const auto file = fixture("vmoe/tiny_vit_dense_gap.npz").string();
-  EXPECT_TRUE(fails_with_one_line(convert(file, path("model.bin")), 2, {"OUT", ".safetensors"}));
-  EXPECT_TRUE(fails_with_one_line(run_program({"convert", file}), 2, {"IN and OUT"}));
+  EXPECT_TRUE(fails_with_one_line(convert(file, path("model.bin")), 2, {"OUTPUT", ".safetensors"}));
+  EXPECT_TRUE(
+      fails_with_one_line(run_program({"convert", file}), 2, {"OUTPUT (--output) is missing"}));
   EXPECT_TRUE(fails_with_one_line(convert(file, path("a.h5"), {"--names", "timm"}), 2,
                                   {"--names", "native checkpoint"}));
   EXPECT_TRUE(fails_with_one_line(convert(file, path("a.h5"), {"--names", "keras"}), 2,

@@ -86,10 +86,10 @@ TEST_F(Finetune, TrainsTheChosenPartAndSaysHowLargeItIs) {
 
 TEST_F(Finetune, TheCheckpointIsGivenByPlaceOrByFlag) {
   ASSERT_TRUE(succeeds(finetune("flag", {})));
-  const auto by_place = run_program({"finetune", place("run/last.h5").string(), "--dataset",
-                                     "digits", "--batch-size", "64", "--max-steps", "4",
-                                     "--amp-dtype", "float32", "--threads", "1", "--output",
-                                     folder_->path().string(), "--experiment", "place"});
+  const auto by_place =
+      run_program({"finetune", place("run/last.h5").string(), "--dataset", "digits", "--batch-size",
+                   "64", "--max-steps", "4", "--amp-dtype", "float32", "--threads", "1", "--output",
+                   folder_->path().string(), "--experiment", "place"});
   ASSERT_TRUE(succeeds(by_place));
   const auto placed = load_checkpoint(place("place/last.h5")).model;
   for (const auto& [name, tensor] : load_checkpoint(place("flag/last.h5")).model) {

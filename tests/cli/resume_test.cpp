@@ -81,7 +81,7 @@ TEST(Resume, InterruptedRunsEqualUninterruptedOnes) {
 
 TEST(Resume, KilledRunsEqualUninterruptedOnes) {
   const TemporaryFolder folder;
-  // In the way that is fastest: several threads, bf16 where the machine has it.
+  // The fastest settings: several threads, bf16 if the machine has it.
   const Words more{"--checkpoint-interval", "0.2", "--threads", "2", "--amp-dtype", "auto"};
   ASSERT_TRUE(succeeds(run_program(random_training(folder / "whole") + more)));
   EXPECT_GE(train_in_pieces(random_training(folder / "pieces") + more, SIGKILL, 17), 1);

@@ -33,7 +33,9 @@ TEST(ModelEvaluation, AutoIsTheDtypeOfTheTraining) {
 
 TEST(ModelEvaluation, DerivedModelsAreEvaluatedAsTheirSource) {
   const Json metadata{{"config", {{"amp-dtype", "bfloat16"}, {"lr", 0.1}}}};
-  const auto derived = derived_metadata(metadata, {.name = "small"});
+  ModelDescription small;
+  small.name = "small";
+  const auto derived = derived_metadata(metadata, small);
   EXPECT_EQ(derived.at("model_name"), "small");
   EXPECT_EQ(derived.at("config"), (Json{{"amp-dtype", "bfloat16"}}));
   EXPECT_FALSE(derived_metadata(Json::object(), {}).contains("config"));
