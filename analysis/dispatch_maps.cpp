@@ -15,14 +15,14 @@ const cv::Scalar kBackground(20, 23, 27);
 const cv::Scalar kText(214, 219, 226);
 const cv::Scalar kFaintText(140, 148, 158);
 constexpr int kGap = 8;
-constexpr int kGutter = 66;       // px, for the names of the rows
-constexpr int kHeader = 24;       // px, for the names of the columns
-constexpr int kFooter = 16;       // px, for the scale below each map
-constexpr double kDarkest = 0.4;  // brightness of a colour over a black pixel
+constexpr int kGutter = 66;        // px, for the names of the rows
+constexpr int kHeader = 24;        // px, for the names of the columns
+constexpr int kFooter = 16;        // px, for the scale below each map
+constexpr double kMinShade = 0.4;  // brightness of a colour over a black pixel
 constexpr double kTextScale = 0.38;
 constexpr double kSmallTextScale = 0.32;
 
-/// Where things stand on a sheet.
+/// The places of images and maps on a sheet.
 struct Layout {
   int tile_width;
   int tile_height;
@@ -52,8 +52,8 @@ Layout layout_of(const VitOptions& model, size_t images, size_t slots, int64_t t
           .images = static_cast<int>(images)};
 }
 
-/// The ASCII part of `text`, all that OpenCV's fonts have; where there is none, the numbers of its
-/// characters: "U+0416".
+/// The ASCII characters of `text`, which are all that OpenCV's fonts have; if there are none, the
+/// numbers of its characters: "U+0416".
 std::string ascii_text(const std::string& text) {
   std::string ascii;
   std::string numbers;
@@ -71,7 +71,7 @@ std::string ascii_text(const std::string& text) {
   return ascii.find_first_not_of(' ') == std::string::npos ? numbers : ascii;
 }
 
-/// `text` with its left end at x; cut where it is wider than `width`.
+/// Writes `text` with its left end at x, cut to `width`.
 void write_text(cv::Mat& sheet, std::string text, int x, int y, int width, double scale,
                 const cv::Scalar& color) {
   const auto is_too_wide = [&] {
@@ -99,7 +99,7 @@ cv::Mat picture_tile(const cv::Mat& picture, const Layout& layout) {
   return enlarged(color, layout, shrinks ? cv::INTER_AREA : cv::INTER_NEAREST);
 }
 
-/// Colours that say how large the weights [grid_height, grid_width] are, shaded by the picture.
+/// The weights [grid_height, grid_width] as colours, shaded by the picture.
 cv::Mat heat_tile(const cv::Mat& picture, const torch::Tensor& weights, const Layout& layout,
                   bool smooth) {
   const auto scaled = (weights / weights.max().clamp_min(1e-30)).to(torch::kFloat32).contiguous();
@@ -114,7 +114,7 @@ cv::Mat heat_tile(const cv::Mat& picture, const torch::Tensor& weights, const La
   cv::Mat shade;
   cv::cvtColor(picture, shade, cv::COLOR_RGB2GRAY);
   cv::cvtColor(shade, shade, cv::COLOR_GRAY2RGB);
-  shade.convertTo(shade, CV_8U, 1.0 - kDarkest, 255.0 * kDarkest);
+  shade.convertTo(shade, CV_8U, 1.0 - kMinShade, 255.0 * kMinShade);
   cv::Mat tile;
   cv::multiply(color, shade, tile, 1.0 / 255.0);
   return tile;
@@ -244,7 +244,7 @@ cv::Mat draw_dispatch_sheet(const std::vector<InspectedImage>& images, const Rou
     for (int image = 0; image < layout.images; ++image) {
       const auto of_image = maps[image];  // [slots, grid_height, grid_width]
       const auto picture = picture_tile(images[static_cast<size_t>(image)].picture, layout);
-      // Combine weights of a token sum to 1, so their sum would say nothing.
+      // Combine weights of a token sum to 1, so their max is shown instead of their sum.
       const auto all = row == 0 ? of_image.sum(0) : of_image.amax(0);  // [grid_height, grid_width]
       place_map(sheet, picture, all, layout, image, row, 1, options.smooth);
       for (size_t slot = 0; slot < slots.size(); ++slot) {

@@ -1,5 +1,5 @@
 #pragma once
-/// What the mixing weights of a layer say about it (paper, section 5 and appendix E).
+/// Statistics of the mixing weights of a layer (Puigcerver et al., section 5 and appendix E).
 
 #include <torch/types.h>
 
@@ -7,8 +7,8 @@
 
 namespace softmoe {
 
-/// Cosine similarities between pairs of different columns or rows: their extremes and mean; NaN
-/// where there is but one.
+/// Cosine similarities between pairs of different columns or rows: min, max and mean; NaN if there
+/// is only one column or row.
 struct Similarity {
   torch::Tensor min;   ///< []
   torch::Tensor max;   ///< []

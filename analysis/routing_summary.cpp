@@ -9,7 +9,7 @@
 namespace softmoe {
 namespace {
 
-/// To which layers a number applies.
+/// The layers that a number applies to.
 enum class Layers { kAll, kWithSlots, kSparse };
 
 /// A number of a layer that is averaged over images.
@@ -98,9 +98,8 @@ double LayerRouting::importance_spread() const {
   if (expert_importance.empty()) {
     return 1.0;
   }
-  const auto [least, most] =
-      std::minmax_element(expert_importance.begin(), expert_importance.end());
-  return *most / *least;
+  const auto [min, max] = std::minmax_element(expert_importance.begin(), expert_importance.end());
+  return *max / *min;
 }
 
 RoutingSummary::RoutingSummary(RoutingKind kind) : is_sparse_(kind == RoutingKind::kSparse) {

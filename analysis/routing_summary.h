@@ -1,5 +1,5 @@
 #pragma once
-/// What the MoE layers of a model do with many images, in numbers.
+/// Statistics of the MoE layers of a model over many images.
 
 #include <torch/types.h>
 
@@ -15,18 +15,18 @@
 namespace softmoe {
 
 /// The routing of every MoE block for `images` [batch, in_chans, height, width], by the number of
-/// the block; the model must be in evaluation mode. Throws InputError that names `name` where the
+/// the block; the model must be in evaluation mode. Throws InputError that names `name` if the
 /// model has no MoE block, or a router that keeps no dispatch and combine weights.
 RoutingRecords record_routing(VisionTransformer& model, const std::string& name,
                               const torch::Tensor& images);
 
-/// One MoE block, averaged over the images that were seen.
+/// One MoE block, averaged over images.
 struct LayerRouting {
   int64_t block = 0;
   int64_t tokens = 0;
   int64_t experts = 0;
   int64_t slots_per_expert = 0;
-  /// Whether experts get tokens as they are, instead of slots that are mixtures of tokens.
+  /// True if experts get tokens, false if they get slots, which are mixtures of tokens.
   bool is_sparse = false;
   /// Combine weights of each expert, summed over slots and tokens, relative to the least important
   /// expert (Soft MoE paper, appendix E); of a sparse layer relative to their mean.
@@ -47,17 +47,17 @@ struct LayerRouting {
   double experts_per_token = 0;       ///< mean over tokens
   double dropped = 0;                 ///< share of the tokens that reach no expert
 
-  double importance_spread() const;  ///< most over least important expert
+  double importance_spread() const;  ///< max of expert_importance over its min
 };
 
-/// Gathers LayerRouting batch by batch, so that the memory of one batch suffices.
+/// Gathers LayerRouting batch by batch, with the memory of one batch.
 class RoutingSummary {
  public:
-  /// Of layers whose router is of `kind`, which must not be kMerged.
+  /// For layers whose router is of `kind`, which must not be kMerged.
   explicit RoutingSummary(RoutingKind kind = RoutingKind::kSoft);
 
   void add(const RoutingRecords& records);
-  /// By block.
+  /// One entry per block, in their order.
   std::vector<LayerRouting> layers() const;
 
  private:

@@ -13,7 +13,7 @@
 #include "report/line_chart.h"
 #include "report/page_style.h"
 #include "report/svg_parts.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "softmoe/moe_layer.h"
 
 namespace softmoe {

@@ -8,8 +8,8 @@
 #include "cli/commands.h"
 #include "cli/model_flags.h"
 #include "core/error.h"
-#include "inference/packed/packed_model.h"
-#include "train/train_step.h"
+#include "inference/inference_model.h"
+#include "train/model_update.h"
 
 namespace softmoe::cli {
 namespace {
@@ -24,18 +24,16 @@ struct BenchmarkOptions {
 void describe(OptionTable& table, BenchmarkOptions& options) {
   table.add("models", options.models, "models of the zoo, side by side");
   table.add("labels", options.labels,
-            "what a report calls the models, in their order; none: their names in the zoo");
+            "names of the models in a report, in their order; none: their names in the zoo");
 }
 
-/// Prediction as other commands do it; half precision, which they do not have, by the modules.
+/// Prediction as other commands do it, or by the modules for float16, which those do not have.
 std::function<torch::Tensor(const torch::Tensor&)> make_inference(VisionTransformer model,
-                                                                  const ComputeDtype& dtype) {
-  if (dtype.tensors == torch::kFloat16) {
+                                                                  Precision precision) {
+  if (precision == Precision::kFloat16) {
     return [model](const torch::Tensor& images) mutable { return model->forward(images); };
   }
-  const auto device = model->parameters().front().device();
-  const auto packed =
-      std::make_shared<PackedModel>(std::move(model), inference_dtype(dtype.name, device));
+  const auto packed = std::make_shared<InferenceModel>(std::move(model), precision);
   return [packed](const torch::Tensor& images) { return packed->forward(images); };
 }
 
@@ -46,11 +44,12 @@ void run_benchmark(const std::vector<std::string>& arguments) {
   ThroughputOptions options;
   VitOptions parts;
   CommandLine line("benchmark",
-                   "Throughput of models side by side: they take turns round by round, so that "
-                   "what disturbs the machine disturbs all alike.");
+                   "Throughput of models side by side. They take turns round by round, so that "
+                   "other load on the machine disturbs all of them equally.");
   line.add("Models", flags);
+  line.add_operand("models", /*required=*/false);
   line.add("Measurement", options);
-  line.add_overrides("Parts of every model; those not given are its own", parts);
+  line.add_overrides("Parts of every model; those not given stay as they are", parts);
   if (!line.parse(arguments)) {
     return;
   }

@@ -14,7 +14,7 @@
 namespace softmoe::cli {
 namespace {
 
-/// Levenshtein distance, to guess what a mistyped flag was meant to be.
+/// Levenshtein distance, to find the flag that a mistyped one resembles.
 size_t edit_distance(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
@@ -34,7 +34,7 @@ size_t edit_distance(const std::string& a, const std::string& b) {
 
 void describe(OptionTable& table, CommonOptions& options) {
   table.add("json", options.json, "write the result to this file as JSON", {.unit = "file"});
-  table.add("threads", options.threads, "compute threads; 0: one a core", {.min = 0});
+  table.add("threads", options.threads, "compute threads; 0: one per core", {.min = 0});
   table.add("device", options.device, "auto, cpu, cuda or cuda:<index>");
 }
 
@@ -58,60 +58,111 @@ void CommandLine::add_group(OptionGroup group) {
 void CommandLine::declare(const OptionField& field) {
   if (field.is_flag()) {
     app_->add_flag(fmt::format("--{0},!--no-{0}", field.name()))
-        ->each([this, name = field.name()](const std::string& word) { given_[name] = {word}; });
+        ->each([this, name = field.name()](const std::string& value) { given_[name] = {value}; });
     return;
   }
   auto* option =
       app_->add_option(fmt::format("{}", fmt::join(flag_names(field), ",")),
-                       [this, name = field.name()](const std::vector<std::string>& words) {
-                         given_[name] = words;
+                       [this, name = field.name()](const std::vector<std::string>& values) {
+                         given_[name] = values;
                          return true;
                        });
   if (field.is_list()) {
     option->expected(1, 1 << 20);  // in a config file; flags are read by split_list_flags
   } else {
-    // As in other tools: a wrapper's flags can be overridden behind them.
+    // As in other tools: later flags override those of a wrapper script.
     option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
 }
 
-void CommandLine::add_positionals(const PositionalWords& description,
-                                  std::vector<std::string>& words) {
-  auto* option = app_->add_option(description.name, words);
-  if (description.required) {
-    option->required();
-  }
-  positionals_.push_back(description);
+void CommandLine::add_operand(const std::string& name, bool required) {
+  TORCH_INTERNAL_ASSERT(find_option(groups_, name) != nullptr, "no option ", name);
+  plain_.operands.push_back({.option = name, .required = required});
 }
 
-void CommandLine::throw_unknown_flag(const std::string& flag) const {
+void CommandLine::add_names(const PlainNames& description, std::vector<std::string>& names) {
+  plain_.names = description;
+  names_ = &names;
+}
+
+void CommandLine::throw_unknown(const std::string& argument) const {
   std::string nearest;
-  size_t distance = 4;  // further off is no typing mistake
+  size_t distance = 4;  // a larger distance is no typing mistake
   for (const auto& group : groups_) {
     for (const auto& field : group.table.fields()) {
       const auto candidate = "--" + field.name();
-      if (edit_distance(flag, candidate) < distance) {
-        distance = edit_distance(flag, candidate);
+      if (edit_distance(argument, candidate) < distance) {
+        distance = edit_distance(argument, candidate);
         nearest = candidate;
       }
     }
   }
-  throw UsageError(fmt::format("unknown argument '{}'{}; see softmoe {} --help", flag,
+  throw UsageError(fmt::format("unknown argument '{}'{}; see softmoe {} --help", argument,
                                nearest.empty() ? "" : ", did you mean " + nearest + "?", name_));
 }
 
-bool CommandLine::parse(const std::vector<std::string>& arguments) {
-  arguments_ = arguments;
-  auto [others, lists] = split_list_flags(arguments, groups_, !positionals_.empty());
+void CommandLine::throw_unplaced(const std::string& argument) const {
+  for (const auto& operand : plain_.operands) {
+    if (has_flag(arguments_, operand.option)) {
+      throw UsageError(fmt::format("'{}' is one argument too many: --{} gives {} already", argument,
+                                   operand.option, operand_name(operand.option)));
+    }
+  }
+  throw_unknown(argument);
+}
+
+void CommandLine::place_operands() {
+  std::vector<std::string> open;   // operands without a flag
+  std::vector<std::string> empty;  // those of them that the config file does not give either
+  for (const auto& operand : plain_.operands) {
+    if (!has_flag(arguments_, operand.option)) {
+      open.push_back(operand.option);
+      if (!given(operand.option)) {
+        empty.push_back(operand.option);
+      }
+    }
+  }
+  const bool replaces_config = !plain_.names && unflagged_.size() > empty.size();
+  const auto& places = replaces_config ? open : empty;
+  auto next = unflagged_.begin();
+  for (const auto& option : places) {
+    if (next == unflagged_.end()) {
+      break;
+    }
+    const bool is_list = find_option(groups_, option)->is_list();
+    const auto last = is_list ? unflagged_.end() : next + 1;
+    given_[option] = {next, last};
+    placed_.insert(option);
+    next = last;
+  }
+  if (plain_.names) {
+    names_->assign(next, unflagged_.end());
+  } else if (next != unflagged_.end()) {
+    throw_unplaced(*next);
+  }
+}
+
+void CommandLine::check_operands() const {
+  for (const auto& operand : plain_.operands) {
+    const auto value = given_.find(operand.option);
+    if (operand.required && (value == given_.end() || value->second.front().empty())) {
+      throw UsageError(fmt::format("{} (--{}) is missing: {}", operand_name(operand.option),
+                                   operand.option,
+                                   find_option(groups_, operand.option)->meaning()));
+    }
+  }
+}
+
+void CommandLine::run_parser(std::vector<std::string> arguments) {
+  if (!plain_.empty()) {
+    app_->add_option("arguments", unflagged_);
+  }
   try {
-    std::reverse(others.begin(), others.end());
-    app_->parse(others);
-  } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", help(help_width()));
-    return false;
+    std::reverse(arguments.begin(), arguments.end());
+    app_->parse(arguments);
   } catch (const CLI::ExtrasError&) {
     const auto extras = app_->remaining();
-    throw_unknown_flag(extras.empty() ? "?" : extras.front());
+    throw_unknown(extras.empty() ? "?" : extras.front());
   } catch (const CLI::ConfigError& error) {
     throw UsageError(fmt::format("config file {}: {}", app_->get_config_ptr()->as<std::string>(),
                                  single_line(error.what())));
@@ -121,19 +172,36 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
       throw UsageError(single_line(text));
     }
     throw UsageError(text.substr(0, text.find(':')), "a value", "none");
+  }
+}
+
+bool CommandLine::parse(const std::vector<std::string>& arguments) {
+  arguments_ = arguments;
+  auto [others, lists] = split_list_flags(arguments, groups_, plain_);
+  try {
+    run_parser(std::move(others));
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", help(help_width()));
+    return false;
   } catch (const CLI::ParseError& error) {
     throw UsageError(single_line(error.what()));
   }
-  for (const auto& [name, words] : lists) {
-    given_[name] = words;  // over those of a config file
+  for (const auto& [name, values] : lists) {
+    given_[name] = values;  // they override those of a config file
   }
+  place_operands();
+  check_operands();
   for (const auto& group : groups_) {
     apply_table(group.table);
   }
-  // Prediction does without OpenMP where its models are packed.
+  // Prediction with packed models does not use OpenMP.
   prepare_process(/*may_start_again=*/name_ != "predict" && name_ != "models");
   set_compute_threads(common_.threads);
   return true;
+}
+
+std::string CommandLine::shown_name(const std::string& option) const {
+  return placed_.contains(option) ? operand_name(option) : "--" + option;
 }
 
 torch::Device CommandLine::device() const {
@@ -146,21 +214,31 @@ torch::Device CommandLine::device() const {
 
 void CommandLine::apply_table(const OptionTable& table) const {
   for (const auto& field : table.fields()) {
-    const auto words = given_.find(field.name());
-    if (words != given_.end()) {
-      try {
-        field.parse(field.is_list() ? list_items(field, words->second) : words->second, "");
-      } catch (const UsageError& error) {
-        throw UsageError("--" + std::string(error.what()));
-      }
+    const auto values = given_.find(field.name());
+    if (values == given_.end()) {
+      continue;
+    }
+    try {
+      field.parse(field.is_list() ? list_items(field, values->second) : values->second, "");
+    } catch (const UsageError& error) {
+      // The message begins with the name of the option.
+      throw UsageError(shown_name(field.name()) +
+                       std::string(error.what()).substr(field.name().size()));
     }
   }
 }
 
+std::set<std::string> CommandLine::given_names() const {
+  std::set<std::string> names;
+  for (const auto& [name, words] : given_) {
+    names.insert(name);
+  }
+  return names;
+}
+
 std::string CommandLine::help(size_t width) const {
-  return help_text(
-      {.command = name_, .summary = summary_, .positionals = positionals_, .groups = groups_},
-      width);
+  return help_text({.command = name_, .summary = summary_, .plain = plain_, .groups = groups_},
+                   width);
 }
 
 void CommandLine::for_each_resolved(const std::function<void(const OptionField&)>& use) const {

@@ -1,5 +1,5 @@
 #pragma once
-/// The subcommands of the program: one row and one source file each.
+/// The subcommands of the program: each has one row and one source file.
 
 #include <span>
 #include <string>
@@ -11,11 +11,11 @@ namespace softmoe::cli {
 struct CommandRow {
   std::string_view name;
   std::string_view summary;
-  /// Runs with the arguments after the name. Returns normally when done; errors are exceptions.
+  /// Runs the command with the arguments that follow its name. Errors are exceptions.
   void (*run)(const std::vector<std::string>& arguments);
 };
 
-/// In the order of `softmoe --help`.
+/// All commands, in the order of `softmoe --help`.
 std::span<const CommandRow> command_rows();
 
 void run_train(const std::vector<std::string>& arguments);

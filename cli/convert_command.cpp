@@ -1,20 +1,25 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 
+#include "checkpoints/convert/reader_notes.h"
+#include "checkpoints/convert/write_foreign.h"
+#include "checkpoints/open_model.h"
 #include "cli/commands.h"
 #include "cli/conversion.h"
-#include "cli/open_model.h"
-#include "core/counted.h"
 #include "core/error.h"
-#include "datasets/transforms.h"
+#include "core/name_list.h"
+#include "core/pluralize.h"
 #include "vit/cost.h"
 
 namespace softmoe::cli {
 namespace {
 
 struct ConvertOptions {
+  std::string checkpoint;
+  std::string output;
   std::string format = "auto";
   std::string names = "auto";
   std::string family;
@@ -35,66 +40,82 @@ std::vector<std::string> family_choices() {
   return names;
 }
 
+std::vector<std::string> naming_choices() {
+  auto names = namings();
+  names.insert(names.begin(), "auto");
+  return names;
+}
+
+/// Formats that are written.
+std::vector<std::string> format_choices() {
+  std::vector<std::string> names{"auto"};
+  for (const auto& row : tensor_formats()) {
+    if (!row.extensions.empty()) {
+      names.emplace_back(row.name);
+    }
+  }
+  return names;
+}
+
 void describe(OptionTable& table, ConvertOptions& options) {
-  table.add("format", options.format, "of OUT; auto: by its name (.h5, .safetensors, .npz)",
-            {.choices = {"auto", "hdf5", "safetensors", "npz"}});
-  table.add(
-      "names", options.names,
-      "of the tensors in OUT; auto: vmoe in an npz, else ours (timm's, for dense models). Beside "
-      "a safetensors file, timm writes config.json, huggingface config.json and "
-      "preprocessor_config.json",
-      {.choices = {"auto", "ours", "timm", "huggingface", "dinov2", "big_vision",
-                   "big_vision_scanned", "vision_transformer", "vmoe"}});
-  table.add("family", options.family, "what IN is",
+  table.add("checkpoint", options.checkpoint, "the file to read, or the folder that holds it",
+            {.unit = "file"});
+  table.add("output", options.output, "the file to write", {.unit = "file"});
+  table.add("format", options.format, "of OUTPUT; auto: by its name (.h5, .safetensors, .npz)",
+            {.choices = format_choices()});
+  table.add("names", options.names,
+            "of the tensors in OUTPUT; auto: vmoe in an npz, else ours (timm's, for dense models). "
+            "Beside a safetensors file, timm writes config.json, huggingface config.json and "
+            "preprocessor_config.json",
+            {.choices = naming_choices()});
+  table.add("family", options.family, "what CHECKPOINT is",
             {.choices = family_choices(), .follows = "detected by the names of its tensors"});
+  table.add("prefix", options.prefix,
+            "what precedes the names of the model in CHECKPOINT, such as model.; tensors elsewhere "
+            "are left "
+            "out then",
+            {.follows = "found"});
   table.add(
-      "prefix", options.prefix,
-      "what precedes the names of the model in IN, such as model.; tensors elsewhere are left "
-      "out then",
-      {.follows = "found"});
-  table.add("leave-out", options.leave_out,
-            "tensors of IN that are no part of the model, by name or pattern such as 'decoder_*'",
-            {.follows = "what is known not to be"});
-  table.add("from-img-size", options.from_img_size,
-            "height and width that the positions in IN are for, where they are no square",
-            {.unit = "px", .min = 1, .follows = "by the number of positions"});
+      "leave-out", options.leave_out,
+      "tensors of CHECKPOINT that are no part of the model, by name or pattern such as 'decoder_*'",
+      {.follows = "what is known not to be"});
+  table.add(
+      "from-img-size", options.from_img_size,
+      "height and width of the image that the positions in CHECKPOINT are for, if it is no square",
+      {.unit = "px", .min = 1, .follows = "by the number of positions"});
   describe(table, options.resize);
   table.add("class-names", options.class_names, "a text file with the name of a class on each line",
             {.unit = "file"});
 }
 
-TensorFormat output_format(const ConvertOptions& options, const std::string& output) {
-  const auto extension = std::filesystem::path(output).extension().string();
-  if (options.format == "hdf5" ||
-      (options.format == "auto" && (extension == ".h5" || extension == ".hdf5"))) {
-    return TensorFormat::kHdf5;
+TensorFormat output_format(const ConvertOptions& options) {
+  const auto extension = std::filesystem::path(options.output).extension().string();
+  for (const auto& row : tensor_formats()) {
+    const auto& extensions = row.extensions;
+    const bool is_named = options.format == row.name;
+    const bool is_meant =
+        options.format == "auto" &&
+        std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
+    if (is_named || is_meant) {
+      return row.format;
+    }
   }
-  if (options.format == "safetensors" ||
-      (options.format == "auto" && extension == ".safetensors")) {
-    return TensorFormat::kSafetensors;
-  }
-  if (options.format == "npz" || (options.format == "auto" && extension == ".npz")) {
-    return TensorFormat::kNpz;
-  }
-  throw UsageError("OUT", "a name that ends with .h5, .safetensors or .npz, or --format",
-                   "'" + output + "'");
+  throw UsageError("OUTPUT", "a name that ends with .h5, .safetensors or .npz, or --format",
+                   "'" + options.output + "'");
 }
 
 const Family& output_names(const ConvertOptions& options, TensorFormat format,
                            const VitOptions& model) {
   if (options.names == "auto") {
-    return find_family(format == TensorFormat::kNpz ? "vmoe" : "ours");
+    return find_family(std::string(format_row(format).usual_family));
   }
   return output_family(options.names, model);
 }
 
-/// What a model computes beside its weights, in one line.
+/// The choices of a model that its weights do not show, in one line.
 std::string semantics_text(const ModelDescription& description) {
   const auto& options = description.options;
-  const auto& preprocess = description.preprocess;
-  const auto numbers = [&preprocess](const char* name) {
-    return fmt::format("{:g}", fmt::join(preprocess.at(name).get<std::vector<double>>(), " "));
-  };
+  const auto& preprocess = description.preprocess.value();
   const auto positions =
       options.pos_embed == PositionEmbedding::kLearned
           ? fmt::format("learned {}, resized {}",
@@ -104,11 +125,12 @@ std::string semantics_text(const ModelDescription& description) {
                         enum_name(description.resize_mode))
           : enum_name(options.pos_embed);
   return fmt::format(
-      "{}, norm-eps {:g}, global-pool {}, final-norm {}, positions {}, mean {}, std {}, {}",
+      "{}, norm-eps {:g}, global-pool {}, final-norm {}, positions {}, mean {:g}, std {:g}, {}",
       options.mlp_layer == MlpLayer::kSwiGlu ? "mlp-layer swiglu"
                                              : "gelu " + enum_name(options.gelu),
       options.norm_eps, enum_name(options.global_pool), enum_name(options.final_norm), positions,
-      numbers("mean"), numbers("std"), preprocess.at("interpolation").get<std::string>());
+      fmt::join(preprocess.mean, " "), fmt::join(preprocess.std, " "),
+      enum_name(preprocess.interpolation));
 }
 
 std::string model_text(const ModelDescription& description) {
@@ -117,20 +139,19 @@ std::string model_text(const ModelDescription& description) {
   return fmt::format("{}: {:.2f} M parameters, {}x{} px, patches of {}, {}, {}, {}",
                      description.name, static_cast<double>(cost.parameters()) / 1e6,
                      options.image_height(), options.image_width(), options.patch_size,
-                     counted(options.heads, "head"),
-                     counted(options.prefix_tokens(), "prefix token"),
-                     counted(options.num_classes, "class", "classes"));
+                     pluralize(options.heads, "head"),
+                     pluralize(options.prefix_tokens(), "prefix token"),
+                     pluralize(options.num_classes, "class", "classes"));
 }
 
-/// Throws where a config that would be replaced is that of the source, or of another model than
-/// OUT.
+/// Throws if a config that would be replaced belongs to the source or to another model.
 void check_configs(const std::vector<std::filesystem::path>& configs,
                    const Conversion& conversion) {
   namespace fs = std::filesystem;
   std::error_code unknown;
   const fs::path input(conversion.input);
   const auto folder = fs::is_directory(input, unknown) ? input : input.parent_path();
-  const bool reads_configs = conversion.model.format != tensor_format_name(TensorFormat::kHdf5);
+  const bool reads_configs = conversion.model.format != TensorFormat::kHdf5;
   for (const auto& config : configs) {
     const auto source = folder / config.filename();
     if (!fs::exists(config, unknown)) {
@@ -138,11 +159,11 @@ void check_configs(const std::vector<std::filesystem::path>& configs,
     }
     if (reads_configs && fs::equivalent(config, source, unknown)) {
       throw InputError("cannot write " + config.string() +
-                       ": it belongs to IN; OUT needs another folder");
+                       ": it belongs to CHECKPOINT; OUTPUT needs another folder");
     }
     if (!fs::exists(conversion.output, unknown)) {
       throw InputError("cannot write " + config.string() +
-                       ": it is there already, of another model; OUT needs another folder");
+                       ": it belongs to another model; OUTPUT needs another folder");
     }
   }
 }
@@ -151,8 +172,8 @@ void print_result(const Conversion& conversion, const Family& names, TensorForma
                   const std::vector<std::string>& config_names,
                   const std::vector<std::string>& notes) {
   const auto& model = conversion.model;
-  fmt::print("{}: {}, family {}{}\n", conversion.input, model.format, model.family,
-             model.prefix.empty() ? "" : fmt::format(", after '{}'", model.prefix));
+  fmt::print("{}: {}, family {}{}\n", conversion.input, format_row(model.format).title,
+             model.family, model.prefix.empty() ? "" : fmt::format(", after '{}'", model.prefix));
   if (!model.left_out.empty()) {
     fmt::print("  left out: {}\n", name_list(model.left_out));
   }
@@ -165,7 +186,7 @@ void print_result(const Conversion& conversion, const Family& names, TensorForma
   if (!conversion.adapted.fresh.empty()) {
     fmt::print("  starts anew: {}\n", fmt::join(conversion.adapted.fresh, ", "));
   }
-  fmt::print("{}: {}, names of {}\n", conversion.output, tensor_format_name(format), names.name);
+  fmt::print("{}: {}, names of {}\n", conversion.output, format_row(format).title, names.name);
   if (!config_names.empty()) {
     fmt::print("  with {}\n", fmt::join(config_names, ", "));
   }
@@ -181,31 +202,25 @@ void run_convert(const std::vector<std::string>& arguments) {
   ConvertOptions options;
   VitOptions model_options;
   PreprocessOptions preprocess;
-  std::vector<std::string> paths;
-  CommandLine line("convert",
-                   "Weights of timm, Hugging Face, DINOv2, big_vision, vision_transformer and vmoe "
-                   "in and out: safetensors, npz, torch.save (read only) and native checkpoints. "
-                   "Prints what was found and every choice that outputs depend on; where tensors "
-                   "are missing, unknown or of another shape, nothing is written.");
+  CommandLine line(
+      "convert",
+      "Convert weights from and to timm, Hugging Face, DINOv2, big_vision, "
+      "vision_transformer and vmoe: safetensors, npz, torch.save (read only) and native "
+      "checkpoints. Prints what was found and every choice that outputs depend on. If "
+      "tensors are missing, unknown or of another shape, nothing is written.");
   line.add("Conversion", options);
+  line.add_operand("checkpoint");
+  line.add_operand("output");
   line.add_overrides(
       "Model: another image size, patch size, number of channels or classes; every "
       "other option corrects what was found",
       model_options);
-  line.add_overrides("Preprocessing, where it is other than the file says", preprocess);
-  line.add_positionals({.name = "IN OUT",
-                        .meaning = "the file to read (or the folder of one), and the file to write",
-                        .required = true},
-                       paths);
+  line.add_overrides("Preprocessing, to correct what was found", preprocess);
   if (!line.parse(arguments)) {
     return;
   }
-  if (paths.size() != 2) {
-    throw UsageError("convert", "IN and OUT",
-                     counted(std::ssize(paths), "name of a file", "names of files"));
-  }
-  Conversion conversion{.input = paths[0], .output = paths[1], .model = {}};
-  const auto format = output_format(options, conversion.output);
+  Conversion conversion{.input = options.checkpoint, .output = options.output, .model = {}};
+  const auto format = output_format(options);
   const bool drop_head = line.given("num-classes") && model_options.num_classes == 0;
   conversion.model = read_foreign_model(conversion.input, {.family = options.family,
                                                            .prefix = options.prefix,
@@ -225,7 +240,7 @@ void run_convert(const std::vector<std::string>& arguments) {
     print_result(conversion, names, format, config_names, notes);
   };
   line.write_json({{"input", conversion.input},
-                   {"input_format", conversion.model.format},
+                   {"input_format", format_row(conversion.model.format).title},
                    {"family", conversion.model.family},
                    {"prefix", conversion.model.prefix},
                    {"choices", conversion.model.choices},
@@ -233,13 +248,13 @@ void run_convert(const std::vector<std::string>& arguments) {
                    {"changed", conversion.adapted.changed},
                    {"fresh", conversion.adapted.fresh},
                    {"output", conversion.output},
-                   {"output_format", tensor_format_name(format)},
+                   {"output_format", format_row(format).title},
                    {"config_files", config_names},
                    {"names", names.name},
                    {"notes", notes},
                    {"model_name", description.name},
                    {"model", options_to_json(description.options)},
-                   {"preprocess", description.preprocess},
+                   {"preprocess", options_to_json(*description.preprocess)},
                    {"resize_mode", enum_name(description.resize_mode)}},
                   write);
 }

@@ -1,27 +1,27 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <numeric>
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "core/counted.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/pluralize.h"
 #include "core/table.h"
 #include "datasets/image_file.h"
 #include "datasets/inspection.h"
 #include "datasets/sources.h"
-#include "datasets/sources/packed.h"
+#include "datasets/sources/packed_writer.h"
 #include "io/atomic_file.h"
 
 namespace softmoe::cli {
 namespace {
 
-/// Classes that the description shows; with more, the largest and smallest.
-constexpr int64_t kTableRows = 20;
+/// Max number of classes in the table; of more classes, the largest and smallest are shown.
+constexpr int64_t kMaxTableRows = 20;
 
 struct DataOptions {
+  std::string action;
   std::string split;
   std::string output;
   int64_t decode = 2000;
@@ -35,10 +35,15 @@ struct DataOptions {
 };
 
 void describe(OptionTable& table, DataOptions& options) {
+  table.add("action", options.action,
+            "describe (or info): classes, sizes and colours; verify: decode every image and list "
+            "those that cannot be read; pack: one HDF5 file per split, with checksums; sheet: a "
+            "picture of many images; export: the first images as PNG files",
+            {.choices = {"describe", "info", "verify", "pack", "sheet", "export"}});
   table.add("split", options.split,
-            "the only part to look at (all: everything); without it --train-split and --val-split");
+            "the part to look at (all: everything); not given: --train-split and --val-split");
   table.add("output", options.output,
-            "pack: a folder for one file a split, or one .h5 file; sheet: a .png file; export: a "
+            "pack: a folder for one file per split, or one .h5 file; sheet: a .png file; export: a "
             "folder of PNG files",
             {.unit = "path"});
   table.add("decode", options.decode, "describe: images to decode for sizes and colours",
@@ -53,7 +58,7 @@ void describe(OptionTable& table, DataOptions& options) {
             {.unit = "images", .min = 1});
 }
 
-/// All that an action works on.
+/// The options of an action.
 struct Job {
   DataOptions options;
   DatasetOptions data;
@@ -72,8 +77,8 @@ struct Job {
   }
 };
 
-std::string range_text(int64_t least, int64_t most) {
-  return least == most ? std::to_string(least) : fmt::format("{} to {}", least, most);
+std::string range_text(int64_t min, int64_t max) {
+  return min == max ? std::to_string(min) : fmt::format("{} to {}", min, max);
 }
 
 std::string values_text(const std::vector<double>& values) {
@@ -91,13 +96,13 @@ std::string class_table(const std::vector<std::string>& names, const std::vector
                    [&counts](size_t a, size_t b) { return counts[a] > counts[b]; });
   TextTable table({"class", "images"});
   for (size_t place = 0; place < order.size(); ++place) {
-    const bool shown = std::ssize(order) <= kTableRows ||
-                       static_cast<int64_t>(place) < kTableRows / 2 ||
-                       std::ssize(order) - static_cast<int64_t>(place) <= kTableRows / 2;
+    const bool shown = std::ssize(order) <= kMaxTableRows ||
+                       static_cast<int64_t>(place) < kMaxTableRows / 2 ||
+                       std::ssize(order) - static_cast<int64_t>(place) <= kMaxTableRows / 2;
     if (shown) {
       table.add_row({names[order[place]], std::to_string(counts[order[place]])});
-    } else if (static_cast<int64_t>(place) == kTableRows / 2) {
-      table.add_row({fmt::format("({} more)", std::ssize(order) - kTableRows), ""});
+    } else if (static_cast<int64_t>(place) == kMaxTableRows / 2) {
+      table.add_row({fmt::format("({} more)", std::ssize(order) - kMaxTableRows), ""});
     }
   }
   return table.text();
@@ -115,13 +120,13 @@ Json describe_split(const Job& job, const std::string& split) {
   const auto set = make_dataset(job.data, split);
   const auto summary = summarize(*set, job.options.decode);
   const auto& names = set->class_names();
-  fmt::print("{} split {}: {}{}, {}\n", job.name(), split, counted(set->size(), "image"),
+  fmt::print("{} split {}: {}{}, {}\n", job.name(), split, pluralize(set->size(), "image"),
              set->endless() ? " an epoch, endless" : "",
-             counted(std::ssize(names), "class", "classes"));
+             pluralize(std::ssize(names), "class", "classes"));
   if (summary.decoded > 0) {
     fmt::print("of {} decoded: height {} px, width {} px, --mean {} --std {}\n", summary.decoded,
-               range_text(summary.least_height, summary.most_height),
-               range_text(summary.least_width, summary.most_width), values_text(summary.mean),
+               range_text(summary.min_height, summary.max_height),
+               range_text(summary.min_width, summary.max_width), values_text(summary.mean),
                values_text(summary.std));
   }
   for (const auto& image : summary.bad) {
@@ -134,8 +139,8 @@ Json describe_split(const Job& job, const std::string& split) {
           {"classes", names},
           {"class_images", summary.class_images},
           {"decoded", summary.decoded},
-          {"height", {summary.least_height, summary.most_height}},
-          {"width", {summary.least_width, summary.most_width}},
+          {"height", {summary.min_height, summary.max_height}},
+          {"width", {summary.min_width, summary.max_width}},
           {"mean", summary.mean},
           {"std", summary.std},
           {"bad", bad_json(summary.bad)}};
@@ -147,7 +152,7 @@ Json verify_split(const Job& job, const std::string& split) {
   for (const auto& image : bad) {
     fmt::print("{}\n", image.reason);
   }
-  fmt::print("{} split {}: {}, {} unreadable\n", job.name(), split, counted(set->size(), "image"),
+  fmt::print("{} split {}: {}, {} unreadable\n", job.name(), split, pluralize(set->size(), "image"),
              bad.size());
   return {{"split", split}, {"images", set->size()}, {"bad", bad_json(bad)}};
 }
@@ -199,13 +204,17 @@ Json export_images(const Job& job, const std::string& split) {
   return {{"split", split}, {"files", files}};
 }
 
-void check_output(Job& job, const std::string& action) {
-  if (action != "pack" && action != "sheet" && action != "export") {
-    return;
-  }
+/// Throws UsageError if OUTPUT does not fit the action; chooses the split that it writes.
+void check_output(Job& job) {
   auto& options = job.options;
-  if (options.output.empty()) {
-    throw UsageError("data " + action + " needs --output");
+  const auto& action = options.action;
+  const bool writes = action == "pack" || action == "sheet" || action == "export";
+  if (writes == options.output.empty()) {
+    throw UsageError(writes ? "OUTPUT (--output) is missing: what data " + action + " writes"
+                            : "OUTPUT: data " + action + " writes nothing");
+  }
+  if (!writes) {
+    return;
   }
   if (options.split.empty() && action != "pack") {
     options.split = job.data.train_split;
@@ -214,14 +223,14 @@ void check_output(Job& job, const std::string& action) {
   }
 }
 
-/// Ends the command where images of a set that was to be verified are bad.
+/// Throws InputError if images of a set that was verified are bad.
 void check_verified(const Json& results) {
   size_t bad = 0;
   for (const auto& result : results) {
     bad += result["bad"].size();
   }
   if (bad > 0) {
-    throw InputError(counted(bad, "image") + " cannot be read");
+    throw InputError(pluralize(bad, "image") + " cannot be read");
   }
 }
 
@@ -229,38 +238,32 @@ void check_verified(const Json& results) {
 
 void run_data(const std::vector<std::string>& arguments) {
   Job job;
-  std::vector<std::string> words;
-  CommandLine line("data",
-                   "describe: classes, sizes and colours. verify: decode every image, list the bad "
-                   "ones. pack: one HDF5 file a split, with checksums. sheet: a picture of many "
-                   "images. export: the first images as PNG files.");
+  CommandLine line("data", "Look at data sets, check them, and write them as other files.");
   line.add("Action", job.options);
   line.add("Data", job.data);
   line.add("Packing", job.pack);
-  line.add_positionals(
-      {.name = "ACTION", .meaning = "describe, verify, pack, sheet or export", .required = true},
-      words);
+  line.add_operand("action");
+  line.add_operand("output", /*required=*/false);
   if (!line.parse(arguments)) {
     return;
   }
+  if (job.options.action == "info") {
+    job.options.action = "describe";
+  }
+  check_output(job);
   using Action = Json (*)(const Job&, const std::string&);
   const std::map<std::string, Action> actions = {{"describe", describe_split},
                                                  {"verify", verify_split},
                                                  {"pack", pack_split},
                                                  {"sheet", draw_sheet},
                                                  {"export", export_images}};
-  const auto action = actions.find(words.front());
-  if (words.size() != 1 || action == actions.end()) {
-    throw UsageError("data", "one of describe, verify, pack, sheet, export",
-                     fmt::format("'{}'", fmt::join(words, " ")));
-  }
-  check_output(job, action->first);
+  const auto& action = *actions.find(job.options.action);
   Json results = Json::array();
   for (const auto& split : job.splits()) {
-    results.push_back(action->second(job, split));
+    results.push_back(action.second(job, split));
   }
-  line.write_json({{"action", action->first}, {"splits", results}});
-  if (action->first == "verify") {
+  line.write_json({{"action", action.first}, {"splits", results}});
+  if (action.first == "verify") {
     check_verified(results);
   }
 }

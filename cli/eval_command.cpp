@@ -2,21 +2,23 @@
 
 #include <numeric>
 
+#include "checkpoints/open_model.h"
+#include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/model_evaluation.h"
-#include "cli/open_model.h"
-#include "core/counted.h"
 #include "core/error.h"
+#include "core/pluralize.h"
 #include "core/table.h"
-#include "inference/packed/packed_model.h"
-#include "runtime/device.h"
+#include "eval/model_evaluation.h"
+#include "inference/inference_model.h"
+#include "inference/predictor.h"
+#include "runtime/compute_precision.h"
 
 namespace softmoe::cli {
 namespace {
 
-/// Classes that the table shows; with more, those with the lowest accuracy.
-constexpr size_t kClassRows = 20;
+/// Max number of classes in the table; of more classes, those with the lowest accuracy are shown.
+constexpr size_t kMaxClassRows = 20;
 
 struct EvalOptions {
   std::string checkpoint;
@@ -30,19 +32,19 @@ void describe(OptionTable& table, EvalOptions& options) {
   describe_checkpoint(table, options.checkpoint);
   describe_label(table, options.label);
   describe_inference_dtype(table, options.amp_dtype,
-                           "that of the model's training, or bfloat16 where the hardware has it");
+                           "that of the model's training, or bfloat16 if the hardware has it");
 }
 
 std::string class_table(const ClassificationResult& result, const std::vector<std::string>& names) {
   std::vector<size_t> order(names.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::string title;
-  if (names.size() > kClassRows) {
+  if (names.size() > kMaxClassRows) {
     std::erase_if(order, [&](size_t label) { return !result.class_accuracy[label]; });
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
       return *result.class_accuracy[a] < *result.class_accuracy[b];
     });
-    order.resize(std::min(order.size(), kClassRows));
+    order.resize(std::min(order.size(), kMaxClassRows));
     title = fmt::format("the {} of {} classes with the lowest accuracy (all are in --json)\n",
                         order.size(), names.size());
   }
@@ -60,7 +62,7 @@ std::string summary(const ClassificationResult& result) {
       " * Acc@1 {:.3f} ({:.3f}) Acc@5 {:.3f} ({:.3f})\n"
       "{}, loss {:.4f}, calibration error {:.2f} %\n",
       100 * result.top1, 100 * (1 - result.top1), 100 * result.top5, 100 * (1 - result.top5),
-      counted(result.examples, "image"), result.loss, 100 * result.calibration_error);
+      pluralize(result.examples, "image"), result.loss, 100 * result.calibration_error);
 }
 
 }  // namespace
@@ -71,15 +73,13 @@ void run_eval(const std::vector<std::string>& arguments) {
   LoaderOptions loader;
   CommandLine line("eval",
                    "Accuracy, loss, calibration and accuracy by class of a checkpoint on the split "
-                   "--val-split of a data set. --json has the confusion matrix too.");
+                   "--val-split of a data set. --json has the confusion matrix, too.");
   line.add("Evaluation", options);
+  line.add_operand("checkpoint");
   line.add("Data", data);
   line.add("Loader", loader);
   if (!line.parse(arguments)) {
     return;
-  }
-  if (options.checkpoint.empty()) {
-    throw UsageError("--checkpoint is missing: the model to evaluate");
   }
   const auto device = line.device();
   auto loaded = open_weights(options.checkpoint, device);
@@ -91,15 +91,16 @@ void run_eval(const std::vector<std::string>& arguments) {
                 fmt::format("{} split {}", data.dataset, data.val_split));
   auto model = with_dtype_flag([&] {
     const auto dtype =
-        inference_dtype(evaluation_dtype_name(options.amp_dtype, loaded.metadata), device);
-    return PackedModel(loaded.description.options, std::move(loaded.weights), options.checkpoint,
-                       dtype, device);
+        inference_precision(evaluation_dtype_name(options.amp_dtype, loaded.metadata), device);
+    return InferenceModel(loaded.description.options, std::move(loaded.weights), options.checkpoint,
+                          dtype, device);
   });
   ClassificationResult result;
   compute_batches(device, loader.batch_size, [&] {
     result = evaluate_model([&model](const torch::Tensor& images) { return model.forward(images); },
-                            loaded.description, options.checkpoint, *set, loader,
-                            {.device = device, .images = set->size()});
+                            loaded.description,
+                            evaluation_transform(loaded.description, options.checkpoint), *set,
+                            loader, {.device = device, .images = set->size()});
   });
   fmt::print("{}{}", summary(result), class_table(result, set->class_names()));
   Json document;

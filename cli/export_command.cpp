@@ -1,14 +1,14 @@
 #include <fmt/format.h>
 
-#include "checkpoints/convert/foreign_model.h"
+#include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/load_into.h"
+#include "checkpoints/model_checkpoint.h"
+#include "checkpoints/open_model.h"
+#include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/open_model.h"
-#include "core/counted.h"
 #include "core/error.h"
 #include "core/table.h"
-#include "inference/predictor.h"
 #include "onnx/onnx_model.h"
 #include "vit/zoo.h"
 
@@ -16,6 +16,8 @@ namespace softmoe::cli {
 namespace {
 
 struct ExportFlags {
+  std::string checkpoint;
+  std::string output;
   std::string format = "auto";
   bool untrained = false;
 
@@ -23,31 +25,33 @@ struct ExportFlags {
 };
 
 void describe(OptionTable& table, ExportFlags& flags) {
-  table.add("format", flags.format, "of OUT; auto: by its name (.onnx, .safetensors)",
+  describe_checkpoint(table, flags.checkpoint);
+  table.add("output", flags.output, "the file to write", {.unit = "file"});
+  table.add("format", flags.format, "of OUTPUT; auto: by its name (.onnx, .safetensors)",
             {.choices = {"auto", "onnx", "safetensors"}});
   table.add("untrained", flags.untrained,
-            "CHECKPOINT names a model of the zoo, which gets random weights: to compare how fast "
-            "programs run it");
+            "CHECKPOINT is the name of a model of the zoo, which gets random weights: to compare "
+            "the speed of programs");
 }
 
-/// Whether OUT is an ONNX model; otherwise it is safetensors.
-bool writes_onnx(const ExportFlags& flags, const std::string& output) {
+/// Returns true if OUTPUT is an ONNX model, false if it is safetensors.
+bool writes_onnx(const ExportFlags& flags) {
   if (flags.format != "auto") {
     return flags.format == "onnx";
   }
-  const auto extension = std::filesystem::path(output).extension();
+  const auto extension = std::filesystem::path(flags.output).extension();
   if (extension != ".onnx" && extension != ".safetensors") {
-    throw UsageError("OUT", "a name that ends with .onnx or .safetensors, or --format",
-                     "'" + output + "'");
+    throw UsageError("OUTPUT", "a name that ends with .onnx or .safetensors, or --format",
+                     "'" + flags.output + "'");
   }
   return extension == ".onnx";
 }
 
-/// Options of ONNX models alone mean nothing elsewhere.
+/// Throws UsageError for options that only ONNX models have.
 void check_safetensors_flags(const CommandLine& line) {
   for (const char* name : {"preprocess", "features", "batch-size", "opset", "external-data"}) {
     if (line.given(name)) {
-      throw UsageError(fmt::format("--{} is for ONNX models, OUT is safetensors", name));
+      throw UsageError(fmt::format("--{} is for ONNX models, OUTPUT is safetensors", name));
     }
   }
 }
@@ -63,7 +67,7 @@ LoadedWeights untrained_model(const std::string& name) {
           .metadata = {}};
 }
 
-/// The weights of `checkpoint` as they are there: no model is made of them.
+/// The weights of `checkpoint`, without a model.
 LoadedWeights stored_model(const std::string& checkpoint) {
   auto loaded = open_weights(checkpoint, torch::kCPU);
   check_fit(*unfilled_model(loaded.description.options), loaded.weights, checkpoint);
@@ -81,19 +85,19 @@ OnnxFiles export_onnx(const LoadedWeights& loaded, const std::string& checkpoint
   return write_onnx(graph, output, options.external_data);
 }
 
-/// Converts the weights in their places, so that they are not there twice.
+/// Converts the weights one by one, so that memory does not hold all of them twice.
 void export_safetensors(LoadedWeights& loaded, const std::string& checkpoint,
-                        const std::string& output, WeightType type) {
+                        const std::string& output, Precision precision) {
   for (auto& [name, tensor] : loaded.weights) {
     if (tensor.is_floating_point()) {
-      tensor = as_weight_type(tensor, type, checkpoint + ": " + name);
+      tensor = in_precision(tensor, precision, checkpoint + ": " + name);
     }
   }
   write_foreign_model(output, TensorFormat::kSafetensors, find_family("ours"), loaded.description,
                       loaded.weights);
 }
 
-/// 0 for what has no length, such as a pipe.
+/// The length of a file, 0 if it has none, such as a pipe.
 int64_t bytes_of(const std::filesystem::path& path) {
   std::error_code no_file;
   const auto bytes = std::filesystem::file_size(path, no_file);
@@ -105,34 +109,28 @@ int64_t bytes_of(const std::filesystem::path& path) {
 void run_export(const std::vector<std::string>& arguments) {
   ExportFlags flags;
   OnnxOptions options;
-  std::vector<std::string> paths;
   CommandLine line("export",
                    "Write the model of a checkpoint for other programs: as ONNX with standard "
-                   "operators alone, for ONNX Runtime, OpenVINO and others, or its weights as "
-                   "safetensors. Labels, normalisation and the options of the model go along.");
+                   "operators only, for ONNX Runtime, OpenVINO and others, or its weights as "
+                   "safetensors. The file also has labels, normalisation and the model's options.");
   line.add("Export", flags);
   line.add("Model", options);
-  line.add_positionals({.name = "CHECKPOINT OUT",
-                        .meaning = "the model, as training saved it or as softmoe convert reads "
-                                   "it, and the file to write"},
-                       paths);
+  line.add_operand("checkpoint");
+  line.add_operand("output");
   if (!line.parse(arguments)) {
     return;
   }
-  if (paths.size() != 2) {
-    throw UsageError("export", "CHECKPOINT and OUT", counted(std::ssize(paths), "name"));
-  }
-  const auto& checkpoint = paths[0];
-  const bool onnx = writes_onnx(flags, paths[1]);
+  const auto& [checkpoint, output] = std::tie(flags.checkpoint, flags.output);
+  const bool onnx = writes_onnx(flags);
   if (!onnx) {
     check_safetensors_flags(line);
   }
   auto loaded = flags.untrained ? untrained_model(checkpoint) : stored_model(checkpoint);
-  OnnxFiles files{.model = paths[1], .data = {}};
+  OnnxFiles files{.model = output, .data = {}};
   if (onnx) {
-    files = export_onnx(loaded, checkpoint, paths[1], options);
+    files = export_onnx(loaded, checkpoint, output, options);
   } else {
-    export_safetensors(loaded, checkpoint, paths[1], options.dtype);
+    export_safetensors(loaded, checkpoint, output, options.dtype);
   }
   Json sizes = Json::object();
   for (const auto& path : {files.model, files.data}) {
@@ -141,7 +139,7 @@ void run_export(const std::vector<std::string>& arguments) {
       fmt::print("{}: {}\n", path.string(), format_bytes(bytes_of(path)));
     }
   }
-  line.write_json({{"output", paths[1]},
+  line.write_json({{"output", output},
                    {"format", onnx ? "onnx" : "safetensors"},
                    {"bytes", sizes},
                    {"model", options_to_json(loaded.description.options)}});

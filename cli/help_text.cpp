@@ -11,13 +11,13 @@
 namespace softmoe::cli {
 namespace {
 
-constexpr size_t kColumn = 32;        // where meanings begin
-constexpr size_t kUsualWidth = 100;   // where there is no terminal
-constexpr size_t kNarrowest = 60;     // a narrower terminal breaks the lines by itself
-constexpr size_t kWidest = 120;       // longer lines are hard to read
-constexpr double kAlmostZero = 1e-6;  // a least value up to this stands for "above 0"
+constexpr size_t kColumn = 32;         // where meanings begin
+constexpr size_t kDefaultWidth = 100;  // without a terminal
+constexpr size_t kMinWidth = 60;       // a narrower terminal breaks the lines by itself
+constexpr size_t kMaxWidth = 120;      // longer lines are hard to read
+constexpr double kAlmostZero = 1e-6;   // a minimum up to this stands for "above 0"
 
-/// Whether the unit of a text says what the text names: a file, a folder.
+/// Returns true if the unit of a text says what the text names: a file, a folder.
 bool names_a_place(const OptionField& field) {
   const auto& unit = field.limits().unit;
   return unit == "file" || unit == "folder" || unit == "path";
@@ -44,9 +44,9 @@ std::string range_text(const OptionLimits& limits) {
   if (has_min && limits.min > 0 && limits.min <= kAlmostZero) {
     return "above 0";
   }
-  // Of counts and amounts everybody expects as much.
-  const bool goes_without_saying = limits.min == 0 || limits.min == 1;
-  if (has_min && !goes_without_saying) {
+  // Readers expect counts to be at least 0 or 1 without being told.
+  const bool is_expected = limits.min == 0 || limits.min == 1;
+  if (has_min && !is_expected) {
     return fmt::format("at least {:g}", limits.min);
   }
   return has_max ? fmt::format("at most {:g}", limits.max) : "";
@@ -82,8 +82,8 @@ std::string default_text(const OptionField& field, bool has_default) {
   return " [" + amount(value, unit) + "]";
 }
 
-/// Appends `text` broken into lines that begin at `column`; the first continues the page's last
-/// line, which is `written` characters long.
+/// Appends `text` broken into lines that begin at `column`; the first line continues the last line
+/// of the page, which is `written` characters long.
 void append_wrapped(std::string& page, const std::string& text, size_t written, size_t column,
                     size_t width) {
   if (written + 2 > column && written > 0) {
@@ -110,21 +110,53 @@ void append_entry(std::string& page, const std::string& left, const std::string&
   append_wrapped(page, right, left.size() + 2, kColumn, width);
 }
 
-void append_group(std::string& page, const OptionGroup& group, size_t width) {
-  page += "\n" + group.title + ":\n";
+std::string description(const OptionField& field, bool has_default) {
+  return field.meaning() + allowed_text(field) + default_text(field, has_default);
+}
+
+bool is_operand(const PlainArguments& plain, const std::string& option) {
+  return std::any_of(plain.operands.begin(), plain.operands.end(),
+                     [&option](const Operand& operand) { return operand.option == option; });
+}
+
+void append_group(std::string& text, const OptionGroup& group, const PlainArguments& plain,
+                  size_t width) {
+  text += "\n" + group.title + ":\n";
   for (const auto& field : group.table.fields()) {
-    append_entry(page, fmt::format("{}", fmt::join(flag_names(field), ", ")) + placeholder(field),
-                 field.meaning() + allowed_text(field) + default_text(field, !group.is_derived),
+    append_entry(text, fmt::format("{}", fmt::join(flag_names(field), ", ")) + placeholder(field),
+                 is_operand(plain, field.name()) ? operand_name(field.name()) + ", given by a flag"
+                                                 : description(field, !group.is_derived),
                  width);
   }
 }
 
 std::string usage_text(const HelpPage& page) {
   std::string text = "usage: softmoe " + page.command;
-  for (const auto& words : page.positionals) {
-    text += words.required ? " " + words.name : " [" + words.name + " ...]";
+  for (const auto& operand : page.plain.operands) {
+    auto name = operand_name(operand.option);
+    if (const auto* field = find_option(page.groups, operand.option);
+        field != nullptr && field->is_list()) {
+      name += " ...";
+    }
+    text += operand.required ? " " + name : " [" + name + "]";
+  }
+  if (page.plain.names) {
+    text += " [" + page.plain.names->name + " ...]";
   }
   return text + " [OPTIONS]\n\n";
+}
+
+void append_plain_arguments(std::string& text, const HelpPage& page, size_t width) {
+  for (const auto& operand : page.plain.operands) {
+    if (const auto* field = find_option(page.groups, operand.option)) {
+      append_entry(text, operand_name(operand.option), description(*field, /*has_default=*/true),
+                   width);
+    }
+  }
+  if (page.plain.names) {
+    append_entry(text, page.plain.names->name, page.plain.names->meaning, width);
+  }
+  text += page.plain.empty() ? "" : "\n";
 }
 
 bool has_lists(const HelpPage& page) {
@@ -140,8 +172,23 @@ bool has_lists(const HelpPage& page) {
 
 }  // namespace
 
+std::string operand_name(const std::string& option) {
+  std::string name = option;
+  std::transform(name.begin(), name.end(), name.begin(), ::toupper);
+  return name;
+}
+
+const OptionField* find_option(const std::vector<OptionGroup>& groups, const std::string& name) {
+  for (const auto& group : groups) {
+    if (const auto* field = group.table.find(name)) {
+      return field;
+    }
+  }
+  return nullptr;
+}
+
 std::vector<std::string> flag_names(const OptionField& field) {
-  // timm's short names for the options that are typed most, and a short form that scripts use.
+  // timm's short names for frequent options, and a short form that scripts use.
   static const std::map<std::string, std::string> others{
       {"batch-size", "-b"}, {"workers", "-j"}, {"num-classes", "--classes"}};
   std::vector<std::string> names{"--" + field.name()};
@@ -158,17 +205,14 @@ std::string help_text(const HelpPage& page, size_t width) {
   std::string text = usage_text(page);
   append_wrapped(text, page.summary, 0, 0, width);
   text += "\n";
-  for (const auto& words : page.positionals) {
-    append_entry(text, words.name, words.meaning, width);
-  }
-  text += page.positionals.empty() ? "" : "\n";
+  append_plain_arguments(text, page, width);
   append_wrapped(text,
-                 std::string("Defaults and units stand in [brackets].") +
-                     (has_lists(page) ? " Lists (...) take words or commas: 1 5 or 1,5." : ""),
+                 std::string("Defaults and units are in [brackets].") +
+                     (has_lists(page) ? " Lists (...) are written as 1 5 or 1,5." : ""),
                  0, 0, width);
-  // What every command takes, the first group, stands last.
+  // The first group, what every command takes, is shown last.
   for (size_t i = 1; i <= page.groups.size(); ++i) {
-    append_group(text, page.groups[i % page.groups.size()], width);
+    append_group(text, page.groups[i % page.groups.size()], page.plain, width);
   }
   append_entry(text, "-c, --config FILE", "read options from a TOML file; flags override it",
                width);
@@ -180,9 +224,9 @@ size_t help_width() {
   winsize size{};
   if (::isatty(STDOUT_FILENO) == 0 || ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 ||
       size.ws_col == 0) {
-    return kUsualWidth;
+    return kDefaultWidth;
   }
-  return std::clamp<size_t>(size.ws_col, kNarrowest, kWidest);
+  return std::clamp<size_t>(size.ws_col, kMinWidth, kMaxWidth);
 }
 
 }  // namespace softmoe::cli

@@ -1,18 +1,14 @@
 #include <fmt/format.h>
 
-#include <set>
-
-#include "analysis/dispatch_maps.h"
-#include "analysis/routing_summary.h"
-#include "checkpoints/model_checkpoint.h"
+#include "analysis/routing_inspection.h"
+#include "analysis/routing_text.h"
+#include "checkpoints/open_model.h"
+#include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/open_model.h"
-#include "cli/routing_text.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "datasets/image_file.h"
-#include "datasets/transforms.h"
 #include "inference/image_inputs.h"
 #include "inference/predictor.h"
 #include "io/atomic_file.h"
@@ -41,7 +37,7 @@ void describe(OptionTable& table, InspectOptions& options) {
   describe_label(table, options.label);
   table.add("count", options.count, "images to draw", {.unit = "images", .min = 1});
   table.add("statistics-count", options.statistics_count,
-            "images that the statistics are about, the drawn ones included",
+            "images that the statistics are about, including those that are drawn",
             {.unit = "images", .min = 1});
   table.add("batch-size", options.batch_size, "images that are computed together",
             {.unit = "images", .min = 1});
@@ -54,13 +50,13 @@ struct Selection {
   std::vector<int64_t> indices;
   bool has_labels = false;
 
-  std::string caption(int64_t index, const Sample& sample) const {
-    return has_labels ? set->class_names().at(static_cast<size_t>(sample.label))
+  std::string caption(int64_t index) const {
+    return has_labels ? set->class_names().at(static_cast<size_t>(set->label(index)))
                       : std::filesystem::path(set->sample_name(index)).stem().string();
   }
 };
 
-/// Files in their order; of a data set, whose order is often by class, a random choice.
+/// Files in their order; random images of a data set, since data sets are often sorted by class.
 Selection select_images(const InspectOptions& options, const DatasetOptions& data,
                         const std::vector<std::string>& paths) {
   Selection selection;
@@ -80,129 +76,58 @@ Selection select_images(const InspectOptions& options, const DatasetOptions& dat
   return selection;
 }
 
-/// What one run of the command works with and gathers.
-struct Inspection {
-  LoadedModel loaded;
-  std::string checkpoint;
-  PreprocessOptions preprocess;
-  torch::Device device;
-  RoutingKind kind;
-  RoutingSummary summary{kind};
-  std::vector<InspectedImage> drawn{};
-  std::vector<RoutingRecords> drawn_records{};
-};
-
-/// Runs images [first, last) of the selection; the first `count` of all are kept to be drawn.
-void run_batch(Inspection& inspection, const Selection& selection, size_t first, size_t last,
-               int64_t count) {
-  const auto transform = Transform::evaluation(inspection.preprocess);
-  auto images = torch::empty({static_cast<int64_t>(last - first), transform.channels(),
-                              transform.height(), transform.width()});
-  std::vector<std::string> captions;
-  Rng unused(0);  // evaluation makes no random choice
-  for (size_t i = first; i < last; ++i) {
-    const auto sample = selection.set->get(selection.indices[i]);
-    transform.apply(sample, unused, images[static_cast<int64_t>(i - first)].data_ptr<float>());
-    captions.push_back(selection.caption(selection.indices[i], sample));
-  }
-  const auto records =
-      record_routing(inspection.loaded.model, inspection.checkpoint, images.to(inspection.device));
-  inspection.summary.add(records);
-  const auto pictures = to_pictures(images, inspection.preprocess.mean, inspection.preprocess.std);
-  const auto missing = static_cast<size_t>(count) - inspection.drawn.size();
-  for (size_t i = 0; i < std::min(missing, pictures.size()); ++i) {
-    inspection.drawn.push_back({.picture = pictures[i], .caption = captions[i]});
-  }
-  if (missing > 0) {
-    inspection.drawn_records.push_back(records);
-  }
+RoutingInspection open_inspection(const InspectOptions& options, const torch::Device& device) {
+  auto loaded = open_model(options.checkpoint, device);
+  auto preprocess = stored_preprocess(loaded.description, options.checkpoint);
+  return {std::move(loaded), options.checkpoint, std::move(preprocess), options.count};
 }
 
-/// The routing of `block` for the images that are drawn.
-RoutingRecord drawn_record(const Inspection& inspection, int64_t block) {
-  std::vector<torch::Tensor> dispatch;
-  std::vector<torch::Tensor> combine;
-  for (const auto& records : inspection.drawn_records) {
-    dispatch.push_back(records.at(block).dispatch);
-    combine.push_back(records.at(block).combine);
-  }
-  const auto count = static_cast<int64_t>(inspection.drawn.size());
-  return {.dispatch = torch::cat(dispatch).slice(0, 0, count),
-          .combine = torch::cat(combine).slice(0, 0, count)};
-}
-
-/// The blocks to draw: those that were asked for, which must have MoE layers, or all.
-std::vector<int64_t> blocks_to_draw(const std::vector<int64_t>& asked,
-                                    const RoutingRecords& records) {
-  std::vector<int64_t> known;
-  std::string names;
-  for (const auto& [block, record] : records) {
-    known.push_back(block);
-    names += (names.empty() ? "" : ", ") + std::to_string(block);
-  }
-  for (const int64_t block : asked) {
-    if (!records.contains(block)) {
-      throw UsageError("--blocks", "MoE blocks of the model: " + names, std::to_string(block));
+/// Runs all images of the selection, a batch at a time.
+void run_images(RoutingInspection& inspection, const Selection& selection, int64_t batch_size) {
+  const auto& all = selection.indices;
+  for (int64_t first = 0; first < std::ssize(all); first += batch_size) {
+    const auto last = std::min(first + batch_size, std::ssize(all));
+    const std::vector<int64_t> indices(all.begin() + first, all.begin() + last);
+    std::vector<std::string> captions;
+    for (const int64_t index : indices) {
+      captions.push_back(selection.caption(index));
     }
+    inspection.add(*selection.set, indices, captions);
   }
-  return asked.empty() ? known : asked;
 }
 
-/// Draws and writes the sheets; gives their description for the result.
-Json write_sheets(const Inspection& inspection, const InspectOptions& options,
-                  const DispatchMapOptions& maps) {
-  Json sheets = Json::array();
-  for (const int64_t block : blocks_to_draw(maps.blocks, inspection.drawn_records.front())) {
-    const auto record = drawn_record(inspection, block);
-    const auto slots = choose_slots(record, maps.slots, maps.slot_choice);
-    const auto bytes = encode_png(draw_dispatch_sheet(
-        inspection.drawn, record, inspection.loaded.model->options(), slots, maps));
-    const auto name = fmt::format("block_{}.png", block);
-    const auto path = std::filesystem::path(options.output) / name;
+/// Writes the sheets and returns their description for the result.
+Json write_sheets(const std::vector<DispatchSheet>& sheets, const std::string& folder) {
+  Json list = Json::array();
+  for (const auto& sheet : sheets) {
+    const auto bytes = encode_png(sheet.picture);
+    const auto name = fmt::format("block_{}.png", sheet.block);
+    const auto path = std::filesystem::path(folder) / name;
     write_text_file(path, std::string(bytes.begin(), bytes.end()));
     log_line("wrote " + path.string());
-    const int64_t all_slots = record.dispatch.size(2) * record.dispatch.size(3);
-    sheets.push_back({{"file", name},
-                      {"title", fmt::format("Block {}", block)},
-                      {"caption", sheet_caption(inspection.kind, slots.size(), all_slots,
-                                                enum_name(maps.slot_choice))},
-                      {"slots", slots}});
+    list.push_back({{"file", name},
+                    {"title", fmt::format("Block {}", sheet.block)},
+                    {"caption", sheet.caption},
+                    {"slots", sheet.slots}});
   }
-  return sheets;
+  return list;
 }
 
-Inspection open_inspection(const InspectOptions& options, const torch::Device& device) {
-  auto loaded = open_model(options.checkpoint, device);
-  const auto& model = loaded.description.options;
-  const auto kind = has_moe(model) ? router_row(model.moe.router).kind : RoutingKind::kSoft;
-  if (kind == RoutingKind::kMerged) {
-    throw InputError(options.checkpoint, "a router that sends tokens to experts",
-                     "router " + model.moe.router + ", which mixes the experts themselves");
-  }
-  Inspection inspection{.loaded = std::move(loaded),
-                        .checkpoint = options.checkpoint,
-                        .preprocess = {},
-                        .device = device,
-                        .kind = kind};
-  inspection.preprocess = stored_preprocess(inspection.loaded.description, options.checkpoint);
-  return inspection;
-}
-
-/// Writes the sheets and gives the result as JSON.
-Json write_results(const Inspection& inspection, const Selection& selection,
+/// Writes the sheets and returns the result as JSON.
+Json write_results(const RoutingInspection& inspection, const Selection& selection,
                    const InspectOptions& options, const DispatchMapOptions& maps) {
   Json document;
   document["label"] = options.label.empty() ? checkpoint_label(options.checkpoint) : options.label;
-  document["model"] = inspection.loaded.description.name;
+  document["model"] = inspection.description().name;
   document["images"] = Json::array();
-  for (size_t i = 0; i < inspection.drawn.size(); ++i) {
+  for (size_t i = 0; i < inspection.images().size(); ++i) {
     document["images"].push_back({{"image", selection.set->sample_name(selection.indices[i])},
-                                  {"caption", inspection.drawn[i].caption}});
+                                  {"caption", inspection.images()[i].caption}});
   }
   document["statistics_images"] = selection.indices.size();
-  document["sheets"] = write_sheets(inspection, options, maps);
+  document["sheets"] = write_sheets(inspection.draw(maps), options.output);
   document["layers"] = Json::array();
-  for (const auto& layer : inspection.summary.layers()) {
+  for (const auto& layer : inspection.layers()) {
     document["layers"].push_back(to_json(layer));
   }
   return document;
@@ -221,26 +146,19 @@ void run_inspect(const std::vector<std::string>& arguments) {
   line.add("Inspection", options);
   line.add("Maps", maps);
   line.add("Data", data);
-  line.add_positionals(
+  line.add_operand("checkpoint");
+  line.add_names(
       {.name = "IMAGE", .meaning = "image files and folders of them, instead of a --dataset"},
       paths);
   if (!line.parse(arguments)) {
     return;
   }
-  if (options.checkpoint.empty()) {
-    throw UsageError("--checkpoint is missing: the model to look into");
-  }
   auto inspection = open_inspection(options, line.device());
   const auto selection = select_images(options, data, paths);
-  compute_batches(inspection.device, options.batch_size, [&] {
-    const auto batch = static_cast<size_t>(options.batch_size);
-    for (size_t first = 0; first < selection.indices.size(); first += batch) {
-      run_batch(inspection, selection, first, std::min(first + batch, selection.indices.size()),
-                options.count);
-    }
-  });
+  compute_batches(line.device(), options.batch_size,
+                  [&] { run_images(inspection, selection, options.batch_size); });
   line.write_json(write_results(inspection, selection, options, maps));
-  fmt::print("{}", routing_table(inspection.summary.layers()));
+  fmt::print("{}", routing_table(inspection.layers()));
 }
 
 }  // namespace softmoe::cli

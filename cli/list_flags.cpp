@@ -7,12 +7,16 @@
 namespace softmoe::cli {
 namespace {
 
-/// The list option that `word` names, as "--name" or "--name=…", or nullptr.
-const OptionField* list_option(const std::string& word, const std::vector<OptionGroup>& groups) {
-  const auto name = word.substr(0, word.find('='));
+using Argument = std::vector<std::string>::const_iterator;
+
+/// The option that `argument` names, as "--name", "-n" or "--name=...", or nullptr.
+const OptionField* named_option(const std::string& argument,
+                                const std::vector<OptionGroup>& groups) {
+  const auto name = argument.substr(0, argument.find('='));
   for (const auto& group : groups) {
     for (const auto& field : group.table.fields()) {
-      if (field.is_list() && "--" + field.name() == name) {
+      const auto names = flag_names(field);
+      if (std::find(names.begin(), names.end(), name) != names.end()) {
         return &field;
       }
     }
@@ -20,76 +24,143 @@ const OptionField* list_option(const std::string& word, const std::vector<Option
   return nullptr;
 }
 
-bool is_flag(const OptionField& field, const std::string& word) {
-  return word.size() > 1 && word.front() == '-' && !field.recognizes(word);
+bool is_flag(const OptionField& field, const std::string& argument) {
+  return argument.size() > 1 && argument.front() == '-' && !field.recognizes(argument);
 }
 
-/// Whether commas in `word` stand between items.
-bool is_separated(const OptionField& field, const std::string& word) {
-  const auto& limits = field.limits();
-  if (field.item_type() != "text" || !limits.choices.empty()) {
+/// Returns true if an argument can be seen not to be an item of the list.
+bool has_recognizable_items(const OptionField& field) {
+  return field.item_type() != "text" || !field.limits().choices.empty();
+}
+
+/// Returns true if commas in `value` separate items.
+bool is_separated(const OptionField& field, const std::string& value) {
+  if (has_recognizable_items(field)) {
     return true;
   }
   const auto is_plain = [](unsigned char letter) {
     return std::isalnum(letter) != 0 || letter == '_' || letter == '-' || letter == '.' ||
            letter == ',';
   };
-  return limits.unit != "file" && limits.unit != "path" &&
-         std::all_of(word.begin(), word.end(), is_plain);
+  const auto& unit = field.limits().unit;
+  return unit != "file" && unit != "path" && std::all_of(value.begin(), value.end(), is_plain);
 }
 
-bool are_items(const OptionField& field, const std::string& word) {
-  const auto items = list_items(field, {word});
+bool are_items(const OptionField& field, const std::string& value) {
+  const auto items = list_items(field, {value});
   return std::all_of(items.begin(), items.end(),
                      [&field](const std::string& item) { return field.recognizes(item); });
 }
 
+/// Goes through the arguments of one command line.
+class Splitter {
+ public:
+  Splitter(const std::vector<std::string>& arguments, const std::vector<OptionGroup>& groups,
+           const PlainArguments& plain)
+      : next_(arguments.begin()), end_(arguments.end()), groups_(groups), plain_(plain) {
+    // A config file may give the operands, too.
+    if (!has_flag(arguments, "config") &&
+        std::find(arguments.begin(), arguments.end(), "-c") == arguments.end()) {
+      missing_ = std::count_if(plain.operands.begin(), plain.operands.end(),
+                               [&arguments](const Operand& operand) {
+                                 return operand.required && !has_flag(arguments, operand.option);
+                               });
+    }
+  }
+
+  SplitArguments split() {
+    while (next_ != end_ && *next_ != "--") {
+      const auto* field = named_option(*next_, groups_);
+      if (field != nullptr && field->is_list()) {
+        take_list(*field);
+      } else {
+        take_other(field);
+      }
+    }
+    split_.others.insert(split_.others.end(), next_, end_);  // "--" and all that it protects
+    return std::move(split_);
+  }
+
+ private:
+  /// Takes a flag with its value, or an argument without a flag.
+  void take_other(const OptionField* field) {
+    const auto& argument = *next_;
+    const bool is_config = argument == "-c" || argument == "--config";
+    const bool takes_value = is_config || (field != nullptr && !field->is_flag() &&
+                                           argument.find('=') == std::string::npos);
+    if (field == nullptr && !argument.starts_with("-")) {
+      missing_ = std::max<int64_t>(0, missing_ - 1);
+    }
+    split_.others.push_back(*next_++);
+    if (takes_value && next_ != end_ && named_option(*next_, groups_) == nullptr) {
+      split_.others.push_back(*next_++);
+    }
+  }
+
+  void take_list(const OptionField& field) {
+    std::vector<std::string> values;
+    const auto equals = next_->find('=');
+    if (equals != std::string::npos) {
+      values.push_back(next_->substr(equals + 1));
+      ++next_;
+    } else {
+      const auto last = end_of_list(field, ++next_);
+      values.assign(next_, last);
+      next_ = last;
+    }
+    if (values.empty()) {
+      throw UsageError("--" + field.name(), "at least one value", "none");
+    }
+    split_.lists[field.name()] = values;
+  }
+
+  Argument end_of_list(const OptionField& field, Argument first) const {
+    const auto next_flag = std::find_if(
+        first, end_, [&field](const std::string& argument) { return is_flag(field, argument); });
+    if (next_flag - first < 2 || plain_.empty()) {
+      return next_flag;
+    }
+    if (has_recognizable_items(field)) {
+      return std::find_if(first + 1, next_flag, [&field](const std::string& argument) {
+        return !are_items(field, argument);
+      });
+    }
+    return plain_.names ? first + 1 : std::max(first + 1, next_flag - missing_);
+  }
+
+  Argument next_;
+  Argument end_;
+  const std::vector<OptionGroup>& groups_;
+  const PlainArguments& plain_;
+  int64_t missing_ = 0;  // required operands that are not given yet
+  SplitArguments split_;
+};
+
 }  // namespace
 
 SplitArguments split_list_flags(const std::vector<std::string>& arguments,
-                                const std::vector<OptionGroup>& groups, bool has_positionals) {
-  SplitArguments split;
-  auto word = arguments.begin();
-  while (word != arguments.end()) {
-    if (*word == "--") {
-      split.others.insert(split.others.end(), word, arguments.end());  // all that follow are words
-      break;
-    }
-    const auto* field = list_option(*word, groups);
-    if (field == nullptr) {
-      split.others.push_back(*word++);
-      continue;
-    }
-    std::vector<std::string> words;
-    const auto equals = word->find('=');
-    if (equals != std::string::npos) {
-      words.push_back(word->substr(equals + 1));
-      ++word;
-    } else {
-      for (++word; word != arguments.end() && !is_flag(*field, *word); ++word) {
-        if (has_positionals && !words.empty() && !are_items(*field, *word)) {
-          break;
-        }
-        words.push_back(*word);
-      }
-    }
-    if (words.empty()) {
-      throw UsageError("--" + field->name(), "at least one value", "none");
-    }
-    split.lists[field->name()] = words;
-  }
-  return split;
+                                const std::vector<OptionGroup>& groups,
+                                const PlainArguments& plain) {
+  return Splitter(arguments, groups, plain).split();
+}
+
+bool has_flag(const std::vector<std::string>& arguments, const std::string& name) {
+  const auto flag = "--" + name;
+  const auto end = std::find(arguments.begin(), arguments.end(), "--");
+  return std::any_of(arguments.begin(), end, [&flag](const std::string& argument) {
+    return argument == flag || argument.starts_with(flag + "=");
+  });
 }
 
 std::vector<std::string> list_items(const OptionField& field,
-                                    const std::vector<std::string>& words) {
+                                    const std::vector<std::string>& values) {
   std::vector<std::string> items;
-  for (const auto& word : words) {
-    if (!is_separated(field, word)) {
-      items.push_back(word);
+  for (const auto& value : values) {
+    if (!is_separated(field, value)) {
+      items.push_back(value);
       continue;
     }
-    std::istringstream parts(word + ",");
+    std::istringstream parts(value + ",");
     for (std::string part; std::getline(parts, part, ',');) {
       items.push_back(part);
     }

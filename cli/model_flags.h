@@ -5,7 +5,6 @@
 
 #include "cli/command_line.h"
 #include "core/options.h"
-#include "vit/position_embedding.h"
 #include "vit/zoo.h"
 
 namespace softmoe::cli {
@@ -21,20 +20,8 @@ inline void describe(OptionTable& table, ModelOptions& options) {
             "a model of the zoo (softmoe models); the options below change parts of it");
 }
 
-/// How learned positions go to another image size: `--resize-mode`.
-struct ResizeOptions {
-  std::string resize_mode;  ///< empty: as it is usual in the model
-
-  bool operator==(const ResizeOptions&) const = default;
-
-  /// The mode that the user gave, else `usual`, which then stands among the resolved options.
-  PositionResize resolve(PositionResize usual);
-};
-
-void describe(OptionTable& table, ResizeOptions& options);
-
 /// The model `name` of the zoo with the parts that the user gave on `line`; throws UsageError that
-/// names the model where they contradict each other.
+/// names the model if they contradict each other.
 VitOptions changed_model(const CommandLine& line, const std::string& name);
 
 }  // namespace softmoe::cli

@@ -25,9 +25,10 @@ void run_models(const std::vector<std::string>& arguments) {
   ModelsOptions options;
   VitOptions parts;
   CommandLine line("models",
-                   "The zoo: parameters and GFLOP an image, counted without making a model.");
+                   "The zoo: parameters and GFLOP per image, counted without making a model.");
   line.add("Models", options);
-  line.add_overrides("Parts of every model; those not given are its own", parts);
+  line.add_operand("models", /*required=*/false);
+  line.add_overrides("Parts of every model; those not given stay as they are", parts);
   if (!line.parse(arguments)) {
     return;
   }

@@ -3,14 +3,16 @@
 #include <set>
 #include <sstream>
 
+#include "checkpoints/open_model.h"
+#include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/open_model.h"
-#include "cli/prediction_output.h"
-#include "core/counted.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/pluralize.h"
 #include "inference/image_inputs.h"
+#include "inference/prediction_output.h"
+#include "io/npz.h"
 
 namespace softmoe::cli {
 namespace {
@@ -36,39 +38,39 @@ void describe(OptionTable& table, PredictOptions& options) {
             "an .npz instead of image files, with the array `images` [n, height, width, channels]: "
             "uint8, prepared as image files are, or float of the model's size and range",
             {.unit = "file"});
-  table.add("topk", options.topk, "labels to show of each image, the most probable first",
+  table.add("topk", options.topk, "labels to show for each image, the most probable first",
             {.min = 1});
   table.add("format", options.format,
             "of the labels on standard output; with --output they are shown only if this is given");
   table.add("output", options.output,
-            "write arrays, a row an image, to this .npz; of image files also `indices`, the place "
-            "of each row's image among all that were given",
+            "write arrays, one row per image, to this .npz; for image files also `indices`, the "
+            "place of each row's image among all that were given",
             {.unit = "file"});
   table.add("what", options.what,
-            "the arrays for --output: logits, features (what the head gets), labels (the most "
-            "probable), joined by commas");
+            "the arrays for --output: logits, features (the input of the head), labels (the most "
+            "probable ones), joined by commas");
   describe_label(table, options.label);
   table.add("batch-size", options.batch_size, "images that are computed together",
             {.unit = "images", .min = 1});
   table.add("workers", options.workers, "threads that read images while the model computes",
             {.unit = "threads", .min = 1});
   describe_inference_dtype(table, options.amp_dtype,
-                           "bfloat16 where the hardware has it, which is faster");
+                           "bfloat16 if the hardware has it, which is faster");
 }
 
 /// The arrays that `what` names.
 std::set<std::string> requested_arrays(const std::string& what) {
   static const std::set<std::string> known{"logits", "features", "labels"};
   std::set<std::string> names;
-  std::istringstream words(what);
-  for (std::string word; std::getline(words, word, ',');) {
-    const auto first = word.find_first_not_of(' ');
-    word = first == std::string::npos ? ""
-                                      : word.substr(first, word.find_last_not_of(' ') + 1 - first);
-    if (!known.contains(word)) {
-      throw UsageError("--what", "logits, features or labels joined by commas", "'" + word + "'");
+  std::istringstream list(what);
+  for (std::string name; std::getline(list, name, ',');) {
+    const auto first = name.find_first_not_of(' ');
+    name = first == std::string::npos ? ""
+                                      : name.substr(first, name.find_last_not_of(' ') + 1 - first);
+    if (!known.contains(name)) {
+      throw UsageError("--what", "logits, features or labels joined by commas", "'" + name + "'");
     }
-    names.insert(word);
+    names.insert(name);
   }
   if (names.empty()) {
     throw UsageError("--what", "logits, features or labels joined by commas", "nothing");
@@ -77,9 +79,6 @@ std::set<std::string> requested_arrays(const std::string& what) {
 }
 
 void check_usage(const PredictOptions& options, const std::vector<std::string>& paths) {
-  if (options.checkpoint.empty()) {
-    throw UsageError("--checkpoint is missing: the model that predicts");
-  }
   if (paths.empty() == options.images.empty()) {
     throw UsageError(paths.empty() ? "nothing to predict: give image files, folders or --images"
                                    : "give either image files and folders or --images, not both");
@@ -91,10 +90,10 @@ void check_usage(const PredictOptions& options, const std::vector<std::string>& 
   }
 }
 
-/// What is to be predicted.
+/// The images to predict labels of.
 struct Inputs {
-  std::unique_ptr<Dataset> set;  ///< images that need preparation, or
-  torch::Tensor ready;           ///< [images, height, width, channels], those that do not
+  std::unique_ptr<Dataset> set;  ///< images that need preparation, or nullptr
+  torch::Tensor ready;           ///< [images, height, width, channels], prepared images
   std::string name;
 
   int64_t size() const { return set != nullptr ? set->size() : ready.size(0); }
@@ -147,10 +146,10 @@ void write_arrays(const PredictOptions& options, const std::set<std::string>& na
   }
   write_npz(options.output, arrays);
   log_line(fmt::format("{}: {} of {}", options.output, options.what,
-                       counted(predictions.indices.size(0), "image")));
+                       pluralize(predictions.indices.size(0), "image")));
 }
 
-/// Ends the command where images could not be read: one line for each of them.
+/// Throws InputError if images could not be read, after one line for each of them.
 void report_bad_images(const std::vector<BadImage>& bad, int64_t total) {
   if (bad.empty()) {
     return;
@@ -173,10 +172,10 @@ void run_predict(const std::vector<std::string>& arguments) {
                    "Labels, logits or features of images. An image that cannot be read is named, "
                    "the others are predicted, and the exit code is 1.");
   line.add("Prediction", options);
-  line.add_positionals(
-      {.name = "IMAGE",
-       .meaning = "image files of any common format, and folders of them at any depth"},
-      paths);
+  line.add_operand("checkpoint");
+  line.add_names({.name = "IMAGE",
+                  .meaning = "image files of any common format, and folders of them at any depth"},
+                 paths);
   if (!line.parse(arguments)) {
     return;
   }
@@ -187,7 +186,7 @@ void run_predict(const std::vector<std::string>& arguments) {
   auto weights = open_weights(options.checkpoint, device);
   auto predictor = with_dtype_flag([&] {
     return Predictor(std::move(weights), options.checkpoint,
-                     inference_dtype(options.amp_dtype, device), device);
+                     inference_precision(options.amp_dtype, device), device);
   });
   const bool features_only = arrays == std::set<std::string>{"features"};
   if (!predictor.has_head() && (show || !features_only)) {

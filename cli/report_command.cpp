@@ -31,10 +31,10 @@ void run_report(const std::vector<std::string>& arguments) {
   CommandLine line("report",
                    "One self-contained HTML page of tables and plots, and its summary on stdout.");
   line.add("Report", options);
-  line.add_positionals(
+  line.add_names(
       {.name = "RESULT",
        .meaning = "run folders of train and finetune and --json files of train, finetune, "
-                  "fewshot, eval, benchmark, inspect and predict; LABEL=PATH names one"},
+                  "fewshot, eval, benchmark, inspect and predict; LABEL=PATH gives one a label"},
       inputs);
   if (!line.parse(arguments)) {
     return;

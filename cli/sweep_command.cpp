@@ -12,13 +12,13 @@ namespace softmoe::cli {
 void run_sweep(const std::vector<std::string>& arguments) {
   StudyOptions options;
   CommandLine line("sweep",
-                   "A grid of runs over settings and seeds, with a table and a plot of what they "
-                   "reach. Started again, it runs what is missing.");
+                   "A grid of runs over settings and seeds, with a table and a plot of their "
+                   "results. Started again, it runs only what is missing.");
   line.add("Study", options);
   if (!line.parse(arguments)) {
     return;
   }
-  study_measures(options);  // before hours are spent on what cannot be shown
+  study_measures(options);  // throws before hours are spent if a measure is wrong
   const auto study = run_study(options);
   const auto rows = study_rows(options, study.cells);
   write_study(options, rows);

@@ -4,8 +4,8 @@
 #include "checkpoints/surgery/upcycle.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/model_evaluation.h"
 #include "core/error.h"
+#include "eval/model_evaluation.h"
 #include "softmoe/routers.h"
 #include "vit/cost.h"
 
@@ -29,29 +29,22 @@ void describe(OptionTable& table, UpcycleFlags& flags) {
             "blocks whose MLP becomes experts: all, last_half, last_N, every_N or a list 1,3,5");
 }
 
-void check_flags(const UpcycleFlags& flags, const MoeOptions& moe) {
-  if (flags.checkpoint.empty()) {
-    throw UsageError("--checkpoint is missing: the dense model to upcycle");
-  }
-  if (flags.output.empty()) {
-    throw UsageError("--output is missing: the file for the model with MoE layers");
-  }
+void check_flags(const MoeOptions& moe) {
   if (moe.experts < 1) {
     throw UsageError("--experts is missing: how many experts take the place of an MLP");
   }
 }
 
-/// What a user should know about the outputs of the new model before it is trained.
+/// A note about the outputs of the new model before it is trained.
 std::string outputs_note(const VitOptions& options, double expert_noise) {
   if (keeps_dense_outputs(options)) {
-    return expert_noise > 0
-               ? "starts near the outputs of the dense model, apart by the noise"
-               : "starts with the outputs of the dense model where no token is dropped";
+    return expert_noise > 0 ? "starts near the outputs of the dense model, up to the noise"
+                            : "starts with the outputs of the dense model if no token is dropped";
   }
   if (router_row(options.moe.router).equal_experts == EqualExperts::kRenormalized) {
     return "starts with outputs of its own; with --renormalize-gates those of the dense model";
   }
-  return fmt::format("starts with outputs of its own, as router {} makes of equal experts",
+  return fmt::format("starts with outputs of its own, as router {} does for equal experts",
                      options.moe.router);
 }
 
@@ -61,19 +54,22 @@ void run_upcycle(const std::vector<std::string>& arguments) {
   UpcycleFlags flags;
   UpcycleOptions upcycling;
   MoeOptions moe;
-  CommandLine line("upcycle",
-                   "Make a model with MoE layers of a dense one, to be trained on: each expert is "
-                   "a copy of the MLP, routers start anew, everything else is carried over "
-                   "(Komatsuzaki et al., arXiv:2212.05055).");
+  CommandLine line(
+      "upcycle",
+      "Make a model with MoE layers from a dense one, for further training: each "
+      "expert is a copy of the MLP, routers start anew, everything else is carried over "
+      "(Komatsuzaki et al., arXiv:2212.05055).");
   line.add("Upcycling", flags);
+  line.add_operand("checkpoint");
+  line.add_operand("output");
   line.add("Experts", upcycling);
   line.add("MoE layers", moe);
   if (!line.parse(arguments)) {
     return;
   }
-  check_flags(flags, moe);
-  auto checkpoint = load_checkpoint(flags.checkpoint,
-                                    {.optimizer = upcycling.keeps_optimizer_state(), .ema = false});
+  check_flags(moe);
+  auto checkpoint =
+      load_checkpoint(flags.checkpoint, {.optimizer = upcycling.keeps_optimizer_state()});
   auto description = model_description(checkpoint.metadata, flags.checkpoint);
   const auto from = description.options;
   description.options.moe_blocks = flags.moe_blocks;

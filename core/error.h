@@ -1,6 +1,6 @@
 #pragma once
-/// Errors that a user can cause. Misuse by calling code is TORCH_CHECK_VALUE, and a bug of ours
-/// TORCH_INTERNAL_ASSERT; libraries never print or exit, `main` alone turns errors into one line.
+/// Errors that a user can cause. Misuse by calling code is TORCH_CHECK_VALUE, and a bug of softmoe
+/// is TORCH_INTERNAL_ASSERT; libraries never print or exit, only `main` turns errors into one line.
 
 #include <stdexcept>
 #include <string>
@@ -29,14 +29,14 @@ class Interrupted : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The system's words for an errno value, such as "No space left on device".
+/// The system's text for an errno value, such as "No space left on device".
 std::string system_error_text(int error_number);
 
 /// `message` as one line: line breaks become "; " and libtorch's back traces are cut off.
 std::string single_line(const std::string& message);
 
-/// `text` from outside for a message of one line: control characters become '?', and what is
-/// longer than `limit` bytes is cut.
+/// `text` from outside for a message of one line: control characters become '?', and all beyond
+/// `limit` bytes is cut off.
 std::string printable_text(std::string_view text, size_t limit = 200);
 
 }  // namespace softmoe

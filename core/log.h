@@ -1,5 +1,5 @@
 #pragma once
-/// Lines about what the program does. Libraries send them here; the program decides where they go.
+/// Messages about what the program does. Libraries send them; the program decides where they go.
 
 #include <functional>
 #include <string>
@@ -9,10 +9,10 @@ namespace softmoe {
 /// Takes one line without its line break.
 using LogSink = std::function<void(const std::string&)>;
 
-/// Where lines go from now on; the default drops them. Returns the sink until now.
+/// Sets where lines go; the default drops them. Returns the previous sink.
 LogSink set_log_sink(LogSink sink);
 
-/// Sends one line.
+/// Sends one line to the sink.
 void log_line(const std::string& line);
 
 }  // namespace softmoe

@@ -32,33 +32,33 @@ std::string scalar_type_name() {
 }
 
 template <typename T>
-T parse_scalar(const std::string& word, const std::string& what) {
+T parse_scalar(const std::string& text, const std::string& what) {
   if constexpr (std::is_same_v<T, std::string>) {
-    return word;
+    return text;
   } else if constexpr (std::is_same_v<T, bool>) {
-    if (word == "true" || word == "1") {
+    if (text == "true" || text == "1") {
       return true;
     }
-    if (word == "false" || word == "0") {
+    if (text == "false" || text == "0") {
       return false;
     }
-    throw UsageError(what, "true or false", "'" + word + "'");
+    throw UsageError(what, "true or false", "'" + text + "'");
   } else {
     try {
       size_t used = 0;
       T value{};
       if constexpr (std::is_same_v<T, int64_t>) {
-        value = std::stoll(word, &used);
+        value = std::stoll(text, &used);
       } else {
-        value = std::stod(word, &used);
+        value = std::stod(text, &used);
       }
-      if (used == word.size()) {
+      if (used == text.size()) {
         return value;
       }
     } catch (const std::logic_error&) {
     }
     throw UsageError(what, std::is_same_v<T, int64_t> ? "an integer" : "a number",
-                     "'" + word + "'");
+                     "'" + text + "'");
   }
 }
 
@@ -104,14 +104,6 @@ std::string plain_text(const Json& value) {
 }
 
 }  // namespace
-
-std::string json_text(const Json& value, int indent) {
-  return value.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
-}
-
-std::string valid_utf8(const std::string& text) {
-  return Json::parse(json_text(text)).get<std::string>();
-}
 
 OptionField::OptionField(std::string name, Target target, std::string meaning, OptionLimits limits)
     : name_(std::move(name)),
@@ -187,14 +179,14 @@ Json OptionField::to_json() const {
       target_);
 }
 
-bool OptionField::recognizes(const std::string& word) const {
+bool OptionField::recognizes(const std::string& text) const {
   const auto type = item_type();
   if (type == "text") {
-    return std::find(limits_.choices.begin(), limits_.choices.end(), word) != limits_.choices.end();
+    return std::find(limits_.choices.begin(), limits_.choices.end(), text) != limits_.choices.end();
   }
   char* end = nullptr;
-  const double number = std::strtod(word.c_str(), &end);
-  return end != word.c_str() && *end == '\0' && std::isfinite(number);
+  const double number = std::strtod(text.c_str(), &end);
+  return end != text.c_str() && *end == '\0' && std::isfinite(number);
 }
 
 void OptionField::check(const Json& value, const std::string& where) const {
@@ -237,25 +229,25 @@ void OptionField::from_json(const Json& value, const std::string& where) const {
       target_);
 }
 
-void OptionField::parse(const std::vector<std::string>& words, const std::string& where) const {
+void OptionField::parse(const std::vector<std::string>& texts, const std::string& where) const {
   const std::string what = where.empty() ? name_ : where + ": " + name_;
   const Json value = std::visit(
       [&]<typename T>(const T&) -> Json {
         using Value = std::remove_pointer_t<T>;
         if constexpr (IsVector<Value>::value) {
           Json list = Json::array();
-          for (const auto& word : words) {
-            list.push_back(parse_scalar<typename Value::value_type>(word, what));
+          for (const auto& text : texts) {
+            list.push_back(parse_scalar<typename Value::value_type>(text, what));
           }
           return list;
         } else {
-          if (words.size() != 1) {
-            throw UsageError(what, "one value", std::to_string(words.size()));
+          if (texts.size() != 1) {
+            throw UsageError(what, "one value", std::to_string(texts.size()));
           }
           if constexpr (std::is_same_v<T, EnumTarget>) {
-            return words.front();
+            return texts.front();
           } else {
-            return parse_scalar<Value>(words.front(), what);
+            return parse_scalar<Value>(texts.front(), what);
           }
         }
       },

@@ -1,6 +1,6 @@
 #pragma once
-/// One description of every option: name, member, meaning, unit, range. Flags, config files,
-/// checkpoint metadata, `--help` and the documentation all come from it.
+/// One description of every option: name, member, meaning, unit, range. It is the source of flags,
+/// config files, checkpoint metadata, `--help` and the documentation.
 ///
 /// An aggregate of options is a plain struct with defaults and operator==; a free function
 /// `void describe(OptionTable&, MyOptions&)` binds its members:
@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,67 +22,22 @@
 #include <variant>
 #include <vector>
 
+#include "core/enum_names.h"
 #include "core/error.h"
+#include "core/json_text.h"
 
 namespace softmoe {
 
-/// Keeps the order in which keys are added, so that files read as they were described.
-using Json = nlohmann::ordered_json;
-
-/// `value` as text, on one line or indented by `indent` blanks. What is not UTF-8 in its texts, as
-/// it may be in the name of a file, becomes U+FFFD.
-std::string json_text(const Json& value, int indent = -1);
-/// `text` with U+FFFD for what is not UTF-8 in it.
-std::string valid_utf8(const std::string& text);
-
-/// What an option may be: range ends are inclusive, `choices` closes the list of strings.
+/// The allowed values of an option: `min` to `max`, both included, or one of `choices`.
 struct OptionLimits {
   std::string unit = {};  ///< of the value, as shown in `--help`: "px", "images", "epochs"
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices = {};
-  /// What the value follows from where it is not given, such as "that of the data set"; `--help`
-  /// shows it instead of the default.
+  /// What the value is if it is not given, such as "that of the data set"; `--help` shows this
+  /// instead of the default.
   std::string follows = {};
 };
-
-/// A name for each value of an enum; specialise `kEnumNames<E>` beside the enum.
-template <typename E>
-using EnumName = std::pair<E, std::string_view>;
-template <typename E>
-inline constexpr std::array<EnumName<E>, 0> kEnumNames{};
-
-/// The name of an enum's value.
-template <typename E>
-std::string enum_name(E value) {
-  for (const auto& [candidate, name] : kEnumNames<E>) {
-    if (candidate == value) {
-      return std::string(name);
-    }
-  }
-  return "?";
-}
-
-/// The names of all values of an enum.
-template <typename E>
-std::vector<std::string> enum_names() {
-  std::vector<std::string> names;
-  for (const auto& [value, name] : kEnumNames<E>) {
-    names.emplace_back(name);
-  }
-  return names;
-}
-
-/// The value of an enum that is called `name`, or nothing.
-template <typename E>
-std::optional<E> enum_value(std::string_view name) {
-  for (const auto& [value, candidate] : kEnumNames<E>) {
-    if (candidate == name) {
-      return value;
-    }
-  }
-  return std::nullopt;
-}
 
 /// One option, bound to a member of an aggregate.
 class OptionField {
@@ -103,27 +57,29 @@ class OptionField {
   const OptionLimits& limits() const { return limits_; }
   bool is_flag() const { return std::holds_alternative<bool*>(target_); }
   bool is_list() const;
-  /// "bool", "int", "float", "text" or a list of these.
+  /// "bool", "int", "float" or "text", or "int ..." for a list of such values.
   std::string type_name() const;
-  /// The same of one item of a list.
+  /// The type of the value, or of one item of a list.
   std::string item_type() const;
-  /// "in [0, 1]" or "one of a, b"; empty where everything is allowed.
+  /// "in [0, 1]" or "one of a, b"; empty if everything is allowed.
   std::string allowed() const;
   /// The value as a user would type it.
   std::string text() const;
-  /// Whether `word` can be told to be a value, or an item of a list: a number, one of the choices.
-  /// Of other texts every word could be one, and none can be told.
-  bool recognizes(const std::string& word) const;
+  /// Returns true if `text` is certainly a value, or an item of a list: a number, one of the
+  /// choices. Returns false for options that any text can be a value of.
+  bool recognizes(const std::string& text) const;
 
   /// `name = value` and a line break, as in a config file.
   std::string config_line() const;
 
   /// Texts as valid UTF-8.
   Json to_json() const;
-  /// Throws UsageError that names `where`, the option, what is allowed and what was found.
+  /// Sets the value. Throws UsageError that names `where`, the option, what is allowed and what was
+  /// found.
   void from_json(const Json& value, const std::string& where) const;
-  /// The value from words of a command line or config file; a flag takes true or false.
-  void parse(const std::vector<std::string>& words, const std::string& where) const;
+  /// Sets the value from the texts of a command line or config file, several for a list; a flag
+  /// takes true or false. Throws like from_json().
+  void parse(const std::vector<std::string>& texts, const std::string& where) const;
 
  private:
   void check(const Json& value, const std::string& where) const;
@@ -134,10 +90,10 @@ class OptionField {
   OptionLimits limits_;
 };
 
-/// The options of one or more aggregates, in the order of their description.
+/// The options of one or more aggregates, in the order in which they were described.
 class OptionTable {
  public:
-  /// Adds the option `name` with whatever it is bound to, which must outlive the table.
+  /// Adds the option `name` bound to `member`, which must outlive the table.
   void add(std::string name, OptionField::Target member, std::string meaning,
            OptionLimits limits = {});
 
@@ -148,12 +104,18 @@ class OptionTable {
     add(std::move(name), OptionField::Target(&member), std::move(meaning), std::move(limits));
   }
 
-  /// Adds an enum as the option `name`, its values by kEnumNames<E>.
+  /// Adds the option `name` bound to an enum: all of kEnumNames<E>, or `values` alone.
   template <typename E>
   requires std::is_enum_v<E>
-  void add(std::string name, E& member, std::string meaning) {
+  void add(std::string name, E& member, std::string meaning, std::vector<E> values = {}) {
     OptionLimits limits;
     limits.choices = enum_names<E>();
+    if (!values.empty()) {
+      limits.choices.clear();
+      for (const auto value : values) {
+        limits.choices.push_back(enum_name(value));
+      }
+    }
     OptionField::EnumTarget target;
     target.get = [&member] { return enum_name(member); };
     target.set = [&member](const std::string& text) {
@@ -193,7 +155,7 @@ Json options_to_json(Options options);
 template <typename Options>
 Options options_from_json(const Json& values, const std::string& where);
 
-/// The same of values that a file holds: what is wrong there is an InputError.
+/// Options from JSON that a file holds, over the defaults; throws InputError naming `where`.
 template <typename Options>
 Options stored_options(const Json& values, const std::string& where);
 

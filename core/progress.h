@@ -12,23 +12,23 @@ enum class ProgressStyle { kNone, kLines, kBar };
 
 /// The style for the program's stderr: a bar on a terminal, lines elsewhere.
 ProgressStyle default_progress_style();
-/// The style in use; set once by the program, kNone in a library.
+/// The style in use: kNone until the program sets another.
 void set_progress_style(ProgressStyle style);
 ProgressStyle progress_style();
 
 /// One piece of work of known length, written to stderr.
 class Progress {
  public:
-  /// `label` opens each line ("Train 3/10"); `total` counts units ("images").
+  /// `label` begins each line ("Train 3/10"); `total` is the number of units ("images").
   Progress(std::string label, int64_t total, std::string unit);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// `done` units are finished; `note` is shown after rate and ETA. Redraws at most 10 times a
-  /// second; in plain style a line appears at most every 10 seconds.
+  /// Shows that `done` units are finished, then rate, ETA and `note`. Redraws at most 10 times a
+  /// second; in plain style writes at most one line every 10 seconds.
   void update(int64_t done, const std::string& note = "");
-  /// Whether update() would show anything now, for notes that cost something.
+  /// Returns true if update() would show anything now; for notes that take time to make.
   bool is_due() const;
   /// Removes the bar.
   void finish();

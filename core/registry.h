@@ -1,5 +1,5 @@
 #pragma once
-/// Registries are explicit tables: one row a member, each row with a `name`.
+/// Registries are explicit tables: one row per member, each row with a `name`.
 
 #include <span>
 #include <string>

@@ -37,7 +37,7 @@ double Rng::uniform() { return static_cast<double>((*this)() >> 11) * 0x1.0p-53;
 double Rng::uniform(double low, double high) { return low + (high - low) * uniform(); }
 
 int64_t Rng::below(int64_t bound) {
-  // The bias of the remainder is below bound / 2^64, far under what any statistic of ours sees.
+  // The bias of the remainder is below bound / 2^64, too small to matter in any statistic.
   return static_cast<int64_t>((*this)() % static_cast<uint64_t>(bound));
 }
 

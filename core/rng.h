@@ -1,7 +1,7 @@
 #pragma once
-/// Random streams keyed by what they are for, never by when they are drawn: the same
-/// (seed, purpose, epoch, index) gives the same numbers whatever the number of workers or
-/// processes, and a resumed run needs no saved generator state.
+/// Random streams keyed by their purpose, not by the order of drawing: one (seed, purpose, epoch,
+/// index) gives the same numbers for any number of workers or processes, and a resumed run needs no
+/// saved generator state.
 
 #include <cstdint>
 #include <string_view>

@@ -1,24 +1,39 @@
 #pragma once
 /// Tables for a terminal.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace softmoe {
 
-/// Text in columns: the first aligned left, the others right, since they hold numbers.
+/// How the cells of a column are aligned.
+enum class Align { kLeft, kRight };
+
+/// Text in columns.
 class TextTable {
  public:
+  /// The first column is aligned left, the others right, since they hold numbers.
   explicit TextTable(std::vector<std::string> headings);
+  /// Throws c10::ValueError unless there is one alignment per column.
+  TextTable(std::vector<std::string> headings, std::vector<Align> alignment);
 
-  /// Throws c10::ValueError unless there is one cell a column.
+  /// Throws c10::ValueError unless there is one cell per column.
   void add_row(std::vector<std::string> cells);
+  /// Adds a row of dashes.
+  void add_rule();
   /// The lines, each with its line break.
   std::string text() const;
 
  private:
-  std::vector<std::vector<std::string>> rows_;  // the headings first
+  std::string line(const std::vector<std::string>& cells, const std::vector<int64_t>& widths) const;
+
+  std::vector<Align> alignment_;
+  std::vector<std::vector<std::string>> rows_;  // the headings first; a rule has no cells
 };
+
+/// The number of characters (not bytes) of UTF-8 text.
+int64_t text_width(const std::string& text);
 
 /// 21664896 as "21.7M", 3684880134 as "3.68B".
 std::string format_count(int64_t count);

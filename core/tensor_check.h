@@ -1,5 +1,5 @@
 #pragma once
-/// Checks of tensors that calling code passes in.
+/// Checks of tensors that a function gets from its caller.
 
 #include <torch/types.h>
 

@@ -8,7 +8,7 @@
 namespace softmoe {
 namespace {
 
-constexpr size_t kMostListed = 20;
+constexpr size_t kMaxListed = 20;
 
 }  // namespace
 
@@ -44,28 +44,29 @@ int64_t BatchMaker::index_at(int64_t position) const {
   return order_.empty() ? wrapped : order_[static_cast<size_t>(wrapped)];
 }
 
-Draft BatchMaker::start_batch(int64_t number) const {
-  Draft draft;
-  draft.number = number;
-  draft.rows = std::min(options_.batch_size, dataset_.size() - number * options_.batch_size);
+PendingBatch BatchMaker::start_batch(int64_t number) const {
+  PendingBatch batch;
+  batch.number = number;
+  batch.rows = std::min(options_.batch_size, dataset_.size() - number * options_.batch_size);
   const auto memory = torch::TensorOptions().pinned_memory(options_.pin_memory);
-  draft.images =
-      torch::empty({draft.rows, transform_.channels(), transform_.height(), transform_.width()},
+  batch.images =
+      torch::empty({batch.rows, transform_.channels(), transform_.height(), transform_.width()},
                    memory.dtype(torch::kFloat32));
-  draft.labels = torch::empty({draft.rows}, memory.dtype(torch::kInt64));
-  draft.indices = torch::empty({draft.rows}, torch::kInt64);
-  return draft;
+  batch.labels = torch::empty({batch.rows}, memory.dtype(torch::kInt64));
+  batch.indices = torch::empty({batch.rows}, torch::kInt64);
+  return batch;
 }
 
-std::vector<BadPlace> BatchMaker::fill(const Draft& draft, int64_t begin, int64_t end) const {
+std::vector<BadPlace> BatchMaker::fill(const PendingBatch& batch, int64_t begin,
+                                       int64_t end) const {
   std::vector<BadPlace> bad;
   for (int64_t row = begin; row < end; ++row) {
-    write_row(draft, row, draft.number * options_.batch_size + row, bad);
+    write_row(batch, row, batch.number * options_.batch_size + row, bad);
   }
   return bad;
 }
 
-bool BatchMaker::write_row(const Draft& draft, int64_t row, int64_t position,
+bool BatchMaker::write_row(const PendingBatch& batch, int64_t row, int64_t position,
                            std::vector<BadPlace>& bad) const {
   const int64_t index = index_at(position);
   Sample sample;
@@ -78,15 +79,15 @@ bool BatchMaker::write_row(const Draft& draft, int64_t row, int64_t position,
   Rng rng(stream_key(options_.seed, "augment", static_cast<uint64_t>(epoch_),
                      static_cast<uint64_t>(index)));
   const int64_t floats = transform_.channels() * transform_.height() * transform_.width();
-  transform_.apply(sample, rng, draft.images.data_ptr<float>() + row * floats);
-  draft.labels.data_ptr<int64_t>()[row] = sample.label;
-  draft.indices.data_ptr<int64_t>()[row] = index;
+  transform_.apply(sample, rng, batch.images.data_ptr<float>() + row * floats);
+  batch.labels.data_ptr<int64_t>()[row] = sample.label;
+  batch.indices.data_ptr<int64_t>()[row] = index;
   return true;
 }
 
-Batch BatchMaker::finish(Draft draft, std::vector<BadPlace> bad) {
+Batch BatchMaker::finish(PendingBatch batch, std::vector<BadPlace> bad) {
   if (bad.empty()) {
-    return {draft.images, draft.labels, draft.indices, draft.number};
+    return {batch.images, batch.labels, batch.indices, batch.number};
   }
   std::sort(bad.begin(), bad.end(),
             [](const BadPlace& a, const BadPlace& b) { return a.row < b.row; });
@@ -96,28 +97,29 @@ Batch BatchMaker::finish(Draft draft, std::vector<BadPlace> bad) {
     bad_rows.push_back(place.row);
   }
   if (options_.drop_last) {
-    fill_places(draft, bad_rows);
-    return {draft.images, draft.labels, draft.indices, draft.number};
+    fill_places(batch, bad_rows);
+    return {batch.images, batch.labels, batch.indices, batch.number};
   }
   std::vector<int64_t> good_rows;
-  for (int64_t row = 0; row < draft.rows; ++row) {
+  for (int64_t row = 0; row < batch.rows; ++row) {
     if (!std::binary_search(bad_rows.begin(), bad_rows.end(), row)) {
       good_rows.push_back(row);
     }
   }
   const auto rows = torch::tensor(good_rows, torch::kInt64);
-  return {draft.images.index_select(0, rows), draft.labels.index_select(0, rows),
-          draft.indices.index_select(0, rows), draft.number};
+  return {batch.images.index_select(0, rows), batch.labels.index_select(0, rows),
+          batch.indices.index_select(0, rows), batch.number};
 }
 
-void BatchMaker::fill_places(const Draft& draft, const std::vector<int64_t>& rows) {
-  // From behind the batch, round the end of the epoch if need be, so that the batch depends on its
-  // number alone. The limit on bad images ends this before it comes round to where it began.
-  int64_t position = (draft.number + 1) * options_.batch_size;
+void BatchMaker::fill_places(const PendingBatch& batch, const std::vector<int64_t>& rows) {
+  // The samples that follow the batch, from the beginning of the epoch again after its end, so that
+  // the batch depends on its number alone. The limit on bad images ends this before it has gone
+  // through the whole set.
+  int64_t position = (batch.number + 1) * options_.batch_size;
   const int64_t end = position + dataset_.size();
   for (const int64_t row : rows) {
     std::vector<BadPlace> bad;
-    while (!write_row(draft, row, position++, bad)) {
+    while (!write_row(batch, row, position++, bad)) {
       note_bad(bad.back().image);
       if (position == end) {
         throw InputError("the data set has no readable image");
@@ -147,11 +149,11 @@ void BatchMaker::note_bad(const BadImage& image) {
     return;
   }
   std::string list;
-  for (size_t i = 0; i < std::min(bad_images_.size(), kMostListed); ++i) {
+  for (size_t i = 0; i < std::min(bad_images_.size(), kMaxListed); ++i) {
     list += (i == 0 ? " " : "; ") + bad_images_[i].reason;
   }
-  if (bad_images_.size() > kMostListed) {
-    list += fmt::format("; and {} more", bad_images_.size() - kMostListed);
+  if (bad_images_.size() > kMaxListed) {
+    list += fmt::format("; and {} more", bad_images_.size() - kMaxListed);
   }
   throw InputError(fmt::format("more than --max-bad-images {:g} of {} images cannot be read:{}",
                                options_.max_bad_images, dataset_.size(), list));

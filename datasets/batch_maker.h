@@ -1,5 +1,6 @@
 #pragma once
-/// The work of a loader without its threads: which samples make a batch, and making it.
+/// Which samples make a batch, and how it is made of them: the work of a loader without its
+/// threads.
 
 #include <memory>
 #include <string>
@@ -16,8 +17,8 @@ struct BadPlace {
   BadImage image;
 };
 
-/// A batch in work. Rows are independent, so that several threads may fill one batch.
-struct Draft {
+/// A batch in work. Its rows are independent, so that several threads may fill it.
+struct PendingBatch {
   int64_t number = 0;
   int64_t rows = 0;
   torch::Tensor images;   ///< [rows, channels, height, width]
@@ -33,30 +34,30 @@ class BatchMaker {
   int64_t batches_per_epoch() const;
   void set_epoch(int64_t epoch);
 
-  Draft start_batch(int64_t number) const;
+  PendingBatch start_batch(int64_t number) const;
   /// Fills rows [begin, end) and returns the bad ones among them.
-  std::vector<BadPlace> fill(const Draft& draft, int64_t begin, int64_t end) const;
+  std::vector<BadPlace> fill(const PendingBatch& batch, int64_t begin, int64_t end) const;
 
-  /// The batch without its bad places, or with others' samples there; notes the bad images. Empty
-  /// if nothing is left. Throws InputError when too many are bad.
-  Batch finish(Draft draft, std::vector<BadPlace> bad);
+  /// The batch without its bad places, or with other samples there; notes the bad images. Empty if
+  /// nothing is left. Throws InputError if too many images are bad.
+  Batch finish(PendingBatch batch, std::vector<BadPlace> bad);
 
   const std::vector<BadImage>& bad_images() const { return bad_images_; }
-  /// Takes these as met before.
+  /// Treats `images` as noted already.
   void restore_bad_images(std::vector<BadImage> images);
 
  private:
   int64_t index_at(int64_t position) const;
-  bool write_row(const Draft& draft, int64_t row, int64_t position,
+  bool write_row(const PendingBatch& batch, int64_t row, int64_t position,
                  std::vector<BadPlace>& bad) const;
-  void fill_places(const Draft& draft, const std::vector<int64_t>& rows);
+  void fill_places(const PendingBatch& batch, const std::vector<int64_t>& rows);
   void note_bad(const BadImage& image);
 
   const Dataset& dataset_;
   Transform transform_;
   LoaderOptions options_;
   int64_t epoch_ = 0;
-  std::vector<int64_t> order_;  // empty: as the set has it
+  std::vector<int64_t> order_;  // empty: that of the set
   std::vector<BadImage> bad_images_;
   std::unordered_set<int64_t> known_bad_;
 };

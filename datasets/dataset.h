@@ -1,5 +1,5 @@
 #pragma once
-/// Labelled images behind one interface, and the table of where they can come from.
+/// Labelled images behind one interface, and how they are opened.
 
 #include <cstdint>
 #include <memory>
@@ -28,10 +28,10 @@ class Dataset {
   virtual int64_t size() const = 0;
 
   /// Image `index` in [0, size()), any index >= 0 of an endless set. Throws InputError that names
-  /// the file or record where it cannot be read, c10::IndexError for an index outside the set.
+  /// the file or record if it cannot be read, c10::IndexError for an index outside the set.
   virtual Sample get(int64_t index) const = 0;
 
-  /// The label of get(index), without decoding the image where the source allows it.
+  /// The label of get(index), without decoding the image if the source allows that.
   virtual int64_t label(int64_t index) const { return get(index).label; }
 
   virtual const std::vector<std::string>& class_names() const = 0;
@@ -39,11 +39,11 @@ class Dataset {
   /// Where image `index` comes from: a file's path or "file[record]".
   virtual std::string sample_name(int64_t index) const = 0;
 
-  /// Whether get() goes on beyond size() with images never seen before.
+  /// Returns true if get() goes on beyond size() with images never seen before.
   virtual bool endless() const { return false; }
 
-  /// The bytes of the image file behind get(index), where there is one; packing keeps them as they
-  /// are. Throws InputError like get(), but does not decode.
+  /// The bytes of the image file that get(index) decodes, or nothing if there is no such file.
+  /// Packing keeps them unchanged. Throws InputError like get().
   virtual std::optional<std::vector<uint8_t>> encoded_bytes(int64_t /*index*/) const {
     return std::nullopt;
   }
@@ -67,9 +67,9 @@ struct DatasetOptions {
 };
 void describe(OptionTable& table, DatasetOptions& options);
 
-/// Opens one split of a source. `split` is "train", "val" or "all" or one of the words that other
-/// tools use for them ("training", "validation", "valid", "test"); a folder source takes the name
-/// of any of its subfolders too. Throws UsageError for an unknown source or split, InputError for
+/// Opens one split of a source. `split` is "train", "val" or "all" or another common name of these
+/// ("training", "validation", "valid", "test"); a folder source takes the name of any of its
+/// subfolders, too. Throws UsageError for an unknown source or split, InputError for
 /// files that are missing or broken.
 std::unique_ptr<Dataset> make_dataset(const DatasetOptions& options, const std::string& split);
 

@@ -34,7 +34,7 @@ uint32_t big_endian(std::span<const uint8_t> bytes, size_t at) {
          (uint32_t{bytes[at + 2]} << 8) | uint32_t{bytes[at + 3]};
 }
 
-/// Walks the chunks of a PNG file: libpng, inside OpenCV, would write what is wrong to stderr.
+/// Checks the chunks of a PNG file; libpng, inside OpenCV, would write errors to stderr.
 void check_png(std::span<const uint8_t> bytes, const std::string& where) {
   constexpr size_t kAround = 12;  // length, kind and checksum of a chunk
   for (size_t at = kPngSignature.size(); bytes.size() - at >= kAround;) {
@@ -51,11 +51,11 @@ void check_png(std::span<const uint8_t> bytes, const std::string& where) {
     }
     at += kAround + length;
   }
-  throw InputError(where + ": damaged PNG: it ends before its end");
+  throw InputError(where + ": damaged PNG: it is cut short");
 }
 
 cv::Mat decode_with_opencv(std::span<const uint8_t> bytes, const std::string& where) {
-  // OpenCV writes to stderr what it also reports by an empty image.
+  // OpenCV would write to stderr, too, what it reports by an empty image.
   [[maybe_unused]] static const auto silenced =
       cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
   cv::Mat image;
@@ -79,7 +79,8 @@ bool is_image_name(const std::filesystem::path& path) {
   std::string extension = path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(kDecodedExtensions.begin(), kDecodedExtensions.end(), extension) != kDecodedExtensions.end();
+  return std::find(kDecodedExtensions.begin(), kDecodedExtensions.end(), extension) !=
+         kDecodedExtensions.end();
 }
 
 cv::Mat decode_image(std::span<const uint8_t> bytes, const std::string& where) {
@@ -129,7 +130,7 @@ cv::Mat load_image(const std::filesystem::path& path) {
 }
 
 std::vector<uint8_t> encode_png(const cv::Mat& image) {
-  cv::Mat as_stored;  // memory of its own: `image` stays as it is
+  cv::Mat as_stored;  // has its own memory, so `image` does not change
   if (image.channels() == 3) {
     cv::cvtColor(image, as_stored, cv::COLOR_RGB2BGR);
   } else {

@@ -10,19 +10,19 @@
 
 namespace softmoe {
 
-/// Whether the file's name ends as those of the formats that are read: JPEG, PNG, WebP, BMP, TIFF,
-/// JPEG 2000, PNM and the rest of what OpenCV decodes.
+/// Returns true if the extension of `path` is that of a format that is read: JPEG, PNG, WebP, BMP,
+/// TIFF, JPEG 2000, PNM and the other formats that OpenCV decodes.
 bool is_image_name(const std::filesystem::path& path);
 
 /// Decodes the bytes of an image file to uint8 with 3 channels in RGB order, upright (EXIF
-/// orientation applied), transparency dropped. `where` names the image in errors. A damaged image
-/// is an InputError even where a decoder would fill the missing part with gray.
+/// orientation applied), transparency dropped. `where` names the image in errors. Throws
+/// InputError for a damaged image, even if a decoder would fill the missing part with gray.
 cv::Mat decode_image(std::span<const uint8_t> bytes, const std::string& where);
 
 /// The bytes of a file; throws InputError that names it.
 std::vector<uint8_t> read_bytes(const std::filesystem::path& path);
 
-/// read_bytes and decode_image.
+/// The decoded image of a file: read_bytes(), then decode_image().
 cv::Mat load_image(const std::filesystem::path& path);
 
 /// `image` (1 channel, or 3 in RGB order) as a PNG file.

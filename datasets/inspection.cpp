@@ -51,7 +51,7 @@ class PixelSums {
   bool any_colour_ = false;
 };
 
-/// Index `number` of `count` that are spread evenly over the set.
+/// Entry `number` of `count` indices that are spread evenly over the set.
 int64_t spread(const Dataset& dataset, int64_t number, int64_t count) {
   return static_cast<int64_t>(static_cast<double>(number) / static_cast<double>(count) *
                               static_cast<double>(dataset.size()));
@@ -62,7 +62,7 @@ cv::Mat tile_of(const cv::Mat& image, int side) {
   const double square = std::min(image.rows, image.cols);
   const double left = std::floor(0.5 * (image.cols - square));
   const double top = std::floor(0.5 * (image.rows - square));
-  // Small images are shown as the pixels that they are.
+  // Small images are shown pixel by pixel.
   const auto filter = square < side ? Interpolation::kNearest : Interpolation::kBilinear;
   return resize_box(image, {left, top, left + square, top + square}, side, side, filter);
 }
@@ -75,14 +75,14 @@ cv::Mat with_three_channels(const cv::Mat& image) {
 
 }  // namespace
 
-DatasetSummary summarize(const Dataset& dataset, int64_t most_decoded) {
+DatasetSummary summarize(const Dataset& dataset, int64_t max_decoded) {
   DatasetSummary summary;
   summary.class_images.resize(dataset.class_names().size(), 0);
   for (int64_t index = 0; index < dataset.size(); ++index) {
     ++summary.class_images.at(static_cast<size_t>(dataset.label(index)));
   }
   PixelSums sums;
-  const int64_t count = std::min(most_decoded, dataset.size());
+  const int64_t count = std::min(max_decoded, dataset.size());
   Progress progress("Describe", count, "images");
   for (int64_t number = 0; number < count; ++number) {
     const int64_t index = spread(dataset, number, count);
@@ -97,10 +97,10 @@ DatasetSummary summarize(const Dataset& dataset, int64_t most_decoded) {
     const bool first = summary.decoded++ == 0;
     const int64_t height = image.rows;
     const int64_t width = image.cols;
-    summary.least_height = first ? height : std::min(summary.least_height, height);
-    summary.most_height = std::max(summary.most_height, height);
-    summary.least_width = first ? width : std::min(summary.least_width, width);
-    summary.most_width = std::max(summary.most_width, width);
+    summary.min_height = first ? height : std::min(summary.min_height, height);
+    summary.max_height = std::max(summary.max_height, height);
+    summary.min_width = first ? width : std::min(summary.min_width, width);
+    summary.max_width = std::max(summary.max_width, width);
     sums.add(image);
   }
   sums.write(summary);
@@ -108,7 +108,8 @@ DatasetSummary summarize(const Dataset& dataset, int64_t most_decoded) {
 }
 
 std::vector<BadImage> find_bad_images(const Dataset& dataset, int64_t workers) {
-  // The loader decodes in threads and keeps the list; what becomes of the pixels does not matter.
+  // The loader decodes in threads and keeps the list. The pixels are not used, so they are made
+  // tiny.
   PreprocessOptions tiny;
   tiny.input_size = {1, 1, 1};
   tiny.crop = CropMode::kNone;

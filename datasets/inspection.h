@@ -1,5 +1,5 @@
 #pragma once
-/// Looking at data sets: counts, sizes, colours, damage, pictures.
+/// Contents of data sets: counts, sizes, colours, damaged images, pictures.
 
 #include <opencv2/core/mat.hpp>
 #include <optional>
@@ -9,27 +9,27 @@
 
 namespace softmoe {
 
-/// What a set holds. Counts are of all its images, the rest of those that were decoded.
+/// Contents of a set. Class counts are over all images, all else is about those that were decoded.
 struct DatasetSummary {
   std::vector<int64_t> class_images;  ///< by label
   int64_t decoded = 0;
-  int64_t least_height = 0;  ///< pixels
-  int64_t most_height = 0;
-  int64_t least_width = 0;
-  int64_t most_width = 0;
-  std::vector<double> mean;  ///< by channel, white is 1; one channel if all are gray
+  int64_t min_height = 0;  ///< pixels
+  int64_t max_height = 0;
+  int64_t min_width = 0;
+  int64_t max_width = 0;
+  std::vector<double> mean;  ///< by channel, white is 1; one channel if all images are gray
   std::vector<double> std;
   std::vector<BadImage> bad;
 };
 
-/// Counts the labels of `dataset` and decodes up to `most_decoded` images, spread evenly.
-DatasetSummary summarize(const Dataset& dataset, int64_t most_decoded);
+/// Counts the labels of `dataset` and decodes up to `max_decoded` images, spread evenly.
+DatasetSummary summarize(const Dataset& dataset, int64_t max_decoded);
 
 /// Decodes every image in `workers` threads; returns those that cannot be read, in order.
 std::vector<BadImage> find_bad_images(const Dataset& dataset, int64_t workers);
 
 /// A picture of columns x rows images, spread evenly over the set, each in a square of `side`
-/// pixels; a bad one leaves its place black. Gray where all are gray, else RGB.
+/// pixels; the place of an unreadable image stays black. Gray if all images are gray, else RGB.
 cv::Mat contact_sheet(const Dataset& dataset, int64_t columns, int64_t rows, int64_t side);
 
 }  // namespace softmoe

@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 
-// After jpeglib.h, which defines the macros that this header fills in.
+// Must follow jpeglib.h, which defines the macros that it fills in.
 #include <jerror.h>
 
 namespace softmoe {
@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kExifMarker = JPEG_APP0 + 1;
 
-/// libjpeg's error manager, with the way back and the text of what went wrong.
+/// libjpeg's error manager with the place to return to and the text of the error.
 struct ErrorManager {
   jpeg_error_mgr base;
   std::jmp_buf way_back;
@@ -30,7 +30,7 @@ void leave(j_common_ptr info) {
   std::longjmp(errors->way_back, 1);
 }
 
-/// Warnings of lost picture data count as errors; stray bytes between segments do no harm.
+/// Warnings of lost picture data count as errors; stray bytes between segments are harmless.
 void judge_message(j_common_ptr info, int level) {
   switch (level < 0 ? info->err->msg_code : 0) {
     case JWRN_JPEG_EOF:

@@ -23,32 +23,32 @@ struct Batch {
 
 struct LoaderOptions {
   int64_t batch_size = 64;
-  int64_t workers = 1;   ///< threads; 0: next() does the work itself
-  int64_t prefetch = 4;  ///< batches that are ready or in work ahead of the caller
+  int64_t workers = 1;   ///< threads; 0: next() does the work
+  int64_t prefetch = 4;  ///< max batches that are ready or in work ahead of the caller
   double max_bad_images = 0.01;
   uint64_t seed = 0;
   bool shuffle = false;        ///< no effect on an endless set, whose images never repeat
   bool drop_last = false;      ///< every batch has batch_size samples
   bool pin_memory = false;     ///< for copies to CUDA devices
-  bool log_bad_images = true;  ///< false where the caller reports them itself
+  bool log_bad_images = true;  ///< false if the caller reports them
 
   bool operator==(const LoaderOptions&) const = default;
 };
-/// The flags batch-size, workers, prefetch and max-bad-images; the rest is set by code.
+/// Describes the flags batch-size, workers, prefetch and max-bad-images; code sets the others.
 void describe(OptionTable& table, LoaderOptions& options);
 
 /// Goes through a data set in epochs. The order of an epoch is a permutation keyed by (seed,
-/// epoch), the randomness of a sample is keyed by (seed, epoch, index): batches are the same for
-/// any number of workers, and start() may begin anywhere. In an endless set an epoch takes the next
-/// size() images.
+/// epoch), and the randomness of a sample is keyed by (seed, epoch, index), so batches are the same
+/// for any number of workers, and start() may begin anywhere. An epoch of an endless set takes the
+/// next size() images.
 ///
-/// An image that cannot be read is logged, listed in bad_images() and left out: its batch is
-/// smaller (and never empty), or, with drop_last, its place is filled by the samples that follow
-/// the batch. Once more than max_bad_images of the set are bad, next() throws InputError that lists
-/// them. Any other exception of the data set reaches the caller of next().
+/// An image that cannot be read is logged, listed in bad_images() and left out. Its batch is
+/// smaller then (and never empty), or, with drop_last, has a sample that follows the batch in its
+/// place. If more than max_bad_images of the set are bad, next() throws InputError that lists them.
+/// Any other exception of the data set reaches the caller of next().
 class Loader {
  public:
-  /// `dataset` must outlive the loader. Throws UsageError where the set is empty.
+  /// `dataset` must outlive the loader. Throws UsageError if the set is empty.
   Loader(const Dataset& dataset, Transform transform, LoaderOptions options);
   ~Loader();
   Loader(const Loader&) = delete;
@@ -56,16 +56,16 @@ class Loader {
 
   int64_t batches_per_epoch() const;
 
-  /// Begins `epoch` at `first_batch`, giving up what was in work. Call it before the first next().
+  /// Begins `epoch` at `first_batch`; batches in work are dropped. Call it before the first next().
   void start(int64_t epoch, int64_t first_batch = 0);
 
   /// The next batch; nothing at the end of the epoch.
   std::optional<Batch> next();
 
-  /// The distinct images that were bad so far, in the order in which they were met.
+  /// The bad images so far, each once, in the order in which they were found.
   const std::vector<BadImage>& bad_images() const;
-  /// Goes on from the bad images of an earlier loader of the same set: they count towards the limit
-  /// and are not logged again.
+  /// Sets the bad images that an earlier loader of the set found: they count towards the limit and
+  /// are not logged again.
   void restore_bad_images(std::vector<BadImage> images);
 
  private:

@@ -38,7 +38,7 @@ double kernel(Interpolation interpolation, double distance) {
   }
 }
 
-/// For each pixel of a resized line, the pixels it is a weighted sum of.
+/// The pixels, with their weights, that each pixel of a resized line is a sum of.
 struct Taps {
   std::vector<int> first;
   std::vector<int> count;
@@ -50,9 +50,8 @@ struct Taps {
   }
 };
 
-/// Taps for the part [low, high) of a line, resized to `size` pixels, from pixels [least, most).
-Taps make_taps(double low, double high, int least, int most, int size,
-               Interpolation interpolation) {
+/// Taps for the part [low, high) of a line, resized to `size` pixels, from pixels [begin, end).
+Taps make_taps(double low, double high, int begin, int end, int size, Interpolation interpolation) {
   const double scale = (high - low) / size;
   const double widen = std::max(scale, 1.0);
   const double support = kernel_support(interpolation) * widen;
@@ -62,8 +61,8 @@ Taps make_taps(double low, double high, int least, int most, int size,
   std::vector<double> exact;
   for (int pixel = 0; pixel < size; ++pixel) {
     const double centre = low + (pixel + 0.5) * scale;
-    const int first = std::clamp(static_cast<int>(centre - support + 0.5), least, most - 1);
-    const int last = std::clamp(static_cast<int>(centre + support + 0.5), first + 1, most);
+    const int first = std::clamp(static_cast<int>(centre - support + 0.5), begin, end - 1);
+    const int last = std::clamp(static_cast<int>(centre + support + 0.5), first + 1, end);
     exact.clear();
     double sum = 0.0;
     for (int from = first; from < last; ++from) {
@@ -163,15 +162,15 @@ cv::Mat resize_box(const cv::Mat& image, const Box& box, int height, int width,
   }
   const auto taps = [&](double low, double high, int length, int size) {
     const bool seen = surroundings == Surroundings::kSeen;
-    const int least = seen ? 0 : std::max(0, static_cast<int>(std::floor(low)));
-    const int most = seen ? length : std::min(length, static_cast<int>(std::ceil(high)));
-    return make_taps(low, high, least, most, size, interpolation);
+    const int begin = seen ? 0 : std::max(0, static_cast<int>(std::floor(low)));
+    const int end = seen ? length : std::min(length, static_cast<int>(std::ceil(high)));
+    return make_taps(low, high, begin, end, size, interpolation);
   };
   const Taps down = taps(box.top, box.bottom, image.rows, height);
   const Taps across = taps(box.left, box.right, image.cols, width);
   const int left = across.first.front();
   const int right = across.first.back() + across.count.back();
-  // Down first: it runs along memory, and leaves fewer rows for the slower pass.
+  // The vertical pass comes first: it is faster, and leaves fewer rows for the horizontal one.
   const cv::Mat rows = resize_down(image, down, left, right);
   cv::Mat resized(height, width, image.type());
   for (int y = 0; y < height; ++y) {

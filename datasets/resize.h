@@ -1,16 +1,15 @@
 #pragma once
-/// Resizing that filters before it drops pixels, as Pillow does: OpenCV's interpolations alias when
-/// they shrink, and models trained elsewhere expect the other kind.
+/// Resizing that filters before it drops pixels, as Pillow does. OpenCV's interpolations alias when
+/// they shrink, and models of other projects were trained with Pillow.
 
 #include <cstdint>
 #include <opencv2/core/mat.hpp>
 
+#include "datasets/interpolation.h"
+
 namespace softmoe {
 
-/// Kernels by Pillow's names; bicubic has a = -0.5. All but kNearest widen when shrinking.
-enum class Interpolation { kBilinear, kBicubic, kBox, kNearest };
-
-/// A part of an image in pixels, edges between pixels: [left, right) x [top, bottom).
+/// A part of an image in pixels: [left, right) x [top, bottom), where integers are edges of pixels.
 struct Box {
   double left;
   double top;
@@ -18,12 +17,12 @@ struct Box {
   double bottom;
 };
 
-/// Whether pixels beyond the box count where the kernel reaches over its edge: they do where an
-/// image is resized and then cropped, not where it is cropped first.
+/// Which pixels count if the kernel reaches over the edge of the box: those beyond it as well if an
+/// image is resized and then cropped, those inside alone if it is cropped first.
 enum class Surroundings { kIgnored, kSeen };
 
 /// The part `box` of `image` (uint8, 1 or 3 channels) resized to `height` x `width`. A box of that
-/// very size on whole pixels is returned as a view of `image`.
+/// size on whole pixels is returned as a view of `image`.
 cv::Mat resize_box(const cv::Mat& image, const Box& box, int height, int width,
                    Interpolation interpolation, Surroundings surroundings = Surroundings::kIgnored);
 

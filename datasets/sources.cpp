@@ -7,10 +7,11 @@
 #include "core/error.h"
 #include "core/registry.h"
 #include "datasets/characters/characters.h"
+#include "datasets/sources/cifar.h"
 #include "datasets/sources/digits.h"
+#include "datasets/sources/idx.h"
 #include "datasets/sources/image_folder.h"
 #include "datasets/sources/packed.h"
-#include "datasets/sources/raw_sets.h"
 #include "datasets/splits.h"
 
 namespace softmoe {
@@ -75,10 +76,10 @@ constexpr std::array kRows{
                "image files in class folders below --data-dir, with or without folders for "
                "train and val",
                true, true, open_folder_row},
-    DatasetRow{"hdf5", "files packed by `softmoe data pack`: one, or a folder of one a split", true,
-               true, open_packed_row},
-    DatasetRow{"characters", "letters of this machine's fonts, distorted, without end", false,
-               false, open_characters_row},
+    DatasetRow{"hdf5", "files packed by `softmoe data pack`: one, or a folder with one per split",
+               true, true, open_packed_row},
+    DatasetRow{"characters", "letters of this machine's fonts, distorted; endless", false, false,
+               open_characters_row},
     DatasetRow{"digits", "1,797 handwritten digits, embedded", false, false, open_digits_row},
     DatasetRow{"fashion-mnist", "70,000 pictures of clothes, 28x28", false, true, open_fashion_row},
     DatasetRow{"mnist", "MNIST's four IDX files, gzipped or not", true, false, open_mnist_row},

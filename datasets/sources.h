@@ -1,5 +1,5 @@
 #pragma once
-/// The table of data sources: one row each.
+/// The table of data sources.
 
 #include <memory>
 #include <span>
@@ -15,7 +15,7 @@ struct DatasetRow {
   std::string_view name;
   std::string_view description;
   bool needs_data_dir;      ///< throws without `--data-dir`
-  bool mirror_keeps_label;  ///< whether a mirrored image is a plausible one of its class
+  bool mirror_keeps_label;  ///< a mirrored image is still a plausible image of its class
   std::unique_ptr<Dataset> (*open)(const DatasetOptions& options, const std::string& split);
 };
 
@@ -24,12 +24,12 @@ std::span<const DatasetRow> dataset_rows();
 /// The row called `name`; throws UsageError that lists the known names.
 const DatasetRow& dataset_row(const std::string& name);
 
-/// The source that the images of `split` come from in the end: the one that was packed where a
-/// packed file says so, else the one that `options` name.
+/// The source that the images of `split` come from originally: of a packed file, the source that
+/// the file names; else the source that `options` name.
 std::string original_source(const DatasetOptions& options, const std::string& split);
 
-/// The probability of mirroring training images that suits the source: a half where a mirrored
-/// image keeps its label, else 0.
+/// The default probability of mirroring training images: 0.5 if a mirrored image of the source
+/// keeps its label, else 0.
 double usual_hflip(const DatasetOptions& options);
 
 }  // namespace softmoe

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "datasets/subset.h"
 
 namespace softmoe {
 namespace {
@@ -45,24 +46,14 @@ SplitKind require_split_kind(const std::string& split, const std::string& source
   return *kind;
 }
 
-Subset::Subset(std::shared_ptr<const Dataset> whole, std::vector<int64_t> indices)
-    : whole_(std::move(whole)), indices_(std::move(indices)) {
-  TORCH_CHECK_VALUE(!whole_->endless(), "Subset: an endless set has no parts");
-}
-
-int64_t Subset::at(int64_t index) const {
-  check_index(index, size());
-  return indices_[static_cast<size_t>(index)];
-}
-
 std::unique_ptr<Dataset> hold_out(std::unique_ptr<Dataset> whole, SplitKind kind) {
   if (kind == SplitKind::kAll) {
     return whole;
   }
   auto indices = held_out_indices(*whole, kind);
-  log_line(
-      fmt::format("one piece of data: every {}th image of a class is val, here {} of {} images",
-                  kHoldOutEvery, indices.size(), whole->size()));
+  log_line(fmt::format(
+      "the data has no splits: every {}th image of a class is val, here {} of {} images",
+      kHoldOutEvery, indices.size(), whole->size()));
   return std::make_unique<Subset>(std::move(whole), std::move(indices));
 }
 

@@ -1,7 +1,8 @@
 #pragma once
-/// The parts of a data set: names of splits, subsets, and a hold-out where a source has one part.
+/// The parts of a data set: names of splits, and a hold-out for sources that have one part.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,35 +13,15 @@ namespace softmoe {
 /// The part of a set that a split's name stands for.
 enum class SplitKind { kTrain, kVal, kAll };
 
-/// The kind that `split` stands for, nothing where it is no common name: "train", "training";
-/// "val", "valid", "validation", "test", "eval"; "all".
+/// The kind that `split` stands for, nothing if it is no common name: "train", "training"; "val",
+/// "valid", "validation", "test", "eval"; "all".
 std::optional<SplitKind> split_kind(const std::string& split);
-/// The same for sources that have these parts only; throws UsageError that names `source`.
+/// The kind that `split` stands for in a source that has these parts only; throws UsageError that
+/// names `source` for any other split.
 SplitKind require_split_kind(const std::string& split, const std::string& source);
 
-/// The images of `whole` at `indices`, in that order.
-class Subset : public Dataset {
- public:
-  Subset(std::shared_ptr<const Dataset> whole, std::vector<int64_t> indices);
-
-  int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
-  Sample get(int64_t index) const override { return whole_->get(at(index)); }
-  int64_t label(int64_t index) const override { return whole_->label(at(index)); }
-  const std::vector<std::string>& class_names() const override { return whole_->class_names(); }
-  std::string sample_name(int64_t index) const override { return whole_->sample_name(at(index)); }
-  std::optional<std::vector<uint8_t>> encoded_bytes(int64_t index) const override {
-    return whole_->encoded_bytes(at(index));
-  }
-
- private:
-  int64_t at(int64_t index) const;
-
-  std::shared_ptr<const Dataset> whole_;
-  std::vector<int64_t> indices_;
-};
-
-/// The train or val part of a set that comes in one piece: every tenth image of each class in the
-/// set's order, from the second on, is held out as val. kAll gives the set itself.
+/// The train or val part of a set that comes in one piece: every tenth image of each class, in the
+/// order of the set and from the second on, is held out as val. kAll gives the set itself.
 std::unique_ptr<Dataset> hold_out(std::unique_ptr<Dataset> whole, SplitKind kind);
 
 /// Throws c10::IndexError unless `index` is in [0, size).

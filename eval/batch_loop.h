@@ -1,5 +1,5 @@
 #pragma once
-/// A model over a data set, batch by batch: the loop under every evaluation.
+/// Runs a model over a data set, batch by batch: the loop of every evaluation.
 
 #include <torch/types.h>
 
@@ -19,14 +19,14 @@ struct BatchLoopOptions {
   torch::Dtype dtype = torch::kFloat32;     ///< autocast of the model
   std::string label = "Test";               ///< of the progress bar
   int64_t images = 0;                       ///< that the loop runs over, for the progress bar
-  bool stop_there = false;                  ///< at the batch that completes `images`, not at the
-                                            ///< end of the loader's epoch
-  std::function<void()> before_batch = {};  ///< such as to see whether the user wants to stop
-  std::function<std::string()> note = {};   ///< behind the progress: what is known so far
+  bool stop_there = false;                  ///< stop at the batch that completes `images`, not at
+                                            ///< the end of the loader's epoch
+  std::function<void()> before_batch = {};  ///< may throw, such as on Ctrl-C
+  std::function<std::string()> note = {};   ///< shown behind the progress
 };
 
 /// Starts epoch 0 of `loader` and gives each batch and the model's outputs [batch, n], on the
-/// device, to `consume`; all in inference mode. Throws InputError where the loader gives no batch.
+/// device, to `consume`; all in inference mode. Throws InputError if the loader gives no batch.
 void for_each_output(const Forward& forward, Loader& loader, const BatchLoopOptions& options,
                      const std::function<void(const Batch&, const torch::Tensor&)>& consume);
 

@@ -1,5 +1,5 @@
 #pragma once
-/// A classifier on a labelled set.
+/// Evaluates a classifier on a labelled set.
 
 #include "eval/batch_loop.h"
 #include "eval/metrics.h"

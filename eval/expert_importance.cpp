@@ -25,7 +25,7 @@ std::map<int64_t, torch::Tensor> expert_importance(VisionTransformer model, Load
     return features;
   };
   for_each_output(forward, loader, options, [](const Batch&, const torch::Tensor&) {});
-  // Out of inference mode, so that the result can be used anywhere.
+  // Copied outside of inference mode, so that the result has no restrictions.
   for (auto& [block, sum] : sums) {
     sum = sum.clone() / images;  // [experts]
   }

@@ -9,9 +9,9 @@
 
 namespace softmoe {
 
-/// By MoE block, [experts] float64 on the CPU: the share of the combine weights that each expert
-/// has, over all tokens of the images that the loop runs over (ExpertLoad::importance); sums to 1.
-/// `model` is in evaluation mode, on the device of `options`.
+/// By MoE block, [experts] float64 on the CPU: the share of each expert in the combine weights,
+/// over all tokens of the images that the loop runs over (ExpertLoad::importance). The shares sum
+/// to 1. `model` must be in evaluation mode, on the device of `options`.
 std::map<int64_t, torch::Tensor> expert_importance(VisionTransformer model, Loader& loader,
                                                    const BatchLoopOptions& options);
 

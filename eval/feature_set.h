@@ -1,5 +1,5 @@
 #pragma once
-/// Labelled feature vectors, from our models or from anywhere.
+/// Labelled feature vectors of any origin.
 
 #include <torch/types.h>
 
@@ -15,8 +15,9 @@ struct FeatureSet {
   torch::Tensor labels{};    ///< [examples] int64, classes counted from 0
 };
 
-/// Throws InputError that names the set and the field: other axes or types than above, lengths
-/// that differ, no example, negative labels, features that are not finite (the first such row).
+/// Throws InputError that names the set and the field for other axes or types than those of
+/// FeatureSet, different lengths, no example, negative labels, and features that are not finite
+/// (the first such row).
 void check_features(const FeatureSet& set);
 
 /// Reads the arrays `features` and `labels` of an .npz file. Integer features (raw pixels) become
@@ -24,7 +25,7 @@ void check_features(const FeatureSet& set);
 /// checked.
 FeatureSet read_features(const std::filesystem::path& path);
 
-/// Writes `set` so that read_features finds it.
+/// Writes `set` to a file that read_features() reads.
 void write_features(const std::filesystem::path& path, const FeatureSet& set);
 
 }  // namespace softmoe

@@ -1,4 +1,7 @@
-#include "eval/fewshot.h"
+#include "eval/lambda_selection.h"
+
+#include <algorithm>
+#include <functional>
 
 namespace softmoe {
 namespace {
@@ -26,7 +29,7 @@ std::vector<size_t> positions_of(const std::vector<FewShotScore>& scores, int64_
   return positions;
 }
 
-/// Of `candidates`, the score of the best mean rank over all data sets and seeds.
+/// The candidate, a position of a score, with the best mean rank over all data sets and seeds.
 size_t best_on_test(const std::vector<FewShotResult>& results,
                     const std::vector<size_t>& candidates) {
   std::vector<double> rank_sums(candidates.size(), 0.0);

@@ -3,21 +3,14 @@
 
 #include <torch/types.h>
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
 #include "core/options.h"
+#include "vit/likelihood.h"
 
 namespace softmoe {
-
-/// What logits stand for: softmax, one class an image; sigmoid, each class by itself.
-enum class Likelihood { kSoftmax, kSigmoid };
-
-template <>
-inline constexpr std::array<EnumName<Likelihood>, 2> kEnumNames<Likelihood>{
-    {{Likelihood::kSoftmax, "softmax"}, {Likelihood::kSigmoid, "sigmoid"}}};
 
 /// Predictions whose confidence lies in one of the equal parts of [0, 1].
 struct CalibrationBin {
@@ -26,7 +19,7 @@ struct CalibrationBin {
   double accuracy = 0;
 };
 
-/// What is known of a classifier after a data set; shares and probabilities in [0, 1].
+/// The performance of a classifier on a data set; shares and probabilities in [0, 1].
 struct ClassificationResult {
   int64_t examples = 0;
   double top1 = 0;
@@ -41,12 +34,13 @@ struct ClassificationResult {
   torch::Tensor confusion{};  ///< [classes, classes] int64 (label, prediction), or undefined
 };
 
-/// Gathers a ClassificationResult. The prediction is the first largest logit, and the rank of a
-/// label counts larger logits and equal ones before it, so a constant output earns nothing.
+/// Gathers a ClassificationResult. The prediction is the first of the largest logits, and the rank
+/// of a label counts larger logits and equal ones before it, so that a constant output does not
+/// count as right for all labels.
 class ClassificationMetrics {
  public:
   static constexpr int64_t kCalibrationBins = 15;
-  /// With more classes than this the result has no confusion matrix.
+  /// Max number of classes with which the result has a confusion matrix.
   static constexpr int64_t kMaxConfusionClasses = 4096;
 
   explicit ClassificationMetrics(int64_t num_classes, Likelihood likelihood = Likelihood::kSoftmax);
@@ -55,10 +49,10 @@ class ClassificationMetrics {
   /// Throws InputError for a label that the classifier does not know.
   void add(const torch::Tensor& logits, const torch::Tensor& labels);
 
-  /// "loss 1.2345  Acc@1 71.100  Acc@5 90.500" of what was added so far; empty where nothing was.
+  /// "loss 1.2345  Acc@1 71.100  Acc@5 90.500" of what was added so far; empty if nothing was.
   std::string note() const;
 
-  /// Throws InputError where nothing was added or a logit was NaN or infinite.
+  /// Throws InputError if nothing was added or a logit was NaN or infinite.
   ClassificationResult result() const;
 
  private:
@@ -68,14 +62,14 @@ class ClassificationMetrics {
   int64_t num_classes_;
   Likelihood likelihood_;
   int64_t examples_ = 0;
-  // On the device of the logits, so that a batch costs no wait for the device.
+  // On the device of the logits, so that no batch has to wait for the device.
   torch::Tensor sums_;          // [4] float64: top-1, top-5, loss, images with bad logits
   torch::Tensor bins_;          // [bins, 3] float64: images, confidence, correct
   torch::Tensor class_counts_;  // [classes, 2] float64: images, correct
   torch::Tensor confusion_;     // [classes * classes] int64
 };
 
-/// The numbers as JSON; the confusion matrix as rows where there is one.
+/// The result as JSON; the confusion matrix, if there is one, as rows.
 Json to_json(const ClassificationResult& result);
 
 }  // namespace softmoe

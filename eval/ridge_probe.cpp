@@ -37,7 +37,7 @@ RidgeProbe::RidgeProbe(const torch::Tensor& features, const torch::Tensor& label
     left_ = inputs.t().matmul(vectors);    // [dim + 1, examples]
     right_ = vectors.t().matmul(targets);  // [examples, classes]
   }
-  // A Gram matrix has none below zero; rounding must not cancel a small lambda.
+  // Eigenvalues of a Gram matrix are not negative; rounding must not cancel a small lambda.
   eigenvalues_ = eigenvalues_.clamp_min(0);  // [rank]
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-/// A linear classifier in closed form, in double precision whatever comes in: the constant feature
-/// makes the normal equations so ill-conditioned that single precision is off by 1e-2.
+/// A linear classifier in closed form. All is computed in double precision: the constant feature
+/// makes the normal equations so ill-conditioned that single precision has errors of 1e-2.
 
 #include <torch/types.h>
 
@@ -19,7 +19,7 @@ class RidgeProbe {
   /// norm; the last row belongs to the constant. Throws c10::ValueError unless lambda > 0.
   torch::Tensor weights(double lambda) const;
 
-  /// What the weights are multiplied by: [examples, dim] to [examples, dim + 1].
+  /// The factors of the weights: [examples, dim] to [examples, dim + 1].
   torch::Tensor standardize(const torch::Tensor& features) const;
 
   const torch::Tensor& mean() const { return mean_; }  ///< [1, dim]

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "datasets/sources/image_folder.h"
+#include "datasets/sources/image_files.h"
 #include "datasets/splits.h"
 
 namespace softmoe {

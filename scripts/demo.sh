@@ -50,30 +50,29 @@ softmoe train "${upstream[@]}" --output "$demo" --experiment softmoe \
 step "2. Few-shot probes of the frozen models on other data sets"
 for set in digits fashion-mnist; do
   for model in dense softmoe; do
-    softmoe fewshot "${fewshot[@]}" --dataset "$set" --checkpoint "$demo/$model/last.h5" \
+    softmoe fewshot "$demo/$model/last.h5" "${fewshot[@]}" --dataset "$set" \
       --label "$model" --json "$demo/fewshot-$set-$model.json"
   done
   for features in random pixels; do
-    softmoe fewshot "${fewshot[@]}" --dataset "$set" --checkpoint "$demo/softmoe/last.h5" \
+    softmoe fewshot "$demo/softmoe/last.h5" "${fewshot[@]}" --dataset "$set" \
       --features "$features" --label "$features" --json "$demo/fewshot-$set-$features.json"
   done
 done
 
 step "3. Fine-tuning on Fashion-MNIST, and training from random weights for comparison"
-softmoe finetune "${finetune[@]}" --output "$demo" --experiment finetuned \
-  --checkpoint "$demo/softmoe/last.h5"
-softmoe finetune "${finetune[@]}" --output "$demo" --experiment scratch \
-  --checkpoint "$demo/softmoe/last.h5" --random-weights
+softmoe finetune "$demo/softmoe/last.h5" "${finetune[@]}" --output "$demo" \
+  --experiment finetuned
+softmoe finetune "$demo/softmoe/last.h5" "${finetune[@]}" --output "$demo" \
+  --experiment scratch --random-weights
 
 step "4. Throughput compared with dense ViT-H/14, at 224 px in bf16"
-softmoe benchmark "${benchmark[@]}" --models vit_h14 vit_b16 softmoe_b16_128e --dtypes bfloat16 \
+softmoe benchmark vit_h14 vit_b16 softmoe_b16_128e "${benchmark[@]}" --dtypes bfloat16 \
   --baseline vit_h14 --json "$demo/benchmark.json"
 
 step "5. Predictions on image files, and the dispatch maps of the slots"
-softmoe data export --dataset fashion-mnist --split test --count 8 --output "$demo/images"
-softmoe predict --checkpoint "$demo/finetuned/last.h5" --topk 3 "$demo/images" \
-  --json "$demo/predict.json"
-softmoe inspect --checkpoint "$demo/finetuned/last.h5" "$demo/images" --count 4 \
+softmoe data export "$demo/images" --dataset fashion-mnist --split test --count 8
+softmoe predict "$demo/finetuned/last.h5" "$demo/images" --topk 3 --json "$demo/predict.json"
+softmoe inspect "$demo/finetuned/last.h5" "$demo/images" --count 4 \
   --output "$demo/maps" --json "$demo/inspect.json"
 
 step "The results"

@@ -1,23 +1,28 @@
 #pragma once
-/// The program run again as a child process.
+/// Programs that run as child processes.
 
 #include <sys/types.h>
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace softmoe {
 
-/// A running child; its output goes to a log file.
+/// The program of this process, as the first element of a child's `argv`.
+inline constexpr const char* kThisProgram = "/proc/self/exe";
+
+/// A running child; what it prints goes to a log file.
 class ChildProcess {
  public:
-  /// Starts this program with `arguments`; what it prints is appended to `log`. Throws InputError
-  /// where the log cannot be written or the process not be made.
-  ChildProcess(const std::vector<std::string>& arguments, const std::filesystem::path& log);
+  /// Starts the program `argv[0]`, a path, with the arguments `argv[1]`, ... in the working folder
+  /// of this process. What it prints is appended to `log`. Throws InputError if the log cannot be
+  /// written or the process cannot be made; a child that cannot run the program exits with 127.
+  ChildProcess(std::vector<std::string> argv, const std::filesystem::path& log);
 
   pid_t id() const { return id_; }
-  /// Asks it to save and stop.
+  /// Asks the child to save and stop (SIGINT).
   void interrupt() const;
 
  private:
@@ -27,13 +32,14 @@ class ChildProcess {
 /// How a child ended.
 struct ChildExit {
   pid_t id = -1;
-  int code = 0;  ///< 128 + the signal where one ended it
+  int code = 0;  ///< 128 + the signal if one ended it
 };
 
-/// Waits for any child to end; `id` is -1 where a signal came first.
-ChildExit wait_for_child();
+/// Waits until any child ends, or until `stop`, which is called often, returns true; `id` is -1
+/// then, and if there is no child.
+ChildExit wait_for_child(const std::function<bool()>& stop = {});
 
-/// The last line of a log that says anything; "" where there is none.
+/// The last line of a log that is not empty; "" if there is none.
 std::string last_line(const std::filesystem::path& log);
 
 }  // namespace softmoe

@@ -27,7 +27,7 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-/// "name: rest" as its two parts.
+/// The two parts of "name: rest".
 std::pair<std::string, std::string> named(const std::string& text, const std::string& where) {
   const auto colon = text.find(':');
   if (colon == std::string::npos || trimmed(text.substr(0, colon)).empty()) {
@@ -36,7 +36,7 @@ std::pair<std::string, std::string> named(const std::string& text, const std::st
   return {trimmed(text.substr(0, colon)), trimmed(text.substr(colon + 1))};
 }
 
-/// "command; key=value; .." as its two parts.
+/// The two parts of "command; key=value; ..".
 std::pair<std::string, Settings> command_of(const std::string& text, const std::string& where) {
   const auto end = text.find(';');
   const auto command = trimmed(text.substr(0, end));
@@ -53,7 +53,7 @@ void replace_all(std::string& text, const std::string& from, const std::string& 
   }
 }
 
-/// `settings` with folders in the place of {study} and {run}.
+/// `settings` with {study} and {run} replaced by folders.
 Settings filled(Settings settings, const fs::path& study, const fs::path& run) {
   for (auto& [key, value] : settings) {
     replace_all(value, "{study}", study.string());
@@ -100,7 +100,7 @@ void plan_steps(const StudyOptions& options, StudyCell& cell, Settings settings)
   }
 }
 
-/// Letters of a file's name for any text.
+/// `text` as the name of a file: unusual characters become '_'.
 std::string file_name(std::string text) {
   for (char& letter : text) {
     const bool plain = std::isalnum(static_cast<unsigned char>(letter)) != 0 ||
@@ -177,13 +177,13 @@ Settings parse_settings(const std::string& text, const std::string& where) {
 std::vector<std::string> to_arguments(const Settings& settings) {
   std::vector<std::string> arguments;
   for (const auto& [key, value] : settings) {
-    const auto words = split(value, ' ');
-    if (words.size() <= 1) {
+    const auto items = split(value, ' ');
+    if (items.size() <= 1) {
       arguments.push_back("--" + key + "=" + value);
       continue;
     }
     arguments.push_back("--" + key);
-    arguments.insert(arguments.end(), words.begin(), words.end());
+    arguments.insert(arguments.end(), items.begin(), items.end());
   }
   return arguments;
 }

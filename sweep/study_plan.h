@@ -1,5 +1,5 @@
 #pragma once
-/// From the options of a study to the commands that it runs.
+/// The commands that a study runs, from its options.
 
 #include <filesystem>
 #include <map>
@@ -17,7 +17,7 @@ struct StudyStep {
   std::filesystem::path json;
 };
 
-/// One run of the grid with what follows it.
+/// One run of the grid with the commands that follow it.
 struct StudyCell {
   std::string name;
   std::string arm;
@@ -27,7 +27,7 @@ struct StudyCell {
   std::vector<StudyStep> steps;
 };
 
-/// What a measure reads.
+/// A number that is read from the result of a step.
 struct StudyMeasure {
   std::string label;
   size_t step = 0;
@@ -36,19 +36,19 @@ struct StudyMeasure {
   bool is_percentage() const { return label.ends_with('%'); }
 };
 
-/// Settings in the order in which they were given; a later one replaces an earlier.
+/// Settings in the order in which they were given; a later one replaces an earlier one.
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
 /// "key=value; key=value"; throws UsageError naming `where`.
 Settings parse_settings(const std::string& text, const std::string& where);
-/// The flags of settings: "--key=value", or "--key word word".
+/// The flags of settings: "--key=value", or "--key item item".
 std::vector<std::string> to_arguments(const Settings& settings);
 
-/// The commands that run before all cells. Throws UsageError where a text cannot be read.
+/// The commands that run before all cells. Throws UsageError if a text cannot be parsed.
 std::vector<StudyStep> prepare_steps(const StudyOptions& options);
 /// All cells of the first round.
 std::vector<StudyCell> study_cells(const StudyOptions& options);
-/// `cell` once more with `epochs`, as a cell of the second round.
+/// `cell` with another number of epochs, as a cell of the second round.
 StudyCell equal_time_cell(const StudyOptions& options, const StudyCell& cell, double epochs);
 std::vector<StudyMeasure> study_measures(const StudyOptions& options);
 

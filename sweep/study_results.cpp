@@ -42,7 +42,7 @@ StudyValue summarise(const std::vector<double>& values) {
   return result;
 }
 
-/// The number that a measure reads of a cell, NaN where there is none.
+/// The number that a measure reads of a cell, NaN if there is none.
 double measured(const StudyCell& cell, const StudyMeasure& measure) {
   const auto& path = cell.steps.at(measure.step).json;
   if (!fs::exists(path)) {
@@ -68,7 +68,7 @@ std::string value_text(const StudyValue& value) {
              : mean;
 }
 
-/// A drawing of a report's page as a file of its own.
+/// A drawing as on a report's page, as a separate file.
 std::string standalone_svg(std::string svg) {
   const auto end = svg.find('>');
   if (end == std::string::npos) {
@@ -88,7 +88,7 @@ report::Point point_of(double x, const StudyValue& value) {
           .high = value.mean + value.deviation};
 }
 
-/// `row` without the value of `axis`: what one line of the plot has in common.
+/// The label of `row` without the value of `axis`, which the points of one line have in common.
 std::string line_label(StudyRow row, const std::string& axis) {
   std::erase_if(row.axis_values, [&axis](const auto& entry) { return entry.first == axis; });
   return row.label();

@@ -6,8 +6,8 @@
 #include <map>
 #include <thread>
 
-#include "core/command_interrupt.h"
 #include "core/error.h"
+#include "core/interrupt_guard.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "io/atomic_file.h"
@@ -19,23 +19,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The words that the child gets: those of the step, its share of the cores, its result file.
-std::vector<std::string> full_arguments(const StudyStep& step, int64_t threads) {
-  auto words = step.arguments;
-  words.push_back(fmt::format("--threads={}", threads));
-  words.push_back("--json=" + step.json.string());
-  return words;
+/// What the child is called with: this program, the arguments of the step, its share of the cores,
+/// its result file.
+std::vector<std::string> argv_of(const StudyStep& step, int64_t threads) {
+  std::vector<std::string> argv{kThisProgram};
+  argv.insert(argv.end(), step.arguments.begin(), step.arguments.end());
+  argv.push_back(fmt::format("--threads={}", threads));
+  argv.push_back("--json=" + step.json.string());
+  return argv;
 }
 
-/// Whether the step's result is there; it must have come from the same settings.
+/// Returns true if the result of the step exists; throws UsageError if it has other settings.
 bool is_done(const StudyStep& step) {
   if (!fs::exists(step.json)) {
     return false;
   }
   const auto document = report::read_json_file(step.json);
   auto before = document.at("arguments").get<std::vector<std::string>>();
-  // How many threads computed it is no setting.
-  std::erase_if(before, [](const std::string& word) { return word.starts_with("--threads="); });
+  // The number of threads that computed it is no setting.
+  std::erase_if(before,
+                [](const std::string& argument) { return argument.starts_with("--threads="); });
   auto now = std::vector<std::string>(step.arguments.begin() + 1, step.arguments.end());
   now.push_back("--json=" + step.json.string());
   if (before != now) {
@@ -45,7 +48,7 @@ bool is_done(const StudyStep& step) {
   return true;
 }
 
-/// Works through lists of steps, several lists at a time.
+/// Runs lists of steps, several lists at a time.
 class Pool {
  public:
   Pool(std::string label, fs::path logs, int64_t jobs)
@@ -66,7 +69,7 @@ class Pool {
     }
   }
 
-  /// Runs all that was added; gives the names of what failed.
+  /// Runs all work that was added; returns the names of what failed.
   std::vector<std::string> run() {
     const InterruptGuard interrupt;
     if (waiting_.empty()) {
@@ -80,7 +83,7 @@ class Pool {
         start(std::move(waiting_.front()));
         waiting_.pop_front();
       }
-      const auto exit = wait_for_child();
+      const auto exit = wait_for_child(interrupt_requested);
       const auto found = running_.find(exit.id);
       if (found != running_.end()) {
         ended += finish(found, exit.code) ? 1 : 0;
@@ -106,11 +109,11 @@ class Pool {
   void start(Work work) {
     const auto& step = work.steps.front();
     fs::create_directories(step.json.parent_path());
-    ChildProcess process(full_arguments(step, threads_), log_of(work));
+    ChildProcess process(argv_of(step, threads_), log_of(work));
     running_.emplace(process.id(), Running{.work = std::move(work), .process = process});
   }
 
-  /// Goes on to the next step of the work. Whether the work is over.
+  /// Goes on to the next step of the work. Returns true if the work is over.
   bool finish(std::map<pid_t, Running>::iterator ended, int code) {
     auto work = std::move(ended->second.work);
     running_.erase(ended);
@@ -155,7 +158,7 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-/// Arm and axis values of a cell: what its seeds have in common.
+/// Arm and axis values of a cell, which its seeds have in common.
 std::string group_of(const StudyCell& cell) {
   std::string group = cell.arm;
   for (const auto& [key, value] : cell.axis_values) {
@@ -164,8 +167,8 @@ std::string group_of(const StudyCell& cell) {
   return group;
 }
 
-/// For the name of each cell the epochs that take the training time of the arm that the study
-/// names; that arm's own cells are left out, as are those that failed.
+/// By name of a cell, the epochs that take as long as the training of the arm `equal_time`. Cells
+/// of that arm and those that failed are left out.
 Json equal_time_epochs(const StudyOptions& options, const std::vector<StudyCell>& cells) {
   std::map<std::string, std::vector<double>> seconds;
   std::map<std::string, std::vector<double>> reference;
@@ -199,7 +202,8 @@ Json equal_time_epochs(const StudyOptions& options, const std::vector<StudyCell>
   return plan;
 }
 
-/// The second round. It is planned once, so that a study that resumes does not plan another.
+/// The cells of the second round. It is planned only once, so that a study that resumes does not
+/// change it.
 std::vector<StudyCell> equal_time_cells(const StudyOptions& options,
                                         const std::vector<StudyCell>& cells) {
   const auto path = fs::path(options.output) / "equal_time.json";

@@ -1,5 +1,5 @@
 #pragma once
-/// Runs the cells of a study in processes of their own.
+/// Runs each cell of a study in a process.
 
 #include <string>
 #include <vector>
@@ -14,10 +14,10 @@ struct StudyRun {
   std::vector<std::string> failed;
 };
 
-/// Runs everything that has no result yet: first what prepares, then the cells, then, where the
-/// study asks for it, every cell once more at equal training time. A cell that fails is named and
-/// left out; the others go on. Throws Interrupted on Ctrl-C, when the running cells have saved, and
-/// UsageError where a result in the folder came from other settings.
+/// Runs everything that has no result yet: first the preparation, then the cells, then, if the
+/// study asks for it, every cell again at equal training time. A cell that fails is named and left
+/// out; the others go on. Throws Interrupted on Ctrl-C, after the running cells have saved, and
+/// UsageError if a result in the folder has other settings.
 StudyRun run_study(const StudyOptions& options);
 
 }  // namespace softmoe

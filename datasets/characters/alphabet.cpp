@@ -9,8 +9,8 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "datasets/characters/confusable_letters.h"
 #include "datasets/characters/font_face.h"
-#include "datasets/characters/look_alikes.h"
 #include "datasets/characters/scripts.h"
 
 namespace softmoe {
@@ -30,7 +30,7 @@ class AlphabetBuilder {
         continue;
       }
       const Outline outline = face.outline(glyph);
-      // Some fonts map what they cannot draw to the box of missing characters.
+      // Some fonts map letters that they cannot draw to the box that marks missing characters.
       if (!outline.points.empty() && outline_key(outline) != missing) {
         drawn.push_back({static_cast<uint32_t>(letter), add_drawing(letter, outline)});
       }
@@ -46,7 +46,7 @@ class AlphabetBuilder {
     for (size_t letter = 0; letter < letters_.size(); ++letter) {
       kept[letter] = std::ssize(drawings_[letter]) >= min_faces;
     }
-    drop_look_alikes(
+    drop_confusable_letters(
         faces_, [this](uint32_t glyph) { return view(glyph); }, kept);
     for (size_t letter = 0; letter < letters_.size(); ++letter) {
       if (kept[letter]) {
@@ -86,7 +86,7 @@ class AlphabetBuilder {
 
 namespace {
 
-/// What build() looks at; train and val splits share one alphabet.
+/// The options that an alphabet depends on; train and val splits share one alphabet.
 std::string build_key(const CharacterOptions& options) {
   return fmt::format("{}|{}|{}|{}", options.font_dir, fmt::join(options.scripts, ","),
                      options.digits, options.min_faces);

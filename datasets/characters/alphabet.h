@@ -19,11 +19,11 @@ struct GlyphView {
 
 /// Letters as classes. A letter is a class if at least min_faces faces draw it differently. Of
 /// letters that look alike in most of the faces that have both (Latin A, Greek Alpha, Cyrillic A),
-/// the first in the order of the script table stays.
+/// only the first in the order of the script table stays.
 class Alphabet {
  public:
   /// Font folders are searched recursively, font files used in the order of their paths. Throws
-  /// InputError where no class is left.
+  /// InputError if no class is left.
   static std::shared_ptr<const Alphabet> build(const CharacterOptions& options);
 
   /// Names of the classes, "U+0416 Ж".

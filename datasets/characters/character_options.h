@@ -1,5 +1,5 @@
 #pragma once
-/// Options of the rendered characters, apart from their renderer so that headers stay light.
+/// Options of the rendered characters.
 
 #include <cstdint>
 #include <string>
@@ -24,12 +24,12 @@ struct CharacterOptions {
 
   double fill_min = 0.70;  ///< the glyph's longer side as a share of the frame
   double fill_max = 0.95;
-  double rotation = 12.0;  ///< degrees, both ways
-  double shear = 0.2;      ///< horizontal shift over height, both ways
-  double stretch = 0.15;   ///< change of the aspect ratio, both ways
-  double elastic = 0.08;   ///< largest shift of a control point of the elastic field
-  double thinner = 0.01;   ///< largest shift of the outline inwards
-  double thicker = 0.04;   ///< largest shift of the outline outwards
+  double rotation = 12.0;  ///< degrees, in both directions
+  double shear = 0.2;      ///< horizontal shift over height, in both directions
+  double stretch = 0.15;   ///< change of the aspect ratio, in both directions
+  double elastic = 0.08;   ///< max shift of a control point of the elastic field
+  double thinner = 0.01;   ///< max shift of the outline inwards
+  double thicker = 0.04;   ///< max shift of the outline outwards
   double blur = 0.035;     ///< standard deviation, share of the frame
   double noise = 0.06;     ///< standard deviation, share of white
 

@@ -27,26 +27,26 @@ void describe(OptionTable& table, CharacterOptions& options) {
   table.add("char-val", options.val_images, "rendered images of the val split",
             {.unit = "images", .min = 1});
   table.add("char-seed", options.seed, "seed of the rendered images", {.min = 0});
-  table.add("char-fill-min", options.fill_min,
-            "least share of the frame that the glyph's box fills", {.min = 0.1, .max = 1});
-  table.add("char-fill-max", options.fill_max, "largest share of the frame that it fills",
+  table.add("char-fill-min", options.fill_min, "min share of the frame that the glyph's box fills",
             {.min = 0.1, .max = 1});
-  table.add("char-rotation", options.rotation, "largest rotation, both ways",
+  table.add("char-fill-max", options.fill_max, "max share of the frame that the glyph's box fills",
+            {.min = 0.1, .max = 1});
+  table.add("char-rotation", options.rotation, "max rotation, in both directions",
             {.unit = "degrees", .min = 0, .max = 180});
-  table.add("char-shear", options.shear, "largest horizontal shift over height, both ways",
+  table.add("char-shear", options.shear, "max horizontal shift over height, in both directions",
             {.min = 0, .max = 1});
-  table.add("char-stretch", options.stretch, "largest change of the aspect ratio, both ways",
+  table.add("char-stretch", options.stretch, "max change of the aspect ratio, in both directions",
             {.min = 0, .max = 1});
   table.add("char-elastic", options.elastic,
-            "largest shift of a control point of the elastic field, share of the glyph",
+            "max shift of a control point of the elastic field, share of the glyph",
             {.min = 0, .max = kSmall});
-  table.add("char-thinner", options.thinner,
-            "largest shift of the outline inwards, share of the glyph", {.min = 0, .max = kSmall});
+  table.add("char-thinner", options.thinner, "max shift of the outline inwards, share of the glyph",
+            {.min = 0, .max = kSmall});
   table.add("char-thicker", options.thicker,
-            "largest shift of the outline outwards, share of the glyph", {.min = 0, .max = kSmall});
-  table.add("char-blur", options.blur, "largest standard deviation of the blur, share of the frame",
+            "max shift of the outline outwards, share of the glyph", {.min = 0, .max = kSmall});
+  table.add("char-blur", options.blur, "max standard deviation of the blur, share of the frame",
             {.min = 0, .max = kSmall});
-  table.add("char-noise", options.noise, "largest standard deviation of the noise, share of white",
+  table.add("char-noise", options.noise, "max standard deviation of the noise, share of white",
             {.min = 0, .max = 1});
 }
 

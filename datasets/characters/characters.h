@@ -1,5 +1,5 @@
 #pragma once
-/// Rendered characters: an endless set of distorted letters, each drawn from its index alone.
+/// Rendered characters: an endless set of distorted letters, each determined by its index.
 
 #include <memory>
 
@@ -11,12 +11,12 @@
 namespace softmoe {
 
 /// Letters of the fonts on this machine. Image i of the train split is endless and comes from the
-/// stream (seed, "characters/train", i); the val split has val_images images of a stream of its
-/// own. Gray, white on black, `size` x `size` pixels. The glyph's box, after all distortions, fills
-/// fill_min to fill_max of the frame; blur and noise come after that.
+/// stream (seed, "characters/train", i); the val split has val_images images of another
+/// stream. Gray, white on black, `size` x `size` pixels. The glyph's box, after all distortions,
+/// fills fill_min to fill_max of the frame; blur and noise come after that.
 class Characters : public Dataset {
  public:
-  /// Throws UsageError for options that contradict each other, InputError where fonts are missing.
+  /// Throws UsageError for options that contradict each other, InputError if fonts are missing.
   Characters(const CharacterOptions& options, SplitKind split);
 
   int64_t size() const override;

@@ -17,8 +17,8 @@ constexpr const char* kSystemFonts = "/usr/share/fonts";
 constexpr std::array<std::string_view, 6> kExtensions = {".ttf", ".otf", ".ttc",
                                                          ".otc", ".pfb", ".pfa"};
 
-// Longest edges as shares of the glyph's longer side. Straight ones are cut too, so that the
-// elastic field can bend them.
+// Max lengths of edges as shares of the glyph's longer side. Straight lines are divided, too, so
+// that the elastic field can bend them.
 constexpr double kCurveStep = 0.03;
 constexpr double kLineStep = 0.08;
 
@@ -72,7 +72,7 @@ struct Flattener {
     }
   }
 
-  /// Lines back to the start of the last contour.
+  /// Closes the last contour.
   void close() {
     if (!contours.empty()) {
       line_to(contours.back().front());

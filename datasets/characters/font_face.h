@@ -9,8 +9,8 @@
 
 namespace softmoe {
 
-/// Font files below /usr/share/fonts and `font_dir` (where not empty), sorted by path. Throws
-/// InputError where `font_dir` is no folder.
+/// Font files below /usr/share/fonts and `font_dir` (if not empty), sorted by path. Throws
+/// InputError if `font_dir` is no folder.
 std::vector<std::filesystem::path> find_fonts(const std::string& font_dir);
 
 /// One scalable face of a font file.
@@ -18,10 +18,10 @@ class FontFace {
  public:
   virtual ~FontFace() = default;
 
-  /// Number of the glyph of a code point, 0 where the face has none.
+  /// Number of the glyph of a code point, 0 if the face has none.
   virtual uint32_t glyph_of(char32_t code) const = 0;
 
-  /// The outline of a glyph with curves flattened; empty where it has none.
+  /// The outline of a glyph with curves flattened; empty if it has none.
   virtual Outline outline(uint32_t glyph) const = 0;
 };
 

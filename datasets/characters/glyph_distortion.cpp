@@ -6,17 +6,17 @@
 namespace softmoe {
 namespace {
 
-constexpr float kFaintestInk = 0.75F;  // brightness of the ink is uniform from here to 1
-constexpr float kLeastBlur = 0.25F;    // pixels; less cannot be seen
+constexpr float kMinInk = 0.75F;   // brightness of the ink is uniform from here to 1
+constexpr float kMinBlur = 0.25F;  // pixels; less cannot be seen
 
 /// A smooth field of shifts: uniform cubic B-splines over a grid of random control points.
 /// Source: Simard et al., ICDAR 2003, for elastic distortion of characters.
 class ElasticField {
  public:
-  /// `largest` is the largest shift of a control point.
-  ElasticField(float largest, Rng& rng) {
+  /// `max_shift` limits the shift of a control point.
+  ElasticField(float max_shift, Rng& rng) {
     for (auto& value : shifts_) {
-      value = largest * static_cast<float>(2.0 * rng.uniform() - 1.0);
+      value = max_shift * static_cast<float>(2.0 * rng.uniform() - 1.0);
     }
   }
 
@@ -66,7 +66,7 @@ struct Point {
   float y;
 };
 
-/// Memory that one thread uses again for every picture.
+/// Memory that a thread reuses for every picture.
 struct Scratch {
   explicit Scratch(int frame)
       : size(frame), raster(frame), frame_pixels(static_cast<size_t>(frame * frame)) {}
@@ -87,7 +87,7 @@ Scratch& scratch(int size) {
   return *kept;
 }
 
-double both_ways(double largest, Rng& rng) { return largest * (2.0 * rng.uniform() - 1.0); }
+double in_both_directions(double max, Rng& rng) { return max * (2.0 * rng.uniform() - 1.0); }
 
 /// Stroke width, elastic field, then rotation, shear and stretch.
 void distort(const GlyphView& glyph, const CharacterOptions& options, Rng& rng,
@@ -95,9 +95,9 @@ void distort(const GlyphView& glyph, const CharacterOptions& options, Rng& rng,
   // Shares of the longer side, which is two units long.
   const auto thicken = static_cast<float>(2.0 * rng.uniform(-options.thinner, options.thicker));
   const ElasticField field(static_cast<float>(2.0 * options.elastic), rng);
-  const double angle = both_ways(options.rotation, rng) * std::numbers::pi / 180.0;
-  const double shear = both_ways(options.shear, rng);
-  const double stretch = std::exp(0.5 * both_ways(std::log1p(options.stretch), rng));
+  const double angle = in_both_directions(options.rotation, rng) * std::numbers::pi / 180.0;
+  const double shear = in_both_directions(options.shear, rng);
+  const double stretch = std::exp(0.5 * in_both_directions(std::log1p(options.stretch), rng));
   const auto xx = static_cast<float>(stretch * std::cos(angle));
   const auto xy = static_cast<float>(stretch * shear * std::cos(angle) - std::sin(angle) / stretch);
   const auto yx = static_cast<float>(stretch * std::sin(angle));
@@ -127,8 +127,8 @@ void fit_to_frame(const CharacterOptions& options, Rng& rng, std::vector<Point>&
   const auto side = static_cast<double>(options.size);
   const auto scale = static_cast<float>(share * side / std::max(high.x - low.x, high.y - low.y));
   const double margin = 0.5 * (1.0 - share) * side;
-  const auto centre_x = static_cast<float>(0.5 * side + both_ways(margin, rng));
-  const auto centre_y = static_cast<float>(0.5 * side + both_ways(margin, rng));
+  const auto centre_x = static_cast<float>(0.5 * side + in_both_directions(margin, rng));
+  const auto centre_y = static_cast<float>(0.5 * side + in_both_directions(margin, rng));
   const float middle_x = 0.5F * (low.x + high.x);
   const float middle_y = 0.5F * (low.y + high.y);
   const auto last = static_cast<float>(side);
@@ -169,7 +169,7 @@ void blur(float deviation, Scratch& memory) {
   }
   auto& padded = memory.padded;
   float* frame = memory.frame_pixels.data();
-  // Down: rows of the padded frame are added up with weights, which runs along memory.
+  // Vertical pass: a weighted sum of rows of the padded frame.
   padded.assign(static_cast<size_t>((size + 2 * radius) * size), 0.0F);
   std::copy(frame, frame + size * size, padded.begin() + static_cast<ptrdiff_t>(radius) * size);
   std::fill(frame, frame + size * size, 0.0F);
@@ -180,7 +180,7 @@ void blur(float deviation, Scratch& memory) {
       frame[i] += weight * from[i];
     }
   }
-  // Across: the same on rows with margins.
+  // Horizontal pass, on rows with margins.
   const int stride = size + 2 * radius;
   padded.assign(static_cast<size_t>(stride * size), 0.0F);
   for (int row = 0; row < size; ++row) {
@@ -200,7 +200,7 @@ void blur(float deviation, Scratch& memory) {
 }
 
 /// Brightness and noise; the noise of a pixel is a sum of four uniform numbers (Irwin-Hall), which
-/// is near enough to normal and costs one draw.
+/// is close to normal and costs one draw.
 void write_pixels(const Scratch& memory, float ink, float noise, Rng& rng, uint8_t* pixels) {
   constexpr float kMean = 2.0F * 65535.0F;
   const float scale = 255.0F * noise / (65536.0F * std::sqrt(4.0F / 12.0F));
@@ -225,10 +225,10 @@ void render_glyph(const GlyphView& glyph, const CharacterOptions& options, Rng& 
   fill(glyph, memory);
   const auto deviation =
       static_cast<float>(rng.uniform(0.0, options.blur) * static_cast<double>(options.size));
-  if (deviation >= kLeastBlur) {
+  if (deviation >= kMinBlur) {
     blur(deviation, memory);
   }
-  const auto ink = static_cast<float>(rng.uniform(kFaintestInk, 1.0));
+  const auto ink = static_cast<float>(rng.uniform(kMinInk, 1.0));
   const auto noise = static_cast<float>(rng.uniform(0.0, options.noise));
   write_pixels(memory, ink, noise, rng, pixels);
 }

@@ -9,8 +9,8 @@
 
 namespace softmoe {
 
-/// Draws `glyph` with distortions from `rng` into `pixels` [size, size], white on black. Every draw
-/// comes from `rng` in a fixed order, so one state of it gives one picture.
+/// Draws `glyph` with distortions from `rng` into `pixels` [size, size], white on black. The order
+/// of random draws is fixed, so the picture depends only on the state of `rng`.
 void render_glyph(const GlyphView& glyph, const CharacterOptions& options, Rng& rng,
                   uint8_t* pixels);
 

@@ -5,7 +5,7 @@
 namespace softmoe {
 namespace {
 
-constexpr double kLongestNormal = 2.0;  // sharp corners would shoot out by more
+constexpr double kMaxNormal = 2.0;  // normals of sharp corners would be longer
 
 /// Twice the signed area, positive for a contour that runs counterclockwise.
 double signed_area(const std::vector<FontPoint>& contour) {
@@ -23,13 +23,13 @@ FontPoint unit_edge(const FontPoint& from, const FontPoint& to) {
   return {(to.x - from.x) / length, (to.y - from.y) / length};
 }
 
-/// Where the corner between two edges goes when both move outwards by one.
+/// The shift of the corner between two edges if both move outwards by one.
 FontPoint corner_normal(const FontPoint& in, const FontPoint& out, double outside) {
   const FontPoint sum{outside * (in.y + out.y), -outside * (in.x + out.x)};
   const double cosine = in.x * out.x + in.y * out.y;
   const double scale = 1.0 / std::max(1.0 + cosine, 1e-6);
   const double length = std::hypot(sum.x, sum.y) * scale;
-  const double shorten = scale * (length > kLongestNormal ? kLongestNormal / length : 1.0);
+  const double shorten = scale * (length > kMaxNormal ? kMaxNormal / length : 1.0);
   return {sum.x * shorten, sum.y * shorten};
 }
 
@@ -121,7 +121,7 @@ void OutlineRaster::add_edge(float x0, float y0, float x1, float y1) {
 }
 
 // An edge covers what lies to its right. Within one row, from x0 to x1 while it descends by
-// `height`, cell c is covered by 0 before the edge, by `height` behind it, and in between by the
+// `height`, the covered part of cell c is 0 before the edge, `height` behind it, and in between the
 // integral of the part of the cell that is right of the edge.
 void OutlineRaster::add_row_span(int row, float x0, float x1, float height) {
   const float left = std::min(x0, x1);

@@ -29,7 +29,7 @@ struct FontPoint {
   double y;
 };
 
-/// Puts closed contours of font points into the frame of an Outline and works out the normals.
+/// Scales closed contours of font points to the frame of an Outline and computes the normals.
 /// Contours of fewer than three points are left out; an empty outline has no points.
 Outline make_outline(const std::vector<std::vector<FontPoint>>& contours);
 

@@ -23,8 +23,8 @@ struct Script {
 
 std::span<const Script> script_table();
 
-/// The letters of the scripts with these names, in the table's order whatever the order of
-/// `names`; "all" stands for every script. Throws UsageError that lists the known names.
+/// The letters of the scripts with these names, in the order of the table, not of `names`; "all"
+/// stands for every script. Throws UsageError that lists the known names.
 std::vector<char32_t> letters_of(const std::vector<std::string>& names);
 
 /// "U+0416 Ж": the code point, then the character in UTF-8.

@@ -1,10 +1,12 @@
+#include "datasets/sources/cifar.h"
+
 #include <fmt/format.h>
 
 #include <sstream>
 
 #include "core/error.h"
 #include "datasets/image_file.h"
-#include "datasets/sources/raw_sets.h"
+#include "datasets/sources/raw_dataset.h"
 #include "io/atomic_file.h"
 
 namespace softmoe {
@@ -22,7 +24,7 @@ struct Layout {
   const char* names_file;
   std::vector<std::string> train_files;
   std::vector<std::string> val_files;
-  size_t label_bytes;  ///< the last one is the label that is used
+  size_t label_bytes;  ///< the last of them is the label
   int64_t classes;
 };
 

@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "datasets/sources/raw_sets.h"
+#include "datasets/sources/raw_dataset.h"
 
 namespace softmoe {
 namespace {
@@ -12,8 +12,8 @@ namespace {
 constexpr int kDigitSide = 8;
 constexpr size_t kDigitPixels = kDigitSide * kDigitSide;
 constexpr size_t kImages = 1797;
-constexpr size_t kTrainImages = 898;  // the writers of the first half do not come back later
-constexpr int kBrightest = 16;
+constexpr size_t kTrainImages = 898;  // the others are by other writers
+constexpr int kMaxValue = 16;
 
 // A zlib stream of all labels, then of all pixels; made by the build from data/uci_digits.bin.
 constexpr auto kPacked = std::to_array<uint8_t>({
@@ -38,7 +38,7 @@ std::unique_ptr<Dataset> open_digits(SplitKind split) {
   images.labels.assign(bytes.begin() + static_cast<ptrdiff_t>(begin),
                        bytes.begin() + static_cast<ptrdiff_t>(end));
   for (size_t i = kImages + begin * kDigitPixels; i < kImages + end * kDigitPixels; ++i) {
-    images.pixels.push_back(static_cast<uint8_t>((255 * bytes[i] + kBrightest / 2) / kBrightest));
+    images.pixels.push_back(static_cast<uint8_t>((255 * bytes[i] + kMaxValue / 2) / kMaxValue));
   }
   return std::make_unique<RawDataset>("digits", std::move(images), numbered_classes(10));
 }

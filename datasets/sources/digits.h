@@ -1,5 +1,5 @@
 #pragma once
-/// Handwritten digits that the program carries within itself.
+/// Handwritten digits that are part of the program.
 
 #include <memory>
 

@@ -1,3 +1,5 @@
+#include "datasets/sources/idx.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <zlib.h>
@@ -6,7 +8,7 @@
 #include <cerrno>
 
 #include "core/error.h"
-#include "datasets/sources/raw_sets.h"
+#include "datasets/sources/raw_dataset.h"
 
 namespace softmoe {
 namespace {
@@ -43,7 +45,7 @@ class GzipFile {
     return done;
   }
 
-  /// Whether nothing is left; sees a broken gzip trailer too.
+  /// Returns true if nothing is left; finds a broken gzip trailer, too.
   bool at_end() {
     uint8_t byte = 0;
     return read(&byte, 1) == 0;
@@ -67,8 +69,8 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-/// The file of `folder` whose name, without what stands before `part` and without .gz, is `part`
-/// with '-' or '.' before "idx"; empty where there is none.
+/// The file of `folder` whose name ends with `part`, '-' or '.', "idx", the number of `axes`,
+/// "-ubyte" and perhaps ".gz"; empty if there is none.
 fs::path find_part(const fs::path& folder, const std::string& part, int axes) {
   std::vector<fs::path> found;
   for (const auto& entry : fs::directory_iterator(folder)) {
@@ -91,15 +93,15 @@ fs::path find_part(const fs::path& folder, const std::string& part, int axes) {
   return found.empty() ? fs::path() : found.front();
 }
 
-/// Words that open the names of a split's files.
-std::vector<std::string> file_words(SplitKind split) {
+/// How the names of a split's files begin.
+std::vector<std::string> name_beginnings(SplitKind split) {
   return split == SplitKind::kTrain ? std::vector<std::string>{"train"}
                                     : std::vector<std::string>{"t10k", "test", "val"};
 }
 
-/// Appends the images and labels of a split; says whether it was there.
+/// Appends the images and labels of a split; returns false if there are no such files.
 bool append_split(const fs::path& folder, SplitKind split, RawImages& images, std::string& name) {
-  for (const auto& word : file_words(split)) {
+  for (const auto& word : name_beginnings(split)) {
     const fs::path image_path = find_part(folder, word + "-images", 3);
     const fs::path label_path = find_part(folder, word + "-labels", 1);
     if (image_path.empty() || label_path.empty()) {
@@ -135,7 +137,7 @@ bool append_split(const fs::path& folder, SplitKind split, RawImages& images, st
 int64_t count_classes(const fs::path& folder) {
   int64_t classes = 0;
   for (const SplitKind split : {SplitKind::kTrain, SplitKind::kVal}) {
-    for (const auto& word : file_words(split)) {
+    for (const auto& word : name_beginnings(split)) {
       const fs::path path = find_part(folder, word + "-labels", 1);
       if (!path.empty()) {
         for (const uint8_t label : read_idx(path).values) {
@@ -153,14 +155,16 @@ IdxArray read_idx(const fs::path& path) {
   GzipFile file(path);
   std::array<uint8_t, 4> magic{};
   if (file.read(magic.data(), 4) != 4 || magic[0] != 0 || magic[1] != 0) {
-    throw InputError(path.string(), "an IDX file (it opens with two zero bytes)", "something else");
+    throw InputError(path.string(), "an IDX file (it begins with two zero bytes)",
+                     "something else");
   }
   if (magic[2] != kUnsignedByte) {
     throw InputError(path.string(), "IDX elements of type 0x08 (unsigned byte)",
                      fmt::format("type {:#04x}", magic[2]));
   }
   IdxArray array;
-  // Sizes come from outside: their product may not overflow and memory is taken as data arrives.
+  // The sizes are not to be trusted: their product must not overflow, and memory is allocated as
+  // data arrives.
   size_t count = 1;
   for (int axis = 0; axis < magic[3]; ++axis) {
     std::array<uint8_t, 4> bytes{};
@@ -206,7 +210,7 @@ std::unique_ptr<Dataset> open_idx(const fs::path& folder, SplitKind split,
       throw InputError(
           folder.string(),
           fmt::format("{0}-images-idx3-ubyte and {0}-labels-idx1-ubyte, with or without .gz",
-                      file_words(part).front()),
+                      name_beginnings(part).front()),
           "no such files");
     }
   }

@@ -9,7 +9,8 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "datasets/image_file.h"
+#include "datasets/sources/image_files.h"
+#include "datasets/splits.h"
 
 namespace softmoe {
 namespace {
@@ -28,13 +29,13 @@ std::map<std::string, fs::path> subfolders(const fs::path& folder) {
   return found;
 }
 
-/// The subfolder that `split` means: its own name first, then names of the same kind.
+/// The name of the subfolder for `split`: that name, else one of the same kind.
 std::string split_folder(const std::map<std::string, fs::path>& folders, const std::string& split) {
   if (folders.contains(split)) {
     return split;
   }
   const auto kind = split_kind(split);
-  // "val" before "test": where both are there, the test images are not for choosing models.
+  // "val" before "test": if both exist, the test images are not for choosing models.
   for (const char* name : {"train", "training", "val", "valid", "validation", "test", "eval"}) {
     if (kind && folders.contains(name) && split_kind(name) == kind) {
       return name;
@@ -71,7 +72,7 @@ std::unique_ptr<Dataset> collect(const std::vector<fs::path>& parts,
     log_line(fmt::format("{}: left out {} files that are no images", root.string(), others));
   }
   if (files.empty()) {
-    throw InputError(root.string(), "folders of images, one a class", "no image files");
+    throw InputError(root.string(), "folders of images, one per class", "no image files");
   }
   return std::make_unique<ImageFiles>(std::move(files),
                                       std::vector<std::string>(classes.begin(), classes.end()));
@@ -81,7 +82,7 @@ std::unique_ptr<Dataset> open_without_splits(const fs::path& root, const std::st
                                              const std::map<std::string, fs::path>& folders) {
   const auto kind = split_kind(split);
   if (!kind) {
-    throw UsageError(root.string() + ": split", "train, val or all, for lack of such a subfolder",
+    throw UsageError(root.string() + ": split", "train, val or all, as there is no such subfolder",
                      "'" + split + "'");
   }
   std::set<std::string> classes;
@@ -92,52 +93,6 @@ std::unique_ptr<Dataset> open_without_splits(const fs::path& root, const std::st
 }
 
 }  // namespace
-
-ImageFiles::ImageFiles(std::vector<std::pair<fs::path, int64_t>> files,
-                       std::vector<std::string> class_names)
-    : files_(std::move(files)), class_names_(std::move(class_names)) {
-  for (auto& name : class_names_) {
-    name = valid_utf8(name);  // names of folders may be anything, those of classes go into JSON
-  }
-}
-
-Sample ImageFiles::get(int64_t index) const {
-  check_index(index, size());
-  const auto& [path, label] = files_[static_cast<size_t>(index)];
-  return {load_image(path), label};
-}
-
-int64_t ImageFiles::label(int64_t index) const {
-  check_index(index, size());
-  return files_[static_cast<size_t>(index)].second;
-}
-
-std::string ImageFiles::sample_name(int64_t index) const {
-  check_index(index, size());
-  return files_[static_cast<size_t>(index)].first.string();
-}
-
-std::optional<std::vector<uint8_t>> ImageFiles::encoded_bytes(int64_t index) const {
-  check_index(index, size());
-  return read_bytes(files_[static_cast<size_t>(index)].first);
-}
-
-std::vector<fs::path> find_images(const fs::path& folder, int64_t* others) {
-  std::vector<fs::path> images;
-  const auto options = fs::directory_options::follow_directory_symlink;
-  for (const auto& entry : fs::recursive_directory_iterator(folder, options)) {
-    if (entry.is_directory()) {
-      continue;
-    }
-    if (is_image_name(entry.path())) {
-      images.push_back(entry.path());
-    } else if (others != nullptr) {
-      ++*others;
-    }
-  }
-  std::sort(images.begin(), images.end());
-  return images;
-}
 
 std::unique_ptr<Dataset> open_image_folder(const fs::path& root, const std::string& split) {
   if (!fs::is_directory(root)) {

@@ -1,46 +1,21 @@
 #pragma once
-/// Folders of image files, one folder a class.
+/// Folders of image files, one folder per class.
 
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "datasets/dataset.h"
-#include "datasets/splits.h"
 
 namespace softmoe {
 
-/// Image files with labels.
-class ImageFiles : public Dataset {
- public:
-  /// `files` are pairs of a path and a label below the number of classes.
-  ImageFiles(std::vector<std::pair<std::filesystem::path, int64_t>> files,
-             std::vector<std::string> class_names);
-
-  int64_t size() const override { return static_cast<int64_t>(files_.size()); }
-  Sample get(int64_t index) const override;
-  int64_t label(int64_t index) const override;
-  const std::vector<std::string>& class_names() const override { return class_names_; }
-  std::string sample_name(int64_t index) const override;
-  std::optional<std::vector<uint8_t>> encoded_bytes(int64_t index) const override;
-
- private:
-  std::vector<std::pair<std::filesystem::path, int64_t>> files_;
-  std::vector<std::string> class_names_;
-};
-
-/// The part `split` of `root`: of `root/<split>` where there is such a folder (its common synonyms
-/// count too), whose subfolders are the classes, at any depth below them the images, in the order
-/// of their paths. All split folders together give the classes, so that every split has the same.
-/// Without split folders `root` itself holds the classes, and every tenth image of each is val.
-/// Files of other kinds are left out, with a log line. Throws InputError where there is no image.
+/// The split `split` of `root`. If there is a folder `root/<split>` (or one with a common synonym
+/// of that name), its subfolders are the classes, and all image files at any depth below a
+/// subfolder are its images, in the order of their paths. The classes are those of all split
+/// folders, so that all splits have the same. If there are no split folders, the subfolders of
+/// `root` are the classes, and every tenth image of each class is val. Files of other kinds are
+/// left out with a log line. Throws InputError if there is no image.
 std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& root,
                                            const std::string& split);
-
-/// The image files below `folder` at any depth, sorted; `others` counts the files of other kinds.
-std::vector<std::filesystem::path> find_images(const std::filesystem::path& folder,
-                                               int64_t* others = nullptr);
 
 }  // namespace softmoe

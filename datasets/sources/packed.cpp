@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Sets up to this size are read at once: a read through HDF5 costs more than a small image.
+// Sets up to this size are read at once: one read by HDF5 takes longer than decoding a small image.
 constexpr int64_t kInMemoryBytes = int64_t{512} << 20;
 
 class PackedDataset : public Dataset {
@@ -88,7 +88,7 @@ class PackedDataset : public Dataset {
 
   Hdf5File file_;
   PackedIndex index_;
-  std::vector<uint8_t> bytes_;  // of all images, where they fit
+  std::vector<uint8_t> bytes_;  // of all images, if they fit
 };
 
 /// The file of `folder` for `split`, by its own name or a name of the same kind.

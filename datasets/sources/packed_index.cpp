@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kFormat = "softmoe images";
 constexpr const char* kVersion = "1";
 
-/// XXH3-64 of everything that is no image.
+/// XXH3-64 of everything but the images.
 class IndexHash {
  public:
   IndexHash() : state_(XXH3_createState(), XXH3_freeState) { XXH3_64bits_reset(state_.get()); }

@@ -1,5 +1,5 @@
 #pragma once
-/// What a packed file holds besides its images.
+/// Everything in a packed file but its images.
 
 #include <string>
 #include <vector>
@@ -16,10 +16,10 @@ struct PackedIndex {
   std::vector<std::string> class_names;
   std::vector<int64_t> labels;      ///< [images]
   std::vector<uint64_t> checksums;  ///< [images]
-  std::vector<int64_t> ends;        ///< [images] in bytes; of raw layout too
+  std::vector<int64_t> ends;        ///< [images] in bytes; in raw layout, too
   std::vector<uint8_t> names;
   std::vector<int64_t> name_ends;  ///< [images]
-  std::vector<int64_t> shape;      ///< height, width, channels; of raw layout
+  std::vector<int64_t> shape;      ///< height, width, channels; in raw layout only
 
   int64_t size() const { return static_cast<int64_t>(labels.size()); }
   std::string name(int64_t index) const;

@@ -1,3 +1,5 @@
+#include "datasets/sources/packed_writer.h"
+
 #include <fmt/format.h>
 #include <xxhash.h>
 
@@ -8,7 +10,6 @@
 #include "core/progress.h"
 #include "datasets/image_file.h"
 #include "datasets/ordered_work.h"
-#include "datasets/sources/packed.h"
 #include "datasets/sources/packed_index.h"
 #include "io/atomic_file.h"
 
@@ -82,7 +83,7 @@ struct PackedImage {
   std::string error;
 };
 
-/// The bytes that are stored for image `number`, which is decoded to `sample` on the way.
+/// The bytes that are stored for image `number`; also decodes the image to `sample`.
 std::vector<uint8_t> stored_bytes(const Dataset& dataset, int64_t number, bool raw,
                                   Sample& sample) {
   if (!raw) {
@@ -110,7 +111,7 @@ PackedImage packed_image(const Dataset& dataset, int64_t number, bool raw) {
 }
 
 bool has_files(const Dataset& dataset) {
-  // The first image may be a bad one.
+  // The first image may be unreadable.
   for (int64_t index = 0; index < dataset.size(); ++index) {
     try {
       return dataset.encoded_bytes(index).has_value();
@@ -139,7 +140,7 @@ void note_bad(PackReport& report, BadImage image, int64_t limit, int64_t size) {
 void describe(OptionTable& table, PackOptions& options) {
   table.add("layout", options.layout,
             "how images are stored: encoded (files as they are) or raw (pixels of one size); auto: "
-            "encoded where the source has files");
+            "encoded if the source has files");
   table.add("max-bad-images", options.max_bad_images,
             "share of the images that may be unreadable; each is named and left out",
             {.min = 0, .max = 1});

@@ -1,9 +1,11 @@
+#include "datasets/sources/raw_dataset.h"
+
 #include <fmt/format.h>
 
 #include <cstring>
 
 #include "core/error.h"
-#include "datasets/sources/raw_sets.h"
+#include "datasets/splits.h"
 
 namespace softmoe {
 

@@ -21,7 +21,7 @@ VitOptions tiny_options(bool class_token = false) {
   return options;
 }
 
-/// Weights whose value tells where they stand: image, token, slot.
+/// Weights whose value shows their image, token and slot.
 torch::Tensor numbered_weights(int64_t batch, int64_t tokens) {
   return torch::arange(batch * tokens * 4, torch::kFloat32).view({batch, tokens, 2, 2});
 }
@@ -153,7 +153,7 @@ TEST(DispatchSheet, TakesCaptionsOfAnyScript) {
   one.images[0].caption = "\u0416\U0001F600";
   const auto letters = one.draw();
   EXPECT_GT(cv::norm(letters, plain, cv::NORM_INF), 0.0);
-  one.images[0].caption = "U+0416 U+1F600";  // as numbers where no letter can be drawn
+  one.images[0].caption = "U+0416 U+1F600";  // as numbers if no letter can be drawn
   EXPECT_EQ(cv::norm(letters, one.draw(), cv::NORM_INF), 0.0);
   one.images[0].caption = "first \u0416";  // and left out beside what can
   EXPECT_EQ(cv::norm(plain, one.draw(), cv::NORM_INF), 0.0);

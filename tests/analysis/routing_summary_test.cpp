@@ -127,7 +127,7 @@ TEST(RoutingSummary, JsonHasEveryNumber) {
   EXPECT_EQ(json.at("expert_importance").size(), 3U);
 }
 
-/// Six tokens of two images and four experts; expert 3 gets none, and one token reaches nobody.
+/// Six tokens of two images and four experts; expert 3 gets none, and one token reaches no expert.
 RoutingRecord sparse_record() {
   const auto dispatch = torch::tensor({{{1, 1, 0, 0}, {1, 0, 0, 0}, {0, 0, 0, 0}},
                                        {{1, 0, 0, 0}, {0, 0, 1, 0}, {1, 0, 0, 0}}},

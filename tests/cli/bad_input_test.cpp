@@ -135,7 +135,13 @@ TEST_F(BadInput, WrongFlags) {
   EXPECT_TRUE(
       fails_with_one_line(run_program(predict({image_, "--images", "a.npz"})), 2, {"not both"}));
   EXPECT_TRUE(fails_with_one_line(run_program(predict({"a.npz"})), 2, {"--images a.npz"}));
-  EXPECT_TRUE(fails_with_one_line(run_program({"predict", image_}), 2, {"--checkpoint"}));
+  EXPECT_TRUE(fails_with_one_line(run_program({"predict", image_}), 2, {"nothing to predict"}));
+  for (const auto* command :
+       {"predict", "eval", "inspect", "prune", "finetune", "export", "convert", "upcycle"}) {
+    EXPECT_TRUE(fails_with_one_line(run_program({command, "--threads", "1"}), 2,
+                                    {"CHECKPOINT (--checkpoint) is missing"}))
+        << command;
+  }
   EXPECT_TRUE(
       fails_with_one_line(run_program({"eval", "--dataset", "digits"}), 2, {"--checkpoint"}));
 }

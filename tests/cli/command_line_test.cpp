@@ -1,4 +1,4 @@
-/// Flags, lists, words without flags, and `--help`.
+/// Flags, lists, arguments without flags, and `--help`.
 
 #include "cli/command_line.h"
 
@@ -48,18 +48,18 @@ void describe(OptionTable& table, SomeOptions& options) {
             {.follows = "as the data set has"});
 }
 
-/// A command with those options, and with words without flags where `takes_words`.
+/// A command with those options, which takes names of images if `takes_names`.
 class SomeCommand {
  public:
-  explicit SomeCommand(bool takes_words = false) {
+  explicit SomeCommand(bool takes_names = false) {
     line.add("Maps", options);
-    if (takes_words) {
-      line.add_positionals({.name = "IMAGE", .meaning = "image files"}, words);
+    if (takes_names) {
+      line.add_names({.name = "IMAGE", .meaning = "image files"}, names);
     }
   }
 
   SomeOptions options;
-  Words words;
+  Words names;
   CommandLine line{"paint", "Paints maps of many images."};
 };
 
@@ -79,10 +79,10 @@ TEST(ListFlags, LeaveTheFilesBehindThemAlone) {
         Words{"a.png", "7.png", "--blocks", "3", "5"}, Words{"a.png", "--blocks", "3,5", "7.png"},
         Words{"--blocks", "3,5", "--kinds", "dense", "a.png", "7.png"},
         Words{"--blocks=3,5", "--", "a.png", "7.png"}}) {
-    SomeCommand command(/*takes_words=*/true);
+    SomeCommand command(/*takes_names=*/true);
     ASSERT_TRUE(command.line.parse(given));
     EXPECT_THAT(command.options.blocks, ElementsAre(3, 5));
-    EXPECT_THAT(command.words, ElementsAre("a.png", "7.png"));
+    EXPECT_THAT(command.names, ElementsAre("a.png", "7.png"));
   }
 }
 
@@ -103,7 +103,7 @@ TEST(ListFlags, OfFilesKeepTheirCommas) {
 
 TEST(ListFlags, NameWhatIsNoItem) {
   const auto parse = [](const Words& words) {
-    SomeCommand(/*takes_words=*/true).line.parse(words);
+    SomeCommand(/*takes_names=*/true).line.parse(words);
   };
   EXPECT_THAT(
       [&] {
@@ -171,7 +171,7 @@ TEST(CommandLine, DerivedOptionsHaveValuesAndShowNoDefaults) {
 }
 
 TEST(Help, ShowsFlagsDefaultsUnitsAndRanges) {
-  const SomeCommand command(/*takes_words=*/true);
+  const SomeCommand command(/*takes_names=*/true);
   const auto help = command.line.help(100);
   for (const auto* text :
        {"usage: softmoe paint [IMAGE ...] [OPTIONS]\n\nPaints maps of many images.\n",
@@ -192,7 +192,7 @@ TEST(Help, ShowsFlagsDefaultsUnitsAndRanges) {
 }
 
 TEST(Help, BreaksLinesAtTheWidth) {
-  const SomeCommand command(/*takes_words=*/true);
+  const SomeCommand command(/*takes_names=*/true);
   for (const size_t width : {60U, 72U, 100U}) {
     EXPECT_THAT(lines_of(command.line.help(width)), Each(SizeIs(testing::Le(width)))) << width;
   }

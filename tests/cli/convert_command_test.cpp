@@ -29,7 +29,7 @@ void write_dense_checkpoint(
   description.name = "small";
   description.options = options;
   description.class_names = {"ant", "bee", "cow", "dog", "eel", "fox", "gnu"};
-  description.preprocess = {{"input-size", {3, 8, 8}}};
+  description.preprocess = default_preprocess(options);
   Checkpoint checkpoint;
   checkpoint.metadata = to_metadata(description);
   checkpoint.model = named_tensors(*lively_model(options));
@@ -123,10 +123,10 @@ TEST_F(Convert, ChangesSizesOnTheWay) {
                                 "--mean", "0.25", "--interpolation", "bicubic"})));
   const auto features = load_model(path("features.h5")).description;
   EXPECT_EQ(features.options.num_classes, 0);
-  EXPECT_EQ(features.options.gelu, Gelu::kExact);
+  EXPECT_EQ(features.options.gelu, Activation::kGeluExact);
   EXPECT_EQ(features.options.norm_eps, 1e-5);
-  EXPECT_EQ(features.preprocess.at("mean").get<std::vector<double>>(), std::vector<double>{0.25});
-  EXPECT_EQ(features.preprocess.at("interpolation"), "bicubic");
+  EXPECT_EQ(features.preprocess.value().mean, std::vector<double>{0.25});
+  EXPECT_EQ(features.preprocess.value().interpolation, Interpolation::kBicubic);
 }
 
 TEST_F(Convert, StoresHowPositionsAreResized) {
@@ -211,10 +211,10 @@ TEST_F(Convert, OverwritesNoConfigOfAnotherModel) {
   // That of the source, and that of a neighbour.
   EXPECT_TRUE(fails_with_one_line(
       convert(path("model.safetensors"), path("other.safetensors"), huggingface), 1,
-      {path("config.json"), "belongs to IN"}));
+      {path("config.json"), "belongs to CHECKPOINT"}));
   EXPECT_TRUE(
       fails_with_one_line(convert(path("model.safetensors"), path("model.safetensors"), timm), 1,
-                          {path("config.json"), "belongs to IN"}));
+                          {path("config.json"), "belongs to CHECKPOINT"}));
   EXPECT_TRUE(fails_with_one_line(convert(path("tiny.h5"), path("other.safetensors"), timm), 1,
                                   {path("config.json"), "another model"}));
   EXPECT_FALSE(std::filesystem::exists(path("other.safetensors")));
@@ -356,8 +356,9 @@ TEST_F(Convert, WritesNothingWhereTensorsDoNotFit) {
 
 TEST_F(Convert, WantsTwoFilesOfKnownKinds) {
   const auto file = fixture("vmoe/tiny_vit_dense_gap.npz").string();
-  EXPECT_TRUE(fails_with_one_line(convert(file, path("model.bin")), 2, {"OUT", ".safetensors"}));
-  EXPECT_TRUE(fails_with_one_line(run_program({"convert", file}), 2, {"IN and OUT"}));
+  EXPECT_TRUE(fails_with_one_line(convert(file, path("model.bin")), 2, {"OUTPUT", ".safetensors"}));
+  EXPECT_TRUE(
+      fails_with_one_line(run_program({"convert", file}), 2, {"OUTPUT (--output) is missing"}));
   EXPECT_TRUE(fails_with_one_line(convert(file, path("a.h5"), {"--names", "timm"}), 2,
                                   {"--names", "native checkpoint"}));
   EXPECT_TRUE(fails_with_one_line(convert(file, path("a.h5"), {"--names", "keras"}), 2,

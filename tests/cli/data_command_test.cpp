@@ -38,6 +38,14 @@ TEST_F(DataCommand, DescribesBothSplits) {
   EXPECT_EQ(splits[1]["class_images"].size(), 10);
 }
 
+TEST_F(DataCommand, InfoIsDescribe) {
+  const auto described = run_program({"data", "describe", "--dataset", "digits"});
+  const auto info = run_program({"data", "info", "--dataset", "digits", "--json", path("d.json")});
+  ASSERT_TRUE(succeeds(info));
+  EXPECT_EQ(info.output, described.output);
+  EXPECT_EQ(read_json(path("d.json"))["action"], "describe");
+}
+
 TEST_F(DataCommand, PacksWhatItThenVerifiesAndReads) {
   ASSERT_TRUE(
       succeeds(run_program({"data", "pack", "--dataset", "digits", "--output", path("packed")})));
@@ -77,7 +85,11 @@ TEST_F(DataCommand, DrawsASheet) {
 }
 
 TEST_F(DataCommand, SaysWhatIsWrong) {
-  EXPECT_TRUE(fails_with_one_line(run_program({"data", "fly"}), 2, {"describe, verify", "'fly'"}));
+  EXPECT_TRUE(fails_with_one_line(run_program({"data", "fly"}), 2,
+                                  {"ACTION: expected one of describe, info, verify", "'fly'"}));
+  EXPECT_TRUE(fails_with_one_line(run_program({"data"}), 2, {"ACTION (--action) is missing"}));
+  EXPECT_TRUE(fails_with_one_line(run_program({"data", "info", "photos", "--dataset", "digits"}), 2,
+                                  {"OUTPUT: data describe writes nothing"}));
   EXPECT_TRUE(
       fails_with_one_line(run_program({"data", "pack", "--dataset", "digits"}), 2, {"--output"}));
   EXPECT_TRUE(fails_with_one_line(run_program({"data", "describe", "--dataset", "nothing"}), 2,

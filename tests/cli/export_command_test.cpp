@@ -83,7 +83,7 @@ TEST_F(Export, WritesAnUntrainedModelOfTheZoo) {
 TEST_F(Export, FailsWithOneLine) {
   const auto model = path("tiny.h5");
   const auto out = path("out.onnx");
-  EXPECT_TRUE(fails_with_one_line(run({model}), 2, {"CHECKPOINT and OUT", "found 1 name"}));
+  EXPECT_TRUE(fails_with_one_line(run({model}), 2, {"OUTPUT (--output) is missing"}));
   EXPECT_TRUE(fails_with_one_line(run({model, out, "--opset", "12"}), 2, {"--opset", "[13, 22]"}));
   EXPECT_TRUE(fails_with_one_line(run({model, out, "--dtype", "int8"}), 2, {"--dtype", "int8"}));
   EXPECT_TRUE(fails_with_one_line(run({model, path("out.pt")}), 2, {".onnx", "out.pt"}));

@@ -84,6 +84,23 @@ TEST_F(Finetune, TrainsTheChosenPartAndSaysHowLargeItIs) {
   }
 }
 
+TEST_F(Finetune, TheCheckpointIsGivenByPlaceOrByFlag) {
+  ASSERT_TRUE(succeeds(finetune("flag", {})));
+  const auto by_place =
+      run_program({"finetune", place("run/last.h5").string(), "--dataset", "digits", "--batch-size",
+                   "64", "--max-steps", "4", "--amp-dtype", "float32", "--threads", "1", "--output",
+                   folder_->path().string(), "--experiment", "place"});
+  ASSERT_TRUE(succeeds(by_place));
+  const auto placed = load_checkpoint(place("place/last.h5")).model;
+  for (const auto& [name, tensor] : load_checkpoint(place("flag/last.h5")).model) {
+    EXPECT_TRUE(same_bits(placed.at(name), tensor)) << name;
+  }
+  EXPECT_TRUE(fails_with_one_line(finetune("flag", {"other.h5"}), 2,
+                                  {"'other.h5'", "--checkpoint gives CHECKPOINT already"}));
+  // A run's own config names its checkpoint.
+  EXPECT_TRUE(succeeds(run_program({"finetune", "--config", place("flag/config.toml").string()})));
+}
+
 TEST_F(Finetune, RouterLossesAreOnUnlessTheyAreSwitchedOff) {
   ASSERT_TRUE(succeeds(finetune("on", {})));
   const auto with = last_metrics("on").at("routing").at("block1");

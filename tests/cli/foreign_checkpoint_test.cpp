@@ -1,4 +1,4 @@
-/// Checkpoints of other libraries where a command takes a checkpoint.
+/// Checkpoints of other libraries in commands that take a checkpoint.
 
 #include <gmock/gmock.h>
 

@@ -40,7 +40,7 @@ size_t count(const std::string& text, const std::string& part) {
   return found;
 }
 
-/// Training with all that is random in it: dropout, stochastic depth, mirrored and padded crops,
+/// Training with everything that is random: dropout, stochastic depth, mirrored and padded crops,
 /// several workers, accumulated gradients.
 Words random_training(const std::filesystem::path& output) {
   return tiny_training(output) +
@@ -81,7 +81,7 @@ TEST(Resume, InterruptedRunsEqualUninterruptedOnes) {
 
 TEST(Resume, KilledRunsEqualUninterruptedOnes) {
   const TemporaryFolder folder;
-  // In the way that is fastest: several threads, bf16 where the machine has it.
+  // The fastest settings: several threads, bf16 if the machine has it.
   const Words more{"--checkpoint-interval", "0.2", "--threads", "2", "--amp-dtype", "auto"};
   ASSERT_TRUE(succeeds(run_program(random_training(folder / "whole") + more)));
   EXPECT_GE(train_in_pieces(random_training(folder / "pieces") + more, SIGKILL, 17), 1);

@@ -90,6 +90,22 @@ TEST_F(Sweep, NamesACellThatFailsAndGoesOn) {
   EXPECT_TRUE(std::filesystem::exists(study() / "cells" / "soft-s0.0.json"));
 }
 
+TEST_F(Sweep, AnInterruptStopsTheRunningCellsAfterTheyHaveSaved) {
+  const Words endless{
+      "--seeds",    "1",          "--set",         "dataset=digits", "model=vit_ti16",
+      "img-size=8", "in-chans=1", "patch-size=4",  "dim=16",         "depth=2",
+      "heads=2",    "mlp-dim=32", "batch-size=32", "epochs=1000000", "log-interval=2",
+      "workers=0"};
+  const auto run_folder = study() / "runs" / "soft-s0";
+  const auto run = run_program(Words{"sweep", "--config", config()} + endless,
+                               {.interrupt_when = [&](const std::string&) {
+                                 return std::filesystem::exists(run_folder / "metrics.jsonl");
+                               }});
+  EXPECT_EQ(run.exit_code, 130);
+  EXPECT_THAT(run.error_lines().back(), HasSubstr("the same command started again"));
+  EXPECT_TRUE(std::filesystem::exists(run_folder / "last.h5"));
+}
+
 TEST_F(Sweep, RefusesResultsOfOtherSettings) {
   ASSERT_TRUE(succeeds(sweep({"--seeds", "1"})));
   const auto set = Words{"--set", "dataset=digits", "lr=0.5"};

@@ -16,6 +16,19 @@ TEST(TextTable, AlignsNamesLeftAndNumbersRight) {
   EXPECT_THROW(table.add_row({"short"}), c10::ValueError);
 }
 
+TEST(TextTable, AlignsColumnsAsAskedAndDrawsRules) {
+  TextTable table({"run", "note", "%"}, {Align::kLeft, Align::kLeft, Align::kRight});
+  table.add_rule();
+  table.add_row({"a", "best", "12.5"});
+  table.add_row({"longer", "", "7"});
+  EXPECT_EQ(table.text(),
+            "run     note     %\n"
+            "------  ----  ----\n"
+            "a       best  12.5\n"
+            "longer           7\n");
+  EXPECT_THROW(TextTable({"a", "b"}, {Align::kLeft}), c10::ValueError);
+}
+
 TEST(TextTable, CountsCharactersNotBytes) {
   TextTable table({"class", "n"});
   table.add_row({"Größe", "10"});

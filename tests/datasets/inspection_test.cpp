@@ -26,10 +26,10 @@ TEST(Inspection, SummarizesSizesAndColours) {
   const auto summary = summarize(*set, 100);
   EXPECT_THAT(summary.class_images, ElementsAre(2, 1));
   EXPECT_EQ(summary.decoded, 2);
-  EXPECT_EQ(summary.least_height, 2);
-  EXPECT_EQ(summary.most_height, 4);
-  EXPECT_EQ(summary.least_width, 3);
-  EXPECT_EQ(summary.most_width, 6);
+  EXPECT_EQ(summary.min_height, 2);
+  EXPECT_EQ(summary.max_height, 4);
+  EXPECT_EQ(summary.min_width, 3);
+  EXPECT_EQ(summary.max_width, 6);
   EXPECT_THAT(summary.mean,
               ElementsAre(DoubleNear(0.5, 1e-9), DoubleNear(0.0, 1e-9), DoubleNear(0.2, 1e-9)));
   EXPECT_THAT(summary.std,

@@ -28,18 +28,18 @@ TEST(OrderedWork, ConsumesInOrderWhateverTheWorkers) {
 
 TEST(OrderedWork, NoMoreThanThePlacesAreInWork) {
   std::atomic<int64_t> waiting = 0;
-  std::atomic<int64_t> most = 0;
+  std::atomic<int64_t> max = 0;
   for_each_in_order(
       200, /*workers=*/4, /*places=*/5,
       [&](int64_t, int64_t) {
         const int64_t now = ++waiting;
-        int64_t before = most;
-        while (now > before && !most.compare_exchange_weak(before, now)) {
+        int64_t before = max;
+        while (now > before && !max.compare_exchange_weak(before, now)) {
         }
       },
       [&](int64_t, int64_t) { --waiting; });
   EXPECT_EQ(waiting, 0);
-  EXPECT_LE(most, 5);
+  EXPECT_LE(max, 5);
 }
 
 TEST(OrderedWork, TheFirstErrorReachesTheCaller) {

@@ -51,6 +51,11 @@ std::vector<uint8_t> gzipped(const std::vector<uint8_t>& bytes) {
   return packed;
 }
 
+std::vector<uint8_t> cut(std::vector<uint8_t> bytes, size_t count) {
+  bytes.resize(bytes.size() - count);
+  return bytes;
+}
+
 void append(std::vector<uint8_t>& bytes, const std::vector<uint8_t>& more) {
   bytes.insert(bytes.end(), more.begin(), more.end());
 }

@@ -12,7 +12,7 @@
 
 namespace softmoe::test {
 
-/// Gray images of 5x7 pixels in memory whose pixels and label (index % 3) tell their index.
+/// Gray images of 5x7 pixels in memory whose pixels and label (index % 3) depend on their index.
 class NumberedSet : public Dataset {
  public:
   explicit NumberedSet(int64_t size) : size_(size) {}
@@ -39,6 +39,8 @@ class NumberedSet : public Dataset {
 void write_file(const std::filesystem::path& path, const std::vector<uint8_t>& bytes);
 std::vector<uint8_t> gzipped(const std::vector<uint8_t>& bytes);
 void append(std::vector<uint8_t>& bytes, const std::vector<uint8_t>& more);
+/// `bytes` without the last `count`.
+std::vector<uint8_t> cut(std::vector<uint8_t> bytes, size_t count);
 
 /// An IDX file of unsigned bytes.
 std::vector<uint8_t> idx_bytes(const std::vector<uint32_t>& shape,
@@ -48,7 +50,7 @@ std::vector<uint8_t> idx_bytes(const std::vector<uint32_t>& shape,
 cv::Mat picture(int height, int width, uint64_t seed);
 std::vector<uint8_t> jpeg_bytes(const cv::Mat& rgb);
 
-/// Whether two images have equal size, channels and pixels.
+/// Returns true if two images have equal size, channels and pixels.
 bool same_pixels(const cv::Mat& a, const cv::Mat& b);
 
 }  // namespace softmoe::test

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "datasets/small_sets.h"
-#include "datasets/sources/packed.h"
+#include "datasets/sources/packed_writer.h"
 #include "datasets/splits.h"
 #include "support/temporary_folder.h"
 
@@ -76,15 +76,6 @@ TEST(Splits, KnowTheWordsOfOtherTools) {
   EXPECT_EQ(split_kind("validation"), SplitKind::kVal);
   EXPECT_EQ(split_kind("test"), SplitKind::kVal);
   EXPECT_EQ(split_kind("fold1"), std::nullopt);
-}
-
-TEST(Splits, SubsetsKeepTheOrderOfTheirIndices) {
-  const Subset part(std::make_shared<test::NumberedSet>(20), {19, 4, 4});
-  ASSERT_EQ(part.size(), 3);
-  EXPECT_EQ(part.label(0), 19 % 3);
-  EXPECT_EQ(part.sample_name(1), "numbered[4]");
-  EXPECT_TRUE(test::same_pixels(part.get(2).image, test::NumberedSet(20).get(4).image));
-  EXPECT_THROW(part.get(3), c10::IndexError);
 }
 
 TEST(Sources, MirrorImagesThatKeepTheirLabel) {

@@ -1,61 +1,18 @@
 #include "eval/evaluate.h"
 
 #include "core/error.h"
-#include "eval/features.h"
+#include "eval/gray_images.h"
 #include "runtime/device.h"
-#include "support/tensor_matcher.h"
 
 namespace softmoe {
 namespace {
 
-using test::all_close;
-using test::same_bits;
-
-constexpr int64_t kImages = 11;
-constexpr int64_t kClasses = 3;
-
-/// Gray 4 x 6 images, number i of the brightness 20 i and the label i mod 3; some unreadable.
-class GrayImages : public Dataset {
- public:
-  explicit GrayImages(std::vector<int64_t> bad = {}) : bad_(std::move(bad)) {}
-
-  int64_t size() const override { return kImages; }
-  Sample get(int64_t index) const override {
-    if (std::find(bad_.begin(), bad_.end(), index) != bad_.end()) {
-      throw InputError(sample_name(index), "an image", "noise");
-    }
-    return {.image = cv::Mat(4, 6, CV_8UC1, cv::Scalar(static_cast<double>(20 * index))),
-            .label = index % kClasses};
-  }
-  const std::vector<std::string>& class_names() const override { return names_; }
-  std::string sample_name(int64_t index) const override {
-    return "gray[" + std::to_string(index) + "]";
-  }
-
- private:
-  std::vector<int64_t> bad_;
-  std::vector<std::string> names_{"a", "b", "c"};
-};
-
-Transform gray_transform() {
-  PreprocessOptions options;
-  options.input_size = {1, 4, 6};
-  options.mean = {0.0};
-  options.std = {1.0};
-  return Transform::evaluation(options);
-}
-
-LoaderOptions small_batches() {
-  LoaderOptions options;
-  options.batch_size = 4;
-  options.workers = 2;
-  options.max_bad_images = 0.5;
-  return options;
-}
-
-BatchLoopOptions on(const torch::Device& device) {
-  return {.device = device, .label = "Test", .images = kImages};
-}
+using test::gray_transform;
+using test::GrayImages;
+using test::kClasses;
+using test::kImages;
+using test::on;
+using test::small_batches;
 
 TEST(Evaluate, CountsWhatTheModelGetsRight) {
   const GrayImages images;
@@ -120,39 +77,6 @@ TEST(Evaluate, OutputsMustHaveARowForEachImage) {
   };
   EXPECT_THROW(evaluate(forward, loader, kClasses, Likelihood::kSoftmax, on(torch::kCPU)),
                c10::ValueError);
-}
-
-TEST(Features, ComeInTheOrderOfTheSetWithTheirLabels) {
-  const GrayImages images;
-  for (const auto& device : present_devices()) {
-    Loader loader(images, gray_transform(), small_batches());
-    const auto set = extract_features(pixel_features, loader, "gray", on(device));
-    EXPECT_EQ(set.name, "gray");
-    const auto brightness = torch::arange(kImages, torch::kFloat32).mul(20.0 / 255).unsqueeze(1);
-    EXPECT_TRUE(all_close(set.features, brightness.expand({kImages, 4 * 6})));
-    EXPECT_TRUE(same_bits(set.labels, torch::arange(kImages, torch::kInt64).remainder(kClasses)));
-  }
-}
-
-TEST(Features, LeaveOutWhatCannotBeRead) {
-  const GrayImages images({0, 5});
-  Loader loader(images, gray_transform(), small_batches());
-  const auto set = extract_features(pixel_features, loader, "gray", on(torch::kCPU));
-  EXPECT_TRUE(same_bits(set.labels, torch::tensor({1, 2, 0, 1, 0, 1, 2, 0, 1}, torch::kInt64)));
-}
-
-TEST(Features, ThatAreNotFiniteAreAnError) {
-  const GrayImages images;
-  Loader loader(images, gray_transform(), small_batches());
-  const Forward forward = [](const torch::Tensor& batch) { return batch.flatten(1).log(); };
-  try {
-    extract_features(forward, loader, "gray", on(torch::kCPU));
-    FAIL() << "no error";
-  } catch (const InputError& error) {
-    EXPECT_STREQ(error.what(),
-                 "gray: features: expected finite numbers, found NaN or infinity in 1 of 11 rows, "
-                 "first in row 0");
-  }
 }
 
 }  // namespace

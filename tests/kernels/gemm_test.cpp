@@ -146,11 +146,11 @@ TEST_F(GemmKernels, MultipliesATransposedLeftFactorInEveryMode) {
 
 /// A GELU and its number in the kernels.
 struct Kind {
-  GeluKind kind;
+  Activation kind;
   double (*plain)(double);
 };
 constexpr std::array<Kind, 2> kKinds{
-    {{GeluKind::kTanh, gelu_tanh}, {GeluKind::kExact, gelu_exact}}};
+    {{Activation::kGeluTanh, gelu_tanh}, {Activation::kGeluExact, gelu_exact}}};
 
 TEST_F(GemmKernels, AppliesGeluToTheProduct) {
   for (const auto& [rows, depth, columns] : kSizes) {

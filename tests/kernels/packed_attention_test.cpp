@@ -6,8 +6,8 @@
 
 namespace softmoe::kernels {
 
-static void PrintTo(Arithmetic arithmetic, std::ostream* out) {
-  *out << (arithmetic == Arithmetic::kBFloat16 ? "Bf16" : "Fp32");
+static void PrintTo(Precision precision, std::ostream* out) {
+  *out << (precision == Precision::kBFloat16 ? "Bf16" : "Fp32");
 }
 
 namespace {
@@ -16,14 +16,14 @@ using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
 constexpr double kNormEps = 1e-6;
 
-class PackedAttentionKernel : public testing::TestWithParam<Arithmetic> {
+class PackedAttentionKernel : public testing::TestWithParam<Precision> {
  protected:
   void SetUp() override {
     if (!supported(GetParam())) {
       GTEST_SKIP() << "this processor does not run the kernels";
     }
   }
-  bool is_bf16() const { return GetParam() == Arithmetic::kBFloat16; }
+  bool is_bf16() const { return GetParam() == Precision::kBFloat16; }
   double tolerance() const { return is_bf16() ? 1.5e-2 : kFp32Tolerance; }
 
   /// attend() of all heads: [tokens, dim] from `qkv` [tokens, 3 dim].
@@ -68,7 +68,7 @@ TEST_P(PackedAttentionKernel, MixesValuesBySoftmaxOfScores) {
     constexpr int64_t kHeads = 3;
     constexpr int64_t kHeadDim = 22;
     const PackedAttention attention{
-        .arithmetic = GetParam(), .tokens = tokens, .heads = kHeads, .head_dim = kHeadDim};
+        .precision = GetParam(), .tokens = tokens, .heads = kHeads, .head_dim = kHeadDim};
     auto qkv = random_matrix(tokens, 3 * attention.dim(), 1);
     Matrix expected(tokens, attention.dim());
     for (int64_t head = 0; head < kHeads; ++head) {
@@ -90,7 +90,7 @@ TEST_P(PackedAttentionKernel, NormalisesQueriesAndKeysOfEachHead) {
   constexpr int64_t kTokens = 37;
   constexpr int64_t kHeads = 2;
   constexpr int64_t kHeadDim = 20;
-  PackedAttention attention{.arithmetic = GetParam(),
+  PackedAttention attention{.precision = GetParam(),
                             .tokens = kTokens,
                             .heads = kHeads,
                             .head_dim = kHeadDim,
@@ -120,7 +120,7 @@ TEST_P(PackedAttentionKernel, NormalisesQueriesAndKeysOfEachHead) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Arithmetics, PackedAttentionKernel,
-                         testing::Values(Arithmetic::kFloat32, Arithmetic::kBFloat16),
+                         testing::Values(Precision::kFloat32, Precision::kBFloat16),
                          [](const auto& item) { return testing::PrintToString(item.param); });
 
 }  // namespace

@@ -49,10 +49,10 @@ TEST_F(PackedFactorKernels, RowsAreEncodedTimesAFactorAndFilledUpWithZero) {
     const auto fp32 = floats(row.values);
     const auto expected = scaled(row.values, kFactor);
     Units units(static_cast<size_t>(depth), 7);
-    encode_row(Arithmetic::kFloat32, {.fp32 = fp32.data()}, depth, kFactor, units.data());
+    encode_row(Precision::kFloat32, {.fp32 = fp32.data()}, depth, kFactor, units.data());
     EXPECT_TRUE(near(fp32_values(units), expected, 0)) << depth;
-    Units pairs(static_cast<size_t>(units_of(Arithmetic::kBFloat16, depth)), 7);
-    encode_row(Arithmetic::kBFloat16, {.fp32 = fp32.data()}, depth, kFactor, pairs.data());
+    Units pairs(static_cast<size_t>(units_of(Precision::kBFloat16, depth)), 7);
+    encode_row(Precision::kBFloat16, {.fp32 = fp32.data()}, depth, kFactor, pairs.data());
     auto rounded = bf16s(expected);
     rounded.resize(2 * pairs.size());
     EXPECT_EQ(floats(bf16_values(pairs)), floats(rounded)) << depth;  // -0 is zero, too
@@ -66,7 +66,7 @@ TEST_F(PackedFactorKernels, IntegersHoldTheRowToHalfAStep) {
     const auto fp32 = floats(row.values);
     const int64_t chunk = 48;
     const int64_t chunks = (depth + chunk - 1) / chunk;
-    Units units(static_cast<size_t>(units_of(Arithmetic::kInt8, depth)), 7);
+    Units units(static_cast<size_t>(units_of(Precision::kInt8, depth)), 7);
     std::vector<int32_t> sums(static_cast<size_t>(3 * chunks), 7);
     const float scale = encode_row_int8({.fp32 = fp32.data()}, depth, kFactor, chunk, units.data(),
                                         sums.data(), /*stride=*/3);
@@ -121,12 +121,12 @@ TEST_F(PackedFactorKernels, UnitsOfTheDepthHoldOneRowOrTwo) {
       return panels[static_cast<size_t>(column / kUnitColumns * stride + kUnitColumns +
                                         column % kUnitColumns)];
     };
-    pack_depth_unit(Arithmetic::kFloat32, first, {}, columns, target, stride);
+    pack_depth_unit(Precision::kFloat32, first, {}, columns, target, stride);
     for (int64_t column = 0; column < columns; ++column) {
       ASSERT_EQ(fp32_values({unit_at(column)})[0], fp32[static_cast<size_t>(column)]);
     }
     for (const bool has_second : {true, false}) {
-      pack_depth_unit(Arithmetic::kBFloat16, first, has_second ? second : Source{}, columns, target,
+      pack_depth_unit(Precision::kBFloat16, first, has_second ? second : Source{}, columns, target,
                       stride);
       for (int64_t column = 0; column < columns; ++column) {
         const Doubles expected{rows.at(0, column), has_second ? rows.at(1, column) : 0.0};
@@ -138,7 +138,7 @@ TEST_F(PackedFactorKernels, UnitsOfTheDepthHoldOneRowOrTwo) {
 
 TEST_F(PackedFactorKernels, BytesHoldRowsToOneStep) {
   for (const int64_t columns : kDepths) {
-    const int64_t units = units_of(Arithmetic::kInt8, columns);
+    const int64_t units = units_of(Precision::kInt8, columns);
     const auto rows = random_matrix(3, columns, 4);
     const auto fp32 = floats(rows.values);
     Units out(static_cast<size_t>(3 * (units + 1)));
@@ -161,7 +161,7 @@ TEST_F(PackedFactorKernels, BytesHoldRowsToOneStep) {
 
 TEST_F(PackedFactorKernels, PlanesHoldRowsIn16Bits) {
   for (const int64_t columns : kDepths) {
-    const int64_t units = units_of(Arithmetic::kInt8, columns);
+    const int64_t units = units_of(Precision::kInt8, columns);
     const auto rows = random_matrix(2, columns, 5);
     const auto bf16 = bf16s(rows.values);
     Units out(static_cast<size_t>(4 * units));
@@ -181,7 +181,7 @@ TEST_F(PackedFactorKernels, PlanesHoldRowsIn16Bits) {
 }
 
 TEST_F(PackedFactorKernels, NaNIsKeptByQuantizedRows) {
-  if (!supported(Arithmetic::kInt8)) {
+  if (!supported(Precision::kInt8)) {
     GTEST_SKIP() << "this processor does not multiply integers";
   }
   Floats values(80, 1.0F);

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "kernels/packed_factors.h"
-#include "ops/fused_memory.h"
+#include "ops/tensor_pointers.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe::kernels {
@@ -22,10 +22,10 @@ struct Packed {
   int64_t panel_stride = 0;
 };
 
-Packed pack(Arithmetic arithmetic, const torch::Tensor& w) {
+Packed pack(Precision precision, const torch::Tensor& w) {
   const int64_t columns = w.size(0);
   const int64_t depth = w.size(1);
-  const int64_t units = units_of(arithmetic, depth);
+  const int64_t units = units_of(precision, depth);
   Packed packed;
   packed.panel_stride = units * kUnitColumns;
   packed.units.resize(static_cast<size_t>(panels_of(columns) * packed.panel_stride));
@@ -38,11 +38,11 @@ Packed pack(Arithmetic arithmetic, const torch::Tensor& w) {
       const auto column = static_cast<size_t>(first + row);
       const Source source{.fp32 = w.const_data_ptr<float>() + (first + row) * depth};
       Unit* const target = rows.data() + row * units;
-      if (arithmetic == Arithmetic::kInt8) {
+      if (precision == Precision::kInt8) {
         packed.scales[column] =
             encode_row_int8(source, depth, 1.0F, depth, target, &packed.sums[column], 0);
       } else {
-        encode_row(arithmetic, source, depth, 1.0F, target);
+        encode_row(precision, source, depth, 1.0F, target);
       }
     }
     pack_panel(rows.data(), units, count, units,
@@ -62,19 +62,19 @@ struct ProductCase {
 
 void PrintTo(const ProductCase& test_case, std::ostream* out) { *out << test_case.name; }
 
-Arithmetic arithmetic_of(LeftKind kind) {
-  return kind == LeftKind::kFp32   ? Arithmetic::kFloat32
-         : kind == LeftKind::kBf16 ? Arithmetic::kBFloat16
-                                   : Arithmetic::kInt8;
+Precision precision_of(LeftKind kind) {
+  return kind == LeftKind::kFp32   ? Precision::kFloat32
+         : kind == LeftKind::kBf16 ? Precision::kBFloat16
+                                   : Precision::kInt8;
 }
 
 /// a [rows, depth] w^T, plus `bias`, computed by the kernels into `out`.
 void multiply(LeftKind kind, const torch::Tensor& a, const torch::Tensor& w, ProductFinish finish) {
-  const auto arithmetic = arithmetic_of(kind);
-  const auto packed = pack(arithmetic, w);
+  const auto precision = precision_of(kind);
+  const auto packed = pack(precision, w);
   const int64_t rows = a.size(0);
   const int64_t depth = a.size(1);
-  const int64_t units = units_of(arithmetic, depth);
+  const int64_t units = units_of(precision, depth);
   const int64_t stride = units + 3;
   std::vector<Unit> left(static_cast<size_t>(2 * rows * stride));
   std::vector<float> scales(static_cast<size_t>(rows));
@@ -88,24 +88,24 @@ void multiply(LeftKind kind, const torch::Tensor& a, const torch::Tensor& w, Pro
     quantize_planes(bf16_of(bf16), depth, rows, depth, left.data(), stride, scales.data());
   } else {
     for (int64_t row = 0; row < rows; ++row) {
-      encode_row(arithmetic, {.fp32 = values + row * depth}, depth, 1.0F,
+      encode_row(precision, {.fp32 = values + row * depth}, depth, 1.0F,
                  left.data() + row * stride);
     }
   }
-  if (arithmetic == Arithmetic::kInt8) {
+  if (precision == Precision::kInt8) {
     finish.integers = {.row_scales = scales.data(),
                        .row_zeros = kind == LeftKind::kBytes ? zeros.data() : nullptr,
                        .column_scales = packed.scales.data(),
                        .column_sums = packed.sums.data()};
   }
-  packed_product(arithmetic, {rows, w.size(0), units}, {left.data(), stride},
+  packed_product(precision, {rows, w.size(0), units}, {left.data(), stride},
                  {packed.units.data(), packed.panel_stride}, finish);
 }
 
 class PackedProductTest : public testing::TestWithParam<ProductCase> {
  protected:
   void SetUp() override {
-    if (!supported(arithmetic_of(GetParam().kind))) {
+    if (!supported(precision_of(GetParam().kind))) {
       GTEST_SKIP() << "the processor has no such products";
     }
     torch::manual_seed(11);

@@ -110,7 +110,7 @@ TEST(MoeOptions, SurviveTheWayThroughJson) {
   options.capacity_factor = 1.25;
   options.router_noise = 0.5;
   options.router_eps = 1e-5;
-  options.dispatch_dtype = DispatchDtype::kBFloat16;
+  options.dispatch_dtype = Precision::kBFloat16;
   options.expert_init = ExpertInit::kIdentical;
   options.expert_drop = 0.25;
   options.sparse.top_k = 3;

@@ -24,8 +24,7 @@ class LayerCase {
     options_.hidden_dim = sizes[5].item<int64_t>();
     options_.moe.experts = sizes[3].item<int64_t>();
     options_.moe.slots_per_expert = sizes[4].item<int64_t>();
-    options_.moe.dispatch_dtype =
-        mode_ == "bf16" ? DispatchDtype::kBFloat16 : DispatchDtype::kFloat32;
+    options_.moe.dispatch_dtype = mode_ == "bf16" ? Precision::kBFloat16 : Precision::kFloat32;
   }
 
   torch::Tensor at(const std::string& key) const {

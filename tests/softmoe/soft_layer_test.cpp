@@ -1,6 +1,7 @@
 /// Properties of the Soft MoE layer and of its ablations.
 
 #include "ops/initialization.h"
+#include "runtime/autocast_guard.h"
 #include "runtime/device.h"
 #include "softmoe/moe_layer.h"
 #include "softmoe/routers.h"

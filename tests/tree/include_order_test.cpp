@@ -23,17 +23,28 @@ const std::map<std::string, std::set<std::string>> kSitsOn{
     {"softmoe", {"ops"}},
     {"vit", {"softmoe"}},
     {"datasets", {"io"}},
-    {"checkpoints", {"vit"}},
-    {"eval", {"checkpoints", "datasets"}},
-    {"inference", {"checkpoints", "datasets"}},
-    {"onnx", {"checkpoints", "datasets"}},
-    {"analysis", {"checkpoints", "datasets"}},
-    {"benchmark", {"checkpoints", "datasets"}},
+    {"checkpoints", {"vit", "datasets"}},
+    {"eval", {"checkpoints"}},
+    {"inference", {"checkpoints"}},
+    {"onnx", {"checkpoints"}},
+    {"analysis", {"checkpoints"}},
+    {"benchmark", {"checkpoints"}},
     {"capi", {"inference"}},
     {"report", {"io"}},
     {"sweep", {"report"}},
     {"train", {"eval", "inference", "onnx", "analysis", "benchmark"}},
     {"cli", {"train", "sweep"}},
+};
+
+/// The subfolders of its own folder that each subfolder may include besides itself.
+const std::map<std::string, std::set<std::string>> kSubfolders{
+    {"softmoe/assignment", {}},
+    {"softmoe/routers", {"softmoe/assignment"}},
+    {"datasets/characters", {}},
+    {"datasets/sources", {"datasets/characters"}},
+    {"checkpoints/formats", {}},
+    {"checkpoints/convert", {"checkpoints/formats"}},
+    {"checkpoints/surgery", {"checkpoints/formats"}},
 };
 
 /// The only folders that may include kernels/: they choose which kernels run.
@@ -65,6 +76,22 @@ TEST(IncludeOrder, NoFolderIncludesOneAboveIt) {
         ASSERT_TRUE(kSitsOn.contains(target)) << name_in_tree(file) << " includes " << name;
         EXPECT_TRUE(may_include(folder, target)) << name_in_tree(file) << " includes " << name
                                                  << ", which " << folder << "/ may not see";
+      }
+    }
+  }
+}
+
+TEST(IncludeOrder, NoSubfolderIncludesOneBesideItThatItDoesNotSitOn) {
+  for (const auto& [subfolder, below] : kSubfolders) {
+    const auto files = sources_of(subfolder);
+    EXPECT_FALSE(files.empty()) << subfolder;
+    for (const auto& file : files) {
+      for (const auto& name : included_files(file)) {
+        const auto target = fs::path(name).parent_path().string();
+        if (kSubfolders.contains(target) && target != subfolder &&
+            fs::path(target).parent_path() == fs::path(subfolder).parent_path()) {
+          EXPECT_TRUE(below.contains(target)) << file << " includes " << name;
+        }
       }
     }
   }

@@ -52,7 +52,7 @@ void save_model(const std::filesystem::path& path, const VisionTransformer& mode
   checkpoint.metadata = to_metadata({.name = "small",
                                      .options = model->options(),
                                      .class_names = {"a", "b", "c", "d", "e"},
-                                     .preprocess = Json::object()});
+                                     .preprocess = PreprocessOptions{}});
   checkpoint.model = named_tensors(*model);
   save_checkpoint(path, checkpoint);
 }

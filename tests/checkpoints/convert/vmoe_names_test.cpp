@@ -6,6 +6,7 @@
 #include "checkpoints/convert/vmoe_weights.h"
 #include "checkpoints/load_into.h"
 #include "core/error.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "vit/vision_transformer.h"

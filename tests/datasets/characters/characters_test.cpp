@@ -120,7 +120,7 @@ TEST_F(CharactersTest, FillTheGivenShareOfTheFrame) {
   plain.blur = 0.0;
   plain.noise = 0.0;
   const Characters set(plain, SplitKind::kTrain);
-  double least = 1.0;
+  double min_share = 1.0;
   double largest = 0.0;
   for (int64_t index = 0; index < 1500; ++index) {
     const auto image = set.get(index).image;
@@ -139,11 +139,11 @@ TEST_F(CharactersTest, FillTheGivenShareOfTheFrame) {
       }
     }
     const double share = std::max(high_x - low_x + 1, high_y - low_y + 1) / 64.0;
-    least = std::min(least, share);
+    min_share = std::min(min_share, share);
     largest = std::max(largest, share);
   }
   // A box of 0.7 frames touches up to two pixels more, and faint corners may round to black.
-  EXPECT_NEAR(least, 0.70, 2.0 / 64);
+  EXPECT_NEAR(min_share, 0.70, 2.0 / 64);
   EXPECT_NEAR(largest, 0.95, 2.0 / 64);
 }
 

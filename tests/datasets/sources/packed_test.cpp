@@ -8,6 +8,7 @@
 #include "datasets/inspection.h"
 #include "datasets/small_sets.h"
 #include "datasets/sources/image_folder.h"
+#include "datasets/sources/packed_writer.h"
 #include "io/atomic_file.h"
 #include "io/hdf5.h"
 #include "support/temporary_folder.h"

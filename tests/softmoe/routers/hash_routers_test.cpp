@@ -245,10 +245,11 @@ TEST_P(ContentHashes, PatchesGoByCodeAndOtherTokensByPosition) {
   const auto codes = hash->codes(context.patches.flatten(0, 1)).view({kBatch, kPatches});
   const auto expected =
       torch::cat({torch::zeros({kBatch, 1}, torch::kInt64), codes.remainder(6)}, 1);
-  EXPECT_TRUE(same_bits(routed.rows.token, rows_by_expert(expected, 6).token));
+  EXPECT_TRUE(same_bits(routed.rows.token, rows_of_experts(expected, {}, 6).token));
   const auto alone = hash->route(seeded_tokens(), {}, nullptr);
-  EXPECT_TRUE(same_bits(alone.rows.token,
-                        rows_by_expert(modulo_map(kTokens, 6).expand({kBatch, kTokens}), 6).token));
+  EXPECT_TRUE(
+      same_bits(alone.rows.token,
+                rows_of_experts(modulo_map(kTokens, 6).expand({kBatch, kTokens}), {}, 6).token));
 }
 
 TEST_P(ContentHashes, EqualPatchesHaveEqualCodesAndNearOnesMostly) {

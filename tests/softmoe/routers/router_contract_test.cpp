@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "runtime/autocast_guard.h"
 #include "runtime/device.h"
 #include "softmoe/moe_layer.h"
 #include "softmoe/router_losses.h"

@@ -2,7 +2,7 @@
 
 #include "softmoe/router_losses.h"
 #include "softmoe/routers/sparse_case.h"
-#include "softmoe/routers/tokens_choice.h"
+#include "softmoe/routers/tokens_choice_router.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe {

@@ -1,9 +1,10 @@
 /// The router of tokens choice in a layer.
 
+#include "softmoe/routers/tokens_choice_router.h"
+
 #include "core/error.h"
 #include "softmoe/moe_layer.h"
 #include "softmoe/router_losses.h"
-#include "softmoe/routers/tokens_choice.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe {

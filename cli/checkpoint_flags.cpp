@@ -1,0 +1,43 @@
+#include "cli/checkpoint_flags.h"
+
+#include <fmt/format.h>
+
+#include "runtime/memory/memory_limit.h"
+
+namespace softmoe::cli {
+
+void describe_checkpoint(OptionTable& table, std::string& checkpoint) {
+  table.add("checkpoint", checkpoint,
+            "the model, as training saved it, or any file or folder that softmoe convert reads",
+            {.unit = "file"});
+}
+
+void describe_inference_dtype(OptionTable& table, std::string& dtype,
+                              const std::string& automatic) {
+  table.add("amp-dtype", dtype,
+            "compute dtype; auto: " + automatic +
+                "; int8: weights and activations of 8 bits; int8_experts: bfloat16 with the "
+                "weights of experts in 8 bits",
+            {.choices = {"auto", "float32", "bfloat16", "int8", "int8_experts"}});
+}
+
+std::string checkpoint_label(const std::string& checkpoint) {
+  std::error_code unknown;
+  const auto path = std::filesystem::weakly_canonical(checkpoint, unknown);
+  const auto folder = path.parent_path();
+  const bool is_run = std::filesystem::exists(folder / "config.toml", unknown);
+  return valid_utf8((is_run ? folder.filename() : path.stem()).string());
+}
+
+void describe_label(OptionTable& table, std::string& label) {
+  table.add("label", label, "what tables and plots call this model",
+            {.follows = "the name of the checkpoint's run"});
+}
+
+void compute_batches(const torch::Device& device, int64_t batch_size,
+                     const std::function<void()>& work) {
+  const MemoryLimit limit(device);
+  within_memory(fmt::format("--batch-size {}", batch_size), work);
+}
+
+}  // namespace softmoe::cli

@@ -1,0 +1,58 @@
+#include "datasets/sources/image_files.h"
+
+#include <algorithm>
+
+#include "datasets/image_file.h"
+#include "datasets/splits.h"
+
+namespace softmoe {
+
+namespace fs = std::filesystem;
+
+ImageFiles::ImageFiles(std::vector<std::pair<fs::path, int64_t>> files,
+                       std::vector<std::string> class_names)
+    : files_(std::move(files)), class_names_(std::move(class_names)) {
+  for (auto& name : class_names_) {
+    name = valid_utf8(name);  // folder names may be any bytes, class names go into JSON
+  }
+}
+
+Sample ImageFiles::get(int64_t index) const {
+  check_index(index, size());
+  const auto& [path, label] = files_[static_cast<size_t>(index)];
+  return {load_image(path), label};
+}
+
+int64_t ImageFiles::label(int64_t index) const {
+  check_index(index, size());
+  return files_[static_cast<size_t>(index)].second;
+}
+
+std::string ImageFiles::sample_name(int64_t index) const {
+  check_index(index, size());
+  return files_[static_cast<size_t>(index)].first.string();
+}
+
+std::optional<std::vector<uint8_t>> ImageFiles::encoded_bytes(int64_t index) const {
+  check_index(index, size());
+  return read_bytes(files_[static_cast<size_t>(index)].first);
+}
+
+std::vector<fs::path> find_images(const fs::path& folder, int64_t* others) {
+  std::vector<fs::path> images;
+  const auto options = fs::directory_options::follow_directory_symlink;
+  for (const auto& entry : fs::recursive_directory_iterator(folder, options)) {
+    if (entry.is_directory()) {
+      continue;
+    }
+    if (is_image_name(entry.path())) {
+      images.push_back(entry.path());
+    } else if (others != nullptr) {
+      ++*others;
+    }
+  }
+  std::sort(images.begin(), images.end());
+  return images;
+}
+
+}  // namespace softmoe

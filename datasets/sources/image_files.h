@@ -1,0 +1,37 @@
+#pragma once
+/// Image files as a data set.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "datasets/dataset.h"
+
+namespace softmoe {
+
+/// Image files with labels.
+class ImageFiles : public Dataset {
+ public:
+  /// `files` are pairs of a path and a label below the number of classes.
+  ImageFiles(std::vector<std::pair<std::filesystem::path, int64_t>> files,
+             std::vector<std::string> class_names);
+
+  int64_t size() const override { return static_cast<int64_t>(files_.size()); }
+  Sample get(int64_t index) const override;
+  int64_t label(int64_t index) const override;
+  const std::vector<std::string>& class_names() const override { return class_names_; }
+  std::string sample_name(int64_t index) const override;
+  std::optional<std::vector<uint8_t>> encoded_bytes(int64_t index) const override;
+
+ private:
+  std::vector<std::pair<std::filesystem::path, int64_t>> files_;
+  std::vector<std::string> class_names_;
+};
+
+/// The image files below `folder` at any depth, sorted; `others` counts the files of other kinds.
+std::vector<std::filesystem::path> find_images(const std::filesystem::path& folder,
+                                               int64_t* others = nullptr);
+
+}  // namespace softmoe

@@ -1,0 +1,36 @@
+#pragma once
+/// Some images of a data set as a set of their own.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "datasets/dataset.h"
+
+namespace softmoe {
+
+/// The images of `whole` at `indices`, in that order. A subset of an endless set ends.
+class Subset : public Dataset {
+ public:
+  Subset(std::shared_ptr<const Dataset> whole, std::vector<int64_t> indices);
+  /// `whole` must outlive the subset.
+  Subset(const Dataset& whole, std::vector<int64_t> indices);
+
+  int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
+  Sample get(int64_t index) const override { return whole_->get(at(index)); }
+  int64_t label(int64_t index) const override { return whole_->label(at(index)); }
+  const std::vector<std::string>& class_names() const override { return whole_->class_names(); }
+  std::string sample_name(int64_t index) const override { return whole_->sample_name(at(index)); }
+  std::optional<std::vector<uint8_t>> encoded_bytes(int64_t index) const override {
+    return whole_->encoded_bytes(at(index));
+  }
+
+ private:
+  int64_t at(int64_t index) const;
+
+  std::shared_ptr<const Dataset> whole_;
+  std::vector<int64_t> indices_;
+};
+
+}  // namespace softmoe
