@@ -2,7 +2,7 @@
 
 #include "ops/fused/applies.h"
 #include "ops/fused/linear.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 
 namespace softmoe {
 

@@ -71,7 +71,7 @@ Checkpoint to_checkpoint(const TrainingState& state, const std::vector<std::stri
       to_metadata({.name = start.model_name,
                    .options = start.model->options(),
                    .class_names = class_names,
-                   .preprocess = options_to_json(options.preprocess),
+                   .preprocess = options.preprocess,
                    .likelihood = loss_row(options.objectives.loss.loss).likelihood,
                    .resize_mode = start.resize_mode});
   checkpoint.metadata["config"] = state.setup.config;

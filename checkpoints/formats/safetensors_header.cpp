@@ -16,7 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxShapeNumbers = 64;
 constexpr std::string_view kMetadataKey = "__metadata__";
 
 struct SafetensorsDtype {
@@ -102,7 +101,7 @@ class HeaderEvents : public JsonEvents {
 
   bool number_unsigned(uint64_t value) override {
     auto& list = field_ == "shape" ? entry_.shape : offsets_;
-    const size_t limit = field_ == "shape" ? kMaxShapeNumbers : 2;
+    const size_t limit = field_ == "shape" ? kMaxAxes : 2;
     if (!in_list_ || std::cmp_greater(value, std::numeric_limits<int64_t>::max()) ||
         list.size() == limit) {
       return refuse(in_list_ && list.size() == limit ? "more numbers" : std::to_string(value));

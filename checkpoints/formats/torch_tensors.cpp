@@ -12,7 +12,6 @@
 namespace softmoe {
 namespace {
 
-constexpr size_t kMaxAxes = 64;
 constexpr size_t kMaxDepth = 32;
 /// Limit of steps and characters of names per file: the names of dicts that hold each other twice
 /// double with every level.

@@ -10,7 +10,7 @@ namespace {
 
 using testing::HasSubstr;
 
-ModelDescription example_description() {
+ModelDescription small_description() {
   ModelDescription description{.name = "small",
                                .options = test::small_options(),
                                .class_names = {"ant", "bee"},
@@ -24,14 +24,14 @@ ModelDescription example_description() {
 
 /// The refusal of metadata whose field `name` is `value`.
 std::string reading_error(const std::string& name, const Json& value) {
-  auto metadata = to_metadata(example_description());
+  auto metadata = to_metadata(small_description());
   metadata[name] = value;
   return test::input_error([&] { model_description(metadata, "tiny.h5"); });
 }
 
 TEST(ModelDescription, KeepsEveryLikelihoodUnderTheNameOfItsLoss) {
   for (const auto& [likelihood, name] : kEnumNames<Likelihood>) {
-    auto description = example_description();
+    auto description = small_description();
     description.likelihood = likelihood;
     const auto metadata = to_metadata(description);
     EXPECT_EQ(metadata.at("loss"), name);
@@ -40,16 +40,16 @@ TEST(ModelDescription, KeepsEveryLikelihoodUnderTheNameOfItsLoss) {
 }
 
 TEST(ModelDescription, SurvivesItsMetadata) {
-  const auto metadata = to_metadata(example_description());
+  const auto metadata = to_metadata(small_description());
   const auto read = model_description(metadata, "tiny.h5");
-  EXPECT_EQ(read.preprocess, example_description().preprocess);
-  EXPECT_EQ(read.options, example_description().options);
+  EXPECT_EQ(read.preprocess, small_description().preprocess);
+  EXPECT_EQ(read.options, small_description().options);
   EXPECT_EQ(read.resize_mode, PositionResize::kBicubic);
   EXPECT_EQ(to_metadata(read), metadata);
 }
 
 TEST(ModelDescription, TakesPreprocessingInPartAndNone) {
-  auto metadata = to_metadata(example_description());
+  auto metadata = to_metadata(small_description());
   metadata["preprocess"] = {{"input-size", {3, 8, 12}}, {"std", {0.25}}};
   const auto part = model_description(metadata, "tiny.h5").preprocess.value();
   EXPECT_EQ(part.std, std::vector<double>{0.25});
@@ -81,7 +81,7 @@ TEST(ModelDescription, NamesBadFields) {
 }
 
 TEST(StoredPreprocess, FitsTheChannelsOfTheModel) {
-  auto description = example_description();
+  auto description = small_description();
   EXPECT_EQ(stored_preprocess(description, "tiny.h5"), description.preprocess);
   description.preprocess->std = {0.5, 0.25};
   EXPECT_EQ(test::input_error([&] { stored_preprocess(description, "tiny.h5"); }),

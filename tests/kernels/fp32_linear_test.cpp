@@ -17,8 +17,8 @@ constexpr std::array<LinearShape, 4> kShapes{{{.rows = 1, .inputs = 16, .outputs
                                               {.rows = 263, .inputs = 64, .outputs = 48}}};
 
 /// One call's factors, plain and in fp32.
-struct Example {
-  explicit Example(const LinearShape& shape)
+struct LinearExample {
+  explicit LinearExample(const LinearShape& shape)
       : x(random_matrix(shape.rows, shape.inputs, 1)),
         weight(random_matrix(shape.outputs, shape.inputs, 2)),
         d_y(random_matrix(shape.rows, shape.outputs, 3)),
@@ -38,7 +38,7 @@ struct Example {
 
 TEST_F(Fp32LinearKernels, MultipliesByTheTransposedWeight) {
   for (const auto& shape : kShapes) {
-    Example example(shape);
+    LinearExample example(shape);
     pack_linear(shape, example.fp32_weight.data(), example.packed.data());
     const auto expected = example.x * example.weight.transposed();
     Floats y(expected.values.size());
@@ -52,7 +52,7 @@ TEST_F(Fp32LinearKernels, MultipliesByTheTransposedWeight) {
 
 TEST_F(Fp32LinearKernels, GradientOfTheInputs) {
   for (const auto& shape : kShapes) {
-    Example example(shape);
+    LinearExample example(shape);
     pack_linear_transposed(shape, example.fp32_weight.data(), example.packed.data());
     const auto expected = example.d_y * example.weight;
     Floats d_x(expected.values.size());
@@ -67,7 +67,7 @@ TEST_F(Fp32LinearKernels, GradientOfTheInputs) {
 
 TEST_F(Fp32LinearKernels, GradientOfTheWeight) {
   for (const auto& shape : kShapes) {
-    const Example example(shape);
+    const LinearExample example(shape);
     const auto expected = example.d_y.transposed() * example.x;
     Floats scratch(static_cast<size_t>(fp32_linear_scratch(shape)));
     Floats d_weight(expected.values.size(), 7.0F);

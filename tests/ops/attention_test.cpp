@@ -1,7 +1,7 @@
 #include "ops/attention.h"
 
 #include "ops/operator_checks.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 
 namespace softmoe::attention_test {
 

@@ -1,7 +1,7 @@
 #include "ops/layer_norm.h"
 
 #include "ops/operator_checks.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 
 namespace softmoe::layer_norm_test {
 

@@ -2,7 +2,7 @@
 
 #include "ops/activation.h"
 #include "ops/operator_checks.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 
 namespace softmoe::mlp_test {
 

@@ -1,7 +1,7 @@
 /// Soft MoE layers on our kernels against libtorch's operators.
 
 #include "kernels/level.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "softmoe/moe_layer.h"
 #include "support/tensor_matcher.h"
 

@@ -21,7 +21,7 @@ inline Checkpoint save_model(const std::filesystem::path& path, const VitOptions
   description.name = "small";
   description.options = options;
   description.class_names = small_classes();
-  description.preprocess = options_to_json(PreprocessOptions());
+  description.preprocess = PreprocessOptions();
   description.resize_mode = PositionResize::kBicubic;
   Checkpoint checkpoint;
   checkpoint.metadata = to_metadata(description);

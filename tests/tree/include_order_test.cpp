@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
@@ -86,11 +87,12 @@ TEST(IncludeOrder, NoSubfolderIncludesOneBesideItThatItDoesNotSitOn) {
     const auto files = sources_of(subfolder);
     EXPECT_FALSE(files.empty()) << subfolder;
     for (const auto& file : files) {
-      for (const auto& name : included_files(file)) {
-        const auto target = fs::path(name).parent_path().string();
+      for (const auto& name : included_headers(file)) {
+        const auto target = std::filesystem::path(name).parent_path().string();
         if (kSubfolders.contains(target) && target != subfolder &&
-            fs::path(target).parent_path() == fs::path(subfolder).parent_path()) {
-          EXPECT_TRUE(below.contains(target)) << file << " includes " << name;
+            std::filesystem::path(target).parent_path() ==
+                std::filesystem::path(subfolder).parent_path()) {
+          EXPECT_TRUE(below.contains(target)) << name_in_tree(file) << " includes " << name;
         }
       }
     }

@@ -1,6 +1,7 @@
 #include "vit/block.h"
 
 #include "ops/initialization.h"
+#include "runtime/autocast_guard.h"
 #include "runtime/device.h"
 #include "support/gradient_check.h"
 #include "vit/definitions.h"

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "checkpoints/convert/configured_model.h"
+#include "checkpoints/module_tensors.h"
 
 namespace softmoe {
 namespace {

@@ -7,6 +7,7 @@
 #include "checkpoints/convert/foreign_model.h"
 #include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/load_into.h"
+#include "checkpoints/module_tensors.h"
 #include "checkpoints/square_models.h"
 #include "io/npz.h"
 #include "support/temporary_folder.h"

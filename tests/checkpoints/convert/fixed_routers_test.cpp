@@ -2,6 +2,7 @@
 
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
+#include "checkpoints/module_tensors.h"
 #include "checkpoints/surgery/adapt.h"
 #include "core/error.h"
 #include "support/temporary_folder.h"

@@ -9,6 +9,7 @@
 #include "checkpoints/convert/reader_notes.h"
 #include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/load_into.h"
+#include "checkpoints/module_tensors.h"
 #include "checkpoints/square_models.h"
 #include "core/error.h"
 #include "io/atomic_file.h"

@@ -2,6 +2,7 @@
 
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
+#include "checkpoints/module_tensors.h"
 #include "support/error_text.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"

@@ -6,6 +6,7 @@
 
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
+#include "checkpoints/module_tensors.h"
 #include "core/error.h"
 #include "softmoe/routers.h"
 #include "support/tensor_matcher.h"

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "checkpoints/model_checkpoint.h"
+#include "checkpoints/module_tensors.h"
 #include "core/error.h"
 #include "softmoe/routers.h"
 #include "support/tensor_matcher.h"

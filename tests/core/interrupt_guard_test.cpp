@@ -1,4 +1,4 @@
-#include "core/command_interrupt.h"
+#include "core/interrupt_guard.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "train/gradient_norm.h"
+#include "ops/optimizer_update.h"
 
 #include <gtest/gtest.h>
 
