@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "softmoe/routers/soft_routing.h"
+#include "ops/soft_routing.h"
 
 namespace softmoe {
 namespace {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "core/rng.h"
-#include "softmoe/assignment/assignment.h"
+#include "softmoe/assignment/auction.h"
 
 namespace softmoe {
 namespace {
@@ -24,8 +24,8 @@ using Clock = std::chrono::steady_clock;
 enum class ScoreKind {
   kNormal,    ///< independent
   kPopular,   ///< every expert less liked than the one before
-  kNear,      ///< experts differ by a thousandth of what tokens differ by
-  kIdentical  ///< all tokens alike: the hardest auction
+  kNear,      ///< differences of experts are a thousandth of those of tokens
+  kIdentical  ///< all tokens have the same scores: the hardest auction
 };
 
 struct Problem {
@@ -63,14 +63,14 @@ double value_of(const ScoreTable& scores, const std::vector<int64_t>& expert) {
   return value;
 }
 
-/// Throws where the assignment is not balanced.
+/// Throws if the assignment is not balanced.
 void check(const Problem& problem, const std::vector<int64_t>& expert) {
   std::vector<int64_t> load(static_cast<size_t>(problem.experts), 0);
   for (const int64_t of_token : expert) {
     ++load.at(static_cast<size_t>(of_token));
   }
-  const auto [least, most] = std::minmax_element(load.begin(), load.end());
-  if (*most - *least > 1) {
+  const auto [min, max] = std::minmax_element(load.begin(), load.end());
+  if (*max - *min > 1) {
     throw std::runtime_error("the assignment of " + problem.name + " is not balanced");
   }
 }

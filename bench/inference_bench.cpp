@@ -3,10 +3,10 @@
 //     inference_bench [MODEL ...] [--dtypes bfloat16 int8 ...] [--batches 1 8 32] [--rounds 5]
 //                     [--seconds 0.5] [--no-modules]
 //
-// A model is one of the zoo; without any, vit_s16, vit_b16 and softmoe_s16_128e. Modules run in
-// float32 and bfloat16. `peak` is the share of what the best matrix product reaches, `bound` the
-// share of the least time that the work can take: all products at that peak, or all weights read
-// from memory once, whichever is longer.
+// MODEL is a model of the zoo; the default is vit_s16, vit_b16 and softmoe_s16_128e. Modules run in
+// float32 and bfloat16. `peak` is the share of the speed of the best matrix product, `bound` the
+// share of the minimum time of the work: all products at that speed, or all weights read from
+// memory once, whichever is longer.
 
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -17,11 +17,12 @@
 #include <string>
 #include <vector>
 
-#include "bench/inference_parts.h"
+#include "bench/filled_model.h"
+#include "bench/inference_limits.h"
 #include "bench/run_bench.h"
-#include "inference/packed/packed_model.h"
-#include "runtime/device.h"
-#include "runtime/large_memory.h"
+#include "inference/inference_model.h"
+#include "runtime/compute_precision.h"
+#include "runtime/memory/kept_memory.h"
 #include "vit/cost.h"
 #include "vit/zoo.h"
 
@@ -42,43 +43,42 @@ struct BenchOptions {
 /// Something that turns images into logits.
 struct Runner {
   std::string name;
-  std::string dtype;
+  Precision precision;
   std::function<torch::Tensor(const torch::Tensor&)> run;
   double peak = 0;           // operations per second
-  int64_t weight_bytes = 0;  // read at least once a batch
+  int64_t weight_bytes = 0;  // read once per batch, or more often
   std::vector<double> rates{};
 };
 
 std::vector<Runner> make_runners(const VitOptions& options, const BenchOptions& bench,
-                                 const Limits& limits) {
+                                 const InferenceLimits& limits) {
   std::vector<Runner> runners;
   for (const auto& dtype : bench.dtypes) {
-    const bool fp32 = dtype == "float32";
-    auto model = filled_model(options, fp32 ? torch::kFloat32 : torch::kBFloat16);
-    if (bench.modules && (fp32 || dtype == "bfloat16")) {
+    const auto precision = inference_precision(dtype, torch::kCPU);
+    auto model = filled_model(options, tensor_dtype(precision));
+    if (bench.modules && !has_8_bit_weights(precision)) {
       runners.push_back({.name = "modules",
-                         .dtype = dtype,
+                         .precision = precision,
                          .run =
-                             [model, fp32](const torch::Tensor& images) mutable {
+                             [model, precision](const torch::Tensor& images) mutable {
                                const torch::InferenceMode inference;
-                               return model->forward(fp32 ? images : images.to(torch::kBFloat16));
+                               return model->forward(images.to(tensor_dtype(precision)));
                              },
-                         .peak = limits.peak(dtype)});
+                         .peak = limits.peak(precision)});
     }
     const auto start = Clock::now();
-    auto packed =
-        std::make_shared<PackedModel>(std::move(model), inference_dtype(dtype, torch::kCPU));
+    auto packed = std::make_shared<InferenceModel>(std::move(model), precision);
     fmt::print("{} packed in {:.2f} s\n", dtype, seconds_since(start));
     runners.push_back(
         {.name = packed->is_packed() ? "packed" : "unpacked",
-         .dtype = dtype,
+         .precision = precision,
          .run = [packed](const torch::Tensor& images) { return packed->forward(images); },
-         .peak = limits.peak(dtype),
+         .peak = limits.peak(precision),
          .weight_bytes = packed->weight_bytes()});
     if (!bench.modules) {
       continue;
     }
-    // The modules' weights and the packed ones were read alike.
+    // The modules read as many bytes as the packed model.
     if (runners.size() > 1 && runners[runners.size() - 2].weight_bytes == 0) {
       runners[runners.size() - 2].weight_bytes = runners.back().weight_bytes;
     }
@@ -87,7 +87,8 @@ std::vector<Runner> make_runners(const VitOptions& options, const BenchOptions& 
 }
 
 void measure_batch(const std::string& name, const VitOptions& options, int64_t batch,
-                   const BenchOptions& bench, const Limits& limits, std::vector<Runner>& runners) {
+                   const BenchOptions& bench, const InferenceLimits& limits,
+                   std::vector<Runner>& runners) {
   torch::manual_seed(1);
   const auto images =
       torch::rand({batch, options.in_chans, options.image_height(), options.image_width()}) * 2 - 1;
@@ -112,13 +113,13 @@ void measure_batch(const std::string& name, const VitOptions& options, int64_t b
     std::sort(runner.rates.begin(), runner.rates.end());
     const double median = runner.rates[runner.rates.size() / 2];
     const double time = static_cast<double>(batch) / median;
-    const double bound = limits.least_seconds(
-        runner.dtype, work_of(options, runner.dtype, runner.weight_bytes, batch));
+    const double bound = limits.min_seconds(
+        runner.precision, work_of(options, runner.precision, runner.weight_bytes, batch));
     fmt::print(
         "{:18} {:8} {:12} batch {:3}: {:7.2f} img/s (best {:7.2f}) {:8.2f} ms/img  peak "
         "{:3.0f} %  bound {:3.0f} %\n",
-        name, runner.name, runner.dtype, batch, median, runner.rates.back(), 1e3 / median,
-        100 * operations / time / runner.peak, 100 * bound / time);
+        name, runner.name, enum_name(runner.precision), batch, median, runner.rates.back(),
+        1e3 / median, 100 * operations / time / runner.peak, 100 * bound / time);
   }
   std::fflush(stdout);
 }
@@ -127,19 +128,19 @@ BenchOptions parse(int argc, char** argv) {
   BenchOptions options;
   auto* list = &options.models;
   for (int index = 1; index < argc; ++index) {
-    const std::string word = argv[index];
-    if (word == "--dtypes") {
+    const std::string argument = argv[index];
+    if (argument == "--dtypes") {
       list = &options.dtypes;
-    } else if (word == "--batches") {
+    } else if (argument == "--batches") {
       list = &options.batches;
-    } else if (word == "--no-modules") {
+    } else if (argument == "--no-modules") {
       options.modules = false;
-    } else if (word == "--rounds" && index + 1 < argc) {
+    } else if (argument == "--rounds" && index + 1 < argc) {
       options.rounds = std::stoll(argv[++index]);
-    } else if (word == "--seconds" && index + 1 < argc) {
+    } else if (argument == "--seconds" && index + 1 < argc) {
       options.seconds = std::stod(argv[++index]);
     } else {
-      list->push_back(word);
+      list->push_back(argument);
     }
   }
   const auto default_to = [](std::vector<std::string>& names, std::vector<std::string> values) {
@@ -165,7 +166,7 @@ int run(int argc, char** argv) {
       measure_batch(name, sizes, std::stoll(batch), options, limits, runners);
     }
     runners.clear();
-    release_large_memory();
+    release_kept_memory();
   }
   return 0;
 }

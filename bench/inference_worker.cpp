@@ -1,13 +1,13 @@
-// softmoe as one of the contenders that bench/peers/compare.py has take turns.
+// softmoe as a contender in bench/peers/compare.py, where contenders take turns.
 //
 //     inference_worker limits
 //     inference_worker MODEL BATCH DTYPE LIMITS
 //
-// The first writes as JSON what the machine gives at most, for LIMITS of the second. That writes
-// what a batch takes at least once it is ready, and answers each line "go SECONDS" with images per
-// second of that time.
+// The first form writes the limits of the machine as JSON, for LIMITS of the second form. The
+// second form writes the minimum time of a batch when it is ready, and answers each line "go
+// SECONDS" with the images per second of that time.
 //
-// MODEL is one of the zoo with random weights.
+// MODEL is a model of the zoo with random weights.
 
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -16,10 +16,12 @@
 #include <iostream>
 #include <string>
 
-#include "bench/inference_parts.h"
+#include "bench/filled_model.h"
+#include "bench/inference_limits.h"
 #include "bench/run_bench.h"
 #include "core/options.h"
-#include "inference/packed/packed_model.h"
+#include "inference/inference_model.h"
+#include "runtime/compute_precision.h"
 #include "vit/zoo.h"
 
 namespace softmoe {
@@ -37,7 +39,7 @@ void say_limits() {
        {"bytes_per_second", limits.bandwidth}});
 }
 
-Limits limits_from(const Json& json) {
+InferenceLimits limits_from(const Json& json) {
   return {.fp32_peak = json.at("float32"),
           .bf16_peak = json.at("bfloat16"),
           .int8_peak = json.at("int8"),
@@ -45,7 +47,7 @@ Limits limits_from(const Json& json) {
 }
 
 /// Images per second of whole batches for at least `seconds`.
-double rate(PackedModel& model, const torch::Tensor& images, double seconds) {
+double rate(InferenceModel& model, const torch::Tensor& images, double seconds) {
   const auto start = Clock::now();
   int64_t count = 0;
   while (true) {
@@ -58,25 +60,24 @@ double rate(PackedModel& model, const torch::Tensor& images, double seconds) {
   }
 }
 
-void take_turns(const std::string& name, int64_t batch, const std::string& dtype,
-                const Limits& limits) {
+void take_turns(const std::string& name, int64_t batch, Precision precision,
+                const InferenceLimits& limits) {
   const auto options = model_preset(name);
-  PackedModel model(filled_model(options, dtype == "float32" ? torch::kFloat32 : torch::kBFloat16),
-                    inference_dtype(dtype, torch::kCPU));
+  InferenceModel model(filled_model(options, tensor_dtype(precision)), precision);
   torch::manual_seed(1);
   const auto images =
       torch::rand({batch, options.in_chans, options.image_height(), options.image_width()});
   for (int run = 0; run < 2; ++run) {
     TORCH_CHECK_VALUE(model.forward(images).isfinite().all().item<bool>(), "NaN or infinity");
   }
-  const auto work = work_of(options, dtype, model.weight_bytes(), batch);
+  const auto work = work_of(options, precision, model.weight_bytes(), batch);
   say({{"ready", true},
-       {"matmul_seconds", work.operations / limits.peak(dtype)},
+       {"matmul_seconds", work.operations / limits.peak(precision)},
        {"memory_seconds", work.bytes / limits.bandwidth},
-       {"least_seconds", limits.least_seconds(dtype, work)}});
-  std::string word;
+       {"min_seconds", limits.min_seconds(precision, work)}});
+  std::string go;
   double seconds = 0;
-  while (std::cin >> word >> seconds) {
+  while (std::cin >> go >> seconds) {
     say(rate(model, images, seconds));
   }
 }
@@ -90,7 +91,8 @@ int run(int argc, char** argv) {
     fmt::print(stderr, "inference_worker: limits, or MODEL BATCH DTYPE LIMITS\n");
     return 2;
   }
-  take_turns(argv[1], std::stoll(argv[2]), argv[3], limits_from(Json::parse(argv[4])));
+  take_turns(argv[1], std::stoll(argv[2]), inference_precision(argv[3], torch::kCPU),
+             limits_from(Json::parse(argv[4])));
   return 0;
 }
 

@@ -10,9 +10,10 @@
 #include "benchmark/throughput.h"
 #include "core/table.h"
 #include "ops/initialization.h"
+#include "report/line_chart.h"
 #include "report/page_style.h"
-#include "report/svg_plot.h"
-#include "runtime/device.h"
+#include "report/svg_parts.h"
+#include "runtime/autocast_guard.h"
 #include "softmoe/moe_layer.h"
 
 namespace softmoe {

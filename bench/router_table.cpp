@@ -11,11 +11,9 @@
 #include "core/error.h"
 #include "core/table.h"
 #include "ops/initialization.h"
-#include "runtime/device.h"
 #include "softmoe/routers.h"
-#include "train/loss.h"
-#include "train/optimizer.h"
-#include "train/routing_objective.h"
+#include "train/optimizers.h"
+#include "train/train_step.h"
 #include "vit/cost.h"
 #include "vit/zoo.h"
 
@@ -115,25 +113,20 @@ VisionTransformer make_model(const VitOptions& options, const VisionTransformer&
   return model;
 }
 
-/// The loss of one training step, as the trainer computes it.
-torch::Tensor step_loss(Contender& contender, const torch::Tensor& images,
-                        const torch::Tensor& labels) {
-  const AutocastGuard autocast(torch::kCPU, torch::kBFloat16);
-  const bool has_losses = contender.losses.any();
-  auto records = contender.model->routing_records({.scores = has_losses});
-  const auto logits =
-      contender.model->forward(images, has_losses ? &records : nullptr);     // [batch, classes]
-  const auto losses = classification_losses(LossOptions{}, logits, labels);  // [batch]
-  const auto objective =
-      has_losses ? routing_objective(contender.losses, records, losses) : RoutingObjective();
-  return objective.total.defined() ? losses.mean() + objective.total : losses.mean();
+/// The loss of one training step in bf16, [].
+torch::Tensor loss_of(Contender& contender, const torch::Tensor& images,
+                      const torch::Tensor& labels) {
+  return step_loss(contender.model, {.images = images, .labels = labels, .indices = {}},
+                   {.loss = {}, .router_losses = contender.losses},
+                   {.compute_dtype = torch::kBFloat16})
+      .loss;
 }
 
 void run_step(Contender& contender, const torch::Tensor& images, const torch::Tensor& labels,
               bool timed) {
   at::manual_seed(2);
   const auto start = Clock::now();
-  const auto loss = step_loss(contender, images, labels);
+  const auto loss = loss_of(contender, images, labels);
   const auto middle = Clock::now();
   loss.backward();
   const double backward = milliseconds_since(middle);
@@ -151,7 +144,7 @@ double update_time(Contender& contender, const torch::Tensor& images, const torc
   const auto optimizer = make_optimizer(named_parameters(*contender.model), options);
   double best = 0;
   for (int update = 0; update < 3; ++update) {
-    step_loss(contender, images, labels).backward();
+    loss_of(contender, images, labels).backward();
     const auto start = Clock::now();
     optimizer->clip_and_step(/*lr=*/1e-5, options.clip_grad);
     const double time = milliseconds_since(start);

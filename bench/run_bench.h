@@ -1,5 +1,5 @@
 #pragma once
-/// What the programs of benchmarks share.
+/// The frame of the programs that measure.
 
 #include <fmt/format.h>
 
@@ -14,8 +14,8 @@ inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// Runs `run` with a thread for every core. An error becomes one line that begins with `name`, and
-/// the exit status 1.
+/// Runs `run` with one thread per core. An error becomes one line that begins with `name`, and the
+/// exit status 1.
 inline int run_bench(const char* name, int argc, char** argv, int (*run)(int argc, char** argv)) {
   try {
     prepare_process();

@@ -1,15 +1,16 @@
-// From a checkpoint on the disk to a model that is ready to predict, beside reading the file.
+// The time from a checkpoint on the disk to a model that is ready to predict, and of reading the
+// file.
 //
 //     start_bench --make MODEL FILE        a checkpoint of a zoo model in bfloat16, random weights
 //     start_bench FILE [--dtype bfloat16] [--rounds 3] [--cold] [--settle 0]
 //
-// Each round measures in turn: writing once to fresh memory of the file's size (`touch`: what the
-// system takes for handing out that memory), reading the whole file as cat does (`read`), and a
-// process of its own that loads the model and packs it (`ready`: from the path to the moment at
-// which it can predict), with the most memory that this process held. --cold has the system forget
-// the file before it is read. --settle waits so many seconds before each measurement: virtual
-// machines give free memory back to their host within seconds, and getting it again can take longer
-// than reading the file.
+// Each round measures three times. `touch`: writing once to new memory of the file's size, the time
+// in which the system hands out that memory. `read`: reading the whole file as cat does. `ready`:
+// another process loads the model and packs it, from the path to the moment at which it can
+// predict; its maximum memory is measured too. --cold drops the file from the system's cache before
+// it is read. --settle waits so many seconds before each measurement: virtual machines give free
+// memory back to their host within seconds, and to get it again can take longer than to read the
+// file.
 
 #include <ATen/Context.h>
 #include <fcntl.h>
@@ -25,12 +26,12 @@
 #include <thread>
 #include <vector>
 
-#include "bench/inference_parts.h"
+#include "bench/filled_model.h"
 #include "bench/run_bench.h"
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
 #include "inference/predictor.h"
-#include "runtime/device.h"
+#include "runtime/memory/memory_use.h"
 #include "vit/zoo.h"
 
 namespace softmoe {
@@ -60,12 +61,12 @@ void make_checkpoint(const std::string& name, const std::string& path) {
   save_checkpoint(path, checkpoint);
 }
 
-/// Loads the model and prints what the other process reads.
+/// Loads the model and prints seconds and memory for the parent process.
 void load(const BenchOptions& options) {
   const int64_t before = peak_memory_bytes(torch::kCPU);
   const auto start = Clock::now();
   Predictor predictor(load_weights(options.file), options.file,
-                      inference_dtype(options.dtype, torch::kCPU), torch::kCPU);
+                      inference_precision(options.dtype, torch::kCPU), torch::kCPU);
   const double seconds = seconds_since(start);
   fmt::print("{} {} {}\n", seconds, before, peak_memory_bytes(torch::kCPU));
 }
@@ -98,17 +99,18 @@ int open_file(const std::string& path) {
   return file;
 }
 
-void forget(const std::string& path) {
+/// Drops a file from the cache of the system.
+void drop_from_cache(const std::string& path) {
   const int file = open_file(path);
   ::fdatasync(file);
   ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
   ::close(file);
 }
 
-/// Brings file and memory into the state that is asked for.
+/// Brings file and memory into the state that the options ask for.
 void settle(const BenchOptions& options) {
   if (options.cold) {
-    forget(options.file);
+    drop_from_cache(options.file);
   }
   std::this_thread::sleep_for(std::chrono::seconds(options.settle));
 }
@@ -178,21 +180,21 @@ void measure(const std::string& program, const BenchOptions& options) {
 BenchOptions parse(int argc, char** argv) {
   BenchOptions options;
   for (int index = 1; index < argc; ++index) {
-    const std::string word = argv[index];
-    if (word == "--make" && index + 1 < argc) {
+    const std::string argument = argv[index];
+    if (argument == "--make" && index + 1 < argc) {
       options.make = argv[++index];
-    } else if (word == "--dtype" && index + 1 < argc) {
+    } else if (argument == "--dtype" && index + 1 < argc) {
       options.dtype = argv[++index];
-    } else if (word == "--rounds" && index + 1 < argc) {
+    } else if (argument == "--rounds" && index + 1 < argc) {
       options.rounds = std::stoll(argv[++index]);
-    } else if (word == "--settle" && index + 1 < argc) {
+    } else if (argument == "--settle" && index + 1 < argc) {
       options.settle = std::stoll(argv[++index]);
-    } else if (word == "--cold") {
+    } else if (argument == "--cold") {
       options.cold = true;
-    } else if (word == "--child") {
+    } else if (argument == "--child") {
       options.is_child = true;
     } else {
-      options.file = word;
+      options.file = argument;
     }
   }
   if (options.file.empty()) {

@@ -1,9 +1,10 @@
 // Images per second of one training step (forward, loss, backward, clipping, optimizer) of small
 // vision transformers, by part of the step.
 //
-//     train_step_bench [MODEL ...] [--dtypes bf16 fp32] [--batch 64] [--seconds 3] [--plain]
+//     train_step_bench [MODEL ...] [--dtypes bf16 fp32] [--batch 64] [--seconds 3]
 //
-// A model is one of the small ones below or of the zoo; --plain switches the fused operators off.
+// A model is one of the small ones below or of the zoo. With SOFTMOE_ISA=portable in the
+// environment libtorch's operators do the work.
 
 #include <ATen/Context.h>
 #include <fmt/format.h>
@@ -17,11 +18,10 @@
 #include <vector>
 
 #include "bench/run_bench.h"
-#include "ops/fused_ops.h"
-#include "runtime/device.h"
+#include "runtime/compute_precision.h"
 #include "runtime/machine.h"
-#include "train/loss.h"
-#include "train/optimizer.h"
+#include "train/optimizers.h"
+#include "train/train_step.h"
 #include "vit/vision_transformer.h"
 #include "vit/zoo.h"
 
@@ -81,25 +81,24 @@ int64_t page_faults() {
 }
 
 /// Runs steps for `seconds` and prints one line.
-void measure(const std::string& name, torch::Dtype dtype, int64_t batch, double seconds) {
+void measure(const std::string& name, Precision precision, int64_t batch, double seconds) {
   at::manual_seed(1);
   const auto sizes = model_options(name);
   auto vit = VisionTransformer(sizes);
   vit->train();
   OptimizerOptions options;
   const auto optimizer = make_optimizer(named_parameters(*vit), options);
-  const auto images =
-      torch::rand({batch, sizes.in_chans, sizes.image_height(), sizes.image_width()}) * 2 - 1;
-  const auto labels = torch::randint(sizes.num_classes, {batch});
+  const Batch examples{
+      .images =
+          torch::rand({batch, sizes.in_chans, sizes.image_height(), sizes.image_width()}) * 2 - 1,
+      .labels = torch::randint(sizes.num_classes, {batch}),
+      .indices = {}};
   std::array<double, 3> parts{};  // forward, backward, update
   const auto step = [&] {
     std::array<Clock::time_point, 4> at{};
     at[0] = Clock::now();
-    torch::Tensor loss;
-    {
-      const AutocastGuard autocast(torch::kCPU, dtype);
-      loss = classification_loss({.loss = "softmax", .smoothing = 0.0}, vit(images), labels);
-    }
+    const auto loss =
+        step_loss(vit, examples, {}, {.compute_dtype = tensor_dtype(precision)}).loss;  // []
     at[1] = Clock::now();
     loss.backward();
     at[2] = Clock::now();
@@ -133,7 +132,7 @@ void measure(const std::string& name, torch::Dtype dtype, int64_t batch, double 
   fmt::print(
       "{:18} {:8} batch {:4}: {:7.0f} img/s (best step {:7.0f})  forward {:6.2f} backward {:6.2f} "
       "update {:5.2f} ms  processor {:6.2f} ms  faults/step {:6}  loss {:.4f}\n",
-      name, dtype_name(dtype), batch, static_cast<double>(steps * batch) / elapsed,
+      name, enum_name(precision), batch, static_cast<double>(steps * batch) / elapsed,
       static_cast<double>(batch) / best, parts[0] * ms, parts[1] * ms, parts[2] * ms,
       (processor_seconds() - processor_start) * ms, (page_faults() - faults) / steps, loss);
 }
@@ -148,8 +147,6 @@ int run(int argc, char** argv) {
     const std::string word = argv[index];
     if (word == "--dtypes") {
       list = &dtypes;
-    } else if (word == "--plain") {
-      set_fused_ops(false);
     } else if (word == "--batch" && index + 1 < argc) {
       batch = std::stoll(argv[++index]);
     } else if (word == "--seconds" && index + 1 < argc) {
@@ -165,7 +162,7 @@ int run(int argc, char** argv) {
   }
   for (const auto& name : models) {
     for (const auto& dtype : dtypes.empty() ? std::vector<std::string>{"bf16"} : dtypes) {
-      measure(name, parse_dtype(dtype), batch, seconds);
+      measure(name, parse_precision(dtype), batch, seconds);
     }
   }
   return 0;

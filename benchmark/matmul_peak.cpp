@@ -22,12 +22,12 @@ double seconds_of(const Product& product, const torch::Device& device) {
 
 /// The fastest of some runs, after one to warm up.
 double best_seconds(const Product& product, const torch::Device& device) {
-  constexpr int kMostRuns = 20;
-  constexpr int kFewestRuns = 3;
-  constexpr double kTimeLimit = 0.5;
+  constexpr int kMaxRuns = 20;
+  constexpr int kMinRuns = 3;
+  constexpr double kMaxSeconds = 0.5;
   double spent = seconds_of(product, device);
   double best = spent;
-  for (int run = 0; run < kMostRuns && (run < kFewestRuns || spent < kTimeLimit); ++run) {
+  for (int run = 0; run < kMaxRuns && (run < kMinRuns || spent < kMaxSeconds); ++run) {
     const double seconds = seconds_of(product, device);
     best = std::min(best, seconds);
     spent += seconds;
@@ -45,7 +45,7 @@ bool has_operator(const char* name) {
   return c10::Dispatcher::singleton().findSchema({name, ""}).has_value();
 }
 
-/// oneDNN's product with a packed weight, of floats.
+/// oneDNN's product of floats with a packed weight.
 Product packed_floats(const torch::Tensor& left, const torch::Tensor& right) {
   const auto packed = call_operator("mkldnn::_reorder_linear_weight", {right, left.size(0)});
   return [left, packed] {
@@ -55,7 +55,7 @@ Product packed_floats(const torch::Tensor& left, const torch::Tensor& right) {
   };
 }
 
-/// The same of bytes without and with a sign, scaled to floats.
+/// oneDNN's product of unsigned bytes with a packed weight of signed bytes, scaled to floats.
 Product packed_bytes(const torch::Tensor& left, const torch::Tensor& right) {
   const auto packed = call_operator("onednn::qlinear_prepack", {right, left.sizes().vec()});
   const auto scales = torch::ones({right.size(0)});
@@ -68,7 +68,7 @@ Product packed_bytes(const torch::Tensor& left, const torch::Tensor& right) {
   };
 }
 
-/// The product with a packed weight, or nothing where this libtorch or processor has none.
+/// The product with a packed weight, or nothing if this libtorch or processor has none.
 Product packed_product(const torch::Tensor& left, const torch::Tensor& right) {
   const bool bytes = left.scalar_type() == torch::kInt8;
   if (!left.device().is_cpu() || !at::hasMKLDNN() ||

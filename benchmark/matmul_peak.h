@@ -1,5 +1,5 @@
 #pragma once
-/// What this machine's matrix products reach at best, the yardstick of all throughput.
+/// The peak of matrix products on this machine, which throughput is compared with.
 
 #include <torch/types.h>
 

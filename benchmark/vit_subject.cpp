@@ -3,12 +3,13 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "ops/initialization.h"
+#include "runtime/compute_precision.h"
 #include "vit/cost.h"
 
 namespace softmoe {
 namespace {
 
-/// Uniform numbers in [-1, 1): enough that no two rows of a weight are alike.
+/// Uniform numbers in [-1, 1), so many that no two rows of a weight are alike.
 torch::Tensor random_block(const torch::TensorOptions& options) {
   constexpr int64_t kBlock = (int64_t{1} << 20) + 7;  // shares no factor with the shapes
   Rng rng(stream_key(/*seed=*/0, "benchmark weights"));
@@ -59,12 +60,12 @@ ThroughputSubject vit_subject(const std::string& name, const VitOptions& options
       .outputs = options.num_classes > 0 ? options.num_classes : options.feature_dim(),
       .parameters = cost.parameters(),
       .gflop = cost.gflop};
-  subject.make = [options, train_step, infer](ThroughputMode mode, const ComputeDtype& dtype,
+  subject.make = [options, train_step, infer](ThroughputMode mode, Precision precision,
                                               const torch::Device& device) -> RunningModel {
     const bool training = mode == ThroughputMode::kTrain;
     const SkipInitialization skip;
     VisionTransformer model = [&] {
-      const DefaultDtypeGuard parameters(training ? torch::kFloat32 : dtype.tensors);
+      const DefaultDtypeGuard parameters(training ? torch::kFloat32 : tensor_dtype(precision));
       return VisionTransformer(options);
     }();
     model->to(device);
@@ -72,12 +73,13 @@ ThroughputSubject vit_subject(const std::string& name, const VitOptions& options
     model->train(training);
     if (training) {
       TORCH_CHECK_VALUE(train_step, "vit_subject: expected a train_step, found none");
-      return {.train = train_step(model, dtype)};
+      return {.train = train_step(model, tensor_dtype(precision))};
     }
     if (infer) {
-      return {.infer = infer(std::move(model), dtype)};
+      return {.infer = infer(std::move(model), precision)};
     }
-    TORCH_CHECK_VALUE(!dtype.is_integer(), "vit_subject: ", dtype.name, " needs an InferFactory");
+    TORCH_CHECK_VALUE(!has_8_bit_weights(precision), "vit_subject: ", enum_name(precision),
+                      " needs an InferFactory");
     return {.infer = [model](const torch::Tensor& images) mutable {
       return model->forward(images);  // [batch, outputs]
     }};

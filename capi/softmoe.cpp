@@ -26,12 +26,12 @@ struct softmoe_model {
 
 namespace {
 
-/// Largest height or width of an image from outside.
-constexpr int64_t kMostPixels = 1 << 20;
+/// Maximum height and width of an image from outside.
+constexpr int64_t kMaxPixels = 1 << 20;
 
 thread_local std::string last_error;
 
-/// Runs what may throw; `failure` is returned where it does, and the error kept.
+/// The result of `action`; if it throws, `failure`, and the error is kept.
 template <typename Result, typename Action>
 Result guarded(Result failure, const Action& action) {
   last_error.clear();
@@ -51,9 +51,9 @@ std::string text_or(const char* text, const char* otherwise) {
   return text == nullptr ? otherwise : text;
 }
 
-/// The number of threads of libtorch's operators for the life of this object. libtorch keeps one
-/// for each thread and one for threads to come, so that of several objects at a time each has to
-/// bring back what was there before the first.
+/// Sets the number of threads of libtorch's operators for the life of this object. libtorch has one
+/// such number per thread and one for new threads. So if several objects live at once, each
+/// restores the number from before the first one.
 class ThreadsGuard {
  public:
   explicit ThreadsGuard(int64_t threads) {
@@ -77,21 +77,21 @@ class ThreadsGuard {
   static inline int before = 0;
 };
 
-void check_range(const char* name, int64_t value, int64_t least, int64_t most) {
-  if (value < least || value > most) {
-    throw softmoe::InputError(name, fmt::format("{} to {}", least, most), std::to_string(value));
+void check_range(const char* name, int64_t value, int64_t min, int64_t max) {
+  if (value < min || value > max) {
+    throw softmoe::InputError(name, fmt::format("{} to {}", min, max), std::to_string(value));
   }
 }
 
-/// Throws unless `count` images of `values_of_image` values are at least one, and so few that their
-/// bytes can be counted.
+/// Throws unless `count` is at least 1, and the bytes of `count` images of `values_of_image` values
+/// can be counted.
 void check_count(int64_t count, int64_t values_of_image) {
   if (count < 1) {
     throw softmoe::InputError("count", "at least 1", std::to_string(count));
   }
-  const int64_t most = INT64_MAX / static_cast<int64_t>(sizeof(float)) / values_of_image;
-  if (count > most) {
-    throw softmoe::InputError("count", fmt::format("at most {} images of this size", most),
+  const int64_t max = INT64_MAX / static_cast<int64_t>(sizeof(float)) / values_of_image;
+  if (count > max) {
+    throw softmoe::InputError("count", fmt::format("at most {} images of this size", max),
                               std::to_string(count));
   }
 }
@@ -103,14 +103,14 @@ void check_not_null(const char* name, const void* pointer) {
 }
 
 softmoe_model* load(const char* path, const softmoe_options& options) {
-  constexpr int64_t kMostThreads = 1024;
+  constexpr int64_t kMaxThreads = 1024;
   check_not_null("path", path);
-  check_range("threads", options.threads, 0, kMostThreads);
+  check_range("threads", options.threads, 0, kMaxThreads);
   check_range("batch_size", options.batch_size, 0, INT32_MAX);
   const ThreadsGuard threads(options.threads);
   const auto device = softmoe::parse_device(text_or(options.device, "auto"));
-  const auto dtype = softmoe::inference_dtype(text_or(options.dtype, "auto"), device);
-  softmoe::Predictor predictor(softmoe::load_weights(path), path, dtype, device);
+  const auto precision = softmoe::inference_precision(text_or(options.dtype, "auto"), device);
+  softmoe::Predictor predictor(softmoe::load_weights(path), path, precision, device);
   auto* const model =
       new softmoe_model{.predictor = std::move(predictor),
                         .batch_size = options.batch_size > 0 ? options.batch_size : 32,
@@ -122,7 +122,7 @@ softmoe_model* load(const char* path, const softmoe_options& options) {
   return model;
 }
 
-/// The results that a caller asked for, row by row; every image must have been readable.
+/// Writes the results that a caller asked for, row by row. Throws if an image was not readable.
 void write_results(const softmoe::Predictions& predictions, float* logits, float* features) {
   if (!predictions.bad.empty()) {
     throw softmoe::InputError(predictions.bad.front().reason);
@@ -185,14 +185,14 @@ int softmoe_predict_pixels(softmoe_model* model, const uint8_t* pixels, int64_t 
   return guarded(-1, [&] {
     check_not_null("model", model);
     check_not_null("pixels", pixels);
-    check_range("height", height, 1, kMostPixels);
-    check_range("width", width, 1, kMostPixels);
+    check_range("height", height, 1, kMaxPixels);
+    check_range("width", width, 1, kMaxPixels);
     if (channels != 1 && channels != 3) {
       throw softmoe::InputError("channels", "1 or 3", std::to_string(channels));
     }
     check_count(count, height * width * channels);
     const auto request = request_of(*model, logits, features);
-    // Only read; from_blob takes no pointer to const.
+    // The pixels are only read; from_blob takes no pointer to const.
     const auto array = torch::from_blob(const_cast<uint8_t*>(pixels),
                                         {count, height, width, channels}, torch::kUInt8);
     const auto images = softmoe::open_image_array(array, "pixels");

@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "checkpoints/formats/read_tensors.h"
-#include "checkpoints/formats/tensor_file.h"
+#include "checkpoints/formats/tensor_format.h"
 #include "core/error.h"
 #include "core/version.h"
 #include "io/atomic_file.h"
 #include "io/bounded_json.h"
 #include "io/hdf5.h"
-#include "runtime/memory.h"
+#include "runtime/memory/memory_use.h"
 
 namespace softmoe {
 namespace {
@@ -50,7 +50,6 @@ struct GroupRow {
 constexpr std::array kGroups = {
     GroupRow{"model", &Checkpoint::model, &CheckpointParts::model},
     GroupRow{"optimizer", &Checkpoint::optimizer, &CheckpointParts::optimizer},
-    GroupRow{"ema", &Checkpoint::ema, &CheckpointParts::ema},
 };
 
 const DtypeRow* find_dtype(torch::Dtype dtype) {
@@ -144,7 +143,7 @@ Description read_description(const Hdf5File& file) {
   return description;
 }
 
-/// The text `key` of `entry`; empty where it is none.
+/// The text `key` of `entry`; empty if it has none.
 std::string text_field(const Json& entry, const char* key) {
   const bool has_text = entry.is_object() && entry.contains(key) && entry[key].is_string();
   return has_text ? entry[key].get<std::string>() : "";
@@ -153,7 +152,7 @@ std::string text_field(const Json& entry, const char* key) {
 /// A tensor of a file that is about to be read.
 struct PendingTensor {
   std::string name;
-  std::string checksum;  ///< that it must have
+  std::string checksum;  ///< expected
   Hdf5Info info;
   bool is_bool = false;
   torch::Tensor* target = nullptr;
@@ -163,7 +162,8 @@ std::string place_of(const Hdf5File& file, const std::string& name) {
   return file.path().string() + ": tensor '" + printable_text(name) + "'";
 }
 
-/// Makes room for a tensor in `target`. `bytes_left` is what the others leave of the file's length.
+/// Makes room for a tensor in `target`. `bytes_left` is the file's length without the tensors that
+/// were expected before.
 PendingTensor expect_tensor(const Hdf5File& file, const std::string& name, const Json& entry,
                             int64_t& bytes_left, torch::Tensor& target) {
   const std::string where = place_of(file, name);
@@ -182,7 +182,7 @@ PendingTensor expect_tensor(const Hdf5File& file, const std::string& name, const
     throw InputError(where, fmt::format("{} stored as a whole", row->name),
                      fmt::format("{} of {} bytes", info.stored_bytes, info.bytes));
   }
-  // A file may claim more than it has, or the same bytes under many names.
+  // A file may claim more bytes than it has, or the same bytes under many names.
   if (info.bytes > bytes_left) {
     throw InputError(where,
                      fmt::format("at most the {} bytes that are left of the file", bytes_left),
@@ -193,7 +193,7 @@ PendingTensor expect_tensor(const Hdf5File& file, const std::string& name, const
   return pending;
 }
 
-/// Fills the tensors, which must have the checksums that were saved.
+/// Fills the tensors and compares their checksums with those that were saved.
 void fill_tensors(const Hdf5File& file, const std::vector<PendingTensor>& pending) {
   std::vector<torch::Tensor> raw;
   for (const auto& tensor : pending) {
@@ -226,17 +226,17 @@ void fill_tensors(const Hdf5File& file, const std::vector<PendingTensor>& pendin
   }
 }
 
-/// Opens a native checkpoint; throws InputError for other files with models, and for what is none.
+/// Opens a native checkpoint; throws InputError for files of other formats.
 Hdf5File open_native(const fs::path& path) {
   auto format = TensorFormat::kHdf5;
   try {
     format = tensor_format(path);
   } catch (const InputError&) {
-    // No file of any kind: HDF5 says what is wrong with it.
+    // Of no format: HDF5 says what is wrong with the file.
   }
   if (format != TensorFormat::kHdf5) {
     throw InputError(path.string(), "a native checkpoint, as softmoe convert makes of other files",
-                     std::string(tensor_format_name(format)));
+                     std::string(format_row(format).title));
   }
   return Hdf5File::open(path);
 }
@@ -252,10 +252,10 @@ void save_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
 
 Checkpoint load_checkpoint(const fs::path& path, const CheckpointParts& parts) {
   auto file = open_native(path);
-  // A model that is large for this machine shall not be there twice, nor drive all else out of the
-  // system's cache; smaller ones are quicker to be had from there the next time.
-  constexpr int64_t kSmallestPart = 4;
-  file.pass_cache_above(available_memory_bytes(torch::kCPU) / kSmallestPart);
+  // A model that is large for this machine must not be in memory twice, nor fill the system's
+  // cache; smaller ones are read from the cache the next time.
+  constexpr int64_t kMemoryShare = 4;
+  file.pass_cache_above(available_memory_bytes(torch::kCPU) / kMemoryShare);
   auto description = read_description(file);
   Checkpoint checkpoint;
   checkpoint.metadata = std::move(description.metadata);

@@ -1,8 +1,8 @@
 #pragma once
 /// The native checkpoint: one HDF5 file with named tensors in groups and a JSON description.
 ///
-/// Tensors lie in one piece each, as "/model/<name>", "/optimizer/<name>" and "/ema/<name>"; bf16
-/// as uint16 and bool as uint8. Text attributes of the root: `format`, `format_version`,
+/// Each tensor lies in one piece, as "/model/<name>" or "/optimizer/<name>"; bf16 as uint16 and
+/// bool as uint8. Text attributes of the root: `format`, `format_version`,
 /// `softmoe_version`, `metadata` (JSON), `tensors` (JSON: dtype and XXH3-64 checksum of each), and
 /// `checksum`, the XXH3-64 of these two.
 
@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "core/options.h"
-#include "io/npz.h"
+#include "core/json_text.h"
+#include "core/named_tensors.h"
 
 namespace softmoe {
 
@@ -20,30 +20,29 @@ inline constexpr int64_t kCheckpointFormatVersion = 1;
 
 /// All that a checkpoint holds.
 struct Checkpoint {
-  /// Model options, preprocessing, label names, training progress: what its writer put in.
+  /// Model options, preprocessing, label names, training progress: whatever its writer put in.
   Json metadata = Json::object();
   NamedTensors model = {};
   NamedTensors optimizer = {};
-  NamedTensors ema = {};
 };
 
 /// Which groups to read; the others are left empty.
 struct CheckpointParts {
   bool model = true;
   bool optimizer = true;
-  bool ema = true;
 };
 
 /// Writes a checkpoint atomically: an old file stays until the new one is whole and on the disk.
 /// Tensors of any device, dtypes fp16, bf16, fp32, fp64, int32, int64, uint8 and bool. Throws
-/// InputError that names `path` where the disk is full.
+/// InputError that names `path` if the disk is full.
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
 
 /// Reads a checkpoint into CPU tensors and compares every checksum. Throws InputError of one line
-/// that names the file and the tensor: truncated, altered, no checkpoint, a newer format.
+/// that names the file, and the tensor, if it is truncated, altered, no checkpoint or of a newer
+/// format.
 Checkpoint load_checkpoint(const std::filesystem::path& path, const CheckpointParts& parts = {});
 
-/// The description alone, without reading tensors; verified too.
+/// The metadata alone, without reading tensors; its checksum is compared too.
 Json load_metadata(const std::filesystem::path& path);
 
 }  // namespace softmoe

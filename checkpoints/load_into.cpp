@@ -5,95 +5,71 @@
 #include <torch/nn/module.h>
 #include <torch/utils.h>
 
+#include "checkpoints/module_tensors.h"
 #include "core/error.h"
+#include "core/name_list.h"
 
 namespace softmoe {
 namespace {
-
-/// Names for an error: all of a few, else the first ones and how many more.
-class NameList {
- public:
-  explicit NameList(std::string title) : title_(std::move(title)) {}
-
-  void add(std::string text) {
-    ++count_;
-    if (count_ <= kShown) {
-      shown_.push_back(std::move(text));
-    }
-  }
-  void append_to(std::string& message) const {
-    if (count_ == 0) {
-      return;
-    }
-    message +=
-        (message.empty() ? "" : "; ") + fmt::format("{} {}", title_, fmt::join(shown_, ", "));
-    if (count_ > kShown) {
-      message += fmt::format(" and {} more", count_ - kShown);
-    }
-  }
-
- private:
-  static constexpr size_t kShown = 12;
-  std::string title_;
-  std::vector<std::string> shown_;
-  size_t count_ = 0;
-};
 
 std::string shape_text(const torch::Tensor& tensor) {
   return fmt::format("[{}]", fmt::join(tensor.sizes(), ", "));
 }
 
-void compare(const NamedTensors& targets, const NamedTensors& tensors, const std::string& where,
-             const LoadRules& rules) {
-  NameList missing("missing");
-  NameList unused("unknown to the model");
-  NameList misshapen("of another shape or kind");
-  for (const auto& [name, target] : targets) {
-    const auto found = tensors.find(name);
-    if (found == tensors.end()) {
-      if (!rules.allow_missing) {
-        missing.add(name);
-      }
-    } else if (found->second.sizes() != target.sizes()) {
-      misshapen.add(fmt::format("{} {} (the model has {})", name, shape_text(found->second),
-                                shape_text(target)));
-    } else if (found->second.is_floating_point() != target.is_floating_point()) {
-      misshapen.add(fmt::format("{} of {} (the model has {})", name,
-                                c10::toString(found->second.scalar_type()),
-                                c10::toString(target.scalar_type())));
-    }
-  }
-  for (const auto& [name, tensor] : tensors) {
-    if (!rules.allow_unused && targets.find(name) == targets.end()) {
-      unused.add(name);
-    }
-  }
-  std::string problems;
-  missing.append_to(problems);
-  misshapen.append_to(problems);
-  unused.append_to(problems);
-  if (!problems.empty()) {
-    throw InputError(where + ": tensors do not fit the model: " + problems);
-  }
+/// The dtype that a model wants: any floating point is converted to its own.
+std::string wanted_kind(const torch::Tensor& target) {
+  return target.is_floating_point() ? "floating point" : c10::toString(target.scalar_type());
 }
 
-/// Parameters and buffers by name; they share the memory of `module`.
-NamedTensors module_state(const torch::nn::Module& module) {
-  NamedTensors state;
-  for (const auto& item : module.named_parameters()) {
-    state[item.key()] = item.value().detach();
+/// What is wrong with `found` as the tensor `target` of a model; empty if it fits.
+std::string misfit(const torch::Tensor& found, const torch::Tensor& target) {
+  if (found.sizes() != target.sizes()) {
+    return fmt::format("{} (the model has {})", shape_text(found), shape_text(target));
   }
-  for (const auto& item : module.named_buffers()) {
-    state[item.key()] = item.value().detach();
+  if (found.is_floating_point() != target.is_floating_point()) {
+    return fmt::format("of {} (the model has {})", c10::toString(found.scalar_type()),
+                       wanted_kind(target));
   }
-  return state;
+  return "";
 }
 
 }  // namespace
 
 void check_fit(const torch::nn::Module& module, const NamedTensors& tensors,
                const std::string& where, const LoadRules& rules) {
-  compare(module_state(module), tensors, where, rules);
+  const auto targets = named_tensors(module);
+  const auto described = [&](const std::string& name) {
+    return rules.described ? rules.described(name) : name;
+  };
+  std::vector<std::string> missing;
+  std::vector<std::string> misshapen;
+  std::vector<std::string> unknown;
+  for (const auto& [name, target] : targets) {
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) {
+      if (!rules.allow_missing) {
+        missing.push_back(described(name));
+      }
+    } else if (const auto problem = misfit(found->second, target); !problem.empty()) {
+      misshapen.push_back(described(name) + " " + problem);
+    }
+  }
+  for (const auto& [name, tensor] : tensors) {
+    if (!rules.allow_unused && !targets.contains(name)) {
+      unknown.push_back(described(name));
+    }
+  }
+  std::string problems;
+  for (const auto& [title, names] : {std::pair{"missing ", &missing},
+                                     {"of another shape or kind ", &misshapen},
+                                     {"unknown to the model ", &unknown}}) {
+    if (!names->empty()) {
+      problems += (problems.empty() ? "" : "; ") + (title + name_list(*names));
+    }
+  }
+  if (!problems.empty()) {
+    throw InputError(where + ": tensors do not fit the model: " + problems);
+  }
 }
 
 void load_into(torch::nn::Module& module, const NamedTensors& tensors, const std::string& where,

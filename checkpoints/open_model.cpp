@@ -5,11 +5,12 @@
 #include <cmath>
 #include <filesystem>
 
-#include "checkpoints/formats/tensor_file.h"
+#include "checkpoints/formats/tensor_format.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/table.h"
-#include "runtime/memory.h"
+#include "runtime/memory/memory_limit.h"
+#include "runtime/memory/memory_use.h"
 #include "vit/cost.h"
 
 namespace softmoe {

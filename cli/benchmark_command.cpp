@@ -8,8 +8,8 @@
 #include "cli/commands.h"
 #include "cli/model_flags.h"
 #include "core/error.h"
-#include "inference/packed/packed_model.h"
-#include "train/train_step.h"
+#include "inference/inference_model.h"
+#include "train/model_update.h"
 
 namespace softmoe::cli {
 namespace {
@@ -29,13 +29,11 @@ void describe(OptionTable& table, BenchmarkOptions& options) {
 
 /// Prediction as other commands do it, or by the modules for float16, which those do not have.
 std::function<torch::Tensor(const torch::Tensor&)> make_inference(VisionTransformer model,
-                                                                  const ComputeDtype& dtype) {
-  if (dtype.tensors == torch::kFloat16) {
+                                                                  Precision precision) {
+  if (precision == Precision::kFloat16) {
     return [model](const torch::Tensor& images) mutable { return model->forward(images); };
   }
-  const auto device = model->parameters().front().device();
-  const auto packed =
-      std::make_shared<PackedModel>(std::move(model), inference_dtype(dtype.name, device));
+  const auto packed = std::make_shared<InferenceModel>(std::move(model), precision);
   return [packed](const torch::Tensor& images) { return packed->forward(images); };
 }
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "runtime/memory.h"
+#include "runtime/memory/memory_limit.h"
 
 namespace softmoe::cli {
 

@@ -228,6 +228,14 @@ void CommandLine::apply_table(const OptionTable& table) const {
   }
 }
 
+std::set<std::string> CommandLine::given_names() const {
+  std::set<std::string> names;
+  for (const auto& [name, words] : given_) {
+    names.insert(name);
+  }
+  return names;
+}
+
 std::string CommandLine::help(size_t width) const {
   return help_text({.command = name_, .summary = summary_, .plain = plain_, .groups = groups_},
                    width);

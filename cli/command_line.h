@@ -83,6 +83,8 @@ class CommandLine {
 
   /// Returns true if the user set the option, by flag, place or config file.
   bool given(const std::string& name) const { return given_.contains(name); }
+  /// The names of all options that the user set.
+  std::set<std::string> given_names() const;
   /// Sets what the user gave on another aggregate of the same description: on a model preset, or
   /// on options read from a checkpoint.
   template <typename Options>

@@ -5,9 +5,9 @@
 
 #include <sstream>
 
+#include "checkpoints/convert/check_weights.h"
 #include "core/error.h"
 #include "core/pluralize.h"
-#include "datasets/transforms.h"
 #include "io/atomic_file.h"
 
 namespace softmoe::cli {
@@ -76,7 +76,7 @@ void follow_choices(ForeignModel& model, const VitOptions& to) {
 /// Throws where the user gave what a model of these options cannot take.
 void check_given(const CommandLine& line, const PreprocessOptions& preprocess,
                  const VitOptions& options) {
-  const std::vector<int64_t> size{options.in_chans, options.image_height(), options.image_width()};
+  const auto size = input_size(options);
   if (line.given("input-size") && preprocess.input_size != size) {
     throw UsageError(
         "--input-size",
@@ -99,8 +99,10 @@ void check_given(const CommandLine& line, const PreprocessOptions& preprocess,
 void adapt_preprocess(const CommandLine& line, Conversion& conversion) {
   auto& description = conversion.model.description;
   const auto& options = description.options;
-  auto preprocess =
-      stored_options<PreprocessOptions>(description.preprocess, conversion.input + ": preprocess");
+  if (!description.preprocess) {
+    throw InputError(conversion.input + ": preprocess", "an object of options", "null");
+  }
+  auto preprocess = *description.preprocess;
   line.apply(preprocess);
   check_given(line, preprocess, options);
   for (const auto& [name, values] :
@@ -112,8 +114,8 @@ void adapt_preprocess(const CommandLine& line, Conversion& conversion) {
           fmt::format("{}: {} values to 0.5 for {} channels", name, count, options.in_chans));
     }
   }
-  preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
-  description.preprocess = options_to_json(preprocess);
+  preprocess.input_size = input_size(options);
+  description.preprocess = preprocess;
 }
 
 /// A head that starts anew has zero weights, as in training.

@@ -5,6 +5,7 @@
 
 #include "checkpoints/convert/foreign_model.h"
 #include "checkpoints/surgery/adapt.h"
+#include "checkpoints/surgery/resize_options.h"
 #include "cli/command_line.h"
 #include "cli/model_flags.h"
 

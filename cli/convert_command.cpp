@@ -1,14 +1,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 
+#include "checkpoints/convert/reader_notes.h"
+#include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/open_model.h"
 #include "cli/commands.h"
 #include "cli/conversion.h"
 #include "core/error.h"
+#include "core/name_list.h"
 #include "core/pluralize.h"
-#include "datasets/transforms.h"
 #include "vit/cost.h"
 
 namespace softmoe::cli {
@@ -37,19 +40,34 @@ std::vector<std::string> family_choices() {
   return names;
 }
 
+std::vector<std::string> naming_choices() {
+  auto names = namings();
+  names.insert(names.begin(), "auto");
+  return names;
+}
+
+/// Formats that are written.
+std::vector<std::string> format_choices() {
+  std::vector<std::string> names{"auto"};
+  for (const auto& row : tensor_formats()) {
+    if (!row.extensions.empty()) {
+      names.emplace_back(row.name);
+    }
+  }
+  return names;
+}
+
 void describe(OptionTable& table, ConvertOptions& options) {
   table.add("checkpoint", options.checkpoint, "the file to read, or the folder that holds it",
             {.unit = "file"});
   table.add("output", options.output, "the file to write", {.unit = "file"});
   table.add("format", options.format, "of OUTPUT; auto: by its name (.h5, .safetensors, .npz)",
-            {.choices = {"auto", "hdf5", "safetensors", "npz"}});
+            {.choices = format_choices()});
   table.add("names", options.names,
             "of the tensors in OUTPUT; auto: vmoe in an npz, else ours (timm's, for dense models). "
-            "Beside "
-            "a safetensors file, timm writes config.json, huggingface config.json and "
+            "Beside a safetensors file, timm writes config.json, huggingface config.json and "
             "preprocessor_config.json",
-            {.choices = {"auto", "ours", "timm", "huggingface", "dinov2", "big_vision",
-                         "big_vision_scanned", "vision_transformer", "vmoe"}});
+            {.choices = naming_choices()});
   table.add("family", options.family, "what CHECKPOINT is",
             {.choices = family_choices(), .follows = "detected by the names of its tensors"});
   table.add("prefix", options.prefix,
@@ -72,16 +90,15 @@ void describe(OptionTable& table, ConvertOptions& options) {
 
 TensorFormat output_format(const ConvertOptions& options) {
   const auto extension = std::filesystem::path(options.output).extension().string();
-  if (options.format == "hdf5" ||
-      (options.format == "auto" && (extension == ".h5" || extension == ".hdf5"))) {
-    return TensorFormat::kHdf5;
-  }
-  if (options.format == "safetensors" ||
-      (options.format == "auto" && extension == ".safetensors")) {
-    return TensorFormat::kSafetensors;
-  }
-  if (options.format == "npz" || (options.format == "auto" && extension == ".npz")) {
-    return TensorFormat::kNpz;
+  for (const auto& row : tensor_formats()) {
+    const auto& extensions = row.extensions;
+    const bool is_named = options.format == row.name;
+    const bool is_meant =
+        options.format == "auto" &&
+        std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
+    if (is_named || is_meant) {
+      return row.format;
+    }
   }
   throw UsageError("OUTPUT", "a name that ends with .h5, .safetensors or .npz, or --format",
                    "'" + options.output + "'");
@@ -90,7 +107,7 @@ TensorFormat output_format(const ConvertOptions& options) {
 const Family& output_names(const ConvertOptions& options, TensorFormat format,
                            const VitOptions& model) {
   if (options.names == "auto") {
-    return find_family(format == TensorFormat::kNpz ? "vmoe" : "ours");
+    return find_family(std::string(format_row(format).usual_family));
   }
   return output_family(options.names, model);
 }
@@ -98,10 +115,7 @@ const Family& output_names(const ConvertOptions& options, TensorFormat format,
 /// The choices of a model that its weights do not show, in one line.
 std::string semantics_text(const ModelDescription& description) {
   const auto& options = description.options;
-  const auto& preprocess = description.preprocess;
-  const auto numbers = [&preprocess](const char* name) {
-    return fmt::format("{:g}", fmt::join(preprocess.at(name).get<std::vector<double>>(), " "));
-  };
+  const auto& preprocess = description.preprocess.value();
   const auto positions =
       options.pos_embed == PositionEmbedding::kLearned
           ? fmt::format("learned {}, resized {}",
@@ -111,11 +125,12 @@ std::string semantics_text(const ModelDescription& description) {
                         enum_name(description.resize_mode))
           : enum_name(options.pos_embed);
   return fmt::format(
-      "{}, norm-eps {:g}, global-pool {}, final-norm {}, positions {}, mean {}, std {}, {}",
+      "{}, norm-eps {:g}, global-pool {}, final-norm {}, positions {}, mean {:g}, std {:g}, {}",
       options.mlp_layer == MlpLayer::kSwiGlu ? "mlp-layer swiglu"
                                              : "gelu " + enum_name(options.gelu),
       options.norm_eps, enum_name(options.global_pool), enum_name(options.final_norm), positions,
-      numbers("mean"), numbers("std"), preprocess.at("interpolation").get<std::string>());
+      fmt::join(preprocess.mean, " "), fmt::join(preprocess.std, " "),
+      enum_name(preprocess.interpolation));
 }
 
 std::string model_text(const ModelDescription& description) {
@@ -136,7 +151,7 @@ void check_configs(const std::vector<std::filesystem::path>& configs,
   std::error_code unknown;
   const fs::path input(conversion.input);
   const auto folder = fs::is_directory(input, unknown) ? input : input.parent_path();
-  const bool reads_configs = conversion.model.format != tensor_format_name(TensorFormat::kHdf5);
+  const bool reads_configs = conversion.model.format != TensorFormat::kHdf5;
   for (const auto& config : configs) {
     const auto source = folder / config.filename();
     if (!fs::exists(config, unknown)) {
@@ -157,8 +172,8 @@ void print_result(const Conversion& conversion, const Family& names, TensorForma
                   const std::vector<std::string>& config_names,
                   const std::vector<std::string>& notes) {
   const auto& model = conversion.model;
-  fmt::print("{}: {}, family {}{}\n", conversion.input, model.format, model.family,
-             model.prefix.empty() ? "" : fmt::format(", after '{}'", model.prefix));
+  fmt::print("{}: {}, family {}{}\n", conversion.input, format_row(model.format).title,
+             model.family, model.prefix.empty() ? "" : fmt::format(", after '{}'", model.prefix));
   if (!model.left_out.empty()) {
     fmt::print("  left out: {}\n", name_list(model.left_out));
   }
@@ -171,7 +186,7 @@ void print_result(const Conversion& conversion, const Family& names, TensorForma
   if (!conversion.adapted.fresh.empty()) {
     fmt::print("  starts anew: {}\n", fmt::join(conversion.adapted.fresh, ", "));
   }
-  fmt::print("{}: {}, names of {}\n", conversion.output, tensor_format_name(format), names.name);
+  fmt::print("{}: {}, names of {}\n", conversion.output, format_row(format).title, names.name);
   if (!config_names.empty()) {
     fmt::print("  with {}\n", fmt::join(config_names, ", "));
   }
@@ -225,7 +240,7 @@ void run_convert(const std::vector<std::string>& arguments) {
     print_result(conversion, names, format, config_names, notes);
   };
   line.write_json({{"input", conversion.input},
-                   {"input_format", conversion.model.format},
+                   {"input_format", format_row(conversion.model.format).title},
                    {"family", conversion.model.family},
                    {"prefix", conversion.model.prefix},
                    {"choices", conversion.model.choices},
@@ -233,13 +248,13 @@ void run_convert(const std::vector<std::string>& arguments) {
                    {"changed", conversion.adapted.changed},
                    {"fresh", conversion.adapted.fresh},
                    {"output", conversion.output},
-                   {"output_format", tensor_format_name(format)},
+                   {"output_format", format_row(format).title},
                    {"config_files", config_names},
                    {"names", names.name},
                    {"notes", notes},
                    {"model_name", description.name},
                    {"model", options_to_json(description.options)},
-                   {"preprocess", description.preprocess},
+                   {"preprocess", options_to_json(*description.preprocess)},
                    {"resize_mode", enum_name(description.resize_mode)}},
                   write);
 }

@@ -10,9 +10,9 @@
 #include "core/pluralize.h"
 #include "core/table.h"
 #include "eval/model_evaluation.h"
-#include "inference/packed/packed_model.h"
+#include "inference/inference_model.h"
 #include "inference/predictor.h"
-#include "runtime/device.h"
+#include "runtime/compute_precision.h"
 
 namespace softmoe::cli {
 namespace {
@@ -91,9 +91,9 @@ void run_eval(const std::vector<std::string>& arguments) {
                 fmt::format("{} split {}", data.dataset, data.val_split));
   auto model = with_dtype_flag([&] {
     const auto dtype =
-        inference_dtype(evaluation_dtype_name(options.amp_dtype, loaded.metadata), device);
-    return PackedModel(loaded.description.options, std::move(loaded.weights), options.checkpoint,
-                       dtype, device);
+        inference_precision(evaluation_dtype_name(options.amp_dtype, loaded.metadata), device);
+    return InferenceModel(loaded.description.options, std::move(loaded.weights), options.checkpoint,
+                          dtype, device);
   });
   ClassificationResult result;
   compute_batches(device, loader.batch_size, [&] {

@@ -1,14 +1,14 @@
 #include <fmt/format.h>
 
-#include "checkpoints/convert/foreign_model.h"
+#include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/load_into.h"
+#include "checkpoints/model_checkpoint.h"
 #include "checkpoints/open_model.h"
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "core/error.h"
 #include "core/table.h"
-#include "inference/predictor.h"
 #include "onnx/onnx_model.h"
 #include "vit/zoo.h"
 
@@ -87,10 +87,10 @@ OnnxFiles export_onnx(const LoadedWeights& loaded, const std::string& checkpoint
 
 /// Converts the weights one by one, so that memory does not hold all of them twice.
 void export_safetensors(LoadedWeights& loaded, const std::string& checkpoint,
-                        const std::string& output, WeightType type) {
+                        const std::string& output, Precision precision) {
   for (auto& [name, tensor] : loaded.weights) {
     if (tensor.is_floating_point()) {
-      tensor = as_weight_type(tensor, type, checkpoint + ": " + name);
+      tensor = in_precision(tensor, precision, checkpoint + ": " + name);
     }
   }
   write_foreign_model(output, TensorFormat::kSafetensors, find_family("ours"), loaded.description,

@@ -10,7 +10,7 @@
 #include "eval/features.h"
 #include "eval/few_shot_protocol.h"
 #include "eval/lambda_selection.h"
-#include "inference/packed/packed_model.h"
+#include "inference/inference_model.h"
 #include "inference/predictor.h"
 
 namespace softmoe::cli {
@@ -76,12 +76,12 @@ Forward feature_function(const FewShotFlags& flags, LoadedWeights loaded, int64_
     return pixel_features;
   }
   const auto& sizes = loaded.description.options;
-  const auto dtype = inference_dtype(flags.amp_dtype, device);
+  const auto dtype = inference_precision(flags.amp_dtype, device);
   const auto model = with_dtype_flag([&] {
     return flags.features == FeatureSource::kRandom
-               ? std::make_shared<PackedModel>(make_model(sizes, seed, device), dtype)
-               : std::make_shared<PackedModel>(sizes, std::move(loaded.weights), flags.checkpoint,
-                                               dtype, device);
+               ? std::make_shared<InferenceModel>(make_model(sizes, seed, device), dtype)
+               : std::make_shared<InferenceModel>(sizes, std::move(loaded.weights),
+                                                  flags.checkpoint, dtype, device);
   });
   return [model](const torch::Tensor& images) {
     return model->forward_features(images);  // [batch, dim]

@@ -5,7 +5,6 @@
 
 #include "cli/command_line.h"
 #include "core/options.h"
-#include "vit/position_embedding.h"
 #include "vit/zoo.h"
 
 namespace softmoe::cli {
@@ -20,18 +19,6 @@ inline void describe(OptionTable& table, ModelOptions& options) {
   table.add("model", options.model,
             "a model of the zoo (softmoe models); the options below change parts of it");
 }
-
-/// How learned positions are resized to another image size: `--resize-mode`.
-struct ResizeOptions {
-  std::string resize_mode;  ///< empty: the default of the model
-
-  bool operator==(const ResizeOptions&) const = default;
-
-  /// The mode that the user gave, else `usual`, which becomes the value of the option.
-  PositionResize resolve(PositionResize usual);
-};
-
-void describe(OptionTable& table, ResizeOptions& options);
 
 /// The model `name` of the zoo with the parts that the user gave on `line`; throws UsageError that
 /// names the model if they contradict each other.

@@ -12,6 +12,7 @@
 #include "core/pluralize.h"
 #include "inference/image_inputs.h"
 #include "inference/prediction_output.h"
+#include "io/npz.h"
 
 namespace softmoe::cli {
 namespace {
@@ -185,7 +186,7 @@ void run_predict(const std::vector<std::string>& arguments) {
   auto weights = open_weights(options.checkpoint, device);
   auto predictor = with_dtype_flag([&] {
     return Predictor(std::move(weights), options.checkpoint,
-                     inference_dtype(options.amp_dtype, device), device);
+                     inference_precision(options.amp_dtype, device), device);
   });
   const bool features_only = arrays == std::set<std::string>{"features"};
   if (!predictor.has_head() && (show || !features_only)) {

@@ -1,27 +1,24 @@
-#include "checkpoints/model_checkpoint.h"
 #include "cli/commands.h"
-#include "cli/dense_start.h"
 #include "cli/model_flags.h"
 #include "cli/training_flags.h"
 #include "core/error.h"
+#include "train/upcycle_start.h"
 
 namespace softmoe::cli {
 namespace {
 
 /// The options of the model before the user changes parts of it: those of the preset, or of the
-/// dense checkpoint to start from, whose name then stands for the model.
-VitOptions first_options(const CommandLine& line, DenseStart& dense, ModelOptions& flags) {
-  if (!dense.asked()) {
+/// dense checkpoint to start from, whose name then replaces that of `flags`.
+VitOptions first_options(const CommandLine& line, UpcycleStartOptions& dense, ModelOptions& flags) {
+  if (dense.checkpoint.empty()) {
     return model_preset(flags.model);
   }
-  auto source = dense.description();
+  const auto source = upcycle_source(dense);
   if (line.given("model") && flags.model != source.name) {
-    throw UsageError("--model", source.name + " as in --upcycle " + dense.upcycle, flags.model);
+    throw UsageError("--model", source.name + " as in --upcycle " + dense.checkpoint, flags.model);
   }
   flags.model = source.name;
   dense.resize.resolve(source.resize_mode);
-  source.options.moe = {};
-  source.options.moe_blocks = "last_half";
   return source.options;
 }
 
@@ -29,32 +26,30 @@ VitOptions first_options(const CommandLine& line, DenseStart& dense, ModelOption
 
 void run_train(const std::vector<std::string>& arguments) {
   ModelOptions flags;
-  DenseStart dense;
-  auto options = model_preset(flags.model);
-  TrainingFlags training;
+  UpcycleStartOptions dense;
+  RunOptions options;
+  auto model = model_preset(flags.model);
   CommandLine line("train",
                    "Train a model from scratch. Started again with the same --experiment, it "
                    "resumes where it was.");
   line.add("Model", flags);
   line.add("Upcycling", dense);
-  training.declare(line, options);
+  add_training_flags(line, options, model);
   if (!line.parse(arguments)) {
     return;
   }
-  options = first_options(line, dense, flags);
-  line.apply(options);
-  const auto data = training.prepare(line, options);
-  if (!line.given("head-bias") && training.loss.loss == "sigmoid") {
-    // Every class starts as likely as it is among equals, as in the reference.
-    options.head_bias = -std::log(static_cast<double>(options.num_classes));
+  model = first_options(line, dense, flags);
+  line.apply(model);
+  const auto data = prepare_training(line, options, model);
+  if (!line.given("head-bias")) {
+    fit_head_bias(options.objectives.loss, model);
   }
-  const auto seed = training.train.seed;
+  const auto seed = options.train.seed;
   const auto resize_mode = dense.resize.resolve(ModelDescription{}.resize_mode);
-  run_training(line, training, data,
-               dense.asked() ? dense.start(options, data.train->class_names(), resize_mode, seed)
-                             : TrainingStart{.model_name = flags.model,
-                                             .resize_mode = resize_mode,
-                                             .model = make_model(options, seed)});
+  train_and_print(line, options, data,
+                  dense.checkpoint.empty()
+                      ? fresh_start(flags.model, model, seed, resize_mode)
+                      : upcycle_start(dense, model, data.train->class_names(), seed));
 }
 
 }  // namespace softmoe::cli

@@ -35,17 +35,16 @@ void check_flags(const MoeOptions& moe) {
   }
 }
 
-/// What a user should know about the outputs of the new model before it is trained.
+/// A note about the outputs of the new model before it is trained.
 std::string outputs_note(const VitOptions& options, double expert_noise) {
   if (keeps_dense_outputs(options)) {
-    return expert_noise > 0
-               ? "starts near the outputs of the dense model, apart by the noise"
-               : "starts with the outputs of the dense model where no token is dropped";
+    return expert_noise > 0 ? "starts near the outputs of the dense model, up to the noise"
+                            : "starts with the outputs of the dense model if no token is dropped";
   }
   if (router_row(options.moe.router).equal_experts == EqualExperts::kRenormalized) {
     return "starts with outputs of its own; with --renormalize-gates those of the dense model";
   }
-  return fmt::format("starts with outputs of its own, as router {} makes of equal experts",
+  return fmt::format("starts with outputs of its own, as router {} does for equal experts",
                      options.moe.router);
 }
 
@@ -55,10 +54,11 @@ void run_upcycle(const std::vector<std::string>& arguments) {
   UpcycleFlags flags;
   UpcycleOptions upcycling;
   MoeOptions moe;
-  CommandLine line("upcycle",
-                   "Make a model with MoE layers of a dense one, to be trained on: each expert is "
-                   "a copy of the MLP, routers start anew, everything else is carried over "
-                   "(Komatsuzaki et al., arXiv:2212.05055).");
+  CommandLine line(
+      "upcycle",
+      "Make a model with MoE layers from a dense one, for further training: each "
+      "expert is a copy of the MLP, routers start anew, everything else is carried over "
+      "(Komatsuzaki et al., arXiv:2212.05055).");
   line.add("Upcycling", flags);
   line.add_operand("checkpoint");
   line.add_operand("output");
@@ -68,8 +68,8 @@ void run_upcycle(const std::vector<std::string>& arguments) {
     return;
   }
   check_flags(moe);
-  auto checkpoint = load_checkpoint(flags.checkpoint,
-                                    {.optimizer = upcycling.keeps_optimizer_state(), .ema = false});
+  auto checkpoint =
+      load_checkpoint(flags.checkpoint, {.optimizer = upcycling.keeps_optimizer_state()});
   auto description = model_description(checkpoint.metadata, flags.checkpoint);
   const auto from = description.options;
   description.options.moe_blocks = flags.moe_blocks;

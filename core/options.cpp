@@ -105,14 +105,6 @@ std::string plain_text(const Json& value) {
 
 }  // namespace
 
-std::string json_text(const Json& value, int indent) {
-  return value.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
-}
-
-std::string valid_utf8(const std::string& text) {
-  return Json::parse(json_text(text)).get<std::string>();
-}
-
 OptionField::OptionField(std::string name, Target target, std::string meaning, OptionLimits limits)
     : name_(std::move(name)),
       target_(std::move(target)),

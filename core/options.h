@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,18 +22,11 @@
 #include <variant>
 #include <vector>
 
+#include "core/enum_names.h"
 #include "core/error.h"
+#include "core/json_text.h"
 
 namespace softmoe {
-
-/// Keeps the order in which keys are added, so that files read as they were described.
-using Json = nlohmann::ordered_json;
-
-/// `value` as text, on one line or indented by `indent` blanks. What is not UTF-8 in its texts, as
-/// it may be in the name of a file, becomes U+FFFD.
-std::string json_text(const Json& value, int indent = -1);
-/// `text` with U+FFFD for what is not UTF-8 in it.
-std::string valid_utf8(const std::string& text);
 
 /// The allowed values of an option: `min` to `max`, both included, or one of `choices`.
 struct OptionLimits {
@@ -46,44 +38,6 @@ struct OptionLimits {
   /// instead of the default.
   std::string follows = {};
 };
-
-/// A name for each value of an enum; specialise `kEnumNames<E>` beside the enum.
-template <typename E>
-using EnumName = std::pair<E, std::string_view>;
-template <typename E>
-inline constexpr std::array<EnumName<E>, 0> kEnumNames{};
-
-/// The name of an enum's value.
-template <typename E>
-std::string enum_name(E value) {
-  for (const auto& [candidate, name] : kEnumNames<E>) {
-    if (candidate == value) {
-      return std::string(name);
-    }
-  }
-  return "?";
-}
-
-/// The names of all values of an enum.
-template <typename E>
-std::vector<std::string> enum_names() {
-  std::vector<std::string> names;
-  for (const auto& [value, name] : kEnumNames<E>) {
-    names.emplace_back(name);
-  }
-  return names;
-}
-
-/// The value of an enum that is called `name`, or nothing.
-template <typename E>
-std::optional<E> enum_value(std::string_view name) {
-  for (const auto& [value, candidate] : kEnumNames<E>) {
-    if (candidate == name) {
-      return value;
-    }
-  }
-  return std::nullopt;
-}
 
 /// One option, bound to a member of an aggregate.
 class OptionField {
@@ -150,12 +104,18 @@ class OptionTable {
     add(std::move(name), OptionField::Target(&member), std::move(meaning), std::move(limits));
   }
 
-  /// Adds the option `name` bound to an enum, whose values are written as kEnumNames<E> says.
+  /// Adds the option `name` bound to an enum: all of kEnumNames<E>, or `values` alone.
   template <typename E>
   requires std::is_enum_v<E>
-  void add(std::string name, E& member, std::string meaning) {
+  void add(std::string name, E& member, std::string meaning, std::vector<E> values = {}) {
     OptionLimits limits;
     limits.choices = enum_names<E>();
+    if (!values.empty()) {
+      limits.choices.clear();
+      for (const auto value : values) {
+        limits.choices.push_back(enum_name(value));
+      }
+    }
     OptionField::EnumTarget target;
     target.get = [&member] { return enum_name(member); };
     target.set = [&member](const std::string& text) {

@@ -5,10 +5,9 @@
 #include <cstdint>
 #include <opencv2/core/mat.hpp>
 
-namespace softmoe {
+#include "datasets/interpolation.h"
 
-/// Kernels by Pillow's names; bicubic has a = -0.5. All but kNearest widen when shrinking.
-enum class Interpolation { kBilinear, kBicubic, kBox, kNearest };
+namespace softmoe {
 
 /// A part of an image in pixels: [left, right) x [top, bottom), where integers are edges of pixels.
 struct Box {

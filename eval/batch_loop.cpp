@@ -2,7 +2,7 @@
 
 #include "core/error.h"
 #include "core/progress.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 
 namespace softmoe {
 

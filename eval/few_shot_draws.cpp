@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "core/pluralize.h"
 #include "core/log.h"
+#include "core/pluralize.h"
 #include "core/rng.h"
 
 namespace softmoe {

@@ -1,8 +1,8 @@
 #include "eval/few_shot_protocol.h"
 
-#include "core/pluralize.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/pluralize.h"
 #include "core/rng.h"
 #include "datasets/subset.h"
 #include "eval/features.h"

@@ -83,8 +83,7 @@ void ClassificationMetrics::add_loss(const torch::Tensor& logits, const torch::T
 
 void ClassificationMetrics::add_calibration(const torch::Tensor& logits,
                                             const torch::Tensor& correct) {
-  const auto probabilities =
-      likelihood_ == Likelihood::kSoftmax ? logits.softmax(/*dim=*/1) : logits.sigmoid();
+  const auto probabilities = class_probabilities(logits, likelihood_);        // [batch, classes]
   const auto confidence = probabilities.amax(/*dim=*/1).to(torch::kFloat64);  // [batch]
   // Bins are (lower, upper] as in the source; a NaN, which kBad counts, goes to the first bin.
   const auto bin = (confidence * kCalibrationBins)

@@ -3,21 +3,14 @@
 
 #include <torch/types.h>
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
 #include "core/options.h"
+#include "vit/likelihood.h"
 
 namespace softmoe {
-
-/// What logits stand for: softmax, one class an image; sigmoid, each class by itself.
-enum class Likelihood { kSoftmax, kSigmoid };
-
-template <>
-inline constexpr std::array<EnumName<Likelihood>, 2> kEnumNames<Likelihood>{
-    {{Likelihood::kSoftmax, "softmax"}, {Likelihood::kSigmoid, "sigmoid"}}};
 
 /// Predictions whose confidence lies in one of the equal parts of [0, 1].
 struct CalibrationBin {

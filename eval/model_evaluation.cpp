@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "core/pluralize.h"
-#include "runtime/device.h"
+#include "runtime/compute_precision.h"
 
 namespace softmoe {
 
@@ -33,16 +33,14 @@ std::string evaluation_dtype_name(const std::string& amp_dtype, const Json& meta
 
 torch::Dtype evaluation_dtype(const std::string& amp_dtype, const Json& metadata,
                               const torch::Device& device) {
-  return compute_dtype(evaluation_dtype_name(amp_dtype, metadata), device);
+  return tensor_dtype(compute_precision(evaluation_dtype_name(amp_dtype, metadata), device));
 }
 
 ClassificationResult evaluate_model(const Forward& forward, const ModelDescription& description,
                                     const Transform& transform, const Dataset& set,
                                     const LoaderOptions& options, const BatchLoopOptions& loop) {
   Loader loader(set, transform, options);
-  return evaluate(forward, loader, description.options.num_classes,
-                  description.loss == "sigmoid" ? Likelihood::kSigmoid : Likelihood::kSoftmax,
-                  loop);
+  return evaluate(forward, loader, description.options.num_classes, description.likelihood, loop);
 }
 
 Json derived_metadata(const Json& source, const ModelDescription& description) {

@@ -13,6 +13,7 @@
 namespace softmoe {
 namespace {
 
+/// An undefined tensor for no batches.
 torch::Tensor joined(const std::vector<torch::Tensor>& batches) {
   return batches.empty() ? torch::Tensor() : torch::cat(batches);
 }
@@ -20,8 +21,7 @@ torch::Tensor joined(const std::vector<torch::Tensor>& batches) {
 /// The stored preprocessing, which must give images of the model's size.
 PreprocessOptions fitting_preprocess(const ModelDescription& model, const std::string& name) {
   const auto options = stored_preprocess(model, name);
-  const std::vector<int64_t> expected{model.options.in_chans, model.options.image_height(),
-                                      model.options.image_width()};
+  const auto expected = input_size(model.options);
   if (options.input_size != expected) {
     throw InputError(name + ": preprocess", fmt::format("input-size {}", fmt::join(expected, " ")),
                      fmt::format("{}", fmt::join(options.input_size, " ")));
@@ -29,7 +29,7 @@ PreprocessOptions fitting_preprocess(const ModelDescription& model, const std::s
   return options;
 }
 
-/// The preprocessing of images from files, nothing where the model takes none.
+/// The preprocessing of images from files; nothing if the model takes none.
 std::optional<Transform> file_transform(const ModelDescription& model, const std::string& name) {
   if (model.options.in_chans == 1 || model.options.in_chans == 3) {
     return evaluation_transform(model, name);
@@ -40,23 +40,6 @@ std::optional<Transform> file_transform(const ModelDescription& model, const std
 
 }  // namespace
 
-Json default_preprocess(const VitOptions& options) {
-  PreprocessOptions preprocess;
-  preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
-  return options_to_json(preprocess);
-}
-
-PreprocessOptions stored_preprocess(const ModelDescription& model, const std::string& name) {
-  const auto where = name + ": preprocess";
-  const auto options = stored_options<PreprocessOptions>(model.preprocess, where);
-  try {
-    check_normalization(options, model.options.in_chans);
-  } catch (const UsageError& error) {
-    throw InputError(where + ": " + error.what());
-  }
-  return options;
-}
-
 Transform evaluation_transform(const ModelDescription& model, const std::string& name) {
   const auto options = fitting_preprocess(model, name);
   try {
@@ -66,7 +49,7 @@ Transform evaluation_transform(const ModelDescription& model, const std::string&
   }
 }
 
-/// Runs batches and gathers what was asked for.
+/// Runs batches and gathers the requested results.
 class Predictor::Collector {
  public:
   Collector(Predictor& predictor, const PredictionRequest& request)
@@ -106,9 +89,8 @@ class Predictor::Collector {
     // Stable: of equal logits the first class wins, as in evaluation.
     const auto [sorted, order] = logits.sort(/*stable=*/true, /*dim=*/1, /*descending=*/true);
     const auto count = std::min(request_.topk, logits.size(1));
-    const auto& loss = predictor_.description().loss;
     const auto probabilities =
-        loss == "sigmoid" ? sorted.sigmoid() : sorted.softmax(/*dim=*/1);  // [batch, classes]
+        class_probabilities(sorted, predictor_.description().likelihood);  // [batch, classes]
     classes_.push_back(order.slice(/*dim=*/1, 0, count).clone());          // [batch, topk]
     probabilities_.push_back(probabilities.slice(/*dim=*/1, 0, count).clone());
     if (request_.logits) {
@@ -125,18 +107,18 @@ class Predictor::Collector {
   std::vector<torch::Tensor> features_;
 };
 
-Predictor::Predictor(LoadedModel model, std::string name, InferenceDtype dtype)
+Predictor::Predictor(LoadedModel model, std::string name, Precision precision)
     : description_(std::move(model.description)),
       name_(std::move(name)),
       transform_(file_transform(description_, name_)),
-      model_(std::move(model.model), dtype) {}
+      model_(std::move(model.model), precision) {}
 
-Predictor::Predictor(LoadedWeights weights, std::string name, InferenceDtype dtype,
+Predictor::Predictor(LoadedWeights weights, std::string name, Precision precision,
                      const torch::Device& device)
     : description_(std::move(weights.description)),
       name_(std::move(name)),
       transform_(file_transform(description_, name_)),
-      model_(description_.options, std::move(weights.weights), name_, dtype, device) {}
+      model_(description_.options, std::move(weights.weights), name_, precision, device) {}
 
 std::string Predictor::class_name(int64_t label) const {
   const auto& names = description().class_names;
@@ -151,7 +133,7 @@ Predictions Predictor::predict(const Dataset& images, int64_t batch_size, int64_
   options.workers = workers;
   options.shuffle = false;
   options.drop_last = false;
-  options.max_bad_images = 1.0;  // the caller gets the list
+  options.max_bad_images = 1.0;  // the caller gets a list of them
   options.log_bad_images = false;
   if (!transform_) {
     throw InputError(name_, "1 or 3 channels, as image files have (arrays may have others)",

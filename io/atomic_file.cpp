@@ -10,16 +10,12 @@
 #include <fstream>
 #include <sstream>
 
-#include "core/error.h"
+#include "io/file_error.h"
 
 namespace softmoe {
 namespace {
 
 namespace fs = std::filesystem;
-
-[[noreturn]] void throw_write_error(const fs::path& path, int error_number) {
-  throw InputError("cannot write " + path.string() + ": " + system_error_text(error_number));
-}
 
 void flush_to_disk(const fs::path& path, const fs::path& named) {
   const int file = ::open(path.c_str(), O_RDONLY);
@@ -33,25 +29,7 @@ void flush_to_disk(const fs::path& path, const fs::path& named) {
   ::close(file);
 }
 
-}  // namespace
-
-fs::path link_target(const fs::path& path) {
-  constexpr int kMostLinks = 40;  // as many as Linux follows
-  fs::path target = path;
-  std::error_code error;
-  for (int links = 0; fs::is_symlink(target, error); ++links) {
-    const auto next = fs::read_symlink(target, error);
-    if (error || links == kMostLinks) {
-      throw_write_error(path, error ? error.value() : ELOOP);
-    }
-    target = target.parent_path() / next;
-  }
-  return target;
-}
-
-namespace {
-
-/// Which of this process's standard output and standard error `file` is, or -1.
+/// The descriptor of this process's standard output or standard error that is `file`, or -1.
 int own_output(const struct stat& file) {
   for (const int descriptor : {STDOUT_FILENO, STDERR_FILENO}) {
     struct stat output {};
@@ -63,8 +41,8 @@ int own_output(const struct stat& file) {
   return -1;
 }
 
-/// Whether `path` is something that takes bytes in their order and that nothing may replace: a
-/// device, a pipe, or where this process's own output goes.
+/// Returns true if `path` takes bytes in their order and must not be replaced by another file: a
+/// device, a pipe, or the file that this process's own output goes to.
 bool is_stream(const fs::path& path) {
   struct stat file {};
   return ::stat(path.c_str(), &file) == 0 && !S_ISDIR(file.st_mode) &&
@@ -78,7 +56,7 @@ int open_stream(const fs::path& path) {
     return ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
   }
   std::fflush(stdout);
-  return ::dup(own);  // which goes on where the output is, instead of at its beginning
+  return ::dup(own);  // continues at the end of the output, where open() begins at its start
 }
 
 void send_file(const fs::path& from, const fs::path& path) {
@@ -102,7 +80,7 @@ void send_file(const fs::path& from, const fs::path& path) {
   }
 }
 
-/// Formats that go back and forth in their file are written elsewhere first.
+/// Writes a whole file elsewhere first: some formats go back and forth in their file.
 void write_to_stream(const fs::path& path, const std::function<void(const fs::path&)>& write) {
   std::error_code error;
   std::string folder = fs::temp_directory_path(error) / "softmoe-XXXXXX";
@@ -121,6 +99,20 @@ void write_to_stream(const fs::path& path, const std::function<void(const fs::pa
 }
 
 }  // namespace
+
+fs::path link_target(const fs::path& path) {
+  constexpr int kMaxLinks = 40;  // as Linux
+  fs::path target = path;
+  std::error_code error;
+  for (int links = 0; fs::is_symlink(target, error); ++links) {
+    const auto next = fs::read_symlink(target, error);
+    if (error || links == kMaxLinks) {
+      throw_write_error(path, error ? error.value() : ELOOP);
+    }
+    target = target.parent_path() / next;
+  }
+  return target;
+}
 
 void write_atomically(const fs::path& path, const std::function<void(const fs::path&)>& write) {
   if (std::error_code unknown; fs::is_directory(path, unknown)) {
@@ -177,8 +169,10 @@ std::string read_text_file(const fs::path& path) {
     if (file && !fs::is_directory(path) && fs::file_size(path) == 0) {
       return "";
     }
-    throw InputError("cannot read " + path.string() + ": " +
-                     (fs::is_directory(path) ? "it is a folder" : system_error_text(errno)));
+    if (fs::is_directory(path)) {
+      throw_read_error(path, "it is a folder");
+    }
+    throw_read_error(path, errno);
   }
   return text.str();
 }

@@ -1,5 +1,5 @@
 #pragma once
-/// Files that are either whole or not there.
+/// Files that are either written whole or not at all, and small text files.
 
 #include <filesystem>
 #include <functional>
@@ -8,19 +8,19 @@
 namespace softmoe {
 
 /// Calls `write` with a temporary path beside `path`, flushes that file to the disk and renames it
-/// to `path`. If anything fails the temporary file is removed, `path` stays as it was, and the
-/// error goes on; a failure of the system is an InputError that names `path`. Symbolic links are
-/// followed. A device, a pipe, or a file that this process's standard output goes to is not
-/// replaced: it gets the bytes of the finished file, which lay in the system's temporary folder.
+/// to `path`. If anything fails, the temporary file is removed, `path` stays as it was, and the
+/// error is thrown on; a failure of the system is an InputError that names `path`. Symbolic links
+/// are followed. A device, a pipe, or a file that this process's standard output goes to is not
+/// replaced: the file is finished in the system's temporary folder, then its bytes are sent there.
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const std::filesystem::path&)>& write);
 
-/// The file that `path` leads to through symbolic links; it need not be there yet. Throws
-/// InputError for links in a circle.
+/// The file that `path` leads to through symbolic links; it need not exist. Throws InputError for
+/// links in a circle.
 std::filesystem::path link_target(const std::filesystem::path& path);
 
-/// Writes `text` to `path` so, making its folder where needed. `meanwhile`, where given, is called
-/// when nothing is left but to rename the file: what it writes and `path` are there both or not.
+/// Writes `text` to `path` as write_atomically() does, making its folder if needed. If `meanwhile`
+/// is given, it is called just before the file is renamed: if it throws, `path` stays as it was.
 void write_text_file(const std::filesystem::path& path, const std::string& text,
                      const std::function<void()>& meanwhile = {});
 

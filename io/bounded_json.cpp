@@ -9,7 +9,7 @@
 namespace softmoe {
 namespace {
 
-/// How deep and how large a text is, if it is JSON.
+/// The depth and the number of keys of a text, if it is JSON.
 struct JsonExtent {
   int64_t depth = 0;
   int64_t keys = 0;

@@ -11,7 +11,7 @@
 namespace softmoe {
 namespace {
 
-/// What all disks and file systems are content with.
+/// A block size that all disks and file systems take.
 constexpr size_t kBlock = 4096;
 
 }  // namespace
@@ -24,7 +24,7 @@ DirectFile::~DirectFile() {
 
 void DirectFile::open(int descriptor) {
 #ifdef O_DIRECT
-  // By its descriptor, since another file may have the name by now.
+  // By its descriptor, as another file may have taken its name.
   const auto path = "/proc/self/fd/" + std::to_string(descriptor);
   descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
 #endif

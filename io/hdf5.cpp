@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "io/file_error.h"
 #include "io/hdf5_state.h"
 
 namespace softmoe {
@@ -38,9 +39,9 @@ Hdf5Handle make_link_list() {
   return list;
 }
 
-/// Refuses what does not begin as files of HDF5 1.8 and later do, which protect their structure by
-/// checksums. The library searches whole files for a beginning, and reads older ones, where a
-/// damaged structure can crash it.
+/// Refuses files that do not begin as those of HDF5 1.8 and later, which protect their structure by
+/// checksums. The library would search a whole file for a beginning, and would read older files,
+/// whose structure can crash it if it is damaged.
 void check_front(const fs::path& path) {
   constexpr std::string_view kMagic = "\x89HDF\r\n\x1a\n";
   std::array<char, kMagic.size() + 1> front{};
@@ -50,7 +51,7 @@ void check_front(const fs::path& path) {
   if (!start.starts_with(kMagic.substr(0, start.size()))) {
     throw InputError(path.string(), "a whole HDF5 file", "other data");
   }
-  // The library says so where it is not there, or too short.
+  // If the file is missing or too short, the library says so.
   if (start.size() == front.size() && front.back() < 2) {
     throw InputError(path.string(), "an HDF5 file of version 1.8 or later", "an older one");
   }
@@ -69,7 +70,7 @@ Hdf5File Hdf5File::open(const fs::path& path) {
   {
     const Hdf5Lock lock;
     if (fs::is_directory(path)) {
-      throw InputError("cannot read " + path.string() + ": it is a folder");
+      throw_read_error(path, "it is a folder");
     }
     check_front(path);
     const Hdf5Handle access(make_hdf5_access_list(&state->disk), H5Pclose);
@@ -163,7 +164,7 @@ void Hdf5File::append(const std::string& name, int64_t rows, const void* data) {
 
 bool Hdf5File::exists(const std::string& name) const {
   const Hdf5Lock lock;
-  // The library answers for the last part of a path only, and fails if an earlier one is missing.
+  // The library looks up the last part of a path alone, and fails if an earlier one is missing.
   for (size_t end = name.find('/', 1); end != std::string::npos; end = name.find('/', end + 1)) {
     if (H5Lexists(state_->file.id(), name.substr(0, end).c_str(), H5P_DEFAULT) <= 0) {
       return false;
@@ -231,7 +232,7 @@ void Hdf5File::read_raw(const std::string& name, int64_t offset, void* data, siz
       continue;
     }
     if (got < 0) {
-      throw InputError("cannot read " + path().string() + ": " + system_error_text(errno));
+      throw_read_error(path(), errno);
     }
     if (got == 0) {
       throw InputError(state_->place(name), "readable data", "a truncated one");
@@ -242,13 +243,33 @@ void Hdf5File::read_raw(const std::string& name, int64_t offset, void* data, siz
   }
 }
 
-void Hdf5File::pass_cache_above(int64_t most_cached) {
+void Hdf5File::pass_cache_above(int64_t max_cached) {
   struct stat status {};
   const int file = state_->disk.descriptor;
-  if (::fstat(file, &status) == 0 && status.st_size > most_cached &&
+  if (::fstat(file, &status) == 0 && status.st_size > max_cached &&
       cached_share(file, status.st_size) < 0.5) {
     state_->direct.open(file);
   }
+}
+
+std::vector<std::string> Hdf5File::list(const std::string& group) const {
+  const Hdf5Lock lock;
+  return state_->list(group);
+}
+
+void Hdf5File::write_text(const std::string& name, const std::string& text) {
+  const Hdf5Lock lock;
+  state_->write_text(name, text);
+}
+
+std::string Hdf5File::read_text(const std::string& name) const {
+  const Hdf5Lock lock;
+  return state_->read_text(name);
+}
+
+bool Hdf5File::has_text(const std::string& name) const {
+  const Hdf5Lock lock;
+  return state_->has_text(name);
 }
 
 void Hdf5File::close() {

@@ -53,7 +53,7 @@ H5FD_t* open_file(const char* name, unsigned flags, hid_t access_list, haddr_t m
   file->descriptor = ::open(name, open_flags, 0666);
   struct stat status {};
   if (file->descriptor < 0 || ::fstat(file->descriptor, &status) != 0) {
-    // HDF5 first tries whether a file that it shall make exists; that is no failure.
+    // HDF5 first tries to open a file that it is to make; that it is missing is no failure.
     if (errno != ENOENT || !file->writable || (flags & H5F_ACC_CREAT) != 0) {
       remember(file->state, errno);
     }
@@ -108,7 +108,7 @@ herr_t read_bytes(H5FD_t* head, H5FD_mem_t /*type*/, hid_t /*transfer*/, haddr_t
       continue;
     }
     if (got == 0 && file->writable) {
-      std::memset(out, 0, size);  // allocated in a new file, and not written so far
+      std::memset(out, 0, size);  // allocated in a new file, but not written yet
       return 0;
     }
     if (got <= 0) {
@@ -189,7 +189,7 @@ hid_t make_hdf5_access_list(Hdf5FileState* state) {
   const hid_t list = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_driver(list, driver, &state);
   H5Pset_fclose_degree(list, H5F_CLOSE_STRONG);
-  // From 1.8 on HDF5 gives its own structures checksums and allows attributes above 64 KiB.
+  // From 1.8 on HDF5 protects its structures by checksums and allows attributes above 64 KiB.
   H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_LATEST);
   H5Pset_alignment(list, kAlignedSize, kAlignment);
   return list;

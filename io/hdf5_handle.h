@@ -1,5 +1,5 @@
 #pragma once
-/// Small tools around HDF5's C interface. Private to core.
+/// The lock, identifiers, types and messages of HDF5's C interface. Private to io.
 
 #include <hdf5.h>
 
@@ -11,8 +11,8 @@
 
 namespace softmoe {
 
-/// Every call into the library happens under one of these. It also keeps the library from printing
-/// its errors, which it would do from each thread anew.
+/// Held during every call into the library. It also keeps the library from printing its errors,
+/// which has to be switched off in each thread.
 class Hdf5Lock {
  public:
   Hdf5Lock();

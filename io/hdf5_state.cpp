@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <array>
 
+#include "io/file_error.h"
+#include "io/shape_bytes.h"
+
 namespace softmoe {
 namespace {
 
@@ -20,7 +23,7 @@ herr_t refuse_external_link(const char* /*parent_file*/, const char* /*parent_gr
   return -1;
 }
 
-/// Whether all data of an array lies in the file itself.
+/// Returns true if all data of an array lies in the file itself.
 bool lies_in_file(hid_t array) {
   const Hdf5Handle plan(H5Dget_create_plist(array), H5Pclose);
   const H5D_layout_t layout = H5Pget_layout(plan.id());
@@ -66,8 +69,10 @@ void Hdf5File::State::fail(const std::string& name, const std::string& expected)
 
 void Hdf5File::State::fail_of_system() const {
   if (disk.error != 0) {
-    throw InputError((writable ? "cannot write " : "cannot read ") + path.string() + ": " +
-                     system_error_text(disk.error));
+    if (writable) {
+      throw_write_error(path, disk.error);
+    }
+    throw_read_error(path, disk.error);
   }
 }
 
@@ -117,23 +122,80 @@ Hdf5Info Hdf5File::State::array_info(const std::string& name) {
   info.type = *row;
   std::vector<hsize_t> sizes(static_cast<size_t>(axes));
   H5Sget_simple_extent_dims(space.id(), sizes.data(), nullptr);
-  info.bytes = static_cast<int64_t>(hdf5_type_size(info.type));
-  bool is_empty = false;
-  for (const hsize_t size : sizes) {
-    is_empty = is_empty || size == 0;
-    if (__builtin_mul_overflow(info.bytes, std::max<hsize_t>(size, 1), &info.bytes)) {
-      throw InputError(place(name), "a size that fits in memory",
-                       fmt::format("[{}]", fmt::join(sizes, ", ")));
-    }
-    info.shape.push_back(static_cast<int64_t>(size));
+  info.shape.assign(sizes.begin(), sizes.end());  // sizes beyond int64 become negative
+  const auto bytes = shape_bytes(info.shape, static_cast<int64_t>(hdf5_type_size(info.type)));
+  if (!bytes) {
+    throw InputError(place(name), "a size that fits in memory",
+                     fmt::format("[{}]", fmt::join(sizes, ", ")));
   }
-  info.bytes = is_empty ? 0 : info.bytes;
+  info.bytes = *bytes;
   info.stored_bytes = static_cast<int64_t>(H5Dget_storage_size(id));
-  const haddr_t offset = H5Dget_offset(id);  // none where the array is in chunks
+  const haddr_t offset = H5Dget_offset(id);  // HADDR_UNDEF if the array is in chunks
   if (offset != HADDR_UNDEF && std::in_range<int64_t>(offset)) {
     info.offset = static_cast<int64_t>(offset);
   }
   return info;
+}
+
+std::vector<std::string> Hdf5File::State::list(const std::string& group) const {
+  const Hdf5Handle handle(H5Gopen2(file.id(), group.c_str(), H5P_DEFAULT), H5Gclose);
+  H5G_info_t info{};
+  if (!handle.is_open() || H5Gget_info(handle.id(), &info) < 0) {
+    fail(group, "a group");
+  }
+  std::vector<std::string> names;
+  for (hsize_t index = 0; index < info.nlinks; ++index) {
+    const auto length = H5Lget_name_by_idx(handle.id(), ".", H5_INDEX_NAME, H5_ITER_INC, index,
+                                           nullptr, 0, H5P_DEFAULT);
+    std::string name(static_cast<size_t>(std::max<ssize_t>(length, 0)), '\0');
+    if (length < 0 || H5Lget_name_by_idx(handle.id(), ".", H5_INDEX_NAME, H5_ITER_INC, index,
+                                         name.data(), name.size() + 1, H5P_DEFAULT) < 0) {
+      fail(group, "a readable group");
+    }
+    names.push_back(std::move(name));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void Hdf5File::State::write_text(const std::string& name, const std::string& text) {
+  const Hdf5Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.id(), text.size() + 1);
+  H5Tset_cset(type.id(), H5T_CSET_UTF8);
+  const Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+  if (has_text(name)) {
+    H5Adelete(file.id(), name.c_str());
+  }
+  const Hdf5Handle attribute(
+      H5Acreate2(file.id(), name.c_str(), type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT),
+      H5Aclose);
+  check(attribute.is_open() && H5Awrite(attribute.id(), type.id(), text.c_str()) >= 0, name);
+}
+
+std::string Hdf5File::State::read_text(const std::string& name) const {
+  const Hdf5Handle attribute(H5Aopen(file.id(), name.c_str(), H5P_DEFAULT), H5Aclose);
+  const Hdf5Handle type(attribute.is_open() ? H5Aget_type(attribute.id()) : H5I_INVALID_HID,
+                        H5Tclose);
+  if (!type.is_open()) {
+    fail(name, "a text attribute");
+  }
+  const Hdf5Handle space(H5Aget_space(attribute.id()), H5Sclose);
+  const size_t size = H5Tget_size(type.id());
+  hsize_t file_bytes = 0;
+  H5Fget_filesize(file.id(), &file_bytes);
+  if (H5Tget_class(type.id()) != H5T_STRING || H5Tis_variable_str(type.id()) > 0 ||
+      H5Sget_simple_extent_npoints(space.id()) != 1 || size > file_bytes) {
+    throw InputError(place(name), "one text of fixed length", "another attribute");
+  }
+  std::string text(size, '\0');
+  if (H5Aread(attribute.id(), type.id(), text.data()) < 0) {
+    fail(name, "a readable text");
+  }
+  return text.c_str();
+}
+
+bool Hdf5File::State::has_text(const std::string& name) const {
+  return H5Aexists(file.id(), name.c_str()) > 0;
 }
 
 }  // namespace softmoe

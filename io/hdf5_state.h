@@ -1,5 +1,5 @@
 #pragma once
-/// What an Hdf5File holds open. Private to core.
+/// The open file behind an Hdf5File: its arrays, text attributes and errors. Private to io.
 
 #include <map>
 
@@ -11,26 +11,32 @@
 
 namespace softmoe {
 
-/// All members but the destructor expect that the caller holds an Hdf5Lock.
+/// The caller of all members except the destructor holds an Hdf5Lock.
 struct Hdf5File::State {
   explicit State(std::filesystem::path named);
   ~State();
 
-  /// Closes everything; the driver sees to it that the library succeeds.
+  /// Closes everything. The library always succeeds, as the driver swallows failures.
   void close();
 
-  /// Throws what the system said, else what the library said about the object `name`.
+  /// Throws the error of the system if there was one, else that of the library about `name`.
   [[noreturn]] void fail(const std::string& name, const std::string& expected) const;
-  /// Throws what the system said, if it said anything.
+  /// Throws the error of the system if there was one.
   void fail_of_system() const;
-  /// To be called after each write, since the driver swallows failures.
+  /// Throws if the last write failed; called after each, as the driver swallows failures.
   void check(bool success, const std::string& name) const;
   /// The file and the object, for errors.
   std::string place(const std::string& name) const;
 
-  /// The open array `name`. Arrays stay open, so that the library keeps what it read of them.
+  /// The open array `name`. Arrays stay open, so that the library keeps its cache of them.
   hid_t array(const std::string& name);
   Hdf5Info array_info(const std::string& name);
+
+  /// See the functions of Hdf5File.
+  std::vector<std::string> list(const std::string& group) const;
+  void write_text(const std::string& name, const std::string& text);
+  std::string read_text(const std::string& name) const;
+  bool has_text(const std::string& name) const;
 
   std::filesystem::path path;
   bool writable = false;

@@ -8,14 +8,14 @@
 #include <cerrno>
 #include <cstring>
 
-#include "core/error.h"
+#include "io/file_error.h"
 
 namespace softmoe {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Closes a descriptor when it goes.
+/// Owns the descriptor of an open file.
 struct Descriptor {
   int number = -1;
   explicit Descriptor(const fs::path& path) : number(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
@@ -28,17 +28,13 @@ struct Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
 };
 
-[[noreturn]] void throw_read_error(const fs::path& path, const std::string& found) {
-  throw InputError("cannot read " + path.string() + ": " + found);
-}
-
 }  // namespace
 
 std::shared_ptr<MappedFile> MappedFile::open(const fs::path& path, ReadAhead read_ahead) {
   const Descriptor file(path);
   struct stat status {};
   if (file.number < 0 || ::fstat(file.number, &status) != 0) {
-    throw_read_error(path, system_error_text(errno));
+    throw_read_error(path, errno);
   }
   if (!S_ISREG(status.st_mode)) {
     throw_read_error(path, S_ISDIR(status.st_mode) ? "it is a folder" : "it is no ordinary file");
@@ -48,11 +44,11 @@ std::shared_ptr<MappedFile> MappedFile::open(const fs::path& path, ReadAhead rea
     return mapped;
   }
   const auto bytes = static_cast<size_t>(status.st_size);
-  // Private pages are made only when something is written, so none are set aside.
+  // Private pages are made only when something is written, so no memory is reserved for them.
   void* data =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.number, 0);
   if (data == MAP_FAILED) {
-    throw_read_error(path, system_error_text(errno));
+    throw_read_error(path, errno);
   }
   if (read_ahead == ReadAhead::kWhole) {
     ::madvise(data, bytes, MADV_WILLNEED);

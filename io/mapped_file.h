@@ -1,5 +1,5 @@
 #pragma once
-/// Whole files in memory without a copy.
+/// Files as memory, without a copy.
 
 #include <torch/types.h>
 
@@ -10,13 +10,12 @@
 
 namespace softmoe {
 
-/// Whether the system shall read a file before its pages are used.
+/// How much of a file the system reads before its pages are used.
 enum class ReadAhead { kWhole, kNone };
 
-/// A file whose pages the system reads as they are used, from its cache where they are there.
-/// Writing to the memory changes private copies of pages, never the file. The file must not be
-/// changed in place while it is mapped; replacing it by another (as write_atomically() does) is
-/// fine.
+/// A file whose pages the system reads when they are used. Writing to the memory changes private
+/// copies of pages, never the file. The file must not be changed in place while it is mapped; it
+/// may be replaced by another, as write_atomically() does.
 class MappedFile {
  public:
   /// Maps an ordinary file; throws InputError that names it.
@@ -37,9 +36,9 @@ class MappedFile {
   int64_t size_ = 0;
 };
 
-/// The tensor of `sizes` at `offset` of a file: its very bytes, which keep the mapping alive, or a
-/// copy where they are not aligned for the dtype. Bools are copied too, as any byte but 0 and 1
-/// would be none. The bytes must lie in the file.
+/// The tensor of `sizes` at `offset` of a file. It uses the bytes of the file itself and keeps the
+/// mapping alive; bytes that are not aligned for `dtype` are copied, and so are bools, since bytes
+/// other than 0 and 1 are no bools. Throws c10::ValueError if the bytes do not lie in the file.
 torch::Tensor mapped_tensor(const std::shared_ptr<MappedFile>& file, int64_t offset,
                             torch::IntArrayRef sizes, torch::Dtype dtype);
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "io/shape_bytes.h"
 
 namespace softmoe {
 namespace {
@@ -166,7 +167,7 @@ class LiteralParser {
     if (at_ == begin) {
       fail();
     }
-    take('L');  // Python 2 wrote long integers so
+    take('L');  // the suffix of long integers in Python 2
     return value;
   }
 
@@ -201,18 +202,13 @@ NpyHeader parse_npy_header(std::string_view header, const std::string& where) {
   const auto begin = static_cast<size_t>(prefix_bytes(header));
   NpyHeader parsed = LiteralParser(header.substr(begin), where).parse();
   parsed.header_bytes = static_cast<int64_t>(header.size());
-  parsed.data_bytes = static_cast<int64_t>(c10::elementSize(parsed.dtype));
-  // libtorch multiplies sizes in int64 too, so no part of the product may overflow, even beside 0.
-  int64_t product = parsed.data_bytes;
-  bool is_empty = false;
-  for (const int64_t size : parsed.shape) {
-    is_empty = is_empty || size == 0;
-    if (__builtin_mul_overflow(product, std::max<int64_t>(size, 1), &product)) {
-      throw InputError(where, "a shape that fits in memory",
-                       fmt::format("({})", fmt::join(parsed.shape, ", ")));
-    }
+  const auto bytes =
+      shape_bytes(parsed.shape, static_cast<int64_t>(c10::elementSize(parsed.dtype)));
+  if (!bytes) {
+    throw InputError(where, "a shape that fits in memory",
+                     fmt::format("({})", fmt::join(parsed.shape, ", ")));
   }
-  parsed.data_bytes = is_empty ? 0 : product;
+  parsed.data_bytes = *bytes;
   return parsed;
 }
 
@@ -221,7 +217,7 @@ std::string make_npy_header(torch::Dtype dtype, torch::IntArrayRef shape) {
   for (const auto& row : kDtypes) {
     code = row.dtype == dtype ? row.code : code;
   }
-  TORCH_CHECK_VALUE(!code.empty(), "npz: no NumPy dtype for ", dtype);
+  TORCH_CHECK_VALUE(!code.empty(), "make_npy_header: no NumPy dtype for ", dtype);
   const bool has_order = c10::elementSize(dtype) > 1 && dtype != torch::kBFloat16;
   std::string dictionary = fmt::format(
       "{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}{}), }}", has_order ? '<' : '|', code,

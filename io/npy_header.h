@@ -11,24 +11,24 @@
 
 namespace softmoe {
 
-/// What the data behind a header is.
+/// What a header says of the data after it.
 struct NpyHeader {
   torch::Dtype dtype = torch::kFloat32;
   bool fortran_order = false;  ///< the first axis varies fastest
   std::vector<int64_t> shape;
-  int64_t header_bytes = 0;  ///< where the data begins
-  int64_t data_bytes = 0;    ///< what the data must take
+  int64_t header_bytes = 0;  ///< offset of the data
+  int64_t data_bytes = 0;    ///< by dtype and shape
 };
 
-/// Longest header that is read: far above what any plain array needs.
+/// Longest header that is read, far above the need of any plain array.
 inline constexpr int64_t kNpyHeaderLimit = 64 * 1024;
-/// Bytes at the front that npy_header_bytes needs.
+/// Bytes at the front of a file that npy_header_bytes() needs.
 inline constexpr int64_t kNpyPrefixBytes = 12;
 
-/// Length of the whole header, from its first kNpyPrefixBytes bytes. `where` is what errors name.
+/// Length of the whole header, by its first kNpyPrefixBytes bytes. Errors begin with `where`.
 int64_t npy_header_bytes(std::string_view prefix, const std::string& where);
 
-/// Parses a whole header. Throws InputError for what does not parse, for shapes whose size
+/// Parses a whole header. Throws InputError for text that does not parse, for shapes whose size
 /// overflows and for dtypes without a counterpart in libtorch (objects, text, big-endian).
 NpyHeader parse_npy_header(std::string_view header, const std::string& where);
 

@@ -6,11 +6,13 @@
 #include <list>
 
 #include "core/error.h"
+#include "core/name_list.h"
 #include "io/atomic_file.h"
+#include "io/file_error.h"
 #include "io/npy_header.h"
 #include "io/zip_handle.h"
 #include "io/zip_reader.h"
-#include "runtime/memory.h"
+#include "runtime/memory/memory_use.h"
 
 namespace softmoe {
 namespace {
@@ -20,7 +22,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kSuffix = ".npy";
 const ZipWords kWords{.archive = "an .npz file", .member = "array", .suffix = kSuffix};
 
-/// Refuses to unpack more than there is memory for: a small file can honestly hold it.
+/// Refuses to unpack more than the memory that is available: a small file can hold that much.
 void check_memory(const ZipReader& archive, const std::vector<std::string>& names) {
   const auto available = available_memory_bytes(torch::kCPU);
   int64_t bytes = 0;
@@ -82,19 +84,11 @@ NamedTensors read_arrays(const ZipReader& archive, const std::vector<std::string
 template <typename Map>
 std::string listed_names(const Map& map) {
   constexpr size_t kShown = 20;
-  std::string names;
-  size_t shown = 0;
+  std::vector<std::string> names;
   for (const auto& [name, value] : map) {
-    if (shown++ == kShown) {
-      return names + fmt::format(" and {} more", map.size() - kShown);
-    }
-    names += (names.empty() ? "" : ", ") + printable_text(name);
+    names.push_back(name);
   }
-  return names.empty() ? "no arrays" : names;
-}
-
-void throw_write_error(const fs::path& path, zip_error_t* error) {
-  throw InputError("cannot write " + path.string() + ": " + zip_error_text(error));
+  return names.empty() ? "no arrays" : name_list(names, kShown);
 }
 
 /// Adds an array to an archive, which refers to `header` and `array` until it is closed.
@@ -109,19 +103,20 @@ void add_array(zip_t* archive, const std::string& name, const std::string& heade
   zip_source_t* source = zip_source_buffer_fragment_create(
       parts.data(), array.nbytes() == 0 ? 1 : parts.size(), /*freep=*/0, &error);
   if (source == nullptr) {
-    throw_write_error(path, &error);
+    throw_write_error(path, zip_error_text(&error));
   }
   const std::string member = name + std::string(kSuffix);
   const zip_int64_t index = zip_file_add(archive, member.c_str(), source, ZIP_FL_ENC_UTF_8);
   if (index < 0) {
     zip_source_free(source);
-    throw_write_error(path, zip_get_error(archive));
+    throw_write_error(path, zip_error_text(zip_get_error(archive)));
   }
   const auto position = static_cast<zip_uint64_t>(index);
-  constexpr zip_uint16_t kFirstDay = (1 << 5) | 1;  // 1 January 1980, where zip's calendar begins
+  constexpr zip_uint16_t kFirstDay =
+      (1 << 5) | 1;  // 1 January 1980, the first day of zip's calendar
   if (zip_set_file_compression(archive, position, ZIP_CM_STORE, 0) != 0 ||
       zip_file_set_dostime(archive, position, 0, kFirstDay, 0) != 0) {
-    throw_write_error(path, zip_get_error(archive));
+    throw_write_error(path, zip_error_text(zip_get_error(archive)));
   }
 }
 
@@ -167,7 +162,7 @@ void write_npz(const fs::path& path, const NamedTensors& arrays) {
       add_array(archive.get(), name, headers.back(), contiguous.back(), path);
     }
     if (zip_close(archive.get()) != 0) {
-      throw_write_error(path, zip_get_error(archive.get()));
+      throw_write_error(path, zip_error_text(zip_get_error(archive.get())));
     }
     static_cast<void>(archive.release());
   });

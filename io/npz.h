@@ -1,27 +1,23 @@
 #pragma once
 /// NumPy's .npz files: zip archives of arrays.
 
-#include <torch/types.h>
-
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
-namespace softmoe {
+#include "core/named_tensors.h"
 
-/// Arrays by name, in the order of their names.
-using NamedTensors = std::map<std::string, torch::Tensor>;
+namespace softmoe {
 
 /// All arrays of an .npz file (stored or deflated). Dtypes: bool, (u)int8/16/32/64, float16/32/64,
 /// and raw 2-byte void, which is bf16 as JAX writes it. Fortran order is converted. Throws
 /// InputError that names the file and the array: truncated data, lengths that disagree with the
 /// header, object arrays, headers that do not parse. Memory is taken only after the lengths in the
-/// archive and in the header agree.
+/// archive and in the header are known to agree.
 NamedTensors read_npz(const std::filesystem::path& path);
 
-/// The arrays `names` of an .npz file; the others are not looked at, whatever they are. Throws
-/// InputError that lists the arrays of the file where one is missing.
+/// The arrays `names` of an .npz file; others are not read. Throws InputError that lists the arrays
+/// of the file if one is missing.
 NamedTensors read_npz(const std::filesystem::path& path, const std::vector<std::string>& names);
 
 /// The array `name` of `arrays` that came from `path`; throws InputError that lists the names.

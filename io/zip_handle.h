@@ -1,5 +1,5 @@
 #pragma once
-/// libzip's objects with owners. Private to core.
+/// libzip's objects with owners. Private to io.
 
 #include <zip.h>
 
@@ -18,7 +18,7 @@ struct CloseZipFile {
 using ZipHandle = std::unique_ptr<zip_t, DiscardZip>;
 using ZipFileHandle = std::unique_ptr<zip_file_t, CloseZipFile>;
 
-/// The system's words where it failed, else libzip's.
+/// The system's words for its own failures, libzip's for all others.
 std::string zip_error_text(zip_error_t* error);
 
 /// Opens or makes an archive; throws InputError that names `path` and says what was expected:

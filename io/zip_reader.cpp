@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
-#include <cerrno>
-#include <fstream>
 #include <utility>
 
 #include "core/error.h"
@@ -15,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// No deflate stream grows by more than this (a run of 258 bytes in two bits).
+/// The largest growth of a deflate stream: a run of 258 bytes in two bits.
 constexpr int64_t kMaxDeflateRatio = 1032;
 
 }  // namespace
@@ -36,42 +33,6 @@ struct ZipReader::State {
   }
   void list_members();
 };
-
-std::string zip_error_text(zip_error_t* error) {
-  if (zip_error_system_type(error) == ZIP_ET_SYS && zip_error_code_system(error) != 0) {
-    return system_error_text(zip_error_code_system(error));
-  }
-  return zip_error_strerror(error);
-}
-
-/// Whether a file begins with a member, as all archives do that have one.
-bool begins_as_zip(const fs::path& path) {
-  std::array<char, 2> front{};
-  return std::ifstream(path, std::ios::binary).read(front.data(), front.size()) &&
-         front == std::array{'P', 'K'};
-}
-
-ZipHandle open_zip(const fs::path& path, int flags, const std::string& kind) {
-  int code = 0;
-  ZipHandle archive(zip_open(path.c_str(), flags, &code));
-  if (archive == nullptr) {
-    const int system_code = errno;
-    if (code == ZIP_ER_NOENT || code == ZIP_ER_OPEN || code == ZIP_ER_READ) {
-      throw InputError(((flags & ZIP_CREATE) != 0 ? "cannot write " : "cannot read ") +
-                       path.string() + ": " +
-                       system_error_text(code == ZIP_ER_NOENT ? ENOENT : system_code));
-    }
-    zip_error_t error;
-    zip_error_init_with_code(&error, code);
-    std::string found = zip_error_strerror(&error);
-    zip_error_fini(&error);
-    if (code == ZIP_ER_NOZIP || code == ZIP_ER_INCONS) {
-      found = begins_as_zip(path) ? "a truncated or damaged one" : "other data";
-    }
-    throw InputError(path.string(), kind, fs::is_directory(path) ? "a folder" : found);
-  }
-  return archive;
-}
 
 ZipStream::ZipStream(std::unique_ptr<State> state) : state_(std::move(state)) {}
 ZipStream::ZipStream(ZipStream&& other) noexcept = default;

@@ -1,6 +1,6 @@
 #pragma once
 /// Zip archives from outside, read into memory and never unpacked to a disk: names of members are
-/// names and no paths, and no length is believed before the file confirms it.
+/// never used as paths, and a claimed length is used only after the file confirms it.
 
 #include <cstdint>
 #include <filesystem>
@@ -11,12 +11,12 @@
 
 namespace softmoe {
 
-/// Where a member lies; lengths as the archive's directory claims them.
+/// The place of a member, and its lengths as the archive's directory claims them.
 struct ZipMember {
   uint64_t index = 0;
   int64_t bytes = 0;
   int64_t packed_bytes = 0;
-  bool is_stored = false;  ///< as it is, not compressed
+  bool is_stored = false;  ///< not compressed
 };
 
 /// The data of one member, from its first byte to its last.
@@ -26,7 +26,7 @@ class ZipStream {
   ZipStream& operator=(ZipStream&&) = delete;
   ~ZipStream();
 
-  /// The next `bytes` bytes; throws InputError where there are fewer.
+  /// The next `bytes` bytes; throws InputError if there are fewer.
   void read(void* data, int64_t bytes);
   /// Throws InputError unless all has been read and the checksum of the archive is right.
   void expect_end();
@@ -39,18 +39,18 @@ class ZipStream {
   std::unique_ptr<State> state_;
 };
 
-/// What errors call an archive and its members, and which members count.
+/// The words of errors for an archive and its members, and which members are listed.
 struct ZipWords {
   std::string archive = "a zip archive";  ///< "an .npz file"
   std::string member = "member";          ///< "array"
-  std::string_view suffix = {};           ///< members without it are left out; cut off the names
+  std::string_view suffix = {};  ///< members without it are left out; it is cut off their names
 };
 
-/// An open archive. Its members' lengths together are no more than any honest archive of that file
-/// length can hold, and no two members have one name.
+/// An open archive. The lengths of its members together are at most what an archive of that file
+/// length can hold, and names of members are unique.
 class ZipReader {
  public:
-  /// Throws InputError that names the file: not there, no archive, damaged, a zip bomb.
+  /// Throws InputError that names the file if it is missing, no archive, damaged or a zip bomb.
   ZipReader(const std::filesystem::path& path, ZipWords words);
   ~ZipReader();
   ZipReader(const ZipReader&) = delete;

@@ -18,7 +18,7 @@ struct AttentionShape {
   int64_t dim() const { return heads * head_dim; }
 };
 
-/// Weights [head_dim] of QK-norm, null where there is none.
+/// Weights [head_dim] of QK-norm, null without it.
 struct QkNorm {
   const float* query = nullptr;
   const float* key = nullptr;
@@ -37,8 +37,8 @@ struct HeadRange {
 void attention_forward(const AttentionShape& shape, HeadRange heads, const QkNorm& norm,
                        const Bf16* qkv, Bf16* mixed, float* scratch);
 
-/// `d_qkv` [tokens, 3 dim] from `d_mixed` [tokens, dim]; where there are norms, adds the gradients
-/// of their weights to `d_norm` [heads, 2, head_dim] (queries, keys).
+/// `d_qkv` [tokens, 3 dim] from `d_mixed` [tokens, dim]; with QK-norm adds the gradients of its
+/// weights to `d_norm` [heads, 2, head_dim] (queries, keys).
 void attention_backward(const AttentionShape& shape, HeadRange heads, const QkNorm& norm,
                         const Bf16* qkv, const Bf16* d_mixed, Bf16* d_qkv, float* d_norm,
                         float* scratch);

@@ -13,12 +13,12 @@ struct LinearShape {
   int64_t outputs;
 };
 
-/// Floats of either of the packed forms below.
+/// Floats of each packed form below.
 int64_t packed_linear_size(const LinearShape& shape);
 
-/// `weight` [outputs, inputs] for fp32_linear.
+/// Packs `weight` [outputs, inputs] for fp32_linear().
 void pack_linear(const LinearShape& shape, const float* weight, float* packed);
-/// The same for fp32_linear_d_x.
+/// Packs `weight` [outputs, inputs] for fp32_linear_d_x().
 void pack_linear_transposed(const LinearShape& shape, const float* weight, float* packed);
 
 /// Rows [first, last) of y.

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "core/activation.h"
 #include "kernels/types.h"
 
 namespace softmoe::kernels {
@@ -27,12 +28,13 @@ inline constexpr int64_t packed_size(int64_t depth, int64_t columns) {
 /// `stride` apart. `first` is a multiple of 32, `last` too or the number of columns.
 void pack_transposed(Source w, int64_t stride, int64_t depth, int64_t first, int64_t last,
                      Pair* packed);
-/// The same from b itself, `b` [depth, columns] with rows `stride` apart.
+/// Packs columns [first, last) of `b` [depth, columns] with rows `stride` apart. `first` is a
+/// multiple of 32, `last` too or the number of columns.
 void pack_rows(Source b, int64_t stride, int64_t depth, int64_t first, int64_t last, Pair* packed);
 
-/// Packs columns [first, last) (as above) of `y` [rows, columns] into tiles of 8 columns,
-/// [columns / 8, pairs of rows, 8], the left factor of y^T x; adds the sum of each column to
-/// `column_sums` [columns] where it is not null.
+/// Packs columns [first, last), multiples of 8 but for the number of columns, of `y` [rows,
+/// columns] into tiles of 8 columns, [columns / 8, pairs of rows, 8], the left factor of y^T x;
+/// adds the sum of each column to `column_sums` [columns] if it is not null.
 void pack_left_transposed(Source y, int64_t stride, int64_t rows, int64_t first, int64_t last,
                           Pair* packed, float* column_sums);
 
@@ -67,8 +69,8 @@ struct GemmShape {
   Upcoming next{};
 };
 
-/// out = a b + bias + residual, where `bias` [columns] and `residual` [rows, columns], as far apart
-/// as the rows of `out`, may be null.
+/// out = a b + bias + residual. `bias` [columns] and `residual` [rows, columns], whose rows are as
+/// far apart as those of `out`, may be null.
 void gemm(const GemmShape& shape, const LeftFactor& a, const Pair* b, const float* bias,
           const float* residual, Target out, int64_t out_stride);
 
@@ -87,15 +89,12 @@ void gemm_left_transposed(int64_t first, int64_t last, int64_t columns, int64_t 
                           const Pair* y, const Pair* x, OutputMode mode, float* out,
                           int64_t out_stride);
 
-/// Which GELU.
-enum class GeluKind { kTanh, kExact };
-
-/// before = a b + bias and after = GELU(before); `before` may be null.
+/// before = a b + bias and after = GELU(before), kGeluTanh or kGeluExact; `before` may be null.
 void gemm_gelu(const GemmShape& shape, const LeftFactor& a, const Pair* b, const float* bias,
-               GeluKind kind, Bf16* before, Bf16* after, int64_t stride);
+               Activation gelu, Bf16* before, Bf16* after, int64_t stride);
 
 /// after = GELU(before) and d_before = (a b) GELU'(before).
-void gemm_gelu_backward(const GemmShape& shape, const LeftFactor& a, const Pair* b, GeluKind kind,
+void gemm_gelu_backward(const GemmShape& shape, const LeftFactor& a, const Pair* b, Activation gelu,
                         const Bf16* before, Bf16* after, Bf16* d_before, int64_t stride);
 
 /// `target` [rows, columns] of bf16 from `source`; both with rows `..._stride` apart. A column of

@@ -20,7 +20,7 @@ struct LayerNormShape {
 /// [rows, 2].
 void layer_norm_forward(const LayerNormShape& shape, Source x, Target y, float* statistics);
 
-/// `d_x` from `d_y`, plus `d_skip` [rows, dim] where it is not null; adds the gradients of weight
+/// `d_x` from `d_y`, plus `d_skip` [rows, dim] if it is not null; adds the gradients of weight
 /// and bias to `d_affine` [2, dim].
 void layer_norm_backward(const LayerNormShape& shape, Source x, const float* statistics, Source d_y,
                          const float* d_skip, Target d_x, float* d_affine);

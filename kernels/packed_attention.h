@@ -1,6 +1,6 @@
 #pragma once
 /// Softmax attention within one image for inference: both products as packed_product.h, with the
-/// factors of a head packed where they lie in the caches.
+/// factors of a head packed while they are in the caches.
 
 #include <cstdint>
 
@@ -10,7 +10,7 @@ namespace softmoe::kernels {
 
 /// Sizes of one image's attention, in fp32 or bf16.
 struct PackedAttention {
-  Arithmetic arithmetic;
+  Precision precision;
   int64_t tokens;
   int64_t heads;
   int64_t head_dim;                   ///< even for bf16
@@ -29,7 +29,7 @@ float query_factor(const PackedAttention& attention);
 int64_t attention_scratch(const PackedAttention& attention);
 
 /// Head `head` of `mixed` [tokens, dim] from `qkv` [tokens, 3 dim], both fp32 or bf16 as the
-/// arithmetic says, with rows `..._stride` values apart (even for bf16).
+/// precision says, with rows `..._stride` values apart (even for bf16).
 void attend(const PackedAttention& attention, int64_t head, Source qkv, int64_t qkv_stride,
             Target mixed, int64_t mixed_stride, Unit* scratch);
 

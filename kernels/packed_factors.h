@@ -9,10 +9,11 @@ namespace softmoe::kernels {
 
 /// Writes one row of `depth` values times `factor` as units of fp32 or bf16; what the values do
 /// not fill in the last unit is zero.
-void encode_row(Arithmetic arithmetic, Source row, int64_t depth, float factor, Unit* units);
+void encode_row(Precision precision, Source row, int64_t depth, float factor, Unit* units);
 
-/// The same as integers of -127 to 127 times the scale that is returned, the smallest that holds
-/// the whole row. Writes the sum of the integers of each `chunk` values to `sums`, `stride` apart.
+/// Writes one row of `depth` values times `factor` as integers of -127 to 127 times the scale that
+/// is returned, the smallest that holds the whole row. Writes the sum of the integers of each
+/// `chunk` values to `sums`, `stride` apart.
 float encode_row_int8(Source row, int64_t depth, float factor, int64_t chunk, Unit* units,
                       int32_t* sums, int64_t stride);
 
@@ -21,9 +22,9 @@ float encode_row_int8(Source row, int64_t depth, float factor, int64_t chunk, Un
 void pack_panel(const Unit* rows, int64_t stride, int64_t count, int64_t units, Unit* panel);
 
 /// One unit of the depth of a right factor [depth, columns] of fp32 or bf16 in panels
-/// `panel_stride` apart: `first` [columns] alone, or with `second` beside it (zero where it is
+/// `panel_stride` apart: `first` [columns] alone, or with `second` beside it (zero if it is
 /// null). `target` is that unit of the first panel.
-void pack_depth_unit(Arithmetic arithmetic, Source first, Source second, int64_t columns,
+void pack_depth_unit(Precision precision, Source first, Source second, int64_t columns,
                      Unit* target, int64_t panel_stride);
 
 /// Rows of `columns` values, `stride` apart, as integers of 0 to 255 in rows of units

@@ -1,26 +1,26 @@
 #pragma once
 /// Matrix products whose right factor was packed once: what inference is made of.
 ///
-/// out [rows, columns] = a [rows, depth] b [depth, columns], in one of three arithmetics that share
-/// their memory layout: 32 bits along the depth are a unit, which holds one fp32, two bf16 or four
-/// 8-bit integers. `b` lies in panels of 32 columns, [columns / 32, units, 32].
+/// out [rows, columns] = a [rows, depth] b [depth, columns], with factors of one of three
+/// precisions, kFloat32, kBFloat16 or kInt8, that share their memory layout: 32 bits along the
+/// depth are a unit, which holds one fp32, two bf16 or four 8-bit integers. Sums are fp32, those of
+/// integers exact. `b` lies in panels of 32 columns, [columns / 32, units, 32].
 
 #include <cstdint>
 
+#include "core/activation.h"
+#include "core/precision.h"
 #include "kernels/types.h"
 
 namespace softmoe::kernels {
 
 using Unit = uint32_t;
 
-/// What the factors are; sums are fp32, those of integers exact.
-enum class Arithmetic { kFloat32, kBFloat16, kInt8 };
-
-inline constexpr int64_t values_per_unit(Arithmetic arithmetic) {
-  return arithmetic == Arithmetic::kFloat32 ? 1 : arithmetic == Arithmetic::kBFloat16 ? 2 : 4;
+inline constexpr int64_t values_per_unit(Precision precision) {
+  return precision == Precision::kFloat32 ? 1 : precision == Precision::kBFloat16 ? 2 : 4;
 }
-inline constexpr int64_t units_of(Arithmetic arithmetic, int64_t depth) {
-  const int64_t values = values_per_unit(arithmetic);
+inline constexpr int64_t units_of(Precision precision, int64_t depth) {
+  const int64_t values = values_per_unit(precision);
   return (depth + values - 1) / values;
 }
 
@@ -30,8 +30,8 @@ inline constexpr int64_t panels_of(int64_t columns) {
   return (columns + kUnitColumns - 1) / kUnitColumns;
 }
 
-/// Whether this processor multiplies in `arithmetic`, and the build contains it.
-bool supported(Arithmetic arithmetic);
+/// Returns true if the level in use multiplies in `precision`.
+bool supported(Precision precision);
 
 /// Sizes of a product.
 struct ProductShape {
@@ -56,7 +56,7 @@ struct RightPanels {
 };
 
 /// What 8-bit factors stand for. A right one is column_scales times an integer of -127 to 127. A
-/// left one is row_scales (integer - row_zeros) with an integer of 0 to 255, or, where `row_zeros`
+/// left one is row_scales (integer - row_zeros) with an integer of 0 to 255, or, if `row_zeros`
 /// is null, a 16-bit integer less 2^15, times row_scales, in two rows: high bytes, low bytes.
 struct IntegerScales {
   const float* row_scales = nullptr;     ///< [rows]
@@ -65,15 +65,9 @@ struct IntegerScales {
   const int32_t* column_sums = nullptr;  ///< [columns]: of the integers of each column
 };
 
-/// What follows the sums of a product.
-enum class Activation {
-  kNone,
-  kGeluTanh,
-  kGeluExact,
-  kGeluQuick,
-  kSwiGlu,  ///< silu(gate) * value; each panel is 16 gates and their 16 values, and 16 outputs
-};
-inline constexpr int64_t columns_an_output(Activation activation) {
+/// Columns of a product per output of an activation of it. For kSwiGlu each panel is 16 gates and
+/// their 16 values, which make 16 outputs.
+inline constexpr int64_t columns_per_output(Activation activation) {
   return activation == Activation::kSwiGlu ? 2 : 1;
 }
 
@@ -98,12 +92,12 @@ void product_bf16(const ProductShape& shape, const LeftUnits& left, const RightP
 void product_int8(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
                   const ProductFinish& finish);
 
-inline void packed_product(Arithmetic arithmetic, const ProductShape& shape, const LeftUnits& left,
+inline void packed_product(Precision precision, const ProductShape& shape, const LeftUnits& left,
                            const RightPanels& right, const ProductFinish& finish) {
-  switch (arithmetic) {
-    case Arithmetic::kFloat32:
+  switch (precision) {
+    case Precision::kFloat32:
       return product_fp32(shape, left, right, finish);
-    case Arithmetic::kBFloat16:
+    case Precision::kBFloat16:
       return product_bf16(shape, left, right, finish);
     default:
       return product_int8(shape, left, right, finish);

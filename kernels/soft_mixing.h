@@ -3,7 +3,7 @@
 /// into tokens (Puigcerver et al., arXiv:2308.00951, algorithm 1).
 ///
 /// Of all matrices over tokens and slots the logits alone are kept: as with attention, both
-/// softmaxes are computed where they are needed. Logits lie in panels of 32 slots,
+/// softmaxes are computed when they are needed. Logits lie in panels of 32 slots,
 /// [panels, tokens, 32], so that thousands of slots cost as much each as a few.
 
 #include <cstdint>
@@ -34,9 +34,9 @@ int64_t mixing_scratch(const MixingShape& shape);
 
 /// `panels` [panels of slots, dim, 32] from `keys` [dim, slots].
 void pack_keys(const MixingShape& shape, const float* keys, float* panels);
-/// [panels of channels, slots rounded up to 32, 32] from that.
+/// `transposed` [panels of channels, slots rounded up to 32, 32] from the panels of pack_keys().
 void transpose_keys(const MixingShape& shape, const float* panels, float* transposed);
-/// `keys` [dim, slots] from their panels.
+/// `keys` [dim, slots] from the panels of pack_keys().
 void unpack_keys(const MixingShape& shape, const float* panels, float* keys);
 
 /// Logits and expert inputs of image number `image` from its `x` [tokens, dim]; `expert_inputs` is
@@ -81,7 +81,7 @@ void soft_combine_forward(const MixingShape& shape, int64_t image, const float* 
                           Source expert_outputs, const RowSoftmax& softmax, float* out,
                           float* scratch);
 
-/// Gradients of one image of the same from `out` and `d_out` [tokens, dim].
+/// Gradients of soft_combine_forward() for one image from `out` and `d_out` [tokens, dim].
 void soft_combine_backward(const MixingShape& shape, int64_t image, const float* logits,
                            const RowSoftmax& softmax, Source expert_outputs, const float* out,
                            const float* d_out, Target d_expert_outputs, float* d_logits,

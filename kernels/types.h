@@ -1,6 +1,6 @@
 #pragma once
-/// Types that the CPU kernels share. The kernels are serial functions on plain memory; the fused
-/// operators divide the work among threads.
+/// Types that the kernels share. Kernels are serial functions over plain memory; their callers
+/// divide the work among threads.
 
 #include <cstdint>
 
@@ -20,7 +20,7 @@ struct Source {
   }
 };
 
-/// The same to write to.
+/// A matrix in one of two precisions to write to: one pointer is set.
 struct Target {
   float* fp32 = nullptr;
   Bf16* bf16 = nullptr;
@@ -34,8 +34,5 @@ struct Target {
 inline constexpr int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
-
-/// Whether this processor runs the kernels (AVX-512 with BF16), and the build contains them.
-bool supported();
 
 }  // namespace softmoe::kernels

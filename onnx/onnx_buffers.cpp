@@ -7,7 +7,8 @@ OnnxValue times(OnnxGraph& graph, const OnnxValue& a, const OnnxValue& b) {
   return graph.node("Mul", {a, b});
 }
 
-/// Rows in the order of choices, then of tokens (or of falling priority): how many came before.
+/// The row of each choice: how many choices of the same expert come before it, in the order of
+/// choices, then of tokens (or of falling priority).
 OnnxValue rows_of_choices(const OnnxMoeLayer& layer, const OnnxChoices& choices) {
   auto& graph = layer.graph();
   auto expert = onnx_transpose(graph, choices.expert, {0, 2, 1});  // [groups, choices, tokens]
@@ -44,8 +45,8 @@ OnnxValue places_of(const OnnxMoeLayer& layer, const OnnxChoices& choices,
   return graph.node("Add", {first, buffers.row});
 }
 
-/// The tokens of all rows, [experts, rows of an expert, dim]. `place` [pairs] is where pairs of a
-/// token and a choice go; those from `rows` on are dropped.
+/// The tokens of all rows, [experts, rows of an expert, dim]. `place` [pairs] is the row of each
+/// pair of a token and a choice; pairs from `rows` on are dropped.
 OnnxValue gathered_rows(const OnnxMoeLayer& layer, const OnnxValue& flat_tokens,
                         const OnnxValue& place, int64_t choices, const OnnxLength& rows,
                         bool drops) {
@@ -61,7 +62,7 @@ OnnxValue gathered_rows(const OnnxMoeLayer& layer, const OnnxValue& flat_tokens,
   if (drops) {
     size = graph.node("Add", {size, onnx_length_of(graph, place, 0)});
   }
-  // Empty rows hold token 0: nobody reads what experts make of it.
+  // Empty rows hold token 0; the outputs of experts for them are not read.
   const auto empty = graph.node("Expand", {graph.int_scalar(0), size});
   auto token_of_row =
       graph.node("ScatterElements", {empty, place, token_of_pair}, {{"axis", int64_t{0}}});
@@ -72,8 +73,8 @@ OnnxValue gathered_rows(const OnnxMoeLayer& layer, const OnnxValue& flat_tokens,
                      0);
 }
 
-/// Where pairs go that may find no room: those without it behind the rows, each to a place of its
-/// own, since no two may share one.
+/// The rows of pairs if buffers are bounded: pairs that find no room get places behind all rows,
+/// each its own, as no two pairs may share one.
 OnnxValue places_with_spares(OnnxGraph& graph, const OnnxValue& place, const OnnxValue& has_room,
                              const OnnxLength& rows) {
   const auto pairs = onnx_range(graph, onnx_length_of(graph, place, 0));
@@ -87,7 +88,7 @@ OnnxBuffers onnx_bounded_buffers(const OnnxMoeLayer& layer, const OnnxChoices& c
                                  const OnnxLength& capacity) {
   auto& graph = layer.graph();
   OnnxBuffers buffers;
-  // An expert gets a token once at most.
+  // An expert gets a token at most once.
   buffers.rows = onnx_minimum(graph, capacity, choices.groups.tokens);
   buffers.row = rows_of_choices(layer, choices);
   buffers.has_room = graph.node("Less", {buffers.row, onnx_length(graph, buffers.rows)});

@@ -6,7 +6,8 @@
 
 namespace softmoe {
 
-/// Which experts tokens ask for, [groups, tokens of a group, choices], in the order of preference.
+/// The experts that tokens choose, [groups, tokens of a group, choices], in the order of
+/// preference.
 struct OnnxChoices {
   OnnxGroups groups;
   int64_t per_token = 1;
@@ -19,15 +20,15 @@ struct OnnxChoices {
 struct OnnxBuffers {
   OnnxLength rows = 0;
   OnnxValue row;       ///< [groups, tokens of a group, choices] int64: of each choice
-  OnnxValue has_room;  ///< the same, bool; empty: all have
+  OnnxValue has_room;  ///< bool of the same shape: of each choice; empty: all have room
 };
 
 /// Buffers of `capacity` rows, filled as place_choices() of softmoe/routers/tokens_choice.h does;
-/// what finds no room is dropped.
+/// choices without room are dropped.
 OnnxBuffers onnx_bounded_buffers(const OnnxMoeLayer& layer, const OnnxChoices& choices,
                                  const OnnxLength& capacity);
 
-/// Buffers as large as the fullest expert needs.
+/// Buffers of as many rows as the fullest expert needs.
 OnnxBuffers onnx_ample_buffers(const OnnxMoeLayer& layer, const OnnxChoices& choices);
 
 /// `tokens` [batch, tokens, dim] through the experts in whose buffers they are: sums over a token's

@@ -14,7 +14,7 @@ struct Fraction {
   int64_t denominator = 1;
 };
 
-/// The rows that integers give, as onnx_capacity() lets the graph compute them.
+/// The rows of a fraction in integers, as onnx_capacity() lets the graph compute them.
 int64_t capacity_in_integers(const CapacityRule& rule, const Fraction& factor, int64_t images) {
   const int64_t share = images * rule.requests_of_image * factor.numerator;
   const int64_t whole = factor.denominator * rule.experts;
@@ -30,7 +30,7 @@ int64_t capacity_in_integers(const CapacityRule& rule, const Fraction& factor, i
   return rule.multiple == 0 ? rows : (rows + rule.multiple - 1) / rule.multiple * rule.multiple;
 }
 
-/// The factor as a fraction that gives the very capacities of expert_capacity().
+/// The factor as a fraction that gives exactly the capacities of expert_capacity().
 Fraction exact_fraction(const CapacityRule& rule) {
   constexpr int64_t kLargestDenominator = 10000;
   constexpr int64_t kImagesCompared = 1024;

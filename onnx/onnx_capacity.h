@@ -1,6 +1,6 @@
 #pragma once
-/// Routing groups of sparse routers and the rows that an expert has for each, where the number of
-/// images may be known to the graph alone.
+/// Routing groups of sparse routers and the rows of an expert for each. The number of images may be
+/// known to the graph alone.
 
 #include "onnx/onnx_ops.h"
 #include "softmoe/capacity.h"
@@ -26,8 +26,8 @@ struct CapacityRule {
   int64_t multiple = 0;
 };
 
-/// The capacity for `images` images. Where the graph computes it, it does so in integers, so that
-/// all runtimes agree. Throws UsageError where the factor is no fraction of moderate integers.
+/// The capacity for `images` images. If the graph computes it, it does so in integers, so that all
+/// runtimes agree. Throws UsageError if the factor is no fraction of moderate integers.
 OnnxLength onnx_capacity(OnnxGraph& graph, const CapacityRule& rule, const OnnxLength& images);
 
 }  // namespace softmoe

@@ -1,12 +1,11 @@
-#include <ATen/Functions.h>
+#include "onnx/onnx_codes.h"
 
-#include "onnx/onnx_experts.h"
+#include <ATen/Functions.h>
 
 namespace softmoe {
 namespace {
 
-/// Pixels of patches in fixed point, [batch * patches, pixels] fp64: fixed_point() of
-/// softmoe/routers/hash_maps.h.
+/// fixed_point() of softmoe/routers/hash_maps.h: pixels of patches, [batch * patches, pixels] fp64.
 OnnxValue fixed_points(const OnnxContext& context) {
   auto& graph = context.graph;
   const auto& options = context.options;
@@ -51,7 +50,7 @@ OnnxValue nearest_codes_of(const OnnxMoeLayer& layer, const OnnxValue& points) {
   auto& graph = layer.graph();
   const auto codebook =
       layer.context.weights.tensor(layer.name + ".router.codebook").to(torch::kFloat64);
-  // Squared distances less the squared length of the point; fp64 holds them exactly.
+  // Squared distances without the squared length of the point, exact in fp64.
   const auto products =
       graph.node("MatMul", {points, double_constant(layer, "codebook", 2 * codebook.t())});
   const auto lengths = double_constant(layer, "lengths", codebook.square().sum(1));  // [codes]

@@ -1,9 +1,5 @@
 #include "onnx/onnx_experts.h"
 
-#include <ATen/Functions.h>
-
-#include "softmoe/routers/soft_routing.h"
-
 namespace softmoe {
 namespace {
 
@@ -15,44 +11,13 @@ OnnxValue batched_linear(const OnnxMoeLayer& layer, const OnnxValue& x, const st
   return layer.graph().node("Add", {product, weights.constant(name + "_bias", bias)});
 }
 
-/// `x` as the layer mixes it.
-OnnxValue rounded(const OnnxMoeLayer& layer, const OnnxValue& x) {
-  return layer.options.moe.dispatch_dtype == DispatchDtype::kBFloat16
-             ? onnx_cast(layer.graph(), onnx_cast(layer.graph(), x, OnnxType::kBFloat16),
-                         OnnxType::kFloat)
-             : x;
-}
-
-/// Cosine similarities of tokens and slots, [batch, tokens, slots].
-OnnxValue soft_logits_of(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
-  auto& graph = layer.graph();
-  auto& weights = layer.context.weights;
-  const double eps = layer.options.moe.router_eps;
-  const auto fp32 = [&](const char* name) {
-    return weights.tensor(layer.name + ".router." + name).to(torch::kFloat32);
-  };
-  const auto keys = soft_keys(fp32("phi").flatten(1), fp32("scale"), eps);
-  const auto similarities =
-      graph.node("MatMul", {tokens, weights.constant(layer.name + ".router.keys", keys)});
-  const auto squares =
-      onnx_reduce(graph, OnnxReduction::kSumOfSquares, tokens, -1, /*keep_axis=*/true);
-  const auto norm =
-      graph.node("Sqrt", {graph.node("Add", {squares, graph.scalar(static_cast<float>(eps))})});
-  return graph.node("Div", {similarities, norm});
-}
-
-/// The mean over the tokens of an image, repeated `count` times: [batch, count, dim].
-OnnxValue repeated_mean(OnnxGraph& graph, const OnnxValue& x, int64_t count) {
-  const auto mean = onnx_reduce(graph, OnnxReduction::kMean, x, 1, /*keep_axis=*/true);
-  return graph.node("Tile", {mean, graph.ints({1, count, 1})});
-}
-
 }  // namespace
 
 OnnxValue onnx_experts(const OnnxMoeLayer& layer, const OnnxValue& inputs) {
   const auto name = layer.name + ".experts.";
   const auto hidden = batched_linear(layer, inputs, name + "fc1");  // [experts, rows, hidden]
-  return batched_linear(layer, onnx_gelu(layer.graph(), hidden, layer.options.gelu), name + "fc2");
+  return batched_linear(layer, onnx_gelu(layer.graph(), hidden, layer.options.activation),
+                        name + "fc2");
 }
 
 OnnxValue onnx_experts_of_slots(const OnnxMoeLayer& layer, const OnnxValue& slots,
@@ -71,75 +36,6 @@ OnnxValue onnx_experts_of_slots(const OnnxMoeLayer& layer, const OnnxValue& slot
       onnx_reshape(graph, onnx_experts(layer, inputs), {experts, -1, slots_per_expert, dim});
   return onnx_reshape(graph, onnx_transpose(graph, outputs, {1, 0, 2, 3}),
                       {-1, experts * slots_per_expert, dim});  // [batch, slots, dim]
-}
-
-OnnxValue onnx_soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens, SoftMixing mixing) {
-  auto& graph = layer.graph();
-  const int64_t per_expert = slots_per_expert(layer.options);
-  if (mixing == SoftMixing::kIdentity) {
-    return onnx_experts_of_slots(layer, tokens, per_expert);  // [batch, tokens, dim]
-  }
-  const bool learns_dispatch = mixing == SoftMixing::kSoft || mixing == SoftMixing::kSoftUniform;
-  const bool learns_combine = mixing == SoftMixing::kSoft || mixing == SoftMixing::kUniformSoft;
-  const auto logits = learns_dispatch || learns_combine ? soft_logits_of(layer, tokens) : "";
-  auto slots = rounded(layer, tokens);
-  if (learns_dispatch) {
-    // A softmax over the last axis is what runtimes are good at.
-    const auto dispatch = onnx_softmax(graph, onnx_transpose(graph, logits, {0, 2, 1}), -1);
-    slots = graph.node("MatMul", {dispatch, slots});  // [batch, slots, dim]
-  } else {
-    slots = repeated_mean(graph, slots, layer.experts() * per_expert);
-  }
-  const auto outputs = rounded(layer, onnx_experts_of_slots(layer, slots, per_expert));
-  return learns_combine ? graph.node("MatMul", {onnx_softmax(graph, logits, -1), outputs})
-                        : repeated_mean(graph, outputs, layer.context.options.tokens());
-}
-
-OnnxValue onnx_position_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
-  auto& graph = layer.graph();
-  auto& weights = layer.context.weights;
-  const auto name = layer.name + ".router.";
-  const auto expert = weights.tensor(name + "expert_of_position").cpu().contiguous();  // [tokens]
-  std::vector<int64_t> load(static_cast<size_t>(layer.experts()));
-  std::vector<int64_t> row;
-  for (int64_t token = 0; token < expert.size(0); ++token) {
-    row.push_back(load.at(static_cast<size_t>(expert.const_data_ptr<int64_t>()[token]))++);
-  }
-  // The same rows in every image, so that each image has its slots as in Soft MoE.
-  const int64_t rows = *std::max_element(load.begin(), load.end());
-  const auto place = expert * rows + torch::tensor(row, torch::kInt64);  // [tokens]
-  const auto token_of_slot = torch::zeros({layer.experts() * rows}, torch::kInt64)
-                                 .scatter(0, place, torch::arange(expert.size(0)));
-  const auto slots =
-      onnx_gather(graph, tokens, weights.constant(name + "token_of_slot", token_of_slot), 1);
-  const auto outputs = onnx_experts_of_slots(layer, slots, rows);  // [batch, slots, dim]
-  return onnx_gather(graph, outputs, weights.constant(name + "slot_of_token", place), 1);
-}
-
-OnnxValue onnx_merged_experts(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
-  auto& graph = layer.graph();
-  auto& weights = layer.context.weights;
-  const int64_t dim = layer.options.dim;
-  const int64_t hidden = layer.options.hidden_dim;
-  const auto mean = onnx_reduce(graph, OnnxReduction::kMean, tokens, 1, /*keep_axis=*/false);
-  const auto router = weights.tensor(layer.name + ".router.weight").to(torch::kFloat32).t();
-  const auto share = onnx_softmax(
-      graph, graph.node("MatMul", {mean, weights.constant(layer.name + ".router.weight", router)}),
-      -1);  // [batch, experts]
-  const auto name = layer.name + ".experts.";
-  const auto merged = [&](const std::string& parameter, const torch::Tensor& all,
-                          const std::vector<OnnxLength>& shape) {
-    const auto constant = weights.constant(name + parameter, all.to(torch::kFloat32).flatten(1));
-    return onnx_reshape(graph, graph.node("MatMul", {share, constant}), shape);
-  };
-  const auto linear = [&](const OnnxValue& x, const std::string& part, int64_t in, int64_t out) {
-    const auto matrix = merged(
-        part + "_weight", weights.tensor(name + part + "_weight").transpose(1, 2), {-1, in, out});
-    const auto bias = merged(part + "_bias", weights.tensor(name + part + "_bias"), {-1, 1, out});
-    return graph.node("Add", {graph.node("MatMul", {x, matrix}), bias});
-  };
-  const auto inside = onnx_gelu(graph, linear(tokens, "fc1", dim, hidden), layer.options.gelu);
-  return linear(inside, "fc2", hidden, dim);  // [batch, tokens, dim]
 }
 
 }  // namespace softmoe

@@ -12,8 +12,8 @@ namespace {
 namespace protobuf_io = google::protobuf::io;
 
 /// Smaller constants stay in the model, where shape inference can read them.
-constexpr int64_t kLeastExternalBytes = 1024;
-/// Of external constants, so that a runtime can map them into memory.
+constexpr int64_t kMinExternalBytes = 1024;
+/// Alignment of external constants, so that a runtime can map them into memory.
 constexpr int64_t kAlignment = 4096;
 
 size_t bytes_of_element(OnnxType type) {
@@ -47,7 +47,7 @@ size_t field_bytes(size_t bytes) {
   return 1 + protobuf_io::CodedOutputStream::VarintSize64(bytes) + bytes;
 }
 
-/// Writes what precedes the content of such a field.
+/// Writes the beginning of such a field: its number and the length of its content.
 void begin_field(protobuf_io::CodedOutputStream& stream, int number, size_t bytes) {
   constexpr int kLengthDelimited = 2;
   stream.WriteTag(static_cast<uint32_t>(number << 3 | kLengthDelimited));
@@ -55,9 +55,9 @@ void begin_field(protobuf_io::CodedOutputStream& stream, int number, size_t byte
 }
 
 /// Constants one after the other in a file of their own.
-class ExternalData {
+class ExternalConstants {
  public:
-  ExternalData(std::ostream& stream, std::string file_name)
+  ExternalConstants(std::ostream& stream, std::string file_name)
       : stream_(stream), file_name_(std::move(file_name)) {}
 
   void add(const OnnxBytes& bytes, onnx::TensorProto& tensor) {
@@ -84,12 +84,12 @@ class ExternalData {
   int64_t offset_ = 0;
 };
 
-/// Length of a constant in the file, with its bytes inside.
+/// Length of a constant in the file, with its bytes.
 size_t constant_bytes(const onnx::TensorProto& tensor, const OnnxTensor& constant) {
   return tensor.ByteSizeLong() + field_bytes(static_cast<size_t>(onnx_byte_size(constant)));
 }
 
-/// In protobuf's format the constants of a graph may follow all else of it.
+/// Writes the constants after everything else of a graph, as protobuf's format allows.
 bool write_inside(const onnx::ModelProto& model, const std::vector<OnnxTensor>& constants,
                   protobuf_io::CodedOutputStream& stream) {
   auto shell = model;
@@ -142,12 +142,12 @@ void write_onnx_model(const onnx::ModelProto& model, const std::vector<OnnxTenso
 
 void write_onnx_model(const onnx::ModelProto& model, const std::vector<OnnxTensor>& constants,
                       std::ostream& stream, std::ostream& data, const std::string& data_name) {
-  ExternalData external(data, data_name);
+  ExternalConstants external(data, data_name);
   auto complete = model;
   for (size_t index = 0; index < constants.size(); ++index) {
     auto& tensor = *complete.mutable_graph()->mutable_initializer(static_cast<int>(index));
     const auto bytes = checked_bytes(constants[index], tensor.name());
-    if (onnx_byte_size(constants[index]) >= kLeastExternalBytes) {
+    if (onnx_byte_size(constants[index]) >= kMinExternalBytes) {
       external.add(bytes, tensor);
     } else {
       tensor.set_raw_data(bytes.data, bytes.size);

@@ -163,7 +163,7 @@ OnnxValue OnnxGraph::int_scalar(int64_t value) {
 OnnxValue OnnxGraph::scalar(float value) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "float_%.9g", static_cast<double>(value));
-  const std::string name = text.data();  // nine digits tell all floats apart
+  const std::string name = text.data();  // nine digits are enough for all floats to differ
   return impl_->names.contains(name)
              ? name
              : constant(name, tensor_of(OnnxType::kFloat, {}, std::vector<float>{value}));
@@ -218,7 +218,7 @@ int64_t OnnxGraph::constant_bytes() const {
 }
 
 void OnnxGraph::write(std::ostream& model) const {
-  if (constant_bytes() > kMostInlineBytes) {
+  if (constant_bytes() > kMaxInlineBytes) {
     throw std::logic_error("ONNX graph: constants above 2 GB without external data");
   }
   write_onnx_model(impl_->model, impl_->constants, model);

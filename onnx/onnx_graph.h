@@ -1,9 +1,9 @@
 #pragma once
 /// A graph in ONNX's format, built node by node.
 ///
-/// This is a library apart from inference/: ONNX's protobuf classes must not be compiled with
-/// libtorch's include folder, which carries headers of another version of protobuf. So nothing here
-/// knows torch, and nothing that includes this header sees protobuf.
+/// This is a library of its own: ONNX's protobuf classes must not be compiled with libtorch's
+/// include folder, which carries headers of another version of protobuf. So nothing here knows
+/// torch, and nothing that includes this header sees protobuf.
 
 #include <cstddef>
 #include <cstdint>
@@ -35,21 +35,21 @@ struct OnnxBytes {
   size_t size = 0;
 };
 
-/// A constant. Its bytes, in row-major order, are asked for when they are written and let go then,
-/// so that a graph does not hold a second copy of all weights.
+/// A constant. Its bytes, in row-major order, are made when they are written and freed then, so
+/// that a graph does not hold a second copy of all weights.
 struct OnnxTensor {
   OnnxType type = OnnxType::kFloat;
   std::vector<int64_t> shape;
   std::function<OnnxBytes()> bytes;
 };
 
-/// The name of what a node, an input or a constant gives.
+/// The name of the output of a node, an input or a constant.
 using OnnxValue = std::string;
 
 using OnnxAttribute =
     std::pair<std::string, std::variant<int64_t, float, std::string, std::vector<int64_t>>>;
 
-/// Length of an axis whose length an input does not fix.
+/// Length of an axis of an input that may have any length.
 inline constexpr int64_t kAnyLength = -1;
 
 /// Opsets of the default domain that can be asked for.
@@ -66,16 +66,16 @@ class OnnxGraph {
 
   int64_t opset() const;
 
-  /// What the names of the following nodes begin with: the module that they come from.
+  /// The beginning of the names of the following nodes: the module that they come from.
   void set_scope(const std::string& scope);
 
   /// An input of the graph; an axis of kAnyLength is called "batch".
   OnnxValue input(const std::string& name, OnnxType type, const std::vector<int64_t>& shape);
-  /// Gives `value` out as `name`.
+  /// Makes `value` an output of the graph, called `name`.
   void output(const std::string& name, const OnnxValue& value, OnnxType type,
               const std::vector<int64_t>& shape);
 
-  /// A constant called `name`, which nothing else may be called.
+  /// A constant called `name`, which must be unique.
   OnnxValue constant(const std::string& name, OnnxTensor tensor);
   /// Integers [values.size()]; equal ones are kept once.
   OnnxValue ints(const std::vector<int64_t>& values);
@@ -91,15 +91,15 @@ class OnnxGraph {
                                       size_t count,
                                       const std::vector<OnnxAttribute>& attributes = {});
 
-  /// A text about the model that travels with it.
+  /// Adds a text about the model to its file.
   void set_metadata(const std::string& key, const std::string& value);
-  /// Who wrote the model.
+  /// Sets the program that wrote the model.
   void set_producer(const std::string& name, const std::string& version);
 
   /// Bytes of all constants together.
   int64_t constant_bytes() const;
 
-  /// Writes the model with all constants inside. These may not exceed kMostInlineBytes.
+  /// Writes the model with all constants inside. These may not exceed kMaxInlineBytes.
   void write(std::ostream& model) const;
   /// Writes constants of at least 1 KB to `data`, a file that will be called `data_name` beside
   /// the model, and the rest to `model`.
@@ -111,6 +111,6 @@ class OnnxGraph {
 };
 
 /// Constants that fit into a model without external data: protobuf ends at 2 GiB.
-inline constexpr int64_t kMostInlineBytes = (int64_t{1} << 31) - (int64_t{1} << 24);
+inline constexpr int64_t kMaxInlineBytes = (int64_t{1} << 31) - (int64_t{1} << 24);
 
 }  // namespace softmoe

@@ -7,8 +7,8 @@
 namespace softmoe {
 namespace {
 
-/// softmax(queries keys^T / sqrt(head_dim)) values, with heads [batch, heads, tokens, head_dim] but
-/// for the keys, which come transposed, joined to [batch, queries, dim].
+/// softmax(queries keys^T / sqrt(head_dim)) values, joined to [batch, queries, dim]. Heads are
+/// [batch, heads, tokens, head_dim], those of keys are transposed.
 OnnxValue attend(OnnxContext& context, const OnnxValue& queries, const OnnxValue& keys,
                  const OnnxValue& values, int64_t query_count) {
   auto& graph = context.graph;
@@ -27,7 +27,7 @@ OnnxValue split_heads(OnnxContext& context, const OnnxValue& x, int64_t tokens) 
   return onnx_reshape(context.graph, x, {0, tokens, options.heads, options.dim / options.heads});
 }
 
-/// LayerNorm without bias over the channels of each head, where the model has it.
+/// LayerNorm without bias over the channels of each head, if the model has QK-norm.
 OnnxValue head_norm(OnnxContext& context, const OnnxValue& x, const std::string& name) {
   return context.options.qk_norm
              ? onnx_layer_norm(context.graph, x, context.weights.exact(name + ".weight"), "",
@@ -35,34 +35,19 @@ OnnxValue head_norm(OnnxContext& context, const OnnxValue& x, const std::string&
              : x;
 }
 
-/// What is added to the tokens [batch, tokens, dim], patches behind zeros: positions, and the
-/// prefix tokens themselves, [1, tokens, dim].
+/// The sum of positions and prefix tokens, [1, tokens, dim], which is added to the patches behind
+/// zeros, [batch, tokens, dim].
 torch::Tensor added_to_tokens(const OnnxContext& context) {
-  const auto& options = context.options;
   const auto& weights = context.weights;
-  const int64_t known = options.prefix_positions();
-  const auto positions =
-      options.pos_embed == PositionEmbedding::kLearned
-          ? weights.tensor("pos_embed").to(torch::kFloat32)
-          : torch::cat({torch::zeros({known, options.dim}),
-                        sincos2d_position_embedding({options.grid_height(), options.grid_width()},
-                                                    options.dim)})
-                .unsqueeze(0)
-                .to(torch::kFloat32);  // [1, prefix_positions + patches, dim]
-  std::vector<torch::Tensor> parts;
+  const bool learns = context.options.pos_embed == PositionEmbedding::kLearned;
+  const auto learned = learns ? weights.tensor("pos_embed") : torch::Tensor();
+  std::vector<torch::Tensor> prefix;
   for (const char* name : {"cls_token", "dist_token", "reg_token"}) {
     if (weights.has(name)) {
-      parts.push_back(weights.tensor(name).to(torch::kFloat32));
+      prefix.push_back(weights.tensor(name));
     }
   }
-  if (parts.empty()) {
-    return positions;
-  }
-  auto prefix = torch::cat(parts, 1);  // [1, prefix_tokens, dim]
-  if (known > 0) {
-    prefix = prefix + positions.narrow(1, 0, known);
-  }
-  return torch::cat({prefix, positions.slice(1, known)}, 1);
+  return token_offsets(context.options, learned, prefix);  // [1, tokens, dim]
 }
 
 }  // namespace
@@ -151,7 +136,7 @@ OnnxValue onnx_embedding(OnnxContext& context) {
       onnx_transpose(graph, onnx_reshape(graph, grid, {0, options.dim, options.patches()}),
                      {0, 2, 1});  // [batch, patches, dim]
   if (options.prefix_tokens() > 0) {
-    // Room for the prefix; its tokens come with the sum, for any number of images.
+    // Zeros for the prefix: its tokens are in the sum, for any number of images.
     tokens = graph.node("Pad", {tokens, graph.ints({0, options.prefix_tokens(), 0, 0, 0, 0})});
   }
   tokens = graph.node("Add", {tokens, weights.constant("positions", added_to_tokens(context))});

@@ -9,17 +9,17 @@
 
 namespace softmoe {
 
-/// What the layers of one model have in common.
+/// State of all layers of one model.
 struct OnnxContext {
   OnnxGraph& graph;
   OnnxWeights weights;
   const VitOptions& options;
-  int64_t batch_size = 0;  ///< images at once; 0: as many as come
+  int64_t batch_size = 0;  ///< images at once; 0: any number
   OnnxValue images;        ///< [batch, channels, height, width], as the model takes them
-  OnnxValue codes;  ///< [batch, patches] of routers by content: the first such layer makes them
+  OnnxValue codes;         ///< [batch, patches] of routers by content, made by the first such layer
 };
 
-/// Images at once: known, or what the input has.
+/// Images at once: known, or the length of the input.
 OnnxLength onnx_batch(OnnxContext& context);
 /// The linear map `name` of `x` [..., in].
 OnnxValue onnx_linear(OnnxContext& context, const OnnxValue& x, const std::string& name);

@@ -5,8 +5,8 @@
 
 #include "core/error.h"
 #include "core/version.h"
-#include "datasets/transforms.h"
 #include "io/atomic_file.h"
+#include "io/file_error.h"
 #include "onnx/onnx_moe.h"
 #include "vit/moe_blocks.h"
 
@@ -31,12 +31,11 @@ OnnxValue input_images(OnnxContext& context, const ModelDescription& description
   if (!options.preprocess) {
     return graph.input("images", OnnxType::kFloat, {batch, model.in_chans, height, width});
   }
-  const auto preprocess =
-      options_from_json<PreprocessOptions>(description.preprocess, "preprocess");
+  const auto preprocess = stored_preprocess(description, description.name);
   const auto pixels =
       graph.input("images", OnnxType::kUInt8, {batch, height, width, model.in_chans});
   graph.set_scope("preprocess");
-  // First exact differences, then one rounding, so that all runtimes get the same numbers.
+  // Exact differences first, then one rounding, so that all runtimes get the same numbers.
   const auto centered =
       graph.node("Sub", {onnx_cast(graph, pixels, OnnxType::kFloat),
                          pixel_constant(context, "preprocess.mean", preprocess.mean)});
@@ -69,8 +68,8 @@ OnnxValue block(OnnxContext& context, OnnxValue x, const std::string& name, bool
   return add(graph, x, scaled_branch(context, out, name + ".ls2"));
 }
 
-/// What the head gets of the tokens, [batch, head_inputs], or [batch, 2, head_inputs] with a
-/// distillation token. The final norm is taken after pooling wherever that is the same.
+/// The input of the head, [batch, head_inputs], or [batch, 2, head_inputs] with a distillation
+/// token. The final norm is computed after pooling if that gives the same.
 OnnxValue head_inputs(OnnxContext& context, const OnnxValue& tokens) {
   auto& graph = context.graph;
   const auto& options = context.options;
@@ -99,7 +98,7 @@ OnnxValue head_inputs(OnnxContext& context, const OnnxValue& tokens) {
                                 : vectors;
 }
 
-/// Logits [batch, num_classes] of what the head gets.
+/// Logits [batch, num_classes] of the input of the head.
 OnnxValue logits_of(OnnxContext& context, const OnnxValue& inputs) {
   auto& graph = context.graph;
   if (!context.options.dist_token) {
@@ -119,8 +118,8 @@ void set_metadata(OnnxGraph& graph, const ModelDescription& description) {
   graph.set_metadata("model_name", description.name);
   graph.set_metadata("model", json_text(options_to_json(description.options)));
   graph.set_metadata("classes", json_text(Json(description.class_names)));
-  graph.set_metadata("preprocess", json_text(description.preprocess));
-  graph.set_metadata("loss", description.loss);
+  graph.set_metadata("preprocess", json_text(to_metadata(description).at("preprocess")));
+  graph.set_metadata("loss", enum_name(description.likelihood));
 }
 
 std::ofstream open_output(const std::filesystem::path& path) {
@@ -131,7 +130,7 @@ std::ofstream open_output(const std::filesystem::path& path) {
 void check_written(std::ofstream& stream, const std::filesystem::path& path) {
   stream.close();
   if (!stream) {
-    throw InputError("cannot write " + path.string() + ": " + system_error_text(errno));
+    throw_write_error(path, errno);
   }
 }
 
@@ -140,7 +139,8 @@ void check_written(std::ofstream& stream, const std::filesystem::path& path) {
 void describe(OptionTable& table, OnnxOptions& options) {
   table.add("dtype", options.dtype,
             "of the stored weights; in an ONNX model of its matrices alone, and it computes in "
-            "float32 unless the runtime chooses otherwise");
+            "float32 unless the runtime chooses otherwise",
+            {Precision::kFloat32, Precision::kFloat16, Precision::kBFloat16});
   table.add("preprocess", options.preprocess,
             "ONNX: take pixels, [batch, height, width, channels] uint8 of the model's size, and do "
             "scale, "
@@ -157,6 +157,9 @@ OnnxGraph onnx_model(const ModelDescription& description, const NamedTensors& we
                      const OnnxOptions& options) {
   const auto& model = description.options;
   validate(model);
+  TORCH_CHECK_VALUE(options.dtype == Precision::kFloat32 || options.dtype == Precision::kFloat16 ||
+                        options.dtype == Precision::kBFloat16,
+                    "onnx_model: no weights of ", enum_name(options.dtype));
   if (has_moe(model)) {
     check_onnx_router(model.moe.router);
   }
@@ -193,7 +196,7 @@ OnnxGraph onnx_model(const ModelDescription& description, const NamedTensors& we
 
 OnnxFiles write_onnx(const OnnxGraph& graph, const std::filesystem::path& path,
                      ExternalData external_data) {
-  const bool too_large = graph.constant_bytes() > kMostInlineBytes;
+  const bool too_large = graph.constant_bytes() > kMaxInlineBytes;
   if (too_large && external_data == ExternalData::kNever) {
     throw InputError(path.string(), "at most 2 GB of weights without external data",
                      std::to_string(graph.constant_bytes()) + " bytes");
@@ -207,10 +210,10 @@ OnnxFiles write_onnx(const OnnxGraph& graph, const std::filesystem::path& path,
     });
     return files;
   }
-  // The model looks for its data beside itself.
+  // Runtimes look for the data beside the model.
   files.data = link_target(path);
   files.data += ".data";
-  // The data are in their place before the model that refers to them, when both are whole.
+  // Both files are written whole; then the data are renamed before the model that refers to them.
   write_atomically(path, [&](const std::filesystem::path& temporary) {
     auto model = open_output(temporary);
     write_atomically(files.data, [&](const std::filesystem::path& temporary_data) {

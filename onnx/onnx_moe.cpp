@@ -1,9 +1,15 @@
 #include "onnx/onnx_moe.h"
 
+#include <c10/util/Exception.h>
+
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "core/registry.h"
-#include "onnx/onnx_experts.h"
+#include "onnx/onnx_soft_moe.h"
+#include "onnx/onnx_sparse_moe.h"
+#include "softmoe/routers.h"
 
 namespace softmoe {
 namespace {
@@ -13,42 +19,52 @@ OnnxValue soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
   return onnx_soft_moe(layer, tokens, mixing);
 }
 
-struct OnnxRouterRow {
-  std::string_view name;
-  OnnxValue (*build)(const OnnxMoeLayer& layer, const OnnxValue& tokens);
+/// A writer of MoE layers.
+struct OnnxWriterRow {
+  OnnxForm form;
+  OnnxValue (*write)(const OnnxMoeLayer& layer, const OnnxValue& tokens);
 };
 
-/// The others assign tokens by search (base, sinkhorn), or have no bound on their rows (relu).
-constexpr std::array kRows{
-    OnnxRouterRow{"soft", soft_moe<SoftMixing::kSoft>},
-    OnnxRouterRow{"soft_uniform", soft_moe<SoftMixing::kSoftUniform>},
-    OnnxRouterRow{"uniform_soft", soft_moe<SoftMixing::kUniformSoft>},
-    OnnxRouterRow{"uniform", soft_moe<SoftMixing::kUniform>},
-    OnnxRouterRow{"identity", soft_moe<SoftMixing::kIdentity>},
-    OnnxRouterRow{"tokens_choice", onnx_tokens_choice},
-    OnnxRouterRow{"experts_choice", onnx_experts_choice},
-    OnnxRouterRow{"reinforced", onnx_best_expert},
-    OnnxRouterRow{"smear", onnx_merged_experts},
-    OnnxRouterRow{"hash_random", onnx_position_moe},
-    OnnxRouterRow{"hash_block", onnx_position_moe},
-    OnnxRouterRow{"hash_modulo", onnx_position_moe},
-    OnnxRouterRow{"hash_projection", onnx_content_moe},
-    OnnxRouterRow{"hash_kmeans", onnx_content_moe},
-    OnnxRouterRow{"random", onnx_position_moe},
+constexpr std::array kWriters{
+    OnnxWriterRow{OnnxForm::kSoft, soft_moe<SoftMixing::kSoft>},
+    OnnxWriterRow{OnnxForm::kSoftUniform, soft_moe<SoftMixing::kSoftUniform>},
+    OnnxWriterRow{OnnxForm::kUniformSoft, soft_moe<SoftMixing::kUniformSoft>},
+    OnnxWriterRow{OnnxForm::kUniform, soft_moe<SoftMixing::kUniform>},
+    OnnxWriterRow{OnnxForm::kIdentity, onnx_identity_moe},
+    OnnxWriterRow{OnnxForm::kTokensChoice, onnx_tokens_choice},
+    OnnxWriterRow{OnnxForm::kExpertsChoice, onnx_experts_choice},
+    OnnxWriterRow{OnnxForm::kBestExpert, onnx_best_expert},
+    OnnxWriterRow{OnnxForm::kMergedExperts, onnx_merged_experts},
+    OnnxWriterRow{OnnxForm::kPositionMap, onnx_position_moe},
+    OnnxWriterRow{OnnxForm::kContentMap, onnx_content_moe},
 };
 
-const OnnxRouterRow& row_of(const std::string& name) {
-  return find_row(std::span<const OnnxRouterRow>(kRows), name, "router of an ONNX model");
+/// The routers that have an ONNX form.
+std::vector<RouterRow> writable_rows() {
+  std::vector<RouterRow> rows;
+  for (const auto& row : router_rows()) {
+    if (row.onnx != OnnxForm::kNone) {
+      rows.push_back(row);
+    }
+  }
+  return rows;
 }
 
 }  // namespace
 
-void check_onnx_router(const std::string& name) { row_of(name); }
+void check_onnx_router(const std::string& name) {
+  const auto rows = writable_rows();
+  find_row(std::span<const RouterRow>(rows), name, "router of an ONNX model");
+}
 
 OnnxValue onnx_moe_layer(OnnxContext& context, const OnnxValue& tokens, const std::string& name) {
   const OnnxMoeLayer layer{
       .context = context, .options = moe_layer_options(context.options), .name = name};
-  return row_of(layer.options.moe.router).build(layer, tokens);  // [batch, tokens, dim]
+  const auto form = router_row(layer.options.moe.router).onnx;
+  const auto writer = std::find_if(kWriters.begin(), kWriters.end(),
+                                   [&](const OnnxWriterRow& row) { return row.form == form; });
+  TORCH_INTERNAL_ASSERT(writer != kWriters.end(), "no ONNX form of ", layer.options.moe.router);
+  return writer->write(layer, tokens);  // [batch, tokens, dim]
 }
 
 }  // namespace softmoe

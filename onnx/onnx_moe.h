@@ -1,5 +1,5 @@
 #pragma once
-/// MoE layers as nodes of an ONNX graph: standard operators alone, the decisions of evaluation.
+/// MoE layers as nodes of an ONNX graph: standard operators alone, routing as in evaluation.
 
 #include <string>
 
@@ -7,8 +7,8 @@
 
 namespace softmoe {
 
-/// Throws UsageError where layers with the router `name` cannot be written as ONNX; lists those
-/// that can.
+/// Throws UsageError if layers with the router `name` cannot be written as ONNX; lists those that
+/// can.
 void check_onnx_router(const std::string& name);
 
 /// The MoE layer `name` of `tokens` [batch, tokens, dim].

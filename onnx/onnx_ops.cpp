@@ -7,7 +7,7 @@
 namespace softmoe {
 namespace {
 
-/// The opsets from which these operators are there, or take axes as an input.
+/// The first opsets with these operators, or with axes as their input.
 constexpr int64_t kLayerNormOpset = 17;
 constexpr int64_t kReduceAxesOpset = 18;
 constexpr int64_t kGeluOpset = 20;
@@ -33,12 +33,13 @@ OnnxValue plus(OnnxGraph& graph, const OnnxValue& x, double summand) {
   return graph.node("Add", {x, graph.scalar(static_cast<float>(summand))});
 }
 
-/// LayerNorm of its parts, for opsets that do not have it.
+/// LayerNorm in parts, for opsets that do not have the operator.
 OnnxValue layer_norm_of_parts(OnnxGraph& graph, const OnnxValue& x, const OnnxValue& weight,
                               const OnnxValue& bias, double eps) {
   const auto mean = onnx_reduce(graph, OnnxReduction::kMean, x, -1, /*keep_axis=*/true);
   const auto centered = graph.node("Sub", {x, mean});
-  const auto square = graph.node("Pow", {centered, graph.scalar(2.0F)});  // as runtimes look for it
+  const auto square =
+      graph.node("Pow", {centered, graph.scalar(2.0F)});  // a pattern that runtimes know
   const auto variance = onnx_reduce(graph, OnnxReduction::kMean, square, -1, /*keep_axis=*/true);
   const auto deviation = graph.node("Sqrt", {plus(graph, variance, eps)});
   const auto normed = graph.node("Mul", {graph.node("Div", {centered, deviation}), weight});
@@ -152,7 +153,7 @@ OnnxTop onnx_top(OnnxGraph& graph, const OnnxValue& x, const OnnxLength& count) 
 OnnxValue onnx_reduce(OnnxGraph& graph, OnnxReduction reduction, const OnnxValue& x, int64_t axis,
                       bool keep_axis) {
   const OnnxAttribute keep{"keepdims", int64_t{keep_axis}};
-  // ReduceSum was the first to take axes as an input.
+  // ReduceSum takes axes as an input from an earlier opset on than the others.
   if (reduction == OnnxReduction::kSum || graph.opset() >= kReduceAxesOpset) {
     return graph.node(reduction_name(reduction), {x, graph.ints({axis})}, {keep});
   }
@@ -172,15 +173,15 @@ OnnxValue onnx_layer_norm(OnnxGraph& graph, const OnnxValue& x, const OnnxValue&
                     {{"axis", int64_t{-1}}, {"epsilon", static_cast<float>(eps)}});
 }
 
-OnnxValue onnx_gelu(OnnxGraph& graph, const OnnxValue& x, Gelu gelu) {
-  if (gelu == Gelu::kQuick) {
+OnnxValue onnx_gelu(OnnxGraph& graph, const OnnxValue& x, Activation gelu) {
+  if (gelu == Activation::kGeluQuick) {
     return graph.node("Mul", {x, graph.node("Sigmoid", {scaled(graph, x, 1.702)})});
   }
-  if (gelu == Gelu::kTanh) {
+  if (gelu == Activation::kGeluTanh) {
     return gelu_tanh(graph,
                      x);  // OpenCV 5.0 computes the operator's approximation as the exact form
   }
-  return graph.opset() >= kGeluOpset ? graph.node("Gelu", {x}) : gelu_exact(graph, x);
+  return graph.opset() >= kGeluOpset ? graph.node("Activation", {x}) : gelu_exact(graph, x);
 }
 
 }  // namespace softmoe

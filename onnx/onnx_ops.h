@@ -1,10 +1,10 @@
 #pragma once
-/// Operators of ONNX whose form depends on the opset, or that take constants along.
+/// Operators of ONNX whose form depends on the opset, or that need constants.
 
 #include <vector>
 
+#include "core/activation.h"
 #include "onnx/onnx_graph.h"
-#include "ops/gelu.h"
 
 namespace softmoe {
 
@@ -23,19 +23,19 @@ struct OnnxLength {
 OnnxValue onnx_length(OnnxGraph& graph, const OnnxLength& length);
 /// The length of an axis of `x`, a value [1] int64.
 OnnxValue onnx_length_of(OnnxGraph& graph, const OnnxValue& x, int64_t axis);
-/// Arithmetic on lengths; computed now where both are known. Divisions round down.
+/// Arithmetic on lengths; computed now if both are known. Divisions round down.
 OnnxLength onnx_multiply(OnnxGraph& graph, const OnnxLength& a, const OnnxLength& b);
 OnnxLength onnx_divide(OnnxGraph& graph, const OnnxLength& a, const OnnxLength& b);
 OnnxLength onnx_minimum(OnnxGraph& graph, const OnnxLength& a, const OnnxLength& b);
 
-/// `x` with another shape; 0 keeps an axis where it stands, -1 takes what is left.
+/// `x` with another shape; 0 keeps an axis, -1 is the rest.
 OnnxValue onnx_reshape(OnnxGraph& graph, const OnnxValue& x, const std::vector<OnnxLength>& shape);
 OnnxValue onnx_transpose(OnnxGraph& graph, const OnnxValue& x, const std::vector<int64_t>& order);
 OnnxValue onnx_softmax(OnnxGraph& graph, const OnnxValue& x, int64_t axis);
 OnnxValue onnx_cast(OnnxGraph& graph, const OnnxValue& x, OnnxType type);
-/// `x` with axes of length 1 put in.
+/// `x` with new axes of length 1.
 OnnxValue onnx_unsqueeze(OnnxGraph& graph, const OnnxValue& x, const std::vector<int64_t>& axes);
-/// Elements of `x` along `axis` by number; an index without axes takes the axis away.
+/// Elements of `x` along `axis` by number; an index without axes removes the axis.
 OnnxValue onnx_gather(OnnxGraph& graph, const OnnxValue& x, const OnnxValue& index, int64_t axis);
 /// Elements [first, end) of `x` along `axis`.
 OnnxValue onnx_slice(OnnxGraph& graph, const OnnxValue& x, int64_t axis, int64_t first,
@@ -60,6 +60,6 @@ OnnxValue onnx_reduce(OnnxGraph& graph, OnnxReduction reduction, const OnnxValue
 /// LayerNorm of `x` over its last axis; `bias` may be empty.
 OnnxValue onnx_layer_norm(OnnxGraph& graph, const OnnxValue& x, const OnnxValue& weight,
                           const OnnxValue& bias, double eps);
-OnnxValue onnx_gelu(OnnxGraph& graph, const OnnxValue& x, Gelu gelu);
+OnnxValue onnx_gelu(OnnxGraph& graph, const OnnxValue& x, Activation gelu);
 
 }  // namespace softmoe

@@ -1,6 +1,9 @@
+#include "onnx/onnx_sparse_moe.h"
+
 #include <ATen/Functions.h>
 
 #include "onnx/onnx_buffers.h"
+#include "onnx/onnx_codes.h"
 
 namespace softmoe {
 namespace {

@@ -3,20 +3,10 @@
 #include "checkpoints/convert/transposed.h"
 #include "core/error.h"
 #include "onnx/onnx_ops.h"
+#include "runtime/compute_precision.h"
 
 namespace softmoe {
 namespace {
-
-torch::Dtype dtype_of(WeightType type) {
-  switch (type) {
-    case WeightType::kFloat16:
-      return torch::kFloat16;
-    case WeightType::kBFloat16:
-      return torch::kBFloat16;
-    default:
-      return torch::kFloat32;
-  }
-}
 
 OnnxType onnx_type(torch::Dtype dtype) {
   switch (dtype) {
@@ -45,10 +35,10 @@ OnnxBytes bytes_of(const torch::Tensor& tensor) {
 
 }  // namespace
 
-torch::Tensor as_weight_type(const torch::Tensor& tensor, WeightType type,
-                             const std::string& where) {
-  const auto rounded = tensor.to(dtype_of(type));
-  if (type == WeightType::kFloat16 &&
+torch::Tensor in_precision(const torch::Tensor& tensor, Precision precision,
+                           const std::string& where) {
+  const auto rounded = tensor.to(tensor_dtype(precision));
+  if (precision == Precision::kFloat16 &&
       !torch::equal(rounded.isfinite().all(), tensor.isfinite().all())) {
     throw InputError(where, "numbers that float16 can hold",
                      std::to_string(tensor.abs().max().item<double>()));
@@ -58,7 +48,7 @@ torch::Tensor as_weight_type(const torch::Tensor& tensor, WeightType type,
 
 const torch::Tensor& OnnxWeights::tensor(const std::string& name) const {
   const auto found = weights_.find(name);
-  TORCH_CHECK_VALUE(found != weights_.end(), "ONNX export: no weights ", name);
+  TORCH_CHECK_VALUE(found != weights_.end(), "OnnxWeights: no weights ", name);
   return found->second;
 }
 
@@ -75,23 +65,24 @@ OnnxValue OnnxWeights::exact(const std::string& name) {
 OnnxValue OnnxWeights::compressed(const std::string& name, const std::vector<int64_t>& shape,
                                   const std::function<torch::Tensor()>& tensor) {
   const auto bytes = [tensor] { return bytes_of(tensor()); };
-  const auto value =
-      graph_.constant(name, {.type = onnx_type(dtype_of(type_)), .shape = shape, .bytes = bytes});
-  return type_ == WeightType::kFloat32 ? value : onnx_cast(graph_, value, OnnxType::kFloat);
+  const auto value = graph_.constant(
+      name, {.type = onnx_type(tensor_dtype(precision_)), .shape = shape, .bytes = bytes});
+  return precision_ == Precision::kFloat32 ? value : onnx_cast(graph_, value, OnnxType::kFloat);
 }
 
 OnnxValue OnnxWeights::kernel(const std::string& name) {
   const auto weight = tensor(name);
-  return compressed(name, weight.sizes().vec(),
-                    [weight, name, type = type_] { return as_weight_type(weight, type, name); });
+  return compressed(name, weight.sizes().vec(), [weight, name, precision = precision_] {
+    return in_precision(weight, precision, name);
+  });
 }
 
 OnnxValue OnnxWeights::matrix(const std::string& name) {
   const auto weight = tensor(name);
   const auto shape = weight.transpose(-2, -1).sizes().vec();
-  // Converted first: fewer bytes to be moved.
-  return compressed(name + ".transposed", shape, [weight, name, type = type_] {
-    return transposed(as_weight_type(weight, type, name));
+  // Converted first, so that fewer bytes are moved.
+  return compressed(name + ".transposed", shape, [weight, name, precision = precision_] {
+    return transposed(in_precision(weight, precision, name));
   });
 }
 

@@ -5,36 +5,29 @@
 #include <string>
 #include <vector>
 
-#include "core/options.h"
-#include "io/npz.h"
+#include "core/named_tensors.h"
+#include "core/precision.h"
 #include "onnx/onnx_graph.h"
 
 namespace softmoe {
 
-/// How weights are kept in a file. Graphs compute in fp32 whatever it is: CPUs have no products of
-/// fp16, and runtimes that compute in bf16 or fp16 take weights of that kind as they are.
-enum class WeightType { kFloat32, kFloat16, kBFloat16 };
-template <>
-inline constexpr std::array<EnumName<WeightType>, 3> kEnumNames<WeightType>{
-    {{WeightType::kFloat32, "float32"},
-     {WeightType::kFloat16, "float16"},
-     {WeightType::kBFloat16, "bfloat16"}}};
-
-/// `tensor` in the dtype of `type`; throws InputError that names `where` for numbers that are
+/// `tensor` in the dtype of `precision`; throws InputError that names `where` for numbers that are
 /// finite in `tensor` but not in that dtype.
-torch::Tensor as_weight_type(const torch::Tensor& tensor, WeightType type,
-                             const std::string& where);
+torch::Tensor in_precision(const torch::Tensor& tensor, Precision precision,
+                           const std::string& where);
 
-/// Constants for `weights`, whose tensors the graph keeps. Matrices of products are kept
-/// in `type` and cast to fp32 in the graph; all else (norms, biases, positions, routers) is little
-/// and decides much, and stays fp32.
+/// Constants for `weights`, whose tensors the graph keeps. Matrices of products are kept in
+/// `precision` (kFloat32, kFloat16 or kBFloat16) and cast to fp32 in the graph, which computes in
+/// fp32: CPUs have no products of fp16, and runtimes that compute in bf16 or fp16 use weights of
+/// that dtype as they are. All others (norms, biases, positions, routers) are small but sensitive,
+/// and stay fp32.
 class OnnxWeights {
  public:
-  OnnxWeights(OnnxGraph& graph, const NamedTensors& weights, WeightType type)
-      : graph_(graph), weights_(weights), type_(type) {}
+  OnnxWeights(OnnxGraph& graph, const NamedTensors& weights, Precision precision)
+      : graph_(graph), weights_(weights), precision_(precision) {}
 
   bool has(const std::string& name) const { return weights_.contains(name); }
-  /// The tensor `name` itself. Throws c10::ValueError where there is none.
+  /// The tensor `name` itself. Throws c10::ValueError if there is none.
   const torch::Tensor& tensor(const std::string& name) const;
 
   /// The tensor `name` in fp32.
@@ -53,7 +46,7 @@ class OnnxWeights {
 
   OnnxGraph& graph_;
   const NamedTensors& weights_;
-  WeightType type_;
+  Precision precision_;
 };
 
 }  // namespace softmoe

@@ -6,7 +6,7 @@
 namespace softmoe {
 
 /// While one exists in a thread, the functions below leave tensors as they are: for modules whose
-/// weights are about to be loaded, where drawing billions of numbers first is a waste.
+/// weights are about to be loaded, for which drawing billions of numbers first is a waste.
 class SkipInitialization {
  public:
   SkipInitialization();
@@ -18,7 +18,7 @@ class SkipInitialization {
   bool previous_;
 };
 
-/// Whether one exists in this thread.
+/// Returns true if one exists in this thread.
 bool initialization_skipped();
 
 /// New parameters of this thread get `dtype` for the life of the object, so that a model of
@@ -42,7 +42,7 @@ void init_normal(torch::Tensor& tensor, double standard_deviation);
 void init_lecun_normal(torch::Tensor& tensor, int64_t fan_in);
 /// Uniform with variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010).
 void init_xavier_uniform(torch::Tensor& tensor, int64_t fan_in, int64_t fan_out);
-/// A matrix whose rows (or columns, where there are fewer) are orthogonal, each of length `gain`,
+/// A matrix whose rows (or columns, if there are fewer) are orthogonal, each of length `gain`,
 /// uniformly among all such (Saxe et al., arXiv:1312.6120).
 void init_orthogonal(torch::Tensor& tensor, double gain);
 

@@ -21,7 +21,8 @@ double round_step(double raw_step) {
   return 10.0 * power;
 }
 
-/// 1, 2 and 5 times the powers of ten in the range; powers alone over more than three decades.
+/// 1, 2 and 5 times the powers of ten in the range; only the powers if it has more than three
+/// decades.
 std::vector<double> logarithmic_ticks(double low, double high) {
   const int first = static_cast<int>(std::floor(std::log10(low)));
   const int last = static_cast<int>(std::ceil(std::log10(high)));
@@ -40,7 +41,7 @@ std::vector<double> logarithmic_ticks(double low, double high) {
   return ticks;
 }
 
-/// As many decimals as tell neighbouring ticks apart.
+/// The number of decimals that distinguishes neighbouring ticks.
 int decimals_for(const std::vector<double>& ticks) {
   for (int decimals = 0; decimals < 6; ++decimals) {
     const double unit = std::pow(10.0, -decimals);
@@ -89,7 +90,7 @@ void add_margin(Scale& scale, double margin) {
   }
 }
 
-/// Lets a range begin at the first tick, and end at the last where that costs little room.
+/// Makes a range begin at the first tick, and end at the last one if that takes little room.
 void end_at_ticks(Scale& scale, const std::vector<double>& ticks) {
   constexpr double kNear = 0.3;  // of the distance between ticks
   const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : 0.0;

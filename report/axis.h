@@ -6,11 +6,11 @@
 
 namespace softmoe::report {
 
-/// What an axis shows. Where `ticks` is empty, they are round numbers chosen from the data.
+/// What an axis shows. If `ticks` is empty, the ticks are round numbers chosen from the data.
 struct Axis {
   std::string title;  ///< with the unit: "training time (min)"
   bool logarithmic = false;
-  bool from_zero = false;  ///< the range begins at 0 whatever the data
+  bool from_zero = false;  ///< the range begins at 0 for any data
   double margin = 0.0;     ///< share of the range that is added at both ends
   std::vector<double> ticks{};
 };
@@ -32,9 +32,10 @@ struct Scale {
 /// intervals; the first is at most `low` and the last at least `high`.
 std::vector<double> round_ticks(double low, double high, int count);
 
-/// A scale for `axis` over the finite ones of `values` (on a logarithmic axis: the positive ones)
-/// with about `count` ticks. A single value gets a range around it. Without values: [0, 1].
-/// Where `begins_at_tick`, the range goes down to a tick, and up to one that is near.
+/// A scale for `axis` over the finite elements of `values` (on a logarithmic axis: the positive
+/// elements) with about `count` ticks. A single value gets a range around it. Without values the
+/// range is [0, 1]. With `begins_at_tick` the range begins at a tick, and ends at a tick if one is
+/// near.
 Scale make_scale(const Axis& axis, const std::vector<double>& values, int count,
                  bool begins_at_tick);
 

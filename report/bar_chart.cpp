@@ -1,9 +1,11 @@
+#include "report/bar_chart.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "report/number_text.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 namespace {
@@ -19,7 +21,7 @@ std::string value_text(const BarChart& chart, const Bar& bar) {
   return short_text(bar.value, chart.digits);
 }
 
-/// Room for the value and the note behind a bar.
+/// The width of the value and the note behind a bar.
 double text_width(const BarChart& chart, const Bar& bar) {
   const auto characters = text_length(value_text(chart, bar)) + text_length(bar.note);
   return kCharacter * static_cast<double>(characters) + (bar.note.empty() ? 8.0 : 18.0);
@@ -36,7 +38,7 @@ double axis_end(const BarChart& chart) {
   return std::isfinite(chart.full_scale) ? std::max(end, chart.full_scale) : end;
 }
 
-/// Room for bars such that the longest value still fits behind its bar.
+/// The width of the longest bar, such that every value fits behind its bar.
 double room_for_bars(const BarChart& chart, double end) {
   double room = kWidth;
   for (const auto& bar : chart.bars) {

@@ -6,7 +6,7 @@
 namespace softmoe::report {
 namespace {
 
-/// Mean of the finite values of points [first, last); the place of the mean is the mean place.
+/// The mean of the finite values of points [first, last), at their mean position.
 CurvePoint mean_point(const Curve& curve, size_t first, size_t last) {
   CurvePoint mean{.step = 0.0, .seconds = 0.0, .value = 0.0};
   double finite = 0.0;
@@ -89,7 +89,7 @@ Curve without_short_end(Curve curve) {
 Curve smoothed(const Curve& curve, size_t reach) {
   Curve smooth = curve;
   for (size_t i = 0; i < curve.size(); ++i) {
-    // The same reach on both sides, or the ends of a falling curve would be bent.
+    // Equal reach on both sides: otherwise the ends of a falling curve would be bent.
     const size_t both = std::min({reach, i, curve.size() - 1 - i});
     smooth[i].value = mean_point(curve, i - both, i + both + 1).value;
   }

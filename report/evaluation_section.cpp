@@ -2,15 +2,17 @@
 
 #include <algorithm>
 
+#include "report/bar_chart.h"
+#include "report/line_chart.h"
 #include "report/number_text.h"
 #include "report/sections.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 namespace {
 
-constexpr size_t kShownClasses = 10;  // of more, the worst are shown
-constexpr double kSureOfABin = 20.0;  // images below which the accuracy of a bin is chance
+constexpr size_t kShownClasses = 10;  // if there are more, the worst are shown
+constexpr double kSureOfABin = 20.0;  // bins with fewer images have accuracies by chance
 
 /// Accuracy by class, the worst first.
 std::string class_chart(const EvalScore& score) {
@@ -26,7 +28,7 @@ std::string class_chart(const EvalScore& score) {
   return bar_chart_svg(chart);
 }
 
-/// Accuracy over confidence: on the diagonal where probabilities mean what they say.
+/// Accuracy over confidence: points of calibrated probabilities lie on the diagonal.
 std::string calibration_chart(const EvalScore& score, SeriesColors& colors) {
   LineChart chart{.name = "calibration",
                   .x = {.title = "mean confidence (%)", .from_zero = true},
@@ -82,8 +84,8 @@ Section evaluation_section(const Results& results, SeriesColors& colors) {
                           : "accuracy by class"),
           class_chart(score)},
          {score.label + ": calibration", calibration_chart(score, colors),
-          "Accuracy of predictions about equally sure; on the straight line where a probability "
-          "means what it says."}});
+          "Accuracy of predictions of about equal confidence. Calibrated probabilities lie on "
+          "the straight line."}});
   }
   return section;
 }

@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 
+#include "report/groups.h"
+#include "report/line_chart.h"
 #include "report/number_text.h"
 #include "report/sections.h"
-#include "report/svg_plot.h"
 
 namespace softmoe::report {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 std::string accuracy_chart(const FewShotGroup& group, SeriesColors& colors) {
   LineChart chart{
       .name = "few-shot accuracy on " + group.data_set,
-      .x = {.title = "training images a class, log scale", .logarithmic = true, .margin = 0.03},
+      .x = {.title = "training images per class, log scale", .logarithmic = true, .margin = 0.03},
       .y = {.title = "test accuracy (%)"},
       .series = {}};
   for (const auto shots : group.shots) {

@@ -1,13 +1,13 @@
+#include "report/groups.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "report/sections.h"
-
 namespace softmoe::report {
 namespace {
 
-/// The group for which `matches` holds; a new one, made from `fresh`, where there is none.
+/// The group for which `matches` holds; if there is none, `fresh` is added and returned.
 template <typename Group, typename Predicate>
 Group& find_or_add(std::vector<Group>& groups, const Predicate& matches, Group fresh) {
   const auto found = std::find_if(groups.begin(), groups.end(), matches);
@@ -27,27 +27,6 @@ std::string throughput_title(const ThroughputResult& record) {
 }
 
 }  // namespace
-
-int SeriesColors::color_of(const std::string& label) {
-  return colors_.emplace(label, static_cast<int>(colors_.size())).first->second;
-}
-
-std::optional<int> SeriesColors::known_color(const std::string& label) const {
-  const auto found = colors_.find(label);
-  return found == colors_.end() ? std::nullopt : std::optional(found->second);
-}
-
-std::vector<std::pair<std::string, int>> legend_of(const std::vector<std::string>& labels,
-                                                   SeriesColors& colors) {
-  std::vector<std::pair<std::string, int>> legend;
-  for (const auto& label : labels) {
-    const std::pair entry{label, colors.color_of(label)};
-    if (std::find(legend.begin(), legend.end(), entry) == legend.end()) {
-      legend.push_back(entry);
-    }
-  }
-  return legend;
-}
 
 std::vector<RunGroup> run_groups(const std::vector<TrainingRun>& runs) {
   std::vector<RunGroup> groups;

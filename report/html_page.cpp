@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "report/page_style.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 

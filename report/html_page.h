@@ -9,28 +9,28 @@
 
 namespace softmoe::report {
 
-/// A number worth seeing first.
+/// An important number, shown at the top of the page.
 struct Headline {
   std::string value;    ///< "5.7x"
-  std::string meaning;  ///< what it is
-  std::string context;  ///< what to compare it with; may be empty
+  std::string meaning;  ///< what the number is
+  std::string context;  ///< what to compare the number with; may be empty
 };
 
 /// One part of the page.
 class Section {
  public:
-  /// `id` is the anchor, unique on the page; `lede` a sentence on what is to be seen.
+  /// `id` is the anchor, unique on the page; `lede` a sentence that introduces the section.
   Section(std::string id, std::string title, std::string lede = "");
 
   void add_heading(const std::string& text);
   void add_paragraph(const std::string& text);
   void add_table(const Table& table);
-  /// Small tables side by side where the screen has room.
+  /// Small tables, side by side if the screen is wide enough.
   void add_tables(const std::vector<Table>& tables);
   void add_headlines(const std::vector<Headline>& headlines);
   /// Keys of the series that the figures below show.
   void add_legend(const std::vector<std::pair<std::string, int>>& labels_and_colors);
-  /// Drawings side by side where the screen has room; those without content are left out.
+  /// Drawings, side by side if the screen is wide enough; drawings without content are left out.
   struct Figure {
     std::string title;
     std::string content;  ///< SVG or other HTML
@@ -39,7 +39,7 @@ class Section {
   void add_figures(const std::vector<Figure>& figures, bool wide = false);
   /// Ready HTML.
   void add_html(const std::string& html) { body_ += html; }
-  /// HTML that opens at a click.
+  /// HTML that is hidden until the reader clicks on `summary`.
   void add_details(const std::string& summary, const std::string& html);
 
   bool empty() const { return body_.empty(); }

@@ -11,13 +11,13 @@
 #include "io/atomic_file.h"
 #include "report/number_text.h"
 #include "report/sections.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 namespace {
 
-constexpr int kThumbnail = 168;  // px: twice the size on the page, for fine screens
-constexpr int kSmallImage = 84;  // below this, pixels are shown as squares
+constexpr int kThumbnail = 168;  // px: twice the size on the page, for screens of high resolution
+constexpr int kSmallImage = 84;  // smaller images are shown with square pixels
 constexpr size_t kGuesses = 3;
 constexpr std::string_view kPngSignature = "\x89PNG\r\n\x1a\n";
 
@@ -27,10 +27,12 @@ std::string png_bytes(const cv::Mat& image) {
   return {bytes.begin(), bytes.end()};
 }
 
-/// The image file made small, or a box that says that it is gone: the predictions are still true.
+/// A thumbnail of the image file, or a box with a note if the file is gone: the predictions remain
+/// valid.
 std::string thumbnail_html(const std::string& path) {
   cv::Mat image;
-  if (std::filesystem::is_regular_file(path)) {  // OpenCV prints where there is no file
+  // OpenCV prints a warning for a file that does not exist.
+  if (std::filesystem::is_regular_file(path)) {
     image = cv::imread(path, cv::IMREAD_COLOR);
   }
   if (image.empty()) {
@@ -70,7 +72,7 @@ std::string sheet_html(const DispatchMaps::Sheet& sheet) {
   return embedded_image_html(bytes, "image/png", sheet.title);
 }
 
-/// A number of a layer and how it is shown.
+/// A statistic of a layer and how it is shown.
 struct StatisticRow {
   std::string_view name;
   const char* title;
@@ -81,12 +83,11 @@ constexpr std::array kStatistics{
     StatisticRow{"block", "block", [](double value) { return fixed_text(value, 0); }},
     StatisticRow{"tokens", "tokens", [](double value) { return fixed_text(value, 0); }},
     StatisticRow{"experts", "experts", [](double value) { return fixed_text(value, 0); }},
-    StatisticRow{"slots_per_expert", "slots each",
+    StatisticRow{"slots_per_expert", "slots per expert",
                  [](double value) { return fixed_text(value, 0); }},
-    StatisticRow{"experts_per_token", "experts of a patch",
+    StatisticRow{"experts_per_token", "experts per patch",
                  [](double value) { return fixed_text(value, 2); }},
-    StatisticRow{"dropped", "patches without expert, %",
-                 [](double value) { return percent_text(value); }},
+    StatisticRow{"dropped", "dropped patches, %", [](double value) { return percent_text(value); }},
     StatisticRow{"busiest_expert", "busiest expert / mean",
                  [](double value) { return fixed_text(value, 2); }},
     StatisticRow{"idle_experts", "idle experts", [](double value) { return fixed_text(value, 0); }},
@@ -94,9 +95,9 @@ constexpr std::array kStatistics{
                  [](double value) { return fixed_text(value, 2); }},
     StatisticRow{"tokens_for_90_percent", "patches for 90 % of a slot",
                  [](double value) { return fixed_text(value, 1); }},
-    StatisticRow{"contribution_above_2", "patches that count > 2, %",
+    StatisticRow{"contribution_above_2", "patches of weight > 2, %",
                  [](double value) { return percent_text(value); }},
-    StatisticRow{"contribution_up_to_quarter", "patches that count \u2264 \u00bc, %",
+    StatisticRow{"contribution_up_to_quarter", "patches of weight \u2264 \u00bc, %",
                  [](double value) { return percent_text(value); }},
     StatisticRow{"dispatch_similarity", "slot similarity",
                  [](double value) { return fixed_text(value, 3); }},
@@ -104,7 +105,7 @@ constexpr std::array kStatistics{
                  [](double value) { return fixed_text(value, 3); }},
 };
 
-/// One row a layer, of the numbers that the first layer has.
+/// One row per layer, with the statistics that the first layer has.
 Table statistics_table(const DispatchMaps& maps) {
   Table table;
   for (const auto& layer : maps.layers) {
@@ -123,8 +124,9 @@ Table statistics_table(const DispatchMaps& maps) {
     table.rows.push_back(std::move(row));
   }
   table.note =
-      "A patch counts by the sum of its dispatch weights over all slots, whose mean is slots / "
-      "patches. Similarities are mean cosines between the weights of two slots or patches.";
+      "The weight of a patch is the sum of its dispatch weights over all slots, slots / "
+      "patches on average. Similarities are mean cosines between the weights of two slots or "
+      "patches.";
   return table;
 }
 
@@ -140,9 +142,10 @@ Section dispatch_section(const Results& results) {
       std::string("Each slot of a Soft MoE layer is a weighted mean of all patches of the image. "
                   "The maps show these weights over the image, light yellow where they are "
                   "largest, dark where they are small.") +
-          (has_sparse ? " The experts of a sparse layer get patches as they are: which, and how "
-                        "much their outputs count."
-                      : ""));
+          (has_sparse
+               ? " The experts of a sparse layer get whole patches: the maps show which, and "
+                 "the weights of their outputs."
+               : ""));
   for (const auto& maps : results.dispatch_maps) {
     section.add_heading(maps.label);
     std::vector<Section::Figure> figures;

@@ -9,7 +9,7 @@
 namespace softmoe::report {
 namespace {
 
-/// The place without the separator that stands between a file and its fields.
+/// The place without the separator between a file and its fields.
 std::string place(const std::string& where) {
   return where.ends_with(": ") ? where.substr(0, where.size() - 2) : where;
 }

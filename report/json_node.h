@@ -10,26 +10,26 @@
 
 namespace softmoe::report {
 
-/// Reads parts of a document. Every getter throws InputError where the value is not what is asked
-/// for: "bench.json: records[2].batch_size: expected an integer, found null". The document must
-/// outlive the node.
+/// Reads parts of a document. Every getter throws InputError if the value is of another type:
+/// "bench.json: records[2].batch_size: expected an integer, found null". The document must outlive
+/// the node.
 class JsonNode {
  public:
   JsonNode(const Json& value, std::string where) : value_(&value), where_(std::move(where)) {}
 
-  /// The member `key`, which must be there.
+  /// The member `key`; throws InputError if there is none.
   JsonNode at(const std::string& key) const;
-  /// The member `key`, or none where it is absent or null.
+  /// The member `key`, or nullopt if it is absent or null.
   std::optional<JsonNode> find(const std::string& key) const;
   /// The elements of an array.
   std::vector<JsonNode> items() const;
 
-  double number() const;  ///< NaN for null, as which NaN and infinity are written
+  double number() const;  ///< NaN for null: JSON writes NaN and infinity as null
   int64_t integer() const;
   std::string text() const;
   bool boolean() const;
 
-  /// Members by key, or `otherwise` where absent or null.
+  /// The member `key`, or `otherwise` if it is absent or null.
   double number_or(const std::string& key, double otherwise) const;
   std::string text_or(const std::string& key, const std::string& otherwise) const;
 
@@ -46,10 +46,10 @@ class JsonNode {
   std::string where_;
 };
 
-/// Parses a whole file; throws InputError that names it and the place where it breaks off.
+/// Parses a whole file; throws InputError with the file and the position of the mistake.
 Json read_json_file(const std::filesystem::path& path);
 
-/// Parses one text; `where` is what errors name.
+/// Parses one text; errors begin with `where`.
 Json parse_json(const std::string& text, const std::string& where);
 
 }  // namespace softmoe::report

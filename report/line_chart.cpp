@@ -1,9 +1,11 @@
+#include "report/line_chart.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "report/number_text.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 namespace {
@@ -16,7 +18,7 @@ constexpr double kTickCharacter = 6.7;  // widest digit of the 12 px tick font o
 constexpr double kLabelGap = 13.0;      // between the values at the ends of lines
 constexpr size_t kMaxWhiskers = 12;
 
-/// Where the plot lies in the drawing.
+/// The position of the plot in the drawing.
 struct Frame {
   double left, right, top, bottom;
   Scale x, y;
@@ -88,7 +90,7 @@ std::string axes_svg(const LineChart& chart, const Frame& frame) {
     const double half =
         0.5 * kTickCharacter * static_cast<double>(text_length(frame.x.tick_texts[i]));
     if (x - half < free_from) {
-      continue;  // the tick stays, its text would run into the last one
+      continue;  // the tick is drawn without its text, which would overlap the previous text
     }
     free_from = x + half + 6.0;
     svg += fmt::format(R"(<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)",
@@ -100,7 +102,7 @@ std::string axes_svg(const LineChart& chart, const Frame& frame) {
   return svg;
 }
 
-/// Path data through the points, with a new start after each that is not shown.
+/// Path data through the points; a point that is not shown interrupts the path.
 std::string line_path(const Series& series, const Frame& frame) {
   std::string path;
   bool is_down = false;
@@ -170,7 +172,7 @@ std::string markers_svg(const LineChart& chart, const Series& series, const Fram
   return svg;
 }
 
-/// The value at the end of a line, to be written beside it.
+/// The value that is written beside the end of a line.
 struct EndValue {
   double x;
   double y;
@@ -194,7 +196,7 @@ std::vector<EndValue> end_values(const LineChart& chart, const Frame& frame) {
   return values;
 }
 
-/// Moves values apart that would be written over each other; all stay inside the plot.
+/// Moves values apart that would overlap; all stay inside the plot.
 void spread_apart(std::vector<EndValue>& values, const Frame& frame) {
   std::stable_sort(values.begin(), values.end(),
                    [](const EndValue& a, const EndValue& b) { return a.y < b.y; });
@@ -236,7 +238,7 @@ std::string line_chart_svg(const LineChart& chart) {
       fmt::format(R"(<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{}">)",
                   kPlotWidth, kHeight, escape_html(chart.name));
   svg += axes_svg(chart, frame);
-  // A drawing in the drawing cuts off what a robust range leaves outside.
+  // A nested drawing clips the points outside a robust range.
   svg += fmt::format(R"(<svg x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}">)", frame.left,
                      frame.top, frame.right - frame.left, frame.bottom - frame.top);
   for (const bool faint : {true, false}) {

@@ -10,7 +10,8 @@ namespace {
 
 bool is_continuation_byte(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
 
-/// Three significant digits of `value` in the largest of five units, each 1000 times the last.
+/// Three significant digits of `value` in the largest of five units, each 1000 times the previous
+/// one.
 std::string scaled_text(double value, const std::array<const char*, 5>& units) {
   if (!std::isfinite(value)) {
     return kNoValue;

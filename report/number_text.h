@@ -6,11 +6,11 @@
 
 namespace softmoe::report {
 
-/// What stands where there is no number.
+/// Stands for a number that is missing.
 inline constexpr const char* kNoValue = "\u2013";
 
-/// `value` with `decimals` digits after the point and commas between thousands; kNoValue where it
-/// is not finite.
+/// `value` with `decimals` digits after the point and commas between thousands; kNoValue if it is
+/// not finite.
 std::string fixed_text(double value, int decimals);
 
 /// `value` with about `digits` significant digits, never in exponent form between 1e-4 and 1e15.
@@ -31,7 +31,7 @@ std::string count_text(double count);
 /// Number of characters (not bytes) of UTF-8 text.
 int64_t text_length(const std::string& text);
 
-/// `text` cut to `limit` characters, the last an ellipsis where something was cut.
+/// `text` cut to at most `limit` characters; if something was cut, the last one is an ellipsis.
 std::string shortened(const std::string& text, int64_t limit);
 
 }  // namespace softmoe::report

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 namespace {

@@ -1,5 +1,5 @@
 #pragma once
-/// How the page looks: colours for light, dark and print, type, widths.
+/// The look of the page: colours for light and dark screens and for print, fonts, widths.
 
 #include <string>
 

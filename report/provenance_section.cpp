@@ -5,7 +5,7 @@
 
 #include "report/number_text.h"
 #include "report/sections.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 namespace {
@@ -24,7 +24,7 @@ std::string value_text(const Json& value) {
   return value.dump();
 }
 
-/// A word as one would type it in a shell.
+/// An argument, quoted for a shell if necessary.
 std::string shell_word(const std::string& word) {
   const bool is_plain =
       !word.empty() && word.find_first_of(" \t\n\"'\\$`!*?[](){}<>|&;#~") == std::string::npos;
@@ -38,7 +38,7 @@ std::string shell_word(const std::string& word) {
   return quoted + "'";
 }
 
-/// The command that gave a result: as it was typed, or the one that would repeat it.
+/// The command of a result: as it was typed, or one that repeats it.
 std::string command_text(const Provenance& provenance) {
   std::string text = "softmoe " + provenance.command;
   if (provenance.arguments.empty()) {
@@ -58,7 +58,7 @@ std::string machine_value(const std::string& key, const Json& value) {
   return is_bytes ? bytes_text(value.get<double>()) : value_text(value);
 }
 
-/// One column for each different machine.
+/// One column per distinct machine.
 Table machine_table(const std::vector<Provenance>& provenances) {
   std::vector<Json> machines;
   for (const auto& provenance : provenances) {

@@ -19,7 +19,7 @@ struct ReportOptions {
 void describe(OptionTable& table, ReportOptions& options);
 
 /// The page: self-contained, without scripts, for light and dark screens, phones and print.
-/// `subtitle` stands below the title. Throws InputError for a drawing that cannot be read.
+/// `subtitle` stands below the title. Throws InputError if a drawing cannot be read.
 std::string report_html(const report::Results& results, const std::string& title,
                         const std::string& subtitle);
 

@@ -3,13 +3,15 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "report/result_json.h"
+#include "report/run_folder_reader.h"
 
 namespace softmoe::report {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// "label=path" taken apart; a path that exists as it stands is not.
+/// Splits "label=path"; an argument that is the path of a file is not split.
 std::pair<std::string, std::string> label_and_path(const std::string& argument) {
   const auto equals = argument.find('=');
   if (equals == std::string::npos || fs::exists(argument)) {

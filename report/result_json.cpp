@@ -1,3 +1,5 @@
+#include "report/result_json.h"
+
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -7,7 +9,7 @@
 #include "core/error.h"
 #include "report/json_node.h"
 #include "report/number_text.h"
-#include "report/result_files.h"
+#include "report/run_folder_reader.h"
 
 namespace softmoe::report {
 namespace {
@@ -30,7 +32,7 @@ FewShotPoint few_shot_point(const JsonNode& node) {
           .deviation = node.number_or("accuracy_std", kMissing)};
 }
 
-/// The scores of one pair of sets; a curve for each lambda where there are several.
+/// The scores of one pair of sets: one curve per lambda.
 void read_few_shot_set(const Document& document, const JsonNode& node, Results& results) {
   const auto label =
       document.given_label.empty() ? node.text_or("label", document.label) : document.given_label;
@@ -59,7 +61,7 @@ void read_few_shot_set(const Document& document, const JsonNode& node, Results& 
   }
 }
 
-/// Scores stand under `results`, or under `results` of each element of a list of sets.
+/// Scores are in `results`, or in `results` of each element of a list of sets.
 void read_few_shot(const Document& document, Results& results) {
   bool found = false;
   for (const auto& [key, value] : document.root.value().items()) {
@@ -84,8 +86,8 @@ Measured measured(const JsonNode& node) {
           .maximum = node.number_or("maximum", kMissing)};
 }
 
-/// What the model of a record is called. A label that the user gave names the only model of a file,
-/// or the file where it has several.
+/// The name of a record's model. A label from the user names the model if the file has one model,
+/// else the file.
 std::string label_of_record(const Document& document, const JsonNode& node, bool is_only_model) {
   const auto own = node.text_or("label", node.at("model").text());
   return document.given_label.empty() ? own
@@ -119,7 +121,7 @@ void read_benchmark(const Document& document, Results& results) {
   }
 }
 
-/// `class_accuracy` beside the names in `classes`; classes without images are left out.
+/// `class_accuracy` with the names in `classes`; classes without images are left out.
 std::vector<std::pair<std::string, double>> class_accuracies(const JsonNode& root) {
   std::vector<std::pair<std::string, double>> accuracies;
   const auto list = root.find("class_accuracy");
@@ -164,7 +166,7 @@ void read_eval(const Document& document, Results& results) {
 void read_predict(const Document& document, Results& results) {
   for (const auto& node : document.root.at("images").items()) {
     if (node.find("error")) {
-      continue;  // an image that could not be read has no labels
+      continue;  // images that could not be read have no labels
     }
     Prediction prediction{.label = document.label, .image = node.at("image").text()};
     for (const auto& guess : node.at("predictions").items()) {
@@ -175,7 +177,8 @@ void read_predict(const Document& document, Results& results) {
   }
 }
 
-/// What the file names: as named, beside the file, or in the folder that the command wrote to.
+/// A file that the document names: as named, beside the document, or in the folder that the
+/// command wrote to.
 std::string find_named(const Document& document, const JsonNode& node) {
   const fs::path name = node.text();
   const fs::path folder = option_text(document.options, "output");
@@ -254,7 +257,7 @@ std::string data_set_name(const Json& options) {
   const auto folder =
       fs::path(option_text(options, "data-dir") + "/").parent_path().filename().string();
   if (source == "folder" || source == "hdf5" || source == "idx") {
-    return folder.empty() ? source : folder;  // what is in them is told by their name alone
+    return folder.empty() ? source : folder;  // only their names tell what is in them
   }
   return source;
 }

@@ -1,5 +1,5 @@
 #pragma once
-/// What a report is about: the results of other commands, as read from their files.
+/// The contents of a report: results of other commands, read from their files.
 
 #include <cstdint>
 #include <limits>
@@ -13,20 +13,20 @@ namespace softmoe::report {
 
 inline constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
-/// How a result came about.
+/// How a result was made.
 struct Provenance {
   std::string label;
   std::string path{};
   std::string command{};                 ///< "train", "fewshot", ..
-  std::vector<std::string> arguments{};  ///< after the command, where they are known
-  Json machine{};                        ///< null where it was not written down
+  std::vector<std::string> arguments{};  ///< after the command, if they are known
+  Json machine{};                        ///< null if the file has none
   Json options{};                        ///< resolved
 };
 
 /// One value of a run.
 struct CurvePoint {
   double step = 0.0;
-  double seconds = kMissing;  ///< of training until then
+  double seconds = kMissing;  ///< of training up to this point
   double value = kMissing;
 };
 
@@ -37,7 +37,7 @@ struct TrainingRun {
   std::string label;
   std::string model{};
   std::string data_set{};
-  bool finetuned = false;  ///< began from a checkpoint
+  bool finetuned = false;  ///< started from a checkpoint
   Curve train_loss{};
   Curve eval_loss{};
   Curve eval_top1{};  ///< shares in [0, 1]
@@ -48,7 +48,7 @@ struct TrainingRun {
   double gflop = kMissing;  ///< of one image, forward
 };
 
-/// One number of shots.
+/// The accuracy at one number of shots.
 struct FewShotPoint {
   int64_t shots = 0;
   double lambda = kMissing;
@@ -74,7 +74,7 @@ struct Measured {
 /// One model, mode, batch size and dtype.
 struct ThroughputResult {
   std::string model{};
-  std::string label{};  ///< what the model is called; empty: `model`
+  std::string label{};  ///< name on the page; empty: `model`
   std::string mode{};
   std::string dtype{};
   int64_t batch_size = 0;
@@ -99,7 +99,7 @@ struct EvalScore {
   double top5 = kMissing;
   double loss = kMissing;
   double calibration_error = kMissing;
-  /// Mean confidence and accuracy of predictions that are about equally sure, and their number.
+  /// Mean confidence and accuracy of predictions of about equal confidence, and their number.
   struct CalibrationBin {
     double confidence = kMissing;
     double accuracy = kMissing;
@@ -116,7 +116,7 @@ struct Prediction {
     double probability = kMissing;
   };
   std::string label{};  ///< of the result file
-  std::string image{};  ///< path as it was given to the command
+  std::string image{};  ///< path as given to the command
   std::vector<Guess> guesses{};
 };
 
@@ -129,11 +129,11 @@ struct DispatchMaps {
   };
   std::string label{};
   std::vector<Sheet> sheets{};
-  /// The numbers of each MoE layer by name, its block among them.
+  /// The statistics of each MoE layer by name, with the number of its block.
   std::vector<std::map<std::string, double>> layers{};
 };
 
-/// Everything, in the order in which it was given.
+/// All results, in the order of the command line.
 struct Results {
   std::vector<TrainingRun> runs{};
   std::vector<FewShotCurve> few_shot{};

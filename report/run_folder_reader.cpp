@@ -1,3 +1,5 @@
+#include "report/run_folder_reader.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,14 +11,14 @@
 #include "core/error.h"
 #include "io/atomic_file.h"
 #include "report/json_node.h"
-#include "report/result_files.h"
+#include "report/result_json.h"
 
 namespace softmoe::report {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Training seconds by step, as far as they are known.
+/// Known pairs of step and training seconds.
 using Clock = std::map<double, double>;
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -37,7 +39,7 @@ std::vector<std::string> cells_of(const std::string& line) {
   return cells;
 }
 
-/// The options of config.toml, whose values are written as JSON: `name = value` a line.
+/// The options of config.toml: one `name = value` per line, with values in JSON.
 Json read_config(const fs::path& path) {
   Json config = Json::object();
   int64_t number = 0;
@@ -56,7 +58,7 @@ Json read_config(const fs::path& path) {
   return config;
 }
 
-/// The objects of a file of one JSON object a line.
+/// The objects of a file with one JSON object per line.
 void for_each_record(const fs::path& path, const std::function<void(const JsonNode&)>& use) {
   int64_t number = 0;
   for (const auto& line : lines_of(read_text_file(path))) {
@@ -67,7 +69,7 @@ void for_each_record(const fs::path& path, const std::function<void(const JsonNo
   }
 }
 
-/// summary.csv, column by column.
+/// The columns of summary.csv.
 class Summary {
  public:
   explicit Summary(const fs::path& path) : path_(path) {
@@ -107,7 +109,7 @@ class Summary {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// Seconds at `step`, between two known ones on the line through them.
+/// Seconds at `step`, interpolated linearly between known steps.
 double seconds_at(const Clock& clock, double step) {
   const auto after = clock.lower_bound(step);
   if (after == clock.end()) {
@@ -164,7 +166,7 @@ double number_option(const Json& config, const std::string& name) {
                                                               : kMissing;
 }
 
-/// Steps, seconds and images a second over the whole run.
+/// Steps, seconds and images per second over the whole run.
 void set_totals(const Json& config, const Clock& clock, TrainingRun& run) {
   for (const auto* curve : {&run.train_loss, &run.eval_top1}) {
     for (const auto& point : *curve) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "report/curves.h"
+#include "report/groups.h"
 #include "report/number_text.h"
 #include "report/sections.h"
 
@@ -12,7 +13,7 @@ namespace {
 constexpr int64_t kHeadlineShots = 10;  // the number of shots that papers quote
 constexpr size_t kHeadlinesOfAKind = 2;
 
-/// "others: a 56.1, b 48.0": what a headline is compared with.
+/// "others: a 56.1, b 48.0": the context of a headline.
 std::string others_text(const std::vector<std::pair<std::string, double>>& values,
                         const std::string& best) {
   std::string text;
@@ -24,7 +25,7 @@ std::string others_text(const std::vector<std::pair<std::string, double>>& value
   return text;
 }
 
-/// The best of labelled shares as a headline; none where there is no finite one.
+/// Adds the best of labelled shares as a headline, if one is finite.
 void add_best(std::vector<Headline>& headlines,
               const std::vector<std::pair<std::string, double>>& values, const std::string& what) {
   const std::pair<std::string, double>* best = nullptr;
@@ -55,7 +56,7 @@ void add_training(std::vector<Headline>& headlines, const Results& results) {
   }
 }
 
-/// The number of shots of a group that is nearest to kHeadlineShots.
+/// The number of shots in a group that is nearest to kHeadlineShots.
 int64_t headline_shots(const FewShotGroup& group) {
   return *std::min_element(group.shots.begin(), group.shots.end(), [](int64_t a, int64_t b) {
     return std::abs(a - kHeadlineShots) < std::abs(b - kHeadlineShots);
@@ -85,7 +86,7 @@ void add_throughput(std::vector<Headline>& headlines, const Results& results) {
   const ThroughputResult* fastest = nullptr;
   for (const auto& record : results.throughput) {
     const bool counts = std::isfinite(record.ratio) && record.ratio != 1.0;
-    // A Soft MoE model is what one wants to know of, even where a small dense one is faster.
+    // The report is about Soft MoE models, even if a small dense model is faster.
     const bool is_better = fastest == nullptr || is_soft(record) > is_soft(*fastest) ||
                            (is_soft(record) == is_soft(*fastest) && record.ratio > fastest->ratio);
     fastest = counts && is_better ? &record : fastest;
@@ -103,8 +104,8 @@ void add_throughput(std::vector<Headline>& headlines, const Results& results) {
     });
     if (found != group.records.end() && baseline != group.records.end()) {
       headlines.push_back({.value = short_text(fastest->ratio) + "\u00d7",
-                           .meaning = fmt::format("{}: images a second against {}", fastest->name(),
-                                                  baseline->name()),
+                           .meaning = fmt::format("{}: images per second, relative to {}",
+                                                  fastest->name(), baseline->name()),
                            .context = group.title});
       return;
     }

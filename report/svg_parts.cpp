@@ -1,7 +1,8 @@
+#include "report/svg_parts.h"
+
 #include <fmt/format.h>
 
 #include "core/options.h"
-#include "report/svg_plot.h"
 
 namespace softmoe::report {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "report/number_text.h"
-#include "report/svg_plot.h"
+#include "report/svg_parts.h"
 
 namespace softmoe::report {
 namespace {
@@ -26,7 +26,7 @@ std::string row_html(const Table& table, const Row& row) {
   return html + "</tr>\n";
 }
 
-/// A column's name, whose unit must not stand alone on a line.
+/// A column's name in HTML; a line must not begin with its unit.
 std::string heading_html(const std::string& name) {
   auto html = escape_html(name);
   if (html.ends_with(", %")) {

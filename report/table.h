@@ -1,5 +1,5 @@
 #pragma once
-/// Tables that are shown both on the page and on the terminal.
+/// Tables for the page and for the terminal.
 
 #include <string>
 #include <vector>
@@ -7,7 +7,7 @@
 namespace softmoe::report {
 
 struct Column {
-  std::string name;      ///< with the unit where there is one
+  std::string name;      ///< with its unit, if any
   bool numeric = false;  ///< aligned to the right, digits of equal width
 };
 
@@ -21,8 +21,8 @@ struct Cell {
 };
 
 struct Row {
-  std::vector<Cell> cells;  ///< as many as there are columns
-  int color = -1;           ///< of the series that the row is about, or -1
+  std::vector<Cell> cells;  ///< one per column
+  int color = -1;           ///< of the row's series, or -1
 };
 
 struct Table {
@@ -32,10 +32,10 @@ struct Table {
   std::string note{};  ///< below the table
 };
 
-/// As HTML that scrolls sideways on a narrow screen.
+/// The table as HTML that scrolls sideways on a narrow screen.
 std::string table_html(const Table& table);
 
-/// As aligned plain text under its title, each line ending in a line break.
+/// The table as aligned plain text under its title; every line ends with a line break.
 std::string table_text(const Table& table);
 
 }  // namespace softmoe::report

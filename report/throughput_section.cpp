@@ -1,13 +1,14 @@
 #include <fmt/format.h>
 
+#include "report/bar_chart.h"
+#include "report/groups.h"
 #include "report/number_text.h"
 #include "report/sections.h"
-#include "report/svg_plot.h"
 
 namespace softmoe::report {
 namespace {
 
-/// What a ratio says beside a bar; the baseline is its own measure.
+/// The note beside a bar: its ratio to the baseline.
 std::string ratio_note(const ThroughputResult& record) {
   if (!std::isfinite(record.ratio)) {
     return "";
@@ -72,8 +73,8 @@ Table record_table(const std::vector<ThroughputResult>& records) {
     alone = alone || !record.interleaved;
   }
   table.note =
-      alone ? "One model was in memory at a time, so they ran one after another."
-            : "The models took turns, so that what disturbs the machine disturbs all of them.";
+      alone ? "Only one model was in memory at a time, so they ran one after another."
+            : "The models took turns, so that a disturbance of the machine affects all of them.";
   return table;
 }
 

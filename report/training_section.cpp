@@ -3,15 +3,16 @@
 #include <algorithm>
 
 #include "report/curves.h"
+#include "report/groups.h"
+#include "report/line_chart.h"
 #include "report/number_text.h"
 #include "report/sections.h"
-#include "report/svg_plot.h"
 
 namespace softmoe::report {
 namespace {
 
-constexpr size_t kDrawnPoints = 300;       // finer than a chart's pixels can tell
-constexpr size_t kMarkedPoints = 25;       // markers of more would run together
+constexpr size_t kDrawnPoints = 300;       // more points than a chart has pixels for
+constexpr size_t kMarkedPoints = 25;       // more markers would overlap
 constexpr double kLogarithmicFrom = 12.0;  // ratio of largest to smallest loss
 
 /// The unit of a time axis.
@@ -34,7 +35,7 @@ TimeUnit time_unit(const RunGroup& group) {
                                : TimeUnit{3600.0, "h"};
 }
 
-/// What the x axis is.
+/// The quantity on the x axis.
 struct Abscissa {
   double CurvePoint::*place;
   double unit;
@@ -51,7 +52,7 @@ Series series_of(const Curve& curve, const Abscissa& x, double factor, const std
   return series;
 }
 
-/// Decimals that show two digits of the smallest value at the end of a line.
+/// The number of decimals that shows two digits of the smallest value at the end of a line.
 int loss_decimals(const std::vector<Series>& series) {
   double smallest = 10.0;
   for (const auto& one : series) {
@@ -108,7 +109,7 @@ std::string accuracy_chart(const RunGroup& group, const Abscissa& x, SeriesColor
   return line_chart_svg(chart);
 }
 
-/// The largest of the finite values, kMissing where there are fewer than two to compare.
+/// The largest finite value; kMissing if fewer than two are finite.
 double best_of(const std::vector<double>& values) {
   double best = kMissing;
   for (const double value : values) {
@@ -117,7 +118,7 @@ double best_of(const std::vector<double>& values) {
   return values.size() < 2 ? kMissing : best;
 }
 
-/// The accuracies that a table compares, one entry a run in each.
+/// The accuracies that a table compares, with one entry per run in each.
 struct ComparedColumn {
   std::string name;
   std::vector<double> accuracies;
@@ -165,8 +166,8 @@ Table comparison_table(const RunGroup& group, SeriesColors& colors) {
     table.rows.push_back(std::move(row));
   }
   table.note =
-      "Accuracies between two evaluations lie on the line through them. Time is spent in training "
-      "alone, without evaluations.";
+      "Accuracies between two evaluations are interpolated linearly. Times are those of training, "
+      "without evaluations.";
   return table;
 }
 
@@ -194,7 +195,7 @@ Section training_section(const Results& results, bool finetuned, SeriesColors& c
   Section section =
       finetuned
           ? Section("finetuning", "Fine-tuning",
-                    "Models that start from a checkpoint, beside others on the same data.")
+                    "Models that start from a checkpoint, compared with others on the same data.")
           : Section("training", "Training",
                     "Models trained from scratch, compared at equal steps and at equal time.");
   for (const auto& group : run_groups(results.runs)) {

@@ -1,16 +1,8 @@
 #include "runtime/device.h"
 
-#include <ATen/autocast_mode.h>
-#include <sys/resource.h>
 #include <torch/cuda.h>
 
-#include <fstream>
-
 #include "core/error.h"
-#include "runtime/large_memory.h"
-#ifdef SOFTMOE_WITH_CUDA
-#include "runtime/device_memory.h"
-#endif
 
 namespace softmoe {
 
@@ -44,117 +36,10 @@ std::vector<torch::Device> present_devices() {
   return devices;
 }
 
-torch::Dtype parse_dtype(const std::string& name) {
-  if (name == "float32" || name == "fp32") {
-    return torch::kFloat32;
-  }
-  if (name == "bfloat16" || name == "bf16") {
-    return torch::kBFloat16;
-  }
-  if (name == "float16" || name == "fp16") {
-    return torch::kFloat16;
-  }
-  if (name == "float64" || name == "fp64") {
-    return torch::kFloat64;
-  }
-  throw UsageError("dtype", "one of float32, bfloat16, float16, float64", "'" + name + "'");
-}
-
-std::string dtype_name(torch::Dtype dtype) {
-  switch (dtype) {
-    case torch::kFloat32:
-      return "float32";
-    case torch::kBFloat16:
-      return "bfloat16";
-    case torch::kFloat16:
-      return "float16";
-    case torch::kFloat64:
-      return "float64";
-    default:
-      return c10::toString(dtype);
-  }
-}
-
-bool has_fast_bf16(const torch::Device& device) {
-  if (!device.is_cpu()) {
-    return true;
-  }
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16") != 0;
-#else
-  return false;
-#endif
-}
-
-torch::Dtype compute_dtype(const std::string& name, const torch::Device& device) {
-  if (name != "auto") {
-    return parse_dtype(name);
-  }
-  return has_fast_bf16(device) ? torch::kBFloat16 : torch::kFloat32;
-}
-
 void synchronize(const torch::Device& device) {
   if (device.is_cuda()) {
     torch::cuda::synchronize(device.index());
   }
-}
-
-int64_t peak_memory_bytes(const torch::Device& device) {
-#ifdef SOFTMOE_WITH_CUDA
-  if (device.is_cuda()) {
-    return cuda_peak_memory_bytes(device.index());
-  }
-#endif
-  (void)device;
-  std::ifstream status("/proc/self/status");
-  std::string key;
-  while (status >> key) {
-    int64_t kibibytes = 0;
-    if (key == "VmHWM:" && status >> kibibytes) {
-      return kibibytes * 1024;
-    }
-  }
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
-}
-
-void reset_peak_memory(const torch::Device& device) {
-#ifdef SOFTMOE_WITH_CUDA
-  if (device.is_cuda()) {
-    cuda_reset_peak_memory(device.index());
-    return;
-  }
-#endif
-  (void)device;
-  release_large_memory();                         // what is kept, but not in use, does not count
-  std::ofstream("/proc/self/clear_refs") << "5";  // Linux: the peak becomes the present size
-}
-
-// Devices without autocast (meta) have no state to switch.
-AutocastGuard::AutocastGuard(const torch::Device& device, torch::Dtype dtype)
-    : type_(device.type()), was_enabled_(false), previous_dtype_(torch::kFloat32) {
-  if (!at::autocast::is_autocast_available(type_)) {
-    return;
-  }
-  was_enabled_ = at::autocast::is_autocast_enabled(type_);
-  previous_dtype_ = at::autocast::get_autocast_dtype(type_);
-  at::autocast::set_autocast_enabled(type_, dtype != torch::kFloat32);
-  if (dtype != torch::kFloat32) {
-    at::autocast::set_autocast_dtype(type_, dtype);
-  }
-  at::autocast::increment_nesting();
-}
-
-AutocastGuard::~AutocastGuard() {
-  if (!at::autocast::is_autocast_available(type_)) {
-    return;
-  }
-  if (at::autocast::decrement_nesting() == 0) {
-    at::autocast::clear_cache();
-  }
-  at::autocast::set_autocast_enabled(type_, was_enabled_);
-  at::autocast::set_autocast_dtype(type_, previous_dtype_);
 }
 
 }  // namespace softmoe

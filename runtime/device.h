@@ -1,5 +1,5 @@
 #pragma once
-/// Devices and compute dtypes. Nothing outside core names CUDA.
+/// Devices. Nothing outside of runtime/ and the few files that exist for it names CUDA.
 
 #include <torch/types.h>
 
@@ -8,42 +8,14 @@
 
 namespace softmoe {
 
-/// "cpu", "cuda", "cuda:1" or "auto" (CUDA where present). Throws UsageError where there is none.
+/// "cpu", "cuda", "cuda:1" or "auto" (CUDA if present). Throws UsageError if there is no such
+/// device.
 torch::Device parse_device(const std::string& name);
 
 /// The devices of this machine that a test should run on: the CPU and the first CUDA device.
 std::vector<torch::Device> present_devices();
 
-/// "float32" (fp32), "bfloat16" (bf16), "float16" (fp16) or "float64". Throws UsageError.
-torch::Dtype parse_dtype(const std::string& name);
-/// The name that parse_dtype reads.
-std::string dtype_name(torch::Dtype dtype);
-
-/// Whether `device` multiplies bf16 matrices in hardware.
-bool has_fast_bf16(const torch::Device& device);
-/// The dtype that is to be computed in on `device`: `name` may be "auto", bf16 where it is fast.
-torch::Dtype compute_dtype(const std::string& name, const torch::Device& device);
-
-/// Waits until `device` has finished its work; nothing to do on a CPU.
+/// Waits until `device` has finished its work; returns at once for a CPU.
 void synchronize(const torch::Device& device);
-
-/// Largest memory in use so far, in bytes: of the process on a CPU, of the allocator on CUDA.
-int64_t peak_memory_bytes(const torch::Device& device);
-/// Starts the count of peak_memory_bytes again.
-void reset_peak_memory(const torch::Device& device);
-
-/// Autocast of `device` to `dtype` for the life of the object; float32 switches it off.
-class AutocastGuard {
- public:
-  AutocastGuard(const torch::Device& device, torch::Dtype dtype);
-  ~AutocastGuard();
-  AutocastGuard(const AutocastGuard&) = delete;
-  AutocastGuard& operator=(const AutocastGuard&) = delete;
-
- private:
-  torch::DeviceType type_;
-  bool was_enabled_;
-  torch::Dtype previous_dtype_;
-};
 
 }  // namespace softmoe

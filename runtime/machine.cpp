@@ -1,7 +1,6 @@
 #include "runtime/machine.h"
 
 #include <ATen/Parallel.h>
-#include <malloc.h>
 #include <sched.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
@@ -14,10 +13,8 @@
 #include <vector>
 
 #include "core/version.h"
-#include "runtime/large_memory.h"
-#ifdef SOFTMOE_WITH_CUDA
-#include "runtime/device_memory.h"
-#endif
+#include "runtime/memory/kept_memory.h"
+#include "runtime/memory/memory_use.h"
 
 namespace softmoe {
 namespace {
@@ -39,24 +36,24 @@ int64_t usable_cores() {
   return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-/// Replaces this process by a new run of its program; returns where that is impossible.
+/// Replaces this process by a new run of its program; returns if that is impossible.
 void start_again() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  std::vector<std::string> words;
-  for (std::string word; std::getline(file, word, '\0');) {
-    words.push_back(word);
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(file, argument, '\0');) {
+    arguments.push_back(argument);
   }
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (words.empty() || error) {
+  if (arguments.empty() || error) {
     return;
   }
-  std::vector<char*> arguments;
-  for (auto& word : words) {
-    arguments.push_back(word.data());
+  std::vector<char*> argv;
+  for (auto& argument : arguments) {
+    argv.push_back(argument.data());
   }
-  arguments.push_back(nullptr);
-  ::execv(program.c_str(), arguments.data());
+  argv.push_back(nullptr);
+  ::execv(program.c_str(), argv.data());
 }
 
 }  // namespace
@@ -66,14 +63,11 @@ Json machine_description() {
   machine["processor"] = processor_name();
   machine["cores"] = usable_cores();
   machine["threads"] = at::get_num_threads();
-  machine["memory_bytes"] =
-      static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
+  machine["memory_bytes"] = total_memory_bytes(torch::kCPU);
   machine["cuda_devices"] = static_cast<int64_t>(torch::cuda::device_count());
-#ifdef SOFTMOE_WITH_CUDA
   if (torch::cuda::is_available()) {
-    machine["cuda_memory_bytes"] = cuda_total_memory_bytes(0);
+    machine["cuda_memory_bytes"] = total_memory_bytes({torch::kCUDA, 0});
   }
-#endif
   machine["softmoe"] = kVersion;
   machine["libtorch"] = TORCH_VERSION;
   machine["compiler"] = __VERSION__;
@@ -81,12 +75,7 @@ Json machine_description() {
 }
 
 void prepare_process(bool may_start_again) {
-  keep_large_tensors();
-  // Other memory above the first limit goes back to the system when it is freed, so that a model of
-  // gigabytes leaves room for the next one.
-  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  ::mallopt(M_TOP_PAD, 64 << 20);
+  keep_freed_memory();
   if (may_start_again && std::getenv("OMP_WAIT_POLICY") == nullptr) {
     ::setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
     start_again();

@@ -1,5 +1,5 @@
 #pragma once
-/// What a result was measured on and with.
+/// The machine and the process that results are measured in.
 
 #include "core/options.h"
 
@@ -9,13 +9,13 @@ namespace softmoe {
 /// libtorch and the compiler: the `machine` object of every `--json` result.
 Json machine_description();
 
-/// Makes this process fast at computing; a program calls it before it has done anything else.
-/// Freed memory stays mapped for the next step of a training run, which would otherwise spend a
-/// tenth of its time on page faults, and a third with many experts. OpenMP's threads sleep while
-/// they wait for work: spinning, their default, stalls everything where other jobs share the cores.
-/// OpenMP reads that from the environment while the program is being loaded, so the program is
-/// started again, once, with the same arguments, unless OMP_WAIT_POLICY is set. That takes half a
-/// second, so programs that are to answer at once leave it out (`may_start_again`).
+/// Makes this process fast at computing; a program calls it first of all. Freed memory is kept for
+/// the next step of a training run (keep_freed_memory): without that a step would spend a tenth of
+/// its time on page faults, and a third with many experts. OpenMP's threads sleep while they wait
+/// for work: spinning, their default, stalls all threads if other jobs share the cores. OpenMP
+/// reads OMP_WAIT_POLICY while the program is being loaded, so unless that is set, the program is
+/// started again, once, with the same arguments. That takes half a second; `may_start_again` =
+/// false avoids it, for programs that answer at once.
 void prepare_process(bool may_start_again = true);
 
 /// Sets the number of threads of libtorch's operators; 0 means one per core of this process.

@@ -1,14 +1,15 @@
 #pragma once
-/// Threads that run one function together, with barriers between its phases: cheaper than one
-/// parallel loop a phase. They are as many as libtorch's operators use, but threads of their own:
-/// OpenMP's either spin for milliseconds, which stalls everything where other programs share the
-/// cores, or sleep at every barrier; these spin for some microseconds and then sleep.
+/// Threads that run one function together.
+///
+/// The function has phases with barriers between them, which is cheaper than one parallel loop per
+/// phase. There are as many threads as libtorch's operators use, but they are threads of their own.
+/// OpenMP's threads either spin for milliseconds at every barrier, which stalls all threads if
+/// other programs share the cores, or sleep at every barrier; the threads here spin for some
+/// microseconds and then sleep.
 
 #include <c10/util/FunctionRef.h>
 
-#include <cstddef>
 #include <cstdint>
-#include <memory>
 
 namespace softmoe {
 
@@ -20,52 +21,20 @@ struct IndexRange {
 
 class TeamBarrier;
 
-/// One thread's place in its team.
+/// The team as one of its threads sees it.
 struct Team {
-  int64_t rank = 0;
-  int64_t size = 1;
+  int64_t rank = 0;  ///< of this thread
+  int64_t size = 1;  ///< number of threads
   TeamBarrier* meeting = nullptr;
 
   /// Waits for all threads of the team.
   void barrier() const;
-  /// This thread's share of [0, total), in multiples of `multiple` but for the end.
+  /// This thread's share of [0, total). Shares are multiples of `multiple`, but for the last one.
   IndexRange share(int64_t total, int64_t multiple = 1) const;
 };
 
-/// Runs `function` on all threads, on this one alone where another team is at work. It must not
-/// throw and must not use tensors' operators.
+/// Runs `function` on all threads, or on the calling thread alone if another team is at work.
+/// `function` must not throw and must not call operators of tensors.
 void run_team(c10::function_ref<void(const Team&)> function);
-
-/// Memory that is handed out piece by piece and taken back as a whole. It only grows, so that its
-/// pages stay mapped and warm in the caches.
-class Arena {
- public:
-  /// Takes everything back; what was handed out becomes invalid. Then has room for `bytes`.
-  void reset(size_t bytes);
-  /// `count` values, aligned for vectors; the room must be there.
-  template <typename T>
-  T* take(int64_t count) {
-    return reinterpret_cast<T*>(take_bytes(static_cast<size_t>(count) * sizeof(T)));
-  }
-  /// The room that take() needs.
-  template <typename T>
-  static size_t room(int64_t count) {
-    return (static_cast<size_t>(count) * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-  }
-
- private:
-  static constexpr size_t kAlignment = 64;
-  struct Free {
-    void operator()(std::byte* memory) const;
-  };
-  std::byte* take_bytes(size_t bytes);
-
-  std::unique_ptr<std::byte[], Free> memory_;
-  size_t size_ = 0;
-  size_t used_ = 0;
-};
-
-/// This thread's own arena, for the life of one operator.
-Arena& thread_arena();
 
 }  // namespace softmoe

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Sets up, configures and builds build/softmoe; quick where nothing changed.
+# Sets up, configures and builds; takes a moment if nothing has changed.
 #
-#   scripts/build.sh [PRESET] [TARGET...]   preset release (default), dev, asan or cuda
+#   scripts/build.sh [PRESET [TARGET...]]   preset release (default), dev, asan or cuda;
+#                                           without a target everything, tests included
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

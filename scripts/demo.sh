@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The main job, end to end, on two CPU cores: train a dense and a Soft MoE vision transformer on
-# rendered characters, probe both with few shots on images they never saw, fine-tune, compare
+# rendered characters, probe both with few shots on new kinds of images, fine-tune, compare
 # throughput with ViT-H/14, predict labels of image files. Ends with a table and report.html.
 #
 #   scripts/demo.sh            everything
-#   scripts/demo.sh --quick    the same steps with little training, a minute or two after the build
+#   scripts/demo.sh --quick    all steps with little training, a minute or two after the build
 #
-# DEMO names the folder of the results (default: demo). Training that it holds resumes there.
+# DEMO names the folder of the results (default: demo). Interrupted training in it is resumed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -30,7 +30,7 @@ case "${1:-}" in
 esac
 
 step() { printf '\n\033[1m%s\033[0m\n' "$1"; }
-# Shows a command as one would type it, then runs it.
+# Prints a command as it would be typed, then runs it.
 softmoe() {
   printf '\n$ build/softmoe'
   printf ' %q' "$@"
@@ -39,7 +39,7 @@ softmoe() {
 }
 
 step "Set-up and build"
-scripts/build.sh release
+scripts/build.sh release softmoe_program
 mkdir -p "$demo"
 
 step "1. Upstream: a dense and a Soft MoE model of equal GFLOP learn rendered characters"
@@ -47,7 +47,7 @@ softmoe train "${upstream[@]}" --output "$demo" --experiment dense
 softmoe train "${upstream[@]}" --output "$demo" --experiment softmoe \
   --moe-blocks last_half --experts 16 --slots-per-expert 1
 
-step "2. Few-shot probes of the frozen models on sets that they never saw"
+step "2. Few-shot probes of the frozen models on other data sets"
 for set in digits fashion-mnist; do
   for model in dense softmoe; do
     softmoe fewshot "$demo/$model/last.h5" "${fewshot[@]}" --dataset "$set" \
@@ -59,17 +59,17 @@ for set in digits fashion-mnist; do
   done
 done
 
-step "3. Fine-tuning on Fashion-MNIST, against the same model from scratch for the same time"
+step "3. Fine-tuning on Fashion-MNIST, and training from random weights for comparison"
 softmoe finetune "$demo/softmoe/last.h5" "${finetune[@]}" --output "$demo" \
   --experiment finetuned
 softmoe finetune "$demo/softmoe/last.h5" "${finetune[@]}" --output "$demo" \
   --experiment scratch --random-weights
 
-step "4. Throughput beside dense ViT-H/14, at 224 px in bf16"
+step "4. Throughput compared with dense ViT-H/14, at 224 px in bf16"
 softmoe benchmark vit_h14 vit_b16 softmoe_b16_128e "${benchmark[@]}" --dtypes bfloat16 \
   --baseline vit_h14 --json "$demo/benchmark.json"
 
-step "5. Predictions on image files, and where the slots look"
+step "5. Predictions on image files, and the dispatch maps of the slots"
 softmoe data export "$demo/images" --dataset fashion-mnist --split test --count 8
 softmoe predict "$demo/finetuned/last.h5" "$demo/images" --topk 3 --json "$demo/predict.json"
 softmoe inspect "$demo/finetuned/last.h5" "$demo/images" --count 4 \

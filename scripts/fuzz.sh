@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Feeds damaged files to the readers of all formats for longer than the tests do.
+# Feeds damaged files to the readers of all formats, for longer than the tests.
 #
-#   scripts/fuzz.sh [SECONDS] [FORMAT...]   default: 600 seconds for each format
+#   scripts/fuzz.sh [SECONDS] [FORMAT...]   default: 600 seconds per format, all formats
 #
 #   FUZZ_ENGINE=libfuzzer   LLVM's libFuzzer with address sanitizer (needs clang; builds into
-#                           build-fuzz, keeps what it learned in build-fuzz/corpus)
+#                           build-fuzz and keeps its corpus in build-fuzz/corpus)
 #   FUZZ_ENGINE=asan        our own mutations with address and undefined behaviour sanitizers
-#   FUZZ_ENGINE=driver      our own mutations, optimised: most inputs (the default)
+#   FUZZ_ENGINE=driver      our own mutations, optimised, which gives the most inputs (the default)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -29,7 +29,7 @@ case $engine in
   driver) scripts/build.sh release fuzz_formats && folder=build ;;
   asan) scripts/build.sh asan fuzz_formats && folder=build-asan ;;
   libfuzzer) build_libfuzzer && folder=build-fuzz ;;
-  *) echo "fuzz: no engine '$engine'" >&2 && exit 2 ;;
+  *) echo "fuzz: unknown engine '$engine'" >&2 && exit 2 ;;
 esac
 
 formats=("$@")
@@ -41,7 +41,7 @@ for format in "${formats[@]}"; do
     SOFTMOE_FUZZ_FORMAT=$format ASAN_OPTIONS=detect_leaks=0 build-fuzz/tests/fuzz_libfuzzer \
       -max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=4096 "$corpus"
   else
-    # Another seed each time: the same inputs again would find nothing new.
+    # A new seed for every run: inputs that were tried before find nothing new.
     "$folder/tests/fuzz_formats" "$format" --seconds "$seconds" --seed "${FUZZ_SEED:-$(date +%s)}"
   fi
 done

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Brings the Python libraries that this project is compared with into a folder of their own:
-# PyTorch, timm, transformers, ONNX Runtime, OpenVINO, OpenCV and others. Tests of parity and the
-# comparisons of speed use them; nothing else does. Prints the folder's interpreter.
+# Installs the Python libraries that this project is compared with into a folder of their own:
+# PyTorch, timm, transformers, ONNX Runtime, OpenVINO, OpenCV and others. Only tests of parity and
+# comparisons of speed use them. Prints the path of the folder's interpreter.
 #
-#   SOFTMOE_DEPS     where the project keeps what it fetches (default: .deps in the checkout)
+#   SOFTMOE_DEPS     folder for everything that is fetched (default: .deps in the checkout)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -21,7 +21,7 @@ die() {
 fetch() {
   local log
   log=$(mktemp)
-  # pip finds fault with the libraries for a GPU that are left out.
+  # pip complains about the libraries for a GPU, which are left out.
   if ! "$python" -m pip install --quiet --disable-pip-version-check --no-compile "$@" >"$log" 2>&1; then
     tail -n 5 "$log" >&2
     die "pip could not fetch $*; its log is $log"
@@ -33,7 +33,8 @@ if [ ! -f "$folder/complete" ]; then
   note "fetching the peers into $folder"
   rm -rf "$folder"
   python3 -m venv "$folder" || die "python3 cannot make a venv (Debian: apt install python3-venv)"
-  # Unlike the library, the Python module of PyTorch does not load without those for a GPU (5 GB).
+  # The Python module of PyTorch, unlike its C++ library, does not load without the libraries for a
+  # GPU (5 GB).
   if [ -f "$deps/torch-$torch_version-cuda/complete" ]; then
     echo "$deps/torch-$torch_version-cuda" >"$("$python" -c \
       'import sysconfig; print(sysconfig.get_path("purelib"))')/softmoe-torch.pth"

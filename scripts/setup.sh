@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs what the build needs and this machine lacks: Debian or Ubuntu packages, then libtorch.
-# Says nothing and takes no time where nothing is missing. Prints the folder of TorchConfig.cmake.
+# Installs everything that the build needs and this machine lacks: Debian or Ubuntu packages, then
+# libtorch. Takes no time if nothing is missing. Prints the folder of TorchConfig.cmake.
 #
-#   Torch_DIR        a libtorch of your own: the folder of its TorchConfig.cmake
-#   SOFTMOE_DEPS     where the project keeps a libtorch of its own (default: .deps in the checkout)
-#   SOFTMOE_CUDA=ON  bring the CUDA libraries that the libtorch of PyPI needs (some 3 GB more)
+#   Torch_DIR        use this libtorch: the folder of its TorchConfig.cmake
+#   SOFTMOE_DEPS     folder for a libtorch that is fetched (default: .deps in the checkout)
+#   SOFTMOE_CUDA=ON  fetch the CUDA libraries that the libtorch of PyPI needs (some 3 GB more)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -34,12 +34,12 @@ as_root() {
   elif command -v sudo >/dev/null; then
     sudo "$@"
   else
-    die "missing packages, and neither root nor sudo to install them: $*"
+    die "packages are missing, and there is neither root nor sudo to install them: $*"
   fi
 }
 
 install_packages() {
-  command -v dpkg-query >/dev/null || die "needs Debian 12 or Ubuntu 24.04 or newer (no dpkg here)"
+  command -v dpkg-query >/dev/null || die "Debian 12, Ubuntu 24.04 or newer is needed (there is no dpkg)"
   local missing=()
   local package
   for package in "${build_packages[@]}" "${data_packages[@]}"; do
@@ -78,7 +78,7 @@ install_torch() {
   if [ ! -f "$folder/complete" ]; then
     note "fetching libtorch $torch_version into $folder (0.6 GB, with CUDA 3 GB more)"
     rm -rf "$folder"
-    # libtorch_cpu itself needs these two CUDA libraries; the others serve a GPU alone.
+    # libtorch_cpu itself needs these two CUDA libraries; only a GPU needs the others.
     local packages=("torch==$torch_version")
     if [ "${SOFTMOE_CUDA:-}" != ON ]; then
       packages=(--no-deps "${packages[@]}" nvidia-cuda-runtime nvidia-cuda-cupti)

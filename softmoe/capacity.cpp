@@ -18,8 +18,8 @@ int64_t expert_capacity(int64_t requests, int64_t experts, double factor, Capaci
   // nearbyint rounds halves to even.
   const double rounded =
       rounding == CapacityRounding::kUp ? std::ceil(share) : std::nearbyint(share);
-  constexpr double kMost = 1LL << 53;  // more rows than any machine has, and still exact
-  const auto capacity = static_cast<int64_t>(std::clamp(rounded, 1.0, kMost));
+  constexpr double kMaxRows = 1LL << 53;  // more rows than any machine has, and still exact
+  const auto capacity = static_cast<int64_t>(std::clamp(rounded, 1.0, kMaxRows));
   const int64_t rest = multiple == 0 ? 0 : capacity % multiple;
   return rest == 0 ? capacity : capacity + (multiple - rest);
 }

@@ -13,10 +13,10 @@ enum class CapacityRounding {
   kHalfEven,  ///< to the nearest, halves to the even one: experts choice
 };
 
-/// Rows that each of `experts` experts gets where `requests` (token, expert) pairs are shared out:
+/// Rows that each of `experts` experts gets if `requests` (token, expert) pairs are shared out:
 /// requests * factor / experts, rounded, at least 1, then raised to a multiple of `multiple`
-/// (0: as it is). Source: compute_capacity of google-research/vmoe. Throws c10::ValueError where
-/// experts or factor is not positive, or where requests or multiple is negative.
+/// (0: as it is). Source: compute_capacity of google-research/vmoe. Throws c10::ValueError if
+/// experts or factor is not positive, or if requests or multiple is negative.
 int64_t expert_capacity(int64_t requests, int64_t experts, double factor, CapacityRounding rounding,
                         int64_t multiple);
 

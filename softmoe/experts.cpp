@@ -1,21 +1,9 @@
 #include "softmoe/experts.h"
 
 #include "core/tensor_check.h"
-#include "ops/fused_ops.h"
 #include "ops/initialization.h"
 
 namespace softmoe {
-namespace {
-
-/// Rows of every expert through its own linear map: inputs [experts, rows, in],
-/// weight [experts, out, in], bias [experts, out] to [experts, rows, out].
-torch::Tensor batched_linear(const torch::Tensor& inputs, const torch::Tensor& weight,
-                             const torch::Tensor& bias) {
-  return torch::baddbmm(bias.unsqueeze(1), inputs, weight.transpose(1, 2));
-}
-
-}  // namespace
-
 ExpertsImpl::ExpertsImpl(const MoeLayerOptions& options) : options_(options) {
   ExpertsImpl::reset();
 }
@@ -41,19 +29,8 @@ void ExpertsImpl::reset() {
 }
 
 torch::Tensor ExpertsImpl::run(const torch::Tensor& inputs, const MlpParameters& parameters) {
-  const bool drops = options_.dropout > 0 && is_training();
-  const bool fuses = options_.gelu != Gelu::kQuick && !drops;
-  if (fuses && fused_ops_apply(inputs) && fused_mlp_takes(parameters)) {
-    return fused_mlp(inputs, parameters, options_.gelu == Gelu::kTanh);  // [count, rows, dim]
-  }
-  const auto& [fc1, bias1, fc2, bias2] = parameters;
-  auto hidden = batched_linear(inputs, fc1, bias1);  // [count, rows, hidden]
-  hidden = apply_gelu(hidden, options_.gelu);
-  if (drops) {
-    hidden = torch::dropout(hidden, options_.dropout, /*train=*/true);
-  }
-  const auto outputs = batched_linear(hidden, fc2, bias2);  // [count, rows, dim]
-  return drops ? torch::dropout(outputs, options_.dropout, /*train=*/true) : outputs;
+  return expert_mlp(inputs, parameters, options_.activation,
+                    {.rate = options_.dropout, .training = is_training()});
 }
 
 torch::Tensor ExpertsImpl::forward(const torch::Tensor& inputs) {

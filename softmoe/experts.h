@@ -4,7 +4,7 @@
 #include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
 
-#include "ops/fused_ops.h"
+#include "ops/mlp.h"
 #include "softmoe/moe_options.h"
 
 namespace softmoe {

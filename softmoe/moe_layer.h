@@ -1,5 +1,5 @@
 #pragma once
-/// The Mixture-of-Experts layer: takes the place of a transformer block's MLP.
+/// The Mixture-of-Experts layer, which takes the place of the MLP of a transformer block.
 
 #include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
@@ -16,10 +16,10 @@ class MoeLayerImpl : public torch::nn::Cloneable<MoeLayerImpl> {
   explicit MoeLayerImpl(const MoeLayerOptions& options);
 
   void reset() override;
-  /// `tokens` and the result: [batch, tokens, dim]. Fills `record` where it is not null.
+  /// `tokens` and the result: [batch, tokens, dim]. Fills `record` if it is not null.
   torch::Tensor forward(const torch::Tensor& tokens, const TokenContext& context,
                         RoutingRecord* record = nullptr);
-  /// The same for tokens of which nothing else is known.
+  /// The layer of tokens of which nothing else is known.
   torch::Tensor forward(const torch::Tensor& tokens, RoutingRecord* record = nullptr);
 
   Router& router() const { return *router_.router; }

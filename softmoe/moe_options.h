@@ -4,8 +4,9 @@
 #include <cstdint>
 #include <string>
 
+#include "core/activation.h"
 #include "core/options.h"
-#include "ops/gelu.h"
+#include "core/precision.h"
 #include "softmoe/sparse_options.h"
 
 namespace softmoe {
@@ -17,22 +18,16 @@ template <>
 inline constexpr std::array<EnumName<ExpertInit>, 2> kEnumNames<ExpertInit>{
     {{ExpertInit::kIndependent, "independent"}, {ExpertInit::kIdentical, "identical"}}};
 
-/// The precision in which tokens and expert outputs are mixed.
-enum class DispatchDtype { kFloat32, kBFloat16 };
-template <>
-inline constexpr std::array<EnumName<DispatchDtype>, 2> kEnumNames<DispatchDtype>{
-    {{DispatchDtype::kFloat32, "float32"}, {DispatchDtype::kBFloat16, "bfloat16"}}};
-
 /// What a user chooses about the MoE layers of a model.
 struct MoeOptions {
   std::string router = "soft";   ///< a row of softmoe/routers.h
-  int64_t experts = 0;           ///< experts a layer
+  int64_t experts = 0;           ///< experts per layer
   int64_t slots_per_expert = 0;  ///< 0: from the capacity factor
   double capacity_factor = 1.0;  ///< slots = tokens * factor, shared out evenly
   double router_noise = 0.0;     ///< standard deviation of the noise on logits in training; sparse
                                  ///< routers divide it by the number of experts
   double router_eps = 1e-6;      ///< added to squared norms before the root
-  DispatchDtype dispatch_dtype = DispatchDtype::kFloat32;
+  Precision dispatch_dtype = Precision::kFloat32;  ///< of mixing; or kBFloat16
   ExpertInit expert_init = ExpertInit::kIndependent;
   double expert_drop = 0.0;  ///< dropout inside experts; 0: the model's
   SparseOptions sparse;
@@ -40,8 +35,8 @@ struct MoeOptions {
   bool operator==(const MoeOptions&) const = default;
 };
 
-/// More experts no layer has, nor more slots an expert.
-inline constexpr int64_t kMostExperts = 65'536;
+/// The maximum of the experts of a layer, and of the slots of an expert.
+inline constexpr int64_t kMaxExperts = 65'536;
 
 void describe(OptionTable& table, MoeOptions& options);
 
@@ -49,20 +44,20 @@ void describe(OptionTable& table, MoeOptions& options);
 struct MoeLayerOptions {
   int64_t dim = 0;          ///< channels of a token
   int64_t hidden_dim = 0;   ///< channels inside an expert
-  int64_t tokens = 0;       ///< tokens an image, for the slots that a capacity factor asks for
+  int64_t tokens = 0;       ///< tokens per image, for the slots that a capacity factor asks for
   int64_t grid_height = 0;  ///< patches of an image: the last tokens; 0: the tokens are a line
   int64_t grid_width = 0;
-  int64_t patch_pixels = 0;  ///< values of an image patch; 0: unknown
-  Gelu gelu = Gelu::kTanh;   ///< inside the experts
-  double dropout = 0.0;      ///< inside the experts
+  int64_t patch_pixels = 0;                       ///< values of an image patch; 0: unknown
+  Activation activation = Activation::kGeluTanh;  ///< inside the experts: a GELU
+  double dropout = 0.0;                           ///< inside the experts
   MoeOptions moe;
 
   bool operator==(const MoeLayerOptions&) const = default;
 };
 
 /// Slots of each expert: as given, or from the capacity factor as the reference computes them,
-/// round-half-even(tokens * factor / experts), at least 1. Throws c10::ValueError where a count is
-/// negative, or where experts or the tokens that a capacity factor needs are not given.
+/// round-half-even(tokens * factor / experts), at least 1. Throws c10::ValueError if a count is
+/// negative, or if experts or the tokens that a capacity factor needs are not given.
 int64_t slots_per_expert(const MoeLayerOptions& options);
 
 }  // namespace softmoe

@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "ops/soft_mixing.h"
 #include "softmoe/sparse_rows.h"
 
 namespace softmoe {
@@ -13,11 +14,11 @@ namespace softmoe {
 /// What the surrounding model knows about the tokens of a layer beside their values.
 struct TokenContext {
   /// Pixels of the image patches, [batch, patches, pixels]: the last `patches` tokens of an image
-  /// are these patches, tokens before them (a class token) have none. Undefined where the layer
+  /// are these patches, tokens before them (a class token) have none. Undefined if the layer
   /// stands alone.
   torch::Tensor patches;
   /// Codes of the patches, [batch, patches] int64: the first layer that routes by the content of
-  /// patches leaves them here for the others, whose codes are the same.
+  /// patches leaves them here for the others, which have equal codes.
   mutable torch::Tensor codes = {};
 };
 
@@ -25,7 +26,7 @@ struct TokenContext {
 /// are fp32 (fp64 for fp64 tokens) and carry gradients.
 struct RoutingScores {
   torch::Tensor logits;         ///< [groups, tokens of a group, experts], without noise
-  torch::Tensor noisy_logits;   ///< the same with the noise of training
+  torch::Tensor noisy_logits;   ///< `logits` with the noise of training
   double noise_std = 0.0;       ///< standard deviation of that noise
   int64_t top_k = 1;            ///< experts that a token asks for
   torch::Tensor actions;        ///< [batch, tokens] int64: the sampled experts of a policy
@@ -33,7 +34,7 @@ struct RoutingScores {
   torch::Tensor activation_l1;  ///< []: the weighted mean activation of a ReLU router
 };
 
-/// How a layer's experts are used. Tokens are counted over the whole batch.
+/// The use of the experts of a layer. Tokens are counted over the whole batch.
 struct ExpertLoad {
   torch::Tensor load;        ///< [experts]: share of all expert inputs that each expert gets
   torch::Tensor importance;  ///< [experts]: share of the combine weights that each expert has
@@ -49,8 +50,8 @@ struct RoutingWants {
 };
 
 /// What a router decided for one batch, as far as it is wanted. Undefined tensors do not apply to
-/// the router. `slots_per_expert` is 1 for routers without slots: there dispatch is 1 where a
-/// token reaches an expert, combine what the expert's output is multiplied by.
+/// the router. `slots_per_expert` is 1 for routers without slots: there dispatch is 1 if a
+/// token reaches an expert, and combine what the output of the expert is multiplied by.
 struct RoutingRecord {
   RoutingWants wants{.weights = true};
   torch::Tensor dispatch{};  ///< [batch, tokens, experts, slots_per_expert]
@@ -61,11 +62,10 @@ struct RoutingRecord {
 
 /// Expert inputs and what combine() needs to undo the routing.
 struct Routed {
-  torch::Tensor expert_inputs;    ///< [experts, rows, dim]
-  torch::Tensor combine_weights;  ///< soft routers: [batch, tokens, slots], or the logits
-  torch::Tensor combine_logits;   ///< of fused_soft_mixing.h
-  SparseRows rows;                ///< sparse routers: the token of each row
-  torch::Tensor passthrough;      ///< [batch, tokens, dim] to add to the output, or undefined
+  torch::Tensor expert_inputs;  ///< [experts, rows, dim]
+  SoftMix mix;                  ///< soft routers: how the tokens were mixed
+  SparseRows rows;              ///< sparse routers: the token of each row
+  torch::Tensor passthrough;    ///< [batch, tokens, dim] to add to the output, or undefined
   /// Merging routers: [batch, experts], each image's own mixture of the experts' parameters; then
   /// the tokens go through that one expert, and nothing else here is defined.
   torch::Tensor merge_weights;
@@ -76,19 +76,19 @@ class Router {
  public:
   virtual ~Router() = default;
 
-  /// Routes `tokens` [batch, tokens, dim]; fills `record` where it is not null.
+  /// Routes `tokens` [batch, tokens, dim]; fills `record` if it is not null.
   virtual Routed route(const torch::Tensor& tokens, const TokenContext& context,
                        RoutingRecord* record) = 0;
 
   /// Output tokens [batch, tokens, dim] from `expert_outputs` [experts, rows, dim].
   virtual torch::Tensor combine(const Routed& routed, const torch::Tensor& expert_outputs) = 0;
 
-  /// Whether the router waits for fit() before it can be trained.
+  /// Returns true if the router waits for fit() before it can be trained.
   virtual bool wants_sample() const { return false; }
 
   /// Learns what the router takes from a sample of the training set before training:
-  /// `patches` [count, pixels]. `twin` is the router of another layer that has learned from the
-  /// same patches, or null; one of the same kind takes over what it learned. Most take nothing.
+  /// `patches` [count, pixels]. `twin` is the router of another layer that has learned from
+  /// these patches, or null; a router of its kind takes over what it learned. Most take nothing.
   virtual void fit(const torch::Tensor& /*patches*/, const Router* /*twin*/) {}
 };
 

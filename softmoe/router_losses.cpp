@@ -95,7 +95,7 @@ torch::Tensor policy_loss(const RouterLossInputs& inputs) {
   const auto& scores = inputs.scores;
   const auto logits = scores.logits.view(
       {scores.actions.size(0), scores.actions.size(1), -1});  // [batch, tokens, experts]
-  // One reward serves all tokens of an image: only how images differ says anything.
+  // All tokens of an image have one reward: only differences between images tell of the policy.
   const auto advantage = normalized_advantage(token_rewards(inputs), scores.baseline);
   return policy_gradient_loss(logits, scores.actions, advantage);  // []
 }

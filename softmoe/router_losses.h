@@ -28,7 +28,7 @@ struct RouterLossRow {
   std::string_view flag;  ///< of its coefficient
   std::string_view source;
   std::string_view meaning;
-  /// The loss, [], or an undefined tensor where it does not apply.
+  /// The loss, [], or an undefined tensor if it does not apply.
   torch::Tensor (*loss)(const RouterLossInputs& inputs);
 };
 
@@ -50,7 +50,7 @@ RouterLossOptions default_router_losses(const RouterRow& row);
 
 /// The losses of one layer.
 struct RouterLosses {
-  torch::Tensor total;                          ///< [], weighted sum; undefined where none applies
+  torch::Tensor total;                          ///< [], weighted sum; undefined if none applies
   std::map<std::string, torch::Tensor> values;  ///< by name, [], without coefficient or gradient
 };
 /// All losses with a coefficient other than 0 that apply to `scores`.

@@ -5,7 +5,8 @@
 #include "core/registry.h"
 #include "softmoe/routers/base_router.h"
 #include "softmoe/routers/content_hash_router.h"
-#include "softmoe/routers/experts_choice.h"
+#include "softmoe/routers/experts_choice_router.h"
+#include "softmoe/routers/identity_router.h"
 #include "softmoe/routers/position_hash_router.h"
 #include "softmoe/routers/random_router.h"
 #include "softmoe/routers/reinforced_router.h"
@@ -13,7 +14,7 @@
 #include "softmoe/routers/sinkhorn_router.h"
 #include "softmoe/routers/smear_router.h"
 #include "softmoe/routers/soft_router.h"
-#include "softmoe/routers/tokens_choice.h"
+#include "softmoe/routers/tokens_choice_router.h"
 
 namespace softmoe {
 namespace {
@@ -30,20 +31,35 @@ RouterCost soft_cost(const MoeLayerOptions& options) {
 
 constexpr std::string_view kSoftMoe = "arXiv:2308.00951";
 
+constexpr OnnxForm soft_form(SoftMixing mixing) {
+  switch (mixing) {
+    case SoftMixing::kSoft:
+      return OnnxForm::kSoft;
+    case SoftMixing::kSoftUniform:
+      return OnnxForm::kSoftUniform;
+    case SoftMixing::kUniformSoft:
+      return OnnxForm::kUniformSoft;
+    case SoftMixing::kUniform:
+      return OnnxForm::kUniform;
+  }
+  return OnnxForm::kNone;
+}
+
 template <SoftMixing mixing>
 constexpr RouterRow soft_row(std::string_view name, std::string_view summary) {
   return {.name = name,
           .source = kSoftMoe,
           .summary = summary,
           .kind = RoutingKind::kSoft,
-          .learned = mixing != SoftMixing::kUniform && mixing != SoftMixing::kIdentity,
+          .learned = mixing != SoftMixing::kUniform,
           .make = make_soft<mixing>,
           .cost = soft_cost<mixing>,
           .losses = {},
-          .equal_experts =
-              mixing == SoftMixing::kIdentity ? EqualExperts::kAgree : EqualExperts::kDiffer,
+          .equal_experts = EqualExperts::kDiffer,
           .expert_numbers = {},
-          .recordable = true};
+          .recordable = true,
+          .onnx = soft_form(mixing),
+          .vmoe = mixing == SoftMixing::kSoft ? VmoeForm::kRecognized : VmoeForm::kNone};
 }
 
 template <PositionRule rule>
@@ -70,7 +86,7 @@ constexpr std::array<std::string_view, 2> kFixedMaps{"expert_of_position", "expe
 constexpr RouterRow fixed_row(std::string_view name, std::string_view source,
                               std::string_view summary,
                               RouterHandle (*make)(const MoeLayerOptions&),
-                              RouterCost (*cost)(const MoeLayerOptions&)) {
+                              RouterCost (*cost)(const MoeLayerOptions&), OnnxForm onnx) {
   return {.name = name,
           .source = source,
           .summary = summary,
@@ -80,7 +96,8 @@ constexpr RouterRow fixed_row(std::string_view name, std::string_view source,
           .cost = cost,
           .losses = {},
           .equal_experts = EqualExperts::kAgree,
-          .expert_numbers = kFixedMaps};
+          .expert_numbers = kFixedMaps,
+          .onnx = onnx};
 }
 
 constexpr std::string_view kHashLayers = "arXiv:2106.04426";
@@ -105,7 +122,17 @@ constexpr std::array kRows{
     soft_row<SoftMixing::kUniformSoft>("uniform_soft", "uniform dispatch, learned combine"),
     soft_row<SoftMixing::kUniform>(
         "uniform", "every slot the average of all tokens, every output of all slots"),
-    soft_row<SoftMixing::kIdentity>("identity", "token i is slot i; as many slots as tokens"),
+    RouterRow{.name = "identity",
+              .source = kSoftMoe,
+              .summary = "token i is slot i; as many slots as tokens",
+              .kind = RoutingKind::kSoft,
+              .learned = false,
+              .make = make_plain<IdentityRouterImpl>,
+              .cost = identity_router_cost,
+              .equal_experts = EqualExperts::kAgree,
+              .recordable = true,
+              .onnx = OnnxForm::kIdentity,
+              .slots_are_tokens = true},
     RouterRow{.name = "tokens_choice",
               .source = "arXiv:2106.05974",
               .summary = "each token its top K experts, as far as their capacity goes",
@@ -114,7 +141,9 @@ constexpr std::array kRows{
               .make = make_plain<TokensChoiceRouterImpl>,
               .cost = tokens_choice_cost,
               .losses = kTokensChoiceLosses,
-              .equal_experts = EqualExperts::kRenormalized},
+              .equal_experts = EqualExperts::kRenormalized,
+              .onnx = OnnxForm::kTokensChoice,
+              .vmoe = VmoeForm::kRecognized},
     RouterRow{.name = "experts_choice",
               .source = "arXiv:2202.09368",
               .summary = "each expert its top tokens of a group",
@@ -123,7 +152,9 @@ constexpr std::array kRows{
               .make = make_plain<ExpertsChoiceRouterImpl>,
               .cost = experts_choice_cost,
               .equal_experts = EqualExperts::kRenormalized,
-              .recordable = true},
+              .recordable = true,
+              .onnx = OnnxForm::kExpertsChoice,
+              .vmoe = VmoeForm::kMistaken},
     RouterRow{.name = "sinkhorn",
               .source = "arXiv:2202.01169",
               .summary = "by optimal transport of the batch's tokens to experts (S-BASE)",
@@ -146,7 +177,8 @@ constexpr std::array kRows{
               .make = make_plain<ReinforcedRouterImpl>,
               .cost = reinforced_router_cost,
               .losses = kReinforcedLosses,
-              .equal_experts = EqualExperts::kAgree},
+              .equal_experts = EqualExperts::kAgree,
+              .onnx = OnnxForm::kBestExpert},
     RouterRow{.name = "relu",
               .source = "arXiv:2412.14711",
               .summary = "every expert with a positive gate; an adaptive L1 loss keeps them few",
@@ -163,20 +195,26 @@ constexpr std::array kRows{
               .make = make_plain<SmearRouterImpl>,
               .cost = smear_router_cost,
               .equal_experts = EqualExperts::kAgree,
-              .recordable = true},
+              .recordable = true,
+              .onnx = OnnxForm::kMergedExperts},
     fixed_row("hash_random", kHashLayers, "by position: in the order of hashes, dealt out in turn",
-              make_position_hash<PositionRule::kBalanced>, position_router_cost),
+              make_position_hash<PositionRule::kBalanced>, position_router_cost,
+              OnnxForm::kPositionMap),
     fixed_row("hash_block", kHashLayers, "by position: neighbours together",
-              make_position_hash<PositionRule::kBlock>, position_router_cost),
+              make_position_hash<PositionRule::kBlock>, position_router_cost,
+              OnnxForm::kPositionMap),
     fixed_row("hash_modulo", kHashLayers, "by position: position modulo experts",
-              make_position_hash<PositionRule::kModulo>, position_router_cost),
+              make_position_hash<PositionRule::kModulo>, position_router_cost,
+              OnnxForm::kPositionMap),
     fixed_row("hash_projection", kHashLayers, "by patch: signs of random projections of its pixels",
-              make_content_hash<ContentCode::kProjection>, content_cost<ContentCode::kProjection>),
+              make_content_hash<ContentCode::kProjection>, content_cost<ContentCode::kProjection>,
+              OnnxForm::kContentMap),
     fixed_row("hash_kmeans", kHashLayers, "by patch: the nearest entry of a codebook of patches",
-              make_content_hash<ContentCode::kKMeans>, content_cost<ContentCode::kKMeans>),
+              make_content_hash<ContentCode::kKMeans>, content_cost<ContentCode::kKMeans>,
+              OnnxForm::kContentMap),
     fixed_row("random", "arXiv:2110.04260",
               "a balanced random map at every step, a fixed one in evaluation", make_random,
-              position_router_cost),
+              position_router_cost, OnnxForm::kPositionMap),
 };
 
 }  // namespace
@@ -199,6 +237,10 @@ RouterHandle make_router(const MoeLayerOptions& options) {
   TORCH_CHECK_VALUE(options.dim > 0 && options.hidden_dim > 0 && options.moe.experts > 0,
                     "MoE layer: dim, hidden_dim and experts must be positive, found ", options.dim,
                     ", ", options.hidden_dim, " and ", options.moe.experts);
+  TORCH_CHECK_VALUE(options.moe.dispatch_dtype == Precision::kFloat32 ||
+                        options.moe.dispatch_dtype == Precision::kBFloat16,
+                    "MoE layer: dispatch_dtype must be float32 or bfloat16, found ",
+                    enum_name(options.moe.dispatch_dtype));
   return router_row(options.moe.router).make(options);
 }
 

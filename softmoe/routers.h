@@ -1,5 +1,5 @@
 #pragma once
-/// The registry of routers: one row a family.
+/// The registry of routers: one row per family.
 
 #include <span>
 #include <string>
@@ -18,19 +18,19 @@ enum class RoutingKind {
   kMerged,  ///< experts' parameters are mixed, tokens go through the mixture
 };
 
-/// Whether a layer whose experts are all equal gives each token what that expert makes of it, in
-/// evaluation and where no token is dropped: so a model upcycled from a dense one starts.
+/// Whether a layer with equal experts gives each token the output of one of them, in evaluation and
+/// if no token is dropped, as at the start of a model that is upcycled from a dense one.
 enum class EqualExperts {
   kDiffer,  ///< no: experts see mixtures of tokens, or outputs are scaled or mixed with tokens
-  kRenormalized,  ///< where the gates of a token sum to 1 (SparseOptions::renormalize_gates)
+  kRenormalized,  ///< if the gates of a token sum to 1 (SparseOptions::renormalize_gates)
   kAgree,
 };
 
 /// What one layer's routing costs, without its experts.
 struct RouterCost {
   int64_t parameters = 0;
-  double multiply_adds = 0.0;  ///< of one image
-  double expert_rows = 0.0;    ///< rows of all experts together that one image fills at most
+  double multiply_adds = 0.0;         ///< of one image
+  double expert_rows = 0.0;           ///< max rows of all experts together that one image fills
   double shared_multiply_adds = 0.0;  ///< of one image, once for all layers of a model
 };
 
@@ -40,12 +40,35 @@ struct DefaultLoss {
   double coefficient;
 };
 
+/// How a layer with a router is written in an ONNX graph: each names a writer of onnx/.
+enum class OnnxForm {
+  kNone,  ///< not at all: its evaluation searches, or has no bound on the rows of an expert
+  kSoft,
+  kSoftUniform,
+  kUniformSoft,
+  kUniform,
+  kIdentity,
+  kTokensChoice,
+  kExpertsChoice,
+  kBestExpert,     ///< the expert of the largest logit
+  kMergedExperts,  ///< one mixture of all experts per image
+  kPositionMap,    ///< experts by position in the image
+  kContentMap,     ///< experts by the pixels of a patch
+};
+
+/// What checkpoints of google-research/vmoe hold of a router.
+enum class VmoeForm {
+  kNone,
+  kRecognized,  ///< its weights, which are read as those of this router
+  kMistaken,    ///< its weights, which are read as those of the recognized router of its kind
+};
+
 struct RouterRow {
   std::string_view name;
   std::string_view source;   ///< the paper it comes from
   std::string_view summary;  ///< one line for help and documentation
   RoutingKind kind;
-  /// Whether the router has parameters of its own.
+  /// True if the router has parameters of its own.
   bool learned;
   RouterHandle (*make)(const MoeLayerOptions& options);
   RouterCost (*cost)(const MoeLayerOptions& options);
@@ -54,20 +77,24 @@ struct RouterRow {
   /// Tensors of the router's state whose values are numbers of experts. (Pruning finds axes of
   /// experts by itself.)
   std::span<const std::string_view> expert_numbers = {};
-  /// Whether evaluation on a device is the same sequence of its operators for every batch of one
-  /// size: no value is read back on the host, none is brought from there, none is drawn. Such
-  /// passes can be recorded once and replayed (CUDA graphs).
+  /// True if evaluation on a device is one sequence of its operators for all batches of one size:
+  /// no value is read back on the host, none is brought from there, none is drawn. Such passes can
+  /// be recorded once and replayed (CUDA graphs).
   bool recordable = false;
+  OnnxForm onnx = OnnxForm::kNone;
+  VmoeForm vmoe = VmoeForm::kNone;
+  /// True if a layer must have as many slots as an image has tokens.
+  bool slots_are_tokens = false;
 };
 
 /// All rows, in the order of documentation.
 std::span<const RouterRow> router_rows();
 /// Their names.
 std::vector<std::string> router_names();
-/// The row of a name; throws UsageError where there is none.
+/// The row of a name; throws UsageError if there is none.
 const RouterRow& router_row(const std::string& name);
 /// A router for one layer. Throws UsageError for a name that no row has, c10::ValueError for sizes
-/// that make no sense.
+/// that are not positive.
 RouterHandle make_router(const MoeLayerOptions& options);
 
 }  // namespace softmoe

@@ -35,8 +35,8 @@ void describe(OptionTable& table, SparseOptions& options) {
             "sinkhorn: divides the logits of the transport plan", {.min = 1e-6});
   table.add("sinkhorn-tolerance", options.sinkhorn_tolerance,
             "sinkhorn: iterations end at this relative error of an expert's load", {.min = 0});
-  table.add("sinkhorn-iterations", options.sinkhorn_iterations, "sinkhorn: iterations at most",
-            {.min = 1});
+  table.add("sinkhorn-iterations", options.sinkhorn_iterations,
+            "sinkhorn: maximum of the iterations", {.min = 1});
   table.add("plan-selection", options.plan_selection,
             "sinkhorn: a token's best experts (argmax) or an expert's best tokens (exact loads)");
   table.add("hash-codes", options.hash_codes, "codes of hash_projection and hash_kmeans",
@@ -45,7 +45,7 @@ void describe(OptionTable& table, SparseOptions& options) {
   table.add("l1-initial", options.l1_initial, "relu: first coefficient of the adaptive L1 loss",
             {.min = 1e-30});
   table.add("l1-multiplier", options.l1_multiplier,
-            "relu: factor by which that coefficient moves a step", {.min = 1});
+            "relu: factor by which that coefficient moves per step", {.min = 1});
 }
 
 }  // namespace softmoe

@@ -13,8 +13,8 @@ template <>
 inline constexpr std::array<EnumName<GateFunction>, 2> kEnumNames<GateFunction>{
     {{GateFunction::kSoftmax, "softmax"}, {GateFunction::kSigmoid, "sigmoid"}}};
 
-/// Whether the softmax of tokens choice runs over all experts, before the top K are taken, or over
-/// those K alone.
+/// What the softmax of tokens choice runs over: all experts, before the top K are taken, or those K
+/// alone.
 enum class GateOrder { kBefore, kAfter };
 template <>
 inline constexpr std::array<EnumName<GateOrder>, 2> kEnumNames<GateOrder>{
@@ -33,8 +33,8 @@ inline constexpr std::array<EnumName<PlanSelection>, 2> kEnumNames<PlanSelection
 struct SparseOptions {
   int64_t top_k = 1;                  ///< experts of a token
   double eval_capacity_factor = 0.0;  ///< capacity factor of evaluation; 0: that of training
-  int64_t capacity_multiple = 0;      ///< capacities are multiples of it; 0: the router's habit
-  int64_t group_images = 0;           ///< images routed together; 0: the router's habit
+  int64_t capacity_multiple = 0;      ///< capacities are multiples of it; 0: the router's default
+  int64_t group_images = 0;           ///< images routed together; 0: the router's default
   bool batch_priority = false;        ///< buffers fill by falling gate, not in the order of tokens
   bool renormalize_gates = false;     ///< the gates of a token's experts sum to 1
   GateOrder gate_order = GateOrder::kBefore;
@@ -48,7 +48,7 @@ struct SparseOptions {
   PlanSelection plan_selection = PlanSelection::kArgmax;
   int64_t hash_codes = 256;    ///< codes of a content hash
   double l1_initial = 1e-8;    ///< first coefficient of ReLU routing's L1 loss
-  double l1_multiplier = 1.2;  ///< its change a step
+  double l1_multiplier = 1.2;  ///< its change per step
   int64_t hash_seed = 0;       ///< of the fixed maps
 
   bool operator==(const SparseOptions&) const = default;

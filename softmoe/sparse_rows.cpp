@@ -1,105 +1,10 @@
 #include "softmoe/sparse_rows.h"
 
-#include <ATen/ops/empty.h>
-#include <torch/csrc/autograd/custom_function.h>
-
 #include "core/tensor_check.h"
-#include "ops/fused_memory.h"
-#include "ops/fused_ops.h"
-#include "ops/row_ops.h"
+#include "ops/rows.h"
 #include "softmoe/router.h"
 
 namespace softmoe {
-namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
-
-/// Whether the operators around take and give what the experts compute in: bf16 rows, fp32 tokens.
-bool is_mixed(const torch::Tensor& x) {
-  return fused_ops_apply(x) && x.scalar_type() != torch::kFloat64;
-}
-
-/// Copies of tokens [batch, tokens, dim] in the rows of experts, empty rows zero.
-class GatherFunction : public torch::autograd::Function<GatherFunction> {
- public:
-  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& tokens,
-                               const torch::Tensor& token) {
-    const auto x = tokens.contiguous();
-    auto out = at::empty({token.size(0), token.size(1), x.size(2)},
-                         is_mixed(x) ? torch::kBFloat16 : x.scalar_type());
-    take_rows(x, token, out);  // [experts, rows, dim]
-    context->save_for_backward({token});
-    context->saved_data["shape"] = x.sizes();
-    context->saved_data["dtype"] = static_cast<int64_t>(x.scalar_type());
-    return out;
-  }
-
-  static variable_list backward(AutogradContext* context, variable_list d_outputs) {
-    const auto d_rows = d_outputs[0].contiguous();  // [experts, rows, dim]
-    const auto shape = context->saved_data["shape"].toIntVector();
-    const auto dtype = static_cast<torch::Dtype>(context->saved_data["dtype"].toInt());
-    auto d_tokens = at::empty(shape, dtype);  // [batch, tokens, dim]
-    const auto rows = rows_of_targets(context->get_saved_variables()[0], shape[0] * shape[1]);
-    sum_rows(d_rows, {}, rows, d_tokens);
-    return {d_tokens, {}};
-  }
-};
-
-/// The sums over each token's rows of gate * output, [batch, tokens, dim].
-class ScatterFunction : public torch::autograd::Function<ScatterFunction> {
- public:
-  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& expert_outputs,
-                               const std::optional<torch::Tensor>& gate, const torch::Tensor& token,
-                               int64_t batch, int64_t tokens) {
-    const auto x = expert_outputs.contiguous();
-    const auto factors = gate.has_value() ? gate->contiguous() : torch::Tensor();
-    auto out =
-        at::empty({batch, tokens, x.size(2)}, is_mixed(x) ? torch::kFloat32 : x.scalar_type());
-    sum_rows(x, factors, rows_of_targets(token, batch * tokens), out);  // [batch, tokens, dim]
-    const bool keeps_x = gate.has_value() && gate->requires_grad();
-    context->save_for_backward({keeps_x ? x : torch::Tensor(), factors, token});
-    context->saved_data["dtype"] = static_cast<int64_t>(x.scalar_type());
-    return out;
-  }
-
-  static variable_list backward(AutogradContext* context, variable_list d_outputs) {
-    const auto saved = context->get_saved_variables();
-    const auto& [x, gate, token] = std::tie(saved[0], saved[1], saved[2]);
-    const auto d_out = d_outputs[0].contiguous();  // [batch, tokens, dim]
-    const auto dtype = static_cast<torch::Dtype>(context->saved_data["dtype"].toInt());
-    auto d_x = at::empty({token.size(0), token.size(1), d_out.size(2)}, dtype);
-    const auto d_gate = x.defined() ? at::empty_like(gate) : torch::Tensor();  // [experts, rows]
-    sum_rows_backward(x, gate, token, d_out, d_x, d_gate);
-    return {d_x, d_gate, {}, {}, {}};
-  }
-};
-
-/// The plain operators: for devices and dtypes that have no kernels.
-torch::Tensor gather_plain(const torch::Tensor& tokens, const SparseRows& rows) {
-  const auto index = rows.token.flatten().clamp_min(0);  // [experts * rows]
-  return tokens.flatten(0, 1).index_select(0, index).view(
-      {rows.token.size(0), rows.token.size(1), tokens.size(2)});  // [experts, rows, dim]
-}
-
-torch::Tensor scatter_plain(const torch::Tensor& expert_outputs, const SparseRows& rows) {
-  const int64_t dim = expert_outputs.size(2);
-  auto weighted = expert_outputs;  // [experts, rows, dim]
-  if (rows.gate.defined()) {
-    weighted = weighted * rows.gate.unsqueeze(2).to(weighted.dtype());
-  }
-  // Empty rows meet in one spare token behind the others.
-  const int64_t count = rows.batch * rows.tokens;
-  const auto target = rows.token.flatten();                    // [experts * rows]
-  const auto index = torch::where(target < 0, count, target);  // [experts * rows]
-  return torch::zeros({count + 1, dim}, weighted.options())
-      .index_add(0, index, weighted.reshape({-1, dim}))
-      .narrow(0, 0, count)
-      .view({rows.batch, rows.tokens, dim});  // [batch, tokens, dim]
-}
-
-}  // namespace
-
 SparseRows rows_from_places(const torch::Tensor& place, const torch::Tensor& gate, int64_t experts,
                             int64_t rows, int64_t batch) {
   check_shape("rows_from_places: place", place, {-1, -1});
@@ -127,6 +32,8 @@ SparseRows rows_from_pairs(const torch::Tensor& token, const torch::Tensor& expe
                            int64_t tokens) {
   check_shape("rows_from_pairs: token", token, {expert.size(0)});
   const auto load = expert.bincount(/*weights=*/{}, experts);  // [experts]
+  TORCH_CHECK_VALUE(load.size(0) == experts, "map of tokens to experts: expected experts below ",
+                    experts, ", found ", load.size(0) - 1);
   const int64_t rows = std::max<int64_t>(load.max().item<int64_t>(), 1);
   const auto first = load.cumsum(0) - load;  // [experts]
   const auto place = torch::arange(expert.size(0), expert.options()) -
@@ -154,23 +61,32 @@ SparseRows rows_of_experts(const torch::Tensor& expert, const torch::Tensor& gat
   return rows_from_pairs(token, sorted, of_row, experts, expert.size(0), expert.size(1));
 }
 
+SparseRows rows_of_chosen_tokens(const TopGates& chosen, int64_t tokens, int64_t batch) {
+  const int64_t groups = chosen.index.size(0);
+  TORCH_CHECK_VALUE(batch > 0 && groups * tokens % batch == 0, "rows_of_chosen_tokens: ", groups,
+                    " groups of ", tokens, " tokens from ", batch, " images");
+  const auto first = torch::arange(groups, chosen.index.options()) * tokens;  // [groups]
+  const auto by_expert = [](const torch::Tensor& values) {
+    return values.transpose(0, 1).flatten(1, 2);  // [experts, groups * capacity]
+  };
+  SparseRows rows;
+  rows.token = by_expert(chosen.index + first.view({groups, 1, 1}));
+  rows.gate = by_expert(chosen.gate);
+  rows.batch = batch;
+  rows.tokens = groups * tokens / batch;
+  return rows;
+}
+
 torch::Tensor gather_rows(const torch::Tensor& tokens, const SparseRows& rows) {
   check_shape("gather_rows: tokens", tokens, {rows.batch, rows.tokens, -1});
-  return row_ops_take(tokens) ? GatherFunction::apply(tokens, rows.token.contiguous())
-                              : gather_plain(tokens, rows);  // [experts, rows, dim]
+  return take_rows(tokens, rows.token);  // [experts, rows, dim]
 }
 
 torch::Tensor scatter_rows(const torch::Tensor& expert_outputs, const SparseRows& rows) {
   check_shape("scatter_rows: expert outputs", expert_outputs,
               {rows.token.size(0), rows.token.size(1), -1});
-  if (!row_ops_take(expert_outputs)) {
-    return scatter_plain(expert_outputs, rows);  // [batch, tokens, dim]
-  }
-  const auto precision =
-      expert_outputs.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
-  const auto gate = rows.gate.defined() ? rows.gate.to(precision) : rows.gate;  // [experts, rows]
-  return ScatterFunction::apply(expert_outputs, optional_of(gate), rows.token.contiguous(),
-                                rows.batch, rows.tokens);  // [batch, tokens, dim]
+  return sum_rows(expert_outputs, rows.gate, rows.token, rows.batch * rows.tokens)
+      .view({rows.batch, rows.tokens, expert_outputs.size(2)});  // [batch, tokens, dim]
 }
 
 void record_rows(RoutingRecord& record, const SparseRows& rows,

@@ -7,10 +7,11 @@
 #include <map>
 
 #include "io/atomic_file.h"
+#include "report/bar_chart.h"
 #include "report/json_node.h"
+#include "report/line_chart.h"
 #include "report/number_text.h"
 #include "report/page_style.h"
-#include "report/svg_plot.h"
 
 namespace softmoe {
 namespace {

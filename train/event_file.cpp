@@ -21,7 +21,7 @@ double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// Seconds in the name of the newest event file; 0 where there is none.
+/// Seconds in the name of the newest event file; 0 if there is none.
 int64_t newest_seconds(const fs::path& folder) {
   int64_t newest = 0;
   std::error_code error;
@@ -42,7 +42,7 @@ std::string host_name() {
 }
 
 fs::path next_path(const fs::path& folder) {
-  // TensorBoard reads the files in the order of their names.
+  // TensorBoard reads files in the order of their names.
   const int64_t seconds = std::max(static_cast<int64_t>(wall_time()), newest_seconds(folder) + 1);
   return folder / fmt::format("{}{:010}.{}.{}", kPrefix, seconds, host_name(), ::getpid());
 }

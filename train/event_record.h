@@ -20,7 +20,7 @@ struct EventTime {
 /// The first record of a file.
 std::string version_record(double wall_time);
 
-/// The beginning of a sitting: TensorBoard drops what earlier files say of `time.step` and later.
+/// The beginning of a sitting: TensorBoard drops events of earlier files at `time.step` and later.
 std::string sitting_record(const EventTime& time);
 
 /// A point of the curve `tag`, rounded to float32 as TensorBoard keeps it.

@@ -5,8 +5,8 @@
 namespace softmoe {
 namespace {
 
-constexpr int64_t kMostImages = 2048;
-constexpr int64_t kMostValues = int64_t{1} << 26;
+constexpr int64_t kMaxImages = 2048;
+constexpr int64_t kMaxValues = int64_t{1} << 26;
 
 }  // namespace
 
@@ -14,7 +14,7 @@ int64_t fit_routers(VisionTransformer model, const Dataset& train_set,
                     const PreprocessOptions& preprocess, LoaderOptions loader) {
   const auto& options = model->options();
   const int64_t values = options.in_chans * options.image_height() * options.image_width();
-  const int64_t wanted = std::clamp<int64_t>(kMostValues / values, 1, kMostImages);
+  const int64_t wanted = std::clamp<int64_t>(kMaxValues / values, 1, kMaxImages);
   loader.shuffle = true;
   loader.drop_last = false;
   loader.pin_memory = false;

@@ -1,5 +1,5 @@
 #pragma once
-/// What routers learn from the training set before training begins.
+/// Routers that learn from a sample of the training set before training.
 
 #include "datasets/dataset.h"
 #include "datasets/loader.h"
@@ -8,10 +8,10 @@
 
 namespace softmoe {
 
-/// Gives the routers of `model` a sample of `train_set`: the first images of the order that
-/// `loader`'s seed gives, preprocessed as for evaluation; 2,048 of them, fewer where the set is
-/// smaller or images so large that these would take more than 256 MiB. Gives the number of images.
-/// Throws what Loader::next() throws.
+/// Gives the routers of `model` a sample of `train_set`: the first 2,048 images in the order that
+/// `loader`'s seed gives, preprocessed as for evaluation. The sample is smaller if the set is, or
+/// if it would take more than 256 MiB. Returns the number of images. Throws what Loader::next()
+/// throws.
 int64_t fit_routers(VisionTransformer model, const Dataset& train_set,
                     const PreprocessOptions& preprocess, LoaderOptions loader);
 

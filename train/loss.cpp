@@ -4,6 +4,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <array>
+#include <cmath>
 
 #include "core/registry.h"
 #include "core/tensor_check.h"
@@ -11,9 +12,20 @@
 namespace softmoe {
 namespace {
 
+/// Every class starts with the probability 1 / (classes + 1).
+double uniform_sigmoid_bias(int64_t classes) { return -std::log(static_cast<double>(classes)); }
+
 constexpr std::array<LossRow, 2> kLosses{{
-    {"softmax", "cross-entropy of the softmax over classes", softmax_cross_entropy},
-    {"sigmoid", "sum over classes of binary cross-entropies", sigmoid_cross_entropy},
+    {.name = "softmax",
+     .meaning = "cross-entropy of the softmax over classes",
+     .likelihood = Likelihood::kSoftmax,
+     .head_bias = nullptr,
+     .loss = softmax_cross_entropy},
+    {.name = "sigmoid",
+     .meaning = "sum over classes of binary cross-entropies",
+     .likelihood = Likelihood::kSigmoid,
+     .head_bias = uniform_sigmoid_bias,
+     .loss = sigmoid_cross_entropy},
 }};
 
 }  // namespace
@@ -28,6 +40,8 @@ void describe(OptionTable& table, LossOptions& options) {
 }
 
 std::span<const LossRow> losses() { return kLosses; }
+
+const LossRow& loss_row(const std::string& name) { return find_row(losses(), name, "loss"); }
 
 torch::Tensor sigmoid_cross_entropy(const torch::Tensor& logits, const torch::Tensor& targets) {
   check_shape("sigmoid_cross_entropy: targets", targets, {logits.size(0), logits.size(1)});
@@ -63,7 +77,7 @@ torch::Tensor classification_losses(const LossOptions& options, const torch::Ten
   check_shape("classification_loss: logits", logits, {-1, -1});
   TORCH_CHECK_VALUE(labels.size(0) == logits.size(0), "classification_loss: ", logits.size(0),
                     " rows of logits, ", labels.size(0), " labels");
-  const auto& row = find_row(losses(), options.loss, "loss");
+  const auto& row = loss_row(options.loss);
   const auto dtype = logits.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
   const auto targets = target_probabilities(labels, logits.size(1), options.smoothing, dtype);
   return row.loss(logits.to(dtype), targets);  // [batch]

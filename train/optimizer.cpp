@@ -1,11 +1,6 @@
 #include "train/optimizer.h"
 
-#include <ATen/ops/_foreach_mul.h>
-#include <ATen/ops/_foreach_norm.h>
-#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/nn/module.h>
@@ -15,29 +10,40 @@
 #include <tuple>
 
 #include "core/error.h"
-#include "core/registry.h"
-#include "ops/fused_update.h"
 
 namespace softmoe {
 namespace {
 
-/// Whether libtorch's fused kernels, which walk raw memory in step, may take the tensors.
-bool fits_fused_kernel(const torch::Tensor& parameter, const torch::Tensor& gradient) {
-  return (parameter.is_cpu() || parameter.is_cuda()) && parameter.is_non_overlapping_and_dense() &&
-         gradient.device() == parameter.device() &&
-         gradient.scalar_type() == parameter.scalar_type() &&
-         gradient.strides() == parameter.strides();
-}
-
-/// Before the name of a parameter in a state: how many updates it had before the optimizer's first.
+/// Prefix of the names of ages in a state: updates of a parameter before the optimizer's first one.
 const std::string kAge = "age/";
 
-/// Whether `found` can be copied to `own` without a loss.
+/// Returns true if `found` can be copied to `own` without a loss.
 bool fits(const torch::Tensor& found, const torch::Tensor& own) {
   return found.sizes() == own.sizes() && found.scalar_type() == own.scalar_type();
 }
 
-/// The integer `name` of `state`, 0 where there is none.
+/// Throws InputError unless `state` has all tensors of `own` and nothing else but `optional` ones.
+void check_state(const Optimizer::State& state, const Optimizer::State& own,
+                 const std::set<std::string>& optional) {
+  for (const auto& [name, tensor] : own) {
+    const auto found = state.find(name);
+    if (found == state.end()) {
+      throw InputError("optimizer state", "'" + name + "'", "none of that name");
+    }
+    if (!fits(found->second, tensor)) {
+      throw InputError("optimizer state '" + name + "'",
+                       c10::str(tensor.sizes(), " of ", tensor.scalar_type()),
+                       c10::str(found->second.sizes(), " of ", found->second.scalar_type()));
+    }
+  }
+  for (const auto& [name, tensor] : state) {
+    if (!own.contains(name) && !optional.contains(name)) {
+      throw InputError("optimizer state", "only what the model trains", "'" + name + "'");
+    }
+  }
+}
+
+/// The integer `name` of `state`, 0 if there is none.
 int64_t number_in(const Optimizer::State& state, const std::string& name) {
   const auto found = state.find(name);
   return found == state.end() ? 0 : found->second.item<int64_t>();
@@ -80,49 +86,34 @@ Optimizer::Optimizer(const std::vector<NamedParameter>& parameters, const Optimi
 void Optimizer::step(double lr) { step_scaled(lr, /*gradient_factor=*/1.0); }
 
 torch::Tensor Optimizer::clip_and_step(double lr, double max_norm) {
-  const auto all = gradients();
-  if (all.empty() || !fused_update_takes(all)) {
-    auto norm = clip_gradient_norm(all, max_norm);
-    step(lr);
-    return norm;
-  }
-  const double norm = fused_norm(all);
-  step_scaled(lr, max_norm > 0 && norm > max_norm ? max_norm / norm : 1.0);
-  return at::scalar_tensor(norm, torch::kFloat32);  // []
-}
-
-void Optimizer::apply_gradient_factor(Batch& batch) {
-  if (batch.gradient_factor != 1.0) {
-    at::_foreach_mul_(batch.gradients, batch.gradient_factor);
-    batch.gradient_factor = 1.0;
-  }
+  const auto clip = clip_for_update(gradients(), max_norm);
+  step_scaled(lr, clip.gradient_factor);
+  return clip.norm;
 }
 
 void Optimizer::step_scaled(double lr, double gradient_factor) {
   const torch::NoGradGuard no_grad;
   ++steps_;
-  using Key = std::tuple<bool, double, double, int64_t>;  // fused, decay, rate, age
-  std::map<Key, Batch> batches;
+  using Key = std::tuple<double, double, int64_t>;  // decay, rate, age
+  std::map<Key, Group> groups;
   for (const auto& slot : slots_) {
     const auto& gradient = slot.parameter.grad();
     if (!gradient.defined()) {
       continue;
     }
-    const bool fused = fits_fused_kernel(slot.parameter, gradient);
-    auto& batch = batches[{fused, slot.decay, slot.rate, slot.age}];
-    batch.decay = slot.decay;
-    batch.steps = steps_ + slot.age;
-    batch.gradient_factor = gradient_factor;
-    batch.parameters.push_back(slot.parameter);
-    batch.gradients.push_back(fused ? gradient : gradient.to(slot.parameter.options()));
-    batch.state.resize(kinds_.size());
+    auto& group = groups[{slot.decay, slot.rate, slot.age}];
+    group.decay = slot.decay;
+    group.steps = steps_ + slot.age;
+    group.gradient_factor = gradient_factor;
+    group.tensors.parameters.push_back(slot.parameter);
+    group.tensors.gradients.push_back(gradient);
+    group.tensors.state.resize(kinds_.size());
     for (size_t kind = 0; kind < kinds_.size(); ++kind) {
-      batch.state[kind].push_back(slot.state[kind]);
+      group.tensors.state[kind].push_back(slot.state[kind]);
     }
   }
-  for (auto& [key, batch] : batches) {
-    const double rate = lr * std::get<2>(key);
-    std::get<0>(key) ? update_fused(batch, rate) : update_plain(batch, rate);
+  for (const auto& [key, group] : groups) {
+    update(group, lr * std::get<1>(key));
   }
 }
 
@@ -167,26 +158,11 @@ void Optimizer::load_state(const State& state) {
   const torch::NoGradGuard no_grad;
   auto own = named_state();
   own["step"] = at::scalar_tensor(steps_, torch::kInt64);  // []
-  for (const auto& [name, tensor] : own) {
-    const auto found = state.find(name);
-    if (found == state.end()) {
-      throw InputError("optimizer state", "'" + name + "'", "none of that name");
-    }
-    if (!fits(found->second, tensor)) {
-      throw InputError("optimizer state '" + name + "'",
-                       c10::str(tensor.sizes(), " of ", tensor.scalar_type()),
-                       c10::str(found->second.sizes(), " of ", found->second.scalar_type()));
-    }
-  }
   std::set<std::string> ages;
   for (const auto& slot : slots_) {
     ages.insert(kAge + slot.name);
   }
-  for (const auto& [name, tensor] : state) {
-    if (!own.contains(name) && !ages.contains(name)) {
-      throw InputError("optimizer state", "only what the model trains", "'" + name + "'");
-    }
-  }
+  check_state(state, own, ages);
   for (auto& [name, tensor] : named_state()) {
     tensor.copy_(state.at(name));
   }
@@ -217,42 +193,6 @@ int64_t Optimizer::adopt_state(const State& state) {
     ++adopted;
   }
   return adopted;
-}
-
-std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedParameter>& parameters,
-                                          const OptimizerOptions& options) {
-  return find_row(optimizers(), options.opt, "optimizer").make(parameters, options);
-}
-
-torch::Tensor clip_gradient_norm(const std::vector<torch::Tensor>& gradients, double max_norm) {
-  const torch::NoGradGuard no_grad;
-  if (gradients.empty()) {
-    return at::zeros({});
-  }
-  if (fused_update_takes(gradients)) {
-    const double found = fused_norm(gradients);
-    if (max_norm > 0 && found > max_norm) {
-      fused_multiply(gradients, max_norm / found);
-    }
-    return at::scalar_tensor(found, torch::kFloat32);  // []
-  }
-  auto norms = at::_foreach_norm(gradients, /*ord=*/2, torch::kFloat32);
-  for (auto& norm : norms) {
-    norm = norm.to(norms.front().device());
-  }
-  auto norm = at::linalg_vector_norm(at::stack(norms));  // []
-  if (max_norm > 0) {
-    if (norm.is_cpu()) {
-      const double found = norm.item<double>();
-      if (found > max_norm) {
-        at::_foreach_mul_(gradients, max_norm / found);
-      }
-    } else {
-      // Without a branch on its value the accelerator need not be waited for.
-      at::_foreach_mul_(gradients, (max_norm / norm).clamp_max(1.0));
-    }
-  }
-  return norm;
 }
 
 }  // namespace softmoe

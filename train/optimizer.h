@@ -1,16 +1,14 @@
 #pragma once
-/// Optimizers over named parameters. Weight decay is decoupled as in optax: a parameter p with
+/// What all optimizers have in common. Weight decay is decoupled as in optax: a parameter p with
 /// decay w and update direction u becomes p - lr (u + w p), so that the schedule scales both.
 
 #include <torch/types.h>
 
 #include <map>
-#include <memory>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "ops/optimizer_update.h"
 #include "train/optimizer_options.h"
 
 namespace torch::nn {
@@ -27,8 +25,9 @@ struct NamedParameter {
 /// All parameters of `module`, frozen ones included.
 std::vector<NamedParameter> named_parameters(const torch::nn::Module& module);
 
-/// Updates parameters from their gradients. Parameters that do not require gradients when it is
-/// made are left out and get no state; one without a gradient at a step is left as it is.
+/// Updates parameters from their gradients. Parameters that do not require gradients when the
+/// optimizer is made are left out and get no state; a parameter without a gradient at a step stays
+/// as it is.
 class Optimizer {
  public:
   using State = std::map<std::string, torch::Tensor>;
@@ -44,53 +43,45 @@ class Optimizer {
   torch::Tensor clip_and_step(double lr, double max_norm);
   /// Drops all gradients.
   void zero_grad();
-  /// The gradients that are there, in the order of the parameters.
+  /// The gradients of the parameters that have one, in the order of the parameters.
   std::vector<torch::Tensor> gradients() const;
   /// Updates made so far.
   int64_t steps() const { return steps_; }
 
-  /// "step" [] and one tensor "<what>/<parameter>" for each kind of state and parameter, the
-  /// optimizer's own, not copies; "age/<parameter>" [] for those that adopt_state() gave a past.
+  /// "step" [] and one tensor "<kind>/<parameter>" per kind of state and parameter, the optimizer's
+  /// own, not copies; "age/<parameter>" [] for parameters whose state adopt_state() took over.
   State state() const;
-  /// Takes over copies of what state() gave; throws InputError that names what is missing, too
-  /// much, or of another shape or dtype, and then has changed nothing.
+  /// Takes over copies of what state() gave. Throws InputError that names the tensor if one is
+  /// missing, unknown, or of another shape or dtype; nothing is changed then.
   void load_state(const State& state);
-  /// Before the first step: takes over what `state`, of another model's optimizer, has for
-  /// parameters of the same name, shape and dtype, which then go on as after the updates that are
-  /// behind it, while the others start anew. Returns how many parameters that are.
+  /// Before the first step: takes over what `state`, of another model's optimizer, holds for
+  /// parameters of the same name, shape and dtype. These continue after the updates that `state`
+  /// counts, the others start anew. Returns the number of parameters that continue.
   int64_t adopt_state(const State& state);
   /// Parameters that are updated.
   int64_t size() const { return static_cast<int64_t>(slots_.size()); }
 
  protected:
-  /// Tensors of equal options that are updated by the same code.
-  struct Batch {
+  /// Tensors that are updated with equal options.
+  struct Group {
     double decay = 0.0;
-    int64_t steps = 0;  ///< updates of these parameters, this one included
-    std::vector<torch::Tensor> parameters;
-    std::vector<torch::Tensor> gradients;
-    std::vector<std::vector<torch::Tensor>> state;  ///< by kind, then by parameter
-    double gradient_factor = 1.0;                   ///< that the gradients are still to get
+    int64_t steps = 0;             ///< updates of these parameters, this one included
+    double gradient_factor = 1.0;  ///< by which gradients are still to be scaled
+    UpdatedTensors tensors;
   };
 
-  /// `kinds` names the tensors of state that each parameter has, zero at first.
+  /// `kinds` names the tensors of state that each parameter has, which start as zeros.
   Optimizer(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options,
             std::vector<std::string> kinds);
 
-  /// Updates tensors that one of libtorch's fused kernels takes: dense, and equal in device,
-  /// dtype and layout for each parameter, its gradient and its state.
-  virtual void update_fused(Batch& batch, double lr) = 0;
-  /// Updates any tensors.
-  virtual void update_plain(Batch& batch, double lr) = 0;
-  /// Multiplies the gradients by their factor, for updates that cannot do it on the way.
-  static void apply_gradient_factor(Batch& batch);
+  virtual void update(const Group& group, double lr) = 0;
 
  private:
   struct Slot {
     std::string name;
     torch::Tensor parameter;
     double decay;
-    double rate;      // what the learning rate is multiplied by
+    double rate;      // factor of the learning rate
     int64_t age = 0;  // updates before the first of this optimizer
     std::vector<torch::Tensor> state = {};
   };
@@ -102,23 +93,5 @@ class Optimizer {
   std::vector<std::string> kinds_;
   int64_t steps_ = 0;
 };
-
-/// A row of the table.
-struct OptimizerRow {
-  std::string_view name;
-  std::string_view source;
-  std::unique_ptr<Optimizer> (*make)(const std::vector<NamedParameter>& parameters,
-                                     const OptimizerOptions& options);
-};
-/// adamw and sgd.
-std::span<const OptimizerRow> optimizers();
-
-/// The optimizer that `options` name; throws UsageError for an unknown one.
-std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedParameter>& parameters,
-                                          const OptimizerOptions& options);
-
-/// The Euclidean norm of all `gradients` together, [], fp32. Where it exceeds `max_norm` > 0 they
-/// are scaled in place to that norm.
-torch::Tensor clip_gradient_norm(const std::vector<torch::Tensor>& gradients, double max_norm);
 
 }  // namespace softmoe

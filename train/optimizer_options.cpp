@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "train/optimizer.h"
+#include "train/optimizers.h"
 
 namespace softmoe {
 namespace {
@@ -47,9 +47,10 @@ void describe(OptionTable& table, OptimizerOptions& options) {
   table.add("weight-decay", options.weight_decay,
             "decoupled decay of weights (times the learning rate), not of biases, norms, positions",
             {.min = 0});
-  table.add("decay-rules", options.decay_rules,
-            "PATTERN=DECAY pairs that precede --weight-decay: decay of parameters whose name holds "
-            "a match of the regular expression, the first match wins");
+  table.add(
+      "decay-rules", options.decay_rules,
+      "PATTERN=DECAY pairs that precede --weight-decay: decay of parameters of whose name the "
+      "regular expression matches a part; the first match wins");
   table.add("layer-decay", options.layer_decay,
             "learning rate of a layer over that of the next one: the head has --lr, the last block "
             "--lr times this, and so on down to the embeddings; 0 or 1: all have --lr",
@@ -61,7 +62,7 @@ void describe(OptionTable& table, OptimizerOptions& options) {
             {.min = 0, .max = 1});
   table.add("opt-eps", options.opt_eps, "added to the root in AdamW's denominator", {.min = 0});
   table.add("clip-grad", options.clip_grad,
-            "largest norm of all gradients together, above which they are scaled; 0 for none",
+            "max norm of all gradients together, above which they are scaled; 0: no limit",
             {.min = 0});
 }
 

@@ -10,7 +10,7 @@
 
 namespace softmoe {
 
-/// Which optimizer, and with what.
+/// Which optimizer, and its parameters.
 struct OptimizerOptions {
   std::string opt = "adamw";
   double weight_decay = 0.03;
@@ -25,27 +25,29 @@ struct OptimizerOptions {
 };
 void describe(OptionTable& table, OptimizerOptions& options);
 
-/// The decay of every parameter whose name holds a match of the regular expression `pattern`.
+/// The decay of every parameter whose name has a part that matches the regular expression
+/// `pattern`.
 struct DecayRule {
   std::string pattern;
   double decay = 0.0;
 };
-/// The rules of `options`, in order: `decay_rules` ("pattern=decay"), then none for normalisations,
-/// `weight_decay` for other weights and for the scale of a soft router. What matches nothing
-/// (biases, position embeddings, tokens, slot parameters) has none. Throws UsageError.
+/// The rules of `options`, in order: `decay_rules` ("pattern=decay"), then no decay for
+/// normalisations, `weight_decay` for other weights and for the scale of a soft router. Parameters
+/// that match nothing (biases, position embeddings, tokens, slot parameters) have no decay. Throws
+/// UsageError for a malformed rule.
 std::vector<DecayRule> decay_rules(const OptimizerOptions& options);
 /// The decay of the first rule that `name` matches, or 0.
 double parameter_decay(std::span<const DecayRule> rules, const std::string& name);
 
-/// The blocks of a transformer that has the parameter `name`, as far as it tells: 3 for
+/// The min number of blocks of a transformer that has the parameter `name`: 3 for
 /// "blocks.2.attn.qkv.weight", 0 for a name outside the blocks.
 int64_t blocks_up_to(const std::string& name);
 /// The layer of the parameter `name` in a transformer of `depth` blocks, as timm and BEiT count
 /// them (Bao et al., arXiv:2106.08254): 0 for embeddings of patches, positions and class token,
 /// i + 1 for block i, `depth` for the final norm on tokens, depth + 1 for all after it.
 int64_t layer_of(const std::string& name, int64_t depth);
-/// What the learning rate of the parameter is multiplied by: layer_decay to the power of the layers
-/// between it and the last.
+/// The factor of the learning rate of the parameter: layer_decay to the power of the layers between
+/// it and the last one.
 double layer_rate(const OptimizerOptions& options, const std::string& name, int64_t depth);
 
 }  // namespace softmoe

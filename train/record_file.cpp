@@ -23,7 +23,7 @@ std::vector<std::string_view> split_fields(std::string_view row) {
   return fields;
 }
 
-/// Where the records begin; nothing where a crash left less than the whole header.
+/// The offset of the first record; nothing if the file ends inside the header.
 std::optional<size_t> end_of_header(const std::filesystem::path& path, const std::string& text,
                                     const std::string& header) {
   if (header.empty() || text.starts_with(header + "\n")) {

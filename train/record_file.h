@@ -1,5 +1,5 @@
 #pragma once
-/// Files of one record a line that can be cut back to a step of the run.
+/// Files with one record per line, which can be cut back to a step of the run.
 
 #include <cstdint>
 #include <filesystem>
@@ -8,14 +8,14 @@
 #include <string>
 #include <string_view>
 
-#include "train/append_file.h"
+#include "io/append_file.h"
 
 namespace softmoe {
 
 /// How the lines of a record file are read.
 struct RecordFormat {
   std::string header;  ///< first line, without its line break; empty: none
-  /// The step of a line's record; nothing where the line is no record.
+  /// The step of the record in a line; nothing if the line is no record.
   std::function<std::optional<int64_t>(std::string_view line)> step_of;
 };
 
@@ -27,20 +27,20 @@ RecordFormat csv_rows(const std::string& header);
 /// An open file of records whose steps never decrease. Failures are InputErrors naming the file.
 class RecordFile {
  public:
-  /// Opens `path`, made where it does not exist, and cuts off the records after `step` and what a
-  /// crash left of a line; 0 cuts off everything. Throws where a header is another one and where a
-  /// record up to `step` follows one that is newer or unreadable.
+  /// Opens `path`, or makes it, and cuts off the records after `step` and an incomplete last line;
+  /// 0 cuts off everything. Throws if the file has another header, or if a record up to `step`
+  /// follows one that is newer or unreadable.
   RecordFile(const std::filesystem::path& path, const RecordFormat& format, int64_t step);
 
   /// Appends a line, given without its line break.
   void append(int64_t step, const std::string& line);
-  /// Appends a line, in place of the last one if that is of the same step.
+  /// Appends a line, or replaces the last line if that has this step.
   void put(int64_t step, const std::string& line);
-  /// Returns when all is on the disk.
+  /// Returns when everything is on the disk.
   void sync() { file_.sync(); }
 
  private:
-  /// What of a file is to stay.
+  /// The part of a file that stays.
   struct Kept {
     int64_t bytes = 0;
     int64_t last_start = 0;  ///< of the last record

@@ -8,8 +8,8 @@
 namespace softmoe {
 namespace {
 
-/// Experts that a warning names, at most.
-constexpr size_t kNamed = 16;
+/// Max number of experts that a warning names.
+constexpr size_t kMaxNamed = 16;
 
 std::vector<double> numbers_of(const torch::Tensor& tensor) {
   const auto plain = tensor.detach().to(torch::kCPU, torch::kFloat64).contiguous();
@@ -24,7 +24,7 @@ void add_to(std::vector<double>& sums, const std::vector<double>& numbers) {
 
 std::string warning(int64_t block, const std::vector<int64_t>& experts, int64_t since,
                     int64_t step) {
-  const size_t named = std::min(experts.size(), kNamed);
+  const size_t named = std::min(experts.size(), kMaxNamed);
   const std::vector<int64_t> first(experts.begin(), experts.begin() + static_cast<int64_t>(named));
   return fmt::format(
       "warning: block {}: expert{} {}{} got no token in any record from update {} to {}", block,
@@ -77,10 +77,9 @@ Json mean_over_layers(const Json& layers) {
   return means;
 }
 
-void RoutingMonitor::add(const RoutingRecords& records, const RoutingObjective& objective) {
+void RoutingMonitor::add(const ExpertLoads& loads, const BlockValues& losses) {
   ++batches_;
-  for (const auto& [block, record] : records) {
-    const auto& load = record.load;
+  for (const auto& [block, load] : loads) {
     if (!load.load.defined()) {
       continue;
     }
@@ -90,8 +89,8 @@ void RoutingMonitor::add(const RoutingRecords& records, const RoutingObjective& 
     sum.dropped += load.dropped.item<double>();
     sum.entropy += load.entropy.item<double>();
   }
-  for (const auto& [block, losses] : objective.losses) {
-    for (const auto& [name, value] : losses) {
+  for (const auto& [block, values] : losses) {
+    for (const auto& [name, value] : values) {
       sums_[block].losses[name] += value.item<double>();
     }
   }

@@ -1,6 +1,6 @@
 #pragma once
-/// What training writes down about the routing of every MoE layer, and a watch over experts that no
-/// token reaches.
+/// Statistics of the routing of every MoE layer in training, and warnings of experts that no token
+/// reaches.
 
 #include <cstdint>
 #include <map>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/options.h"
-#include "train/routing_objective.h"
+#include "train/train_step.h"
 
 namespace softmoe {
 
@@ -20,9 +20,8 @@ struct RecordedRouting {
   double entropy = 0.0;                  ///< mean of a token's distribution over experts, nats
   std::map<std::string, double> losses;  ///< of the router by name, without coefficients
 
-  /// By name: load and importance as their largest and smallest share, the number of experts
-  /// without a token, and the rest; losses as "<name>_loss". The former are missing where the
-  /// router tells no load.
+  /// By name: max and min of load and of importance, the number of experts without a token, and the
+  /// rest; losses as "<name>_loss". Without `load` only the losses are there.
   std::map<std::string, double> summary() const;
 };
 
@@ -31,21 +30,22 @@ using ModelRouting = std::map<int64_t, RecordedRouting>;
 
 /// {"block<i>": summary} of every layer.
 Json to_json(const ModelRouting& routing);
-/// The mean over the layers of each number in `layers`, which to_json() gave.
+/// The mean over layers of each number in `layers`, which is what to_json() gives.
 Json mean_over_layers(const Json& layers);
 
 /// Gathers the routing of the updates that are recorded. An expert is idle from the first record in
-/// which no token reached it to the next in which one does.
+/// which no token reaches it until the next in which one does.
 class RoutingMonitor {
  public:
-  /// Warns of experts that stay idle for `idle_steps` updates, 0: never.
+  /// Warns of experts that stay idle for `idle_steps` updates; 0: never.
   explicit RoutingMonitor(int64_t idle_steps) : idle_steps_(idle_steps) {}
 
-  /// Adds a batch of the update that is to be recorded: the load in `records`, and the losses.
-  void add(const RoutingRecords& records, const RoutingObjective& objective);
+  /// Adds a batch of the update that is to be recorded. Layers whose load is undefined count with
+  /// their losses alone.
+  void add(const ExpertLoads& loads, const BlockValues& losses);
 
-  /// Ends update `step`. `warnings` gets a line for each block with experts that have become idle
-  /// for long; each expert is named once until it is used again.
+  /// Ends update `step`. `warnings` gets a line per block with experts that have been idle for
+  /// `idle_steps`; each expert is named once until it is used again.
   ModelRouting finish(int64_t step, std::vector<std::string>& warnings);
 
   /// Which experts are idle, for checkpoints.

@@ -31,7 +31,7 @@ void remove_quietly(const fs::path& path) {
   fs::remove(path, ignored);
 }
 
-/// Makes `to` the same file as `from`, or a copy of it where the file system has no hard links.
+/// Makes `to` a hard link of `from`, or a copy if the file system has no hard links.
 void share_file(const fs::path& from, const fs::path& to) {
   write_atomically(to, [&](const fs::path& temporary) {
     std::error_code error;
@@ -42,7 +42,7 @@ void share_file(const fs::path& from, const fs::path& to) {
   });
 }
 
-/// The step in the name of a checkpoint of the history.
+/// The step in the name of a checkpoint of the history; nothing for other files.
 std::optional<int64_t> history_step(const std::string& name) {
   const std::string_view suffix = ".h5";
   if (!name.starts_with(kHistoryPrefix) || !name.ends_with(suffix)) {
@@ -54,7 +54,7 @@ std::optional<int64_t> history_step(const std::string& name) {
   return error == std::errc() && stop == end ? std::optional(step) : std::nullopt;
 }
 
-/// Removes what a killed process left of checkpoints.
+/// Removes incomplete checkpoints of a process that was killed.
 void remove_unfinished(const fs::path& folder) {
   std::vector<fs::path> unfinished;
   std::error_code error;
@@ -86,7 +86,7 @@ std::string code_block(const std::string& text) {
 }  // namespace
 
 RunFolder::RunFolder(fs::path path) : path_(std::move(path)) {
-  // A start that is refused later must leave nothing, so nothing is made yet.
+  // Nothing is made yet, so that a start that is refused later leaves nothing.
   auto place = path_;
   std::error_code error;
   while (!fs::exists(place, error) && place.has_relative_path()) {
@@ -172,8 +172,8 @@ void RunFolder::save_checkpoint(int64_t step, bool is_best, int64_t hist,
   const auto next = path_ / kNextCheckpoint;
   try {
     write(next);
-    // last.h5 comes last: after a crash in between, the run goes on from an older one and makes
-    // the others again. The other way round best.h5 would never be made.
+    // last.h5 comes last: after a crash in between, the run continues from an older one and makes
+    // the others again. If last.h5 came first, best.h5 would never be made.
     if (hist > 0) {
       share_file(next, checkpoint_of(step));
     }

@@ -10,7 +10,7 @@
 
 namespace softmoe {
 
-/// How the learning rate goes; lengths in epochs count where the one in steps is 0.
+/// How the learning rate changes. A length in epochs counts if the one in steps is 0.
 struct ScheduleOptions {
   std::string sched = "cosine";
   double lr = 1e-3;
@@ -34,7 +34,7 @@ struct ScheduleShape {
   int64_t total = 1;
 };
 
-/// A row of the table: the rate after the warm-up, before a cooldown changes it.
+/// A schedule that `--sched` can name: the rate after the warm-up, before a cooldown changes it.
 struct ScheduleRow {
   std::string_view name;
   std::string_view formula;  ///< for people; t counts steps from the end of the warm-up
@@ -46,7 +46,7 @@ std::span<const ScheduleRow> schedules();
 /// The learning rate of each step of one run.
 class Schedule {
  public:
-  /// Throws UsageError for an unknown name and where warm-up and cooldown exceed the run.
+  /// Throws UsageError for an unknown name, and if warm-up and cooldown exceed the run.
   Schedule(const ScheduleOptions& options, int64_t total_steps, double steps_per_epoch);
 
   /// The rate of the update that follows `step` updates; from `total` on, that of `total`.

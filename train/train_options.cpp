@@ -9,7 +9,7 @@ void describe(OptionTable& table, TrainOptions& options) {
   table.add("grad-accum-steps", options.grad_accum_steps,
             "batches whose gradients are averaged for one update", {.unit = "batches", .min = 1});
   table.add("amp-dtype", options.amp_dtype,
-            "compute dtype of training and evaluation; auto: bfloat16 where the hardware has it",
+            "compute dtype of training and evaluation; auto: bfloat16 if the hardware has it",
             {.choices = {"auto", "float32", "bfloat16"}});
   table.add("eval-interval", options.eval_interval, "between evaluations, fractions allowed",
             {.unit = "epochs", .min = 1e-6});
@@ -20,14 +20,13 @@ void describe(OptionTable& table, TrainOptions& options) {
   table.add("log-interval", options.log_interval, "between log lines and metrics records",
             {.unit = "updates", .min = 1});
   table.add("idle-steps", options.idle_steps,
-            "warn of experts that get no token in all records of so many updates; 0: never",
+            "warn of experts that get no token in any record of this many updates; 0: never",
             {.unit = "updates", .min = 0});
   table.add("seed", options.seed, "of initial weights, data order, augmentation and dropout",
             {.min = 0});
   table.add("output", options.output, "folder of all runs", {.unit = "folder"});
-  table.add(
-      "experiment", options.experiment,
-      "name of this run's folder; a run that is there already resumes; empty: date and model");
+  table.add("experiment", options.experiment,
+            "name of this run's folder; a run that is in it resumes; empty: date and model");
 }
 
 }  // namespace softmoe

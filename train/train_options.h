@@ -8,18 +8,17 @@
 
 namespace softmoe {
 
-/// How long and in which steps to train, and what to write down. Intervals in epochs may be
-/// fractions.
+/// How long and in which steps to train, and what to record. Intervals in epochs may be fractions.
 struct TrainOptions {
   double epochs = 10;
   int64_t max_steps = 0;           ///< ends the run earlier; 0: no limit
   int64_t grad_accum_steps = 1;    ///< batches whose gradients are averaged for one update
-  std::string amp_dtype = "auto";  ///< compute dtype; auto: bf16 where the processor has it
+  std::string amp_dtype = "auto";  ///< compute dtype; auto: bf16 if the processor has it
   double eval_interval = 1;        ///< epochs between evaluations
   double checkpoint_interval = 1;  ///< epochs between checkpoints
   int64_t checkpoint_hist = 2;     ///< newest checkpoints kept beside last and best
   int64_t log_interval = 50;       ///< updates between log lines and metrics records
-  int64_t idle_steps = 500;        ///< updates without a token after which an expert is named
+  int64_t idle_steps = 500;        ///< updates without a token before a warning of an expert
   int64_t seed = 0;
   std::string output = "runs";
   std::string experiment;  ///< name of the run's folder; empty: date, time and model

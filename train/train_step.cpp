@@ -1,28 +1,41 @@
 #include "train/train_step.h"
 
-#include "runtime/device.h"
-#include "train/loss.h"
-#include "train/optimizer.h"
+#include <utility>
+
+#include "runtime/autocast_guard.h"
+#include "train/objectives.h"
 
 namespace softmoe {
 
-std::function<torch::Tensor(const torch::Tensor& images, const torch::Tensor& labels)>
-make_train_step(VisionTransformer model, torch::Dtype dtype) {
-  const OptimizerOptions options;
-  std::shared_ptr<Optimizer> optimizer = make_optimizer(named_parameters(*model), options);
-  model->train();
-  return [model, dtype, options, optimizer](const torch::Tensor& images,
-                                            const torch::Tensor& labels) mutable {
-    torch::Tensor loss;
-    {
-      const AutocastGuard autocast(images.device(), dtype);
-      loss = classification_loss(LossOptions{}, model(images), labels);  // []
+StepResult step_loss(VisionTransformer& model, const Batch& batch,
+                     const ObjectiveOptions& objectives, const StepOptions& options) {
+  const AutocastGuard autocast(batch.images.device(), options.compute_dtype);
+  auto wants = wanted_routing(objectives);
+  wants.load = wants.load || options.record_load;
+  const bool wants_routing = wants.weights || wants.scores || wants.load;
+  auto routing = wants_routing ? model->routing_records(wants) : RoutingRecords();
+  const auto logits =
+      model->forward(batch.images, wants_routing ? &routing : nullptr);  // [batch, classes]
+  StepResult result;
+  if (options.record_load) {
+    for (const auto& [block, record] : routing) {
+      result.loads[block] = record.load;
     }
-    loss.backward();
-    optimizer->clip_and_step(/*lr=*/1e-4, options.clip_grad);
-    optimizer->zero_grad();
-    return loss.detach();
-  };
+  }
+  auto objective =
+      objective_loss(objectives, {.batch = batch, .logits = logits, .routing = std::move(routing)});
+  result.loss = std::move(objective.loss);  // []
+  result.values = std::move(objective.values);
+  return result;
+}
+
+StepResult train_step(VisionTransformer& model, const Batch& batch,
+                      const ObjectiveOptions& objectives, const StepOptions& options) {
+  auto result = step_loss(model, batch, objectives, options);
+  (options.batches > 1 ? result.loss / static_cast<double>(options.batches) : result.loss)
+      .backward();
+  result.loss = result.loss.detach();  // []
+  return result;
 }
 
 }  // namespace softmoe

@@ -1,15 +1,38 @@
 #pragma once
-/// One training step by itself, as benchmarks time it.
+/// The training step: forward, losses and backward of one batch.
 
-#include <functional>
+#include <cstdint>
+#include <map>
 
-#include "vit/vision_transformer.h"
+#include "train/objective.h"
 
 namespace softmoe {
 
-/// Forward and backward under autocast to `dtype`, gradient clipping and one AdamW update of
-/// `model`; gives the loss []. Takes images [batch, channels, height, width] and labels [batch].
-std::function<torch::Tensor(const torch::Tensor& images, const torch::Tensor& labels)>
-make_train_step(VisionTransformer model, torch::Dtype dtype);
+/// How a step is computed.
+struct StepOptions {
+  torch::Dtype compute_dtype = torch::kFloat32;  ///< of autocast, in the forward pass
+  bool record_load = false;                      ///< keep how the experts of MoE layers are used
+  int64_t batches = 1;  ///< that share an update: gradients are divided by it
+};
+
+/// How the experts of each MoE layer are used, by the number of its block.
+using ExpertLoads = std::map<int64_t, ExpertLoad>;
+
+/// What a step returns beside gradients.
+struct StepResult {
+  torch::Tensor loss;  ///< [], the sum of all objectives; of one batch, not divided
+  ExpertLoads loads;   ///< empty unless the options ask for it
+  BlockValues values;  ///< of the objectives
+};
+
+/// The forward pass of `model` on `batch`, which is on the model's device, and the losses of all
+/// objectives that `objectives` ask for. The loss carries gradients.
+StepResult step_loss(VisionTransformer& model, const Batch& batch,
+                     const ObjectiveOptions& objectives, const StepOptions& options);
+
+/// step_loss(), then backward: adds to the gradients of all parameters that learn. Nothing else
+/// changes but the state of routers that have one.
+StepResult train_step(VisionTransformer& model, const Batch& batch,
+                      const ObjectiveOptions& objectives, const StepOptions& options);
 
 }  // namespace softmoe

@@ -22,14 +22,14 @@ constexpr std::array kGroups{
         R"(^blocks\.\d+\.attn\.|^attn_pool\.(latent$|q\.|kv\.|proj\.|q_norm\.|k_norm\.))"},
     ParameterGroup{"ffn", "dense MLPs", R"(^blocks\.\d+\.mlp\.|^attn_pool\.mlp\.)"},
     ParameterGroup{"router", "routers of MoE layers", R"(^blocks\.\d+\.moe\.router\.)"},
-    ParameterGroup{"gates", "the same", R"(^blocks\.\d+\.moe\.router\.)"},
+    ParameterGroup{"gates", "another name of router", R"(^blocks\.\d+\.moe\.router\.)"},
     ParameterGroup{"experts", "experts of MoE layers", R"(^blocks\.\d+\.moe\.experts\.)"},
     ParameterGroup{"head", "the classifier", R"(^head(_dist)?\.)"},
 };
 
-const ParameterGroup* find_group(const std::string& word) {
+const ParameterGroup* find_group(const std::string& name) {
   const auto found = std::find_if(kGroups.begin(), kGroups.end(),
-                                  [&word](const ParameterGroup& row) { return row.name == word; });
+                                  [&name](const ParameterGroup& row) { return row.name == name; });
   return found == kGroups.end() ? nullptr : &*found;
 }
 
@@ -57,25 +57,25 @@ std::string present_groups(const std::vector<std::string>& names) {
   return list;
 }
 
-/// The union of what the words of option `option` name.
-std::vector<bool> named_by(const std::string& option, const std::vector<std::string>& words,
+/// The union of the parameters that the items of option `option` name.
+std::vector<bool> named_by(const std::string& option, const std::vector<std::string>& items,
                            const std::vector<std::string>& names) {
   std::vector<bool> mask(names.size(), false);
-  for (const auto& word : words) {
-    const auto* group = find_group(word);
+  for (const auto& item : items) {
+    const auto* group = find_group(item);
     std::vector<bool> found;
     try {
-      found = matches(group != nullptr ? std::string(group->pattern) : word, names);
+      found = matches(group != nullptr ? std::string(group->pattern) : item, names);
     } catch (const std::regex_error&) {
       throw UsageError("--" + option,
                        "one of " + present_groups(names) + ", or a regular expression",
-                       "'" + word + "'");
+                       "'" + item + "'");
     }
     if (!any_of(found)) {
       throw UsageError("--" + option,
                        "one of " + present_groups(names) +
                            ", or a regular expression that the name of a parameter matches",
-                       "'" + word + "', which no parameter of this model matches");
+                       "'" + item + "', which no parameter of this model matches");
     }
     for (size_t index = 0; index < names.size(); ++index) {
       mask[index] = mask[index] || found[index];
@@ -87,11 +87,11 @@ std::vector<bool> named_by(const std::string& option, const std::vector<std::str
 }  // namespace
 
 void describe(OptionTable& table, TrainableOptions& options) {
-  const std::string words = "names of groups (" + known_names(parameter_groups()) +
-                            ") or regular expressions of which a parameter's name holds a match";
+  const std::string items = "names of groups (" + known_names(parameter_groups()) +
+                            ") or regular expressions that match a part of a parameter's name";
   table.add("trainable", options.trainable,
-            "which parameters learn beside the head, the others stay as they are: " + words);
-  table.add("freeze", options.freeze, "which of these do not learn after all: likewise");
+            "which parameters learn beside the head, the others stay as they are: " + items);
+  table.add("freeze", options.freeze, "which of these parameters do not learn, as in --trainable");
 }
 
 std::span<const ParameterGroup> parameter_groups() { return kGroups; }

@@ -5,7 +5,7 @@
 /// The groups follow the subsets that ST-MoE compares for fine-tuning (Zoph et al.,
 /// arXiv:2202.08906, section 4.2): all parameters, those outside the MoE layers, the MoE layers
 /// with their routers, the attention layers, the dense MLPs. Norms, embeddings and LayerScale are
-/// in "all" and "non_moe" alone. The source has no head of its own; here a head always learns,
+/// in "all" and "non_moe" alone. The source has no separate head; here the head always learns,
 /// since it belongs to the new task, unless it is frozen by name.
 
 #include <cstdint>
@@ -22,17 +22,17 @@ class Module;
 
 namespace softmoe {
 
-/// Each word is the name of a group, or a regular expression of which a parameter's name holds a
-/// match.
+/// Each item is the name of a group, or a regular expression that matches a part of a parameter's
+/// name.
 struct TrainableOptions {
   std::vector<std::string> trainable{"all"};  ///< what learns, beside the head
-  std::vector<std::string> freeze = {};       ///< what of it does not learn after all
+  std::vector<std::string> freeze = {};       ///< what of these does not learn
 
   bool operator==(const TrainableOptions&) const = default;
 };
 void describe(OptionTable& table, TrainableOptions& options);
 
-/// A row of the table.
+/// A group that options can name.
 struct ParameterGroup {
   std::string_view name;
   std::string_view meaning;
@@ -41,8 +41,8 @@ struct ParameterGroup {
 /// all, non_moe, moe, attention, ffn, router (and its other name, gates), experts, head.
 std::span<const ParameterGroup> parameter_groups();
 
-/// Whether each of `names`, the parameters of a model, learns. Throws UsageError for a word that is
-/// no regular expression or that no name matches, and where nothing learns.
+/// Returns, for each of `names`, the parameters of a model, true if it learns. Throws UsageError
+/// for an item that is no regular expression or that no name matches, and if nothing learns.
 std::vector<bool> learning_mask(const TrainableOptions& options,
                                 const std::vector<std::string>& names);
 
@@ -56,7 +56,7 @@ struct LearningShare {
   }
 };
 
-/// Makes the parameters of `module` require gradients or not, as `options` say; before its
+/// Makes the parameters of `module` require gradients or not, as `options` say. Call it before the
 /// optimizer is made.
 LearningShare set_trainable(torch::nn::Module& module, const TrainableOptions& options);
 

@@ -3,193 +3,225 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
+#include <utility>
 
-#include "core/interrupt_guard.h"
 #include "core/error.h"
+#include "core/interrupt_guard.h"
+#include "core/log.h"
 #include "core/rng.h"
-#include "runtime/device.h"
+#include "train/hooks/checkpoint_hook.h"
+#include "train/hooks/evaluation_hook.h"
+#include "train/hooks/log_hook.h"
+#include "train/hooks/metrics_hook.h"
+#include "train/hooks/progress_bar_hook.h"
+#include "train/hooks/routing_hook.h"
+#include "train/hooks/tensorboard_hook.h"
 
 namespace softmoe {
-namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-}  // namespace
-
-void fit_preprocessing(PreprocessOptions& preprocess, const VitOptions& model) {
-  preprocess.input_size = {model.in_chans, model.image_height(), model.image_width()};
-}
-
-Json to_json(const TrainResult& result) {
-  Json json;
-  json["steps"] = result.steps;
-  json["best_top1"] = result.best_top1;
-  json["best_step"] = result.best_step;
-  json["last"] = to_json(result.last);
-  json["train_seconds"] = result.train_seconds;
-  json["images_per_second"] = result.images_per_second;
-  json["parameters"] = result.parameters.total;
-  json["trainable_parameters"] = result.parameters.learning;
-  json["trainable_share"] = result.parameters.share();
-  if (!result.routing.is_null()) {
-    json["routing"] = result.routing;
-  }
-  return json;
-}
-
-Trainer::Trainer(VisionTransformer model, TrainingRun run, const Dataset& train_set,
-                 const Dataset& val_set, RunFolder& folder, torch::Device device)
-    : model_(std::move(model)),
-      run_(std::move(run)),
-      val_set_(val_set),
+Trainer::Trainer(TrainingSetup setup, const Dataset& train_set, const Dataset& val_set,
+                 RunFolder& folder)
+    : val_set_(val_set),
       folder_(folder),
-      device_(device),
-      compute_dtype_(compute_dtype(run_.train.amp_dtype, device)),
-      train_transform_(Transform::training(run_.preprocess)),
-      val_transform_(Transform::evaluation(run_.preprocess)),
-      loader_(train_set, train_transform_, run_.loader),
-      learning_(set_trainable(*model_, run_.trainable)),
-      optimizer_(make_optimizer(named_parameters(*model_), run_.optimizer)),
-      monitor_(run_.train.idle_steps) {
-  TORCH_CHECK_VALUE(run_.loader.drop_last, "Trainer: updates need batches of one size");
-  if (loader_.batches_per_epoch() < run_.train.grad_accum_steps) {
-    throw InputError("batch-size", fmt::format("at most the {} training images", train_set.size()),
-                     std::to_string(run_.loader.batch_size * run_.train.grad_accum_steps));
-  }
-  steps_per_epoch_ = loader_.batches_per_epoch() / run_.train.grad_accum_steps;
-  total_steps_ = std::llround(run_.train.epochs * static_cast<double>(steps_per_epoch_));
-  if (run_.train.max_steps > 0) {
-    total_steps_ = std::min(total_steps_, run_.train.max_steps);
-  }
-  schedule_ = std::make_unique<Schedule>(run_.schedule, total_steps_,
-                                         static_cast<double>(steps_per_epoch_));
+      feed_(train_set, Transform::training(setup.options.preprocess),
+            training_loader(setup.options), setup.options.train.grad_accum_steps, setup.device),
+      state_(make_training_state(std::move(setup), feed_.updates_per_epoch())) {
   adopt_optimizer_state();
+  add_hooks();
 }
 
-double Trainer::epoch_of(int64_t step) const {
-  return static_cast<double>(step) / static_cast<double>(steps_per_epoch_);
+void Trainer::add_hooks() {
+  const auto& options = state_.options();
+  // In this order: each follows those whose results it uses.
+  add_hook(std::make_unique<ProgressBarHook>());
+  add_hook(std::make_unique<EvaluationHook>(val_set_, Transform::evaluation(options.preprocess),
+                                            [this] { stop_if_interrupted(); }));
+  add_hook(std::make_unique<RoutingHook>(options.train.idle_steps));
+  add_hook(std::make_unique<MetricsHook>(folder_));
+  add_hook(std::make_unique<TensorBoardHook>(folder_));
+  add_hook(std::make_unique<LogHook>());
+  add_hook(std::make_unique<CheckpointHook>(folder_, [this] { return checkpoint(); }));
 }
 
-bool Trainer::is_due(double interval_epochs, int64_t step) const {
-  if (step == 0) {
-    return false;
+void Trainer::adopt_optimizer_state() {
+  const auto given = std::exchange(state_.setup.start.optimizer_state, {});
+  if (given.empty() || folder_.has_checkpoint()) {
+    return;
   }
-  // The k-th event falls on the update nearest to k intervals.
-  const double interval = interval_epochs * static_cast<double>(steps_per_epoch_);
-  const auto events_by = [interval](int64_t updates) {
-    return std::floor(static_cast<double>(updates) / interval + 1e-9);
-  };
-  return step == total_steps_ || events_by(step) > events_by(step - 1);
-}
-
-Batch Trainer::next_batch() {
-  const int64_t batches_per_epoch = steps_per_epoch_ * run_.train.grad_accum_steps;
-  const int64_t batch_index = state_.step * run_.train.grad_accum_steps + micro_step_;
-  const int64_t epoch = batch_index / batches_per_epoch;
-  if (epoch != loader_epoch_) {
-    loader_.start(epoch, batch_index % batches_per_epoch);
-    loader_epoch_ = epoch;
+  const auto kept = state_.optimizer->adopt_state(given);
+  if (kept == 0) {
+    throw InputError("the optimizer state to begin with",
+                     "that of " + state_.options().optimizer.opt + " for a tensor of this model",
+                     "none");
   }
-  const auto start = Clock::now();
-  auto batch = loader_.next();
-  data_seconds_ += seconds_since(start);
-  TORCH_INTERNAL_ASSERT(batch.has_value(), "the loader ended inside an epoch");
-  return std::move(*batch);
-}
-
-torch::Tensor Trainer::batch_loss(const Batch& batch, bool recorded) {
-  const AutocastGuard autocast(device_, compute_dtype_);
-  const bool has_router_losses = run_.router_losses.any();
-  auto records = model_->routing_records({.scores = has_router_losses, .load = recorded});
-  const auto logits =
-      model_->forward(batch.images.to(device_),
-                      has_router_losses || recorded ? &records : nullptr);  // [batch, classes]
-  const auto losses =
-      classification_losses(run_.loss, logits, batch.labels.to(device_));  // [batch]
-  const auto objective = has_router_losses ? routing_objective(run_.router_losses, records, losses)
-                                           : RoutingObjective();
-  if (recorded) {
-    monitor_.add(records, objective);
-  }
-  return objective.total.defined() ? losses.mean() + objective.total : losses.mean();  // []
-}
-
-double Trainer::update(bool recorded) {
-  // All randomness of an update hangs on its number, so that a resumed run needs no saved state.
-  torch::manual_seed(stream_key(static_cast<uint64_t>(run_.train.seed), "update", 0,
-                                static_cast<uint64_t>(state_.step)));
-  const int64_t accumulate = run_.train.grad_accum_steps;
-  double loss_sum = 0.0;
-  for (micro_step_ = 0; micro_step_ < accumulate; ++micro_step_) {
-    const auto loss = batch_loss(next_batch(), recorded);  // []
-    loss_sum += loss.item<double>();
-    (accumulate > 1 ? loss / static_cast<double>(accumulate) : loss).backward();
-  }
-  return loss_sum / static_cast<double>(accumulate);
-}
-
-void Trainer::train_step() {
-  const auto start = Clock::now();
-  const bool recorded =
-      (state_.step + 1) % run_.train.log_interval == 0 || state_.step + 1 == total_steps_;
-  const double loss = update(recorded);
-  if (!std::isfinite(loss)) {
-    throw InputError(fmt::format(
-        "loss is {} at update {} of {} (lr {:.3g}); a smaller --lr or --clip-grad may help; "
-        "{}",
-        loss, state_.step + 1, total_steps_, schedule_->rate(state_.step),
-        folder_.has_checkpoint()
-            ? "the last checkpoint is kept at " + folder_.last_checkpoint().string()
-            : "no checkpoint was written yet"));
-  }
-  const double gradient_norm =
-      optimizer_->clip_and_step(schedule_->rate(state_.step), run_.optimizer.clip_grad)
-          .item<double>();
-  optimizer_->zero_grad();
-  ++state_.step;
-  state_.interval_loss += loss;
-  ++state_.interval_updates;
-  state_.epoch_loss += loss;
-  ++state_.epoch_updates;
-  const double seconds = seconds_since(start);
-  state_.train_seconds += seconds;
-  sitting_seconds_ += seconds;
-  ++sitting_updates_;
-  if (recorded) {
-    record_interval(loss, gradient_norm);
-  }
-  show_progress(loss);
+  log_line(fmt::format("optimizer state kept for {} of {} tensors that learn", kept,
+                       state_.optimizer->size()));
 }
 
 TrainResult Trainer::run() {
   const InterruptGuard interrupt;
   begin();
-  model_->train();
-  while (true) {
-    const bool evaluate_now =
-        is_due(run_.train.eval_interval, state_.step) && state_.evaluated_step != state_.step;
-    const bool is_best = evaluate_now && evaluate();
-    const bool checkpoint_now = is_due(run_.train.checkpoint_interval, state_.step);
-    if (is_best || (checkpoint_now && state_.step != saved_step_)) {
-      save(is_best);
-    }
-    if (state_.step >= total_steps_) {
-      break;
-    }
-    if (interrupt_requested()) {
-      stop_for_interrupt();
-    }
-    train_step();
+  state_.model()->train();
+  pause();
+  while (state_.progress.step < state_.length.total_steps()) {
+    stop_if_interrupted();
+    update();
+    pause();
   }
-  if (last_evaluation_.examples == 0) {
-    // A finished run started again: its result needs the evaluation, its records have it.
-    last_evaluation_ = evaluate_model();
+  for (const auto& hook : hooks_) {
+    hook->at_end(state_);
   }
   return result();
+}
+
+void Trainer::begin() {
+  const auto& learning = state_.learning;
+  log_line(fmt::format("{} of {} parameters learn ({:.2f} %)", learning.learning, learning.total,
+                       100.0 * learning.share()));
+  folder_.set_config(state_.setup.config_text);
+  if (folder_.has_checkpoint()) {
+    resume();
+  } else {
+    folder_.begin(0);
+  }
+}
+
+void Trainer::resume() {
+  const auto path = folder_.last_checkpoint();
+  const auto saved = load_checkpoint(path);
+  restore(state_, saved, path.string());
+  const auto& progress = saved.metadata.at("progress");
+  for (const auto& hook : hooks_) {
+    hook->load_state(state_, progress);
+  }
+  feed_.restore_bad_images(progress.value("bad_images", Json::array()));
+  folder_.begin(state_.progress.step);
+  log_line(fmt::format("resuming {} after update {} of {}", folder_.path().string(),
+                       state_.progress.step, state_.length.total_steps()));
+}
+
+/// What is due between two updates.
+void Trainer::pause() {
+  const auto& train = state_.options().train;
+  const int64_t step = state_.progress.step;
+  const bool evaluates =
+      state_.length.is_due(train.eval_interval, step) && state_.progress.evaluated_step != step;
+  if (evaluates) {
+    for (const auto& hook : hooks_) {
+      hook->at_evaluation(state_);
+    }
+  }
+  if ((evaluates && state_.evaluation.is_best) ||
+      state_.length.is_due(train.checkpoint_interval, step)) {
+    for (const auto& hook : hooks_) {
+      hook->at_checkpoint(state_);
+    }
+  }
+}
+
+void Trainer::stop_if_interrupted() {
+  if (!interrupt_requested()) {
+    return;
+  }
+  for (const auto& hook : hooks_) {
+    hook->at_interrupt(state_);
+  }
+  throw Interrupted(fmt::format(
+      "interrupted after update {} of {}, saved {}; the same command started again resumes there",
+      state_.progress.step, state_.length.total_steps(), folder_.last_checkpoint().string()));
+}
+
+void Trainer::update() {
+  const auto start = std::chrono::steady_clock::now();
+  const auto update = next_update();
+  if (!std::isfinite(update.loss)) {
+    throw_not_finite(update.loss);
+  }
+  count_update(update.loss,
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  for (const auto& hook : hooks_) {
+    hook->after_update(state_, update);
+  }
+  if (state_.length.is_recorded(state_.options().train.log_interval, state_.progress.step)) {
+    record(update);
+  }
+}
+
+ModelUpdate Trainer::next_update() {
+  const auto& options = state_.options();
+  const int64_t step = state_.progress.step;
+  const int64_t batches = options.train.grad_accum_steps;
+  int64_t number = step * batches;
+  return update_model(
+      state_.model(), *state_.optimizer, options.objectives, [&] { return feed_.take(number++); },
+      {.step = {.compute_dtype = state_.compute_dtype,
+                .record_load = state_.length.is_recorded(options.train.log_interval, step + 1),
+                .batches = batches},
+       .lr = state_.schedule.rate(step),
+       .clip_grad = options.optimizer.clip_grad,
+       // Keyed by the update's number, so that a resumed run needs no state of a generator.
+       .random_key = stream_key(static_cast<uint64_t>(options.train.seed), "update", 0,
+                                static_cast<uint64_t>(step))});
+}
+
+void Trainer::count_update(double loss, double seconds) {
+  auto& progress = state_.progress;
+  ++progress.step;
+  progress.interval_loss += loss;
+  ++progress.interval_updates;
+  progress.epoch_loss += loss;
+  ++progress.epoch_updates;
+  progress.train_seconds += seconds;
+  ++state_.sitting.updates;
+  state_.sitting.seconds += seconds;
+  state_.sitting.data_seconds = feed_.waited_seconds();
+}
+
+void Trainer::record(const ModelUpdate& update) {
+  auto& progress = state_.progress;
+  const auto updates = static_cast<double>(progress.interval_updates);
+  TrainingRecord record{.update = update, .mean_loss = progress.interval_loss / updates};
+  for (const auto& hook : hooks_) {
+    hook->at_record(state_, record);
+  }
+  progress.interval_loss = 0.0;
+  progress.interval_updates = 0;
+}
+
+void Trainer::throw_not_finite(double loss) const {
+  const int64_t step = state_.progress.step;
+  throw InputError(fmt::format(
+      "loss is {} at update {} of {} (lr {:.3g}); a smaller --lr or --clip-grad may help; {}", loss,
+      step + 1, state_.length.total_steps(), state_.schedule.rate(step),
+      folder_.has_checkpoint()
+          ? "the last checkpoint is kept at " + folder_.last_checkpoint().string()
+          : "no checkpoint was written yet"));
+}
+
+Checkpoint Trainer::checkpoint() const {
+  auto checkpoint = to_checkpoint(state_, val_set_.class_names());
+  auto& progress = checkpoint.metadata.at("progress");
+  for (const auto& hook : hooks_) {
+    hook->save_state(state_, progress);
+  }
+  progress["bad_images"] = feed_.bad_images();
+  return checkpoint;
+}
+
+TrainResult Trainer::result() const {
+  const auto& progress = state_.progress;
+  const auto images = static_cast<double>(progress.step * state_.images_per_update());
+  const double seconds = progress.train_seconds;
+  return {.run_folder = folder_.path(),
+          .steps = progress.step,
+          .best_top1 = progress.best_top1,
+          .best_step = progress.best_step,
+          .last = state_.evaluation.result,
+          .train_seconds = seconds,
+          .images_per_second = seconds > 0 ? images / seconds : 0.0,
+          .parameters = state_.learning,
+          .routing = state_.routing};
 }
 
 }  // namespace softmoe

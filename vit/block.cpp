@@ -1,5 +1,7 @@
 #include "vit/block.h"
 
+#include "vit/drop_path.h"
+
 namespace softmoe {
 
 BlockImpl::BlockImpl(const VitOptions& options, bool has_moe, double drop_path_rate)
@@ -14,8 +16,8 @@ void BlockImpl::reset() {
   if (has_moe_) {
     moe = register_module("moe", MoeLayer(moe_layer_options(options_)));
   } else {
-    mlp = register_module("mlp", Mlp(options_.dim, options_.mlp_dim, options_.gelu, options_.drop,
-                                     options_.mlp_layer));
+    mlp = register_module(
+        "mlp", Mlp(options_.dim, options_.mlp_dim, mlp_activation(options_), options_.drop));
   }
   if (options_.layer_scale > 0) {
     ls1 = register_module("ls1", LayerScale(options_.dim, options_.layer_scale));
@@ -23,25 +25,26 @@ void BlockImpl::reset() {
   }
 }
 
-torch::Tensor BlockImpl::forward(torch::Tensor x, const TokenContext& context,
+bool BlockImpl::changes_branches() const { return ls1 || (drop_path_rate_ > 0 && is_training()); }
+
+torch::Tensor BlockImpl::joined(const torch::Tensor& skip, const torch::Tensor& branch,
+                                LayerScale& scale) {
+  return skip + drop_path(scale ? scale(branch) : branch, drop_path_rate_, is_training());
+}
+
+torch::Tensor BlockImpl::forward(const torch::Tensor& x, const TokenContext& context,
                                  RoutingRecord* record) {
-  // A branch that is added as it is takes the skip along, so that one operator can do both.
-  const bool plain = !ls1 && (drop_path_rate_ <= 0 || !is_training());
-  const auto [tokens, skip] = norm1->branch(x, /*for_products=*/true);  // [batch, tokens, dim]
-  if (plain) {
-    x = attn(tokens, skip);  // [batch, tokens, dim]
-  } else {
-    const auto mixed = attn(tokens);  // [batch, tokens, dim]
-    x = skip + drop_path(ls1 ? ls1(mixed) : mixed, drop_path_rate_, is_training());
+  // Attention and MLP add the skip on the way if nothing comes between.
+  const bool changes = changes_branches();
+  const auto [tokens, skip] = norm1->branch(x, NormedFor::kProducts);  // [batch, tokens, dim]
+  const auto mixed =
+      changes ? joined(skip, attn(tokens), ls1) : attn(tokens, skip);  // [batch, tokens, dim]
+  if (has_moe_) {
+    const auto [inputs, rest] = norm2->branch(mixed, NormedFor::kRouting);
+    return joined(rest, moe->forward(inputs, context, record), ls2);  // [batch, tokens, dim]
   }
-  // Routing logits are fp32 under autocast, from tokens in fp32.
-  const auto [inputs, rest] = norm2->branch(x, /*for_products=*/!has_moe_);
-  if (plain && !has_moe_) {
-    return mlp(inputs, rest);  // [batch, tokens, dim]
-  }
-  const auto out =
-      has_moe_ ? moe->forward(inputs, context, record) : mlp(inputs);  // [batch, tokens, dim]
-  return rest + drop_path(ls2 ? ls2(out) : out, drop_path_rate_, is_training());
+  const auto [inputs, rest] = norm2->branch(mixed, NormedFor::kProducts);
+  return changes ? joined(rest, mlp(inputs), ls2) : mlp(inputs, rest);  // [batch, tokens, dim]
 }
 
 }  // namespace softmoe

@@ -3,19 +3,21 @@
 
 #include "softmoe/moe_layer.h"
 #include "vit/attention.h"
+#include "vit/layer_scale.h"
+#include "vit/mlp.h"
 
 namespace softmoe {
 
-/// x + attn(norm1(x)), then x + mlp(norm2(x)), where a MoE layer (`moe`) can stand for the MLP
-/// (`mlp`); LayerScale (`ls1`, `ls2`) and stochastic depth on both branches.
+/// x + attn(norm1(x)), then x + mlp(norm2(x)), where a MoE layer (`moe`) can take the place of the
+/// MLP (`mlp`); LayerScale (`ls1`, `ls2`) and stochastic depth on both branches.
 class BlockImpl : public torch::nn::Cloneable<BlockImpl> {
  public:
   /// `drop_path_rate` is this block's own.
   BlockImpl(const VitOptions& options, bool has_moe, double drop_path_rate);
   void reset() override;
-  /// `x` and the result: [batch, tokens, dim]. `context` is for a MoE layer's router; fills
-  /// `record` where it is not null and the block has a MoE layer.
-  torch::Tensor forward(torch::Tensor x, const TokenContext& context = {},
+  /// `x` and the result: [batch, tokens, dim]. `context` is for the router of a MoE layer. Fills
+  /// `record` if it is not null and the block has a MoE layer.
+  torch::Tensor forward(const torch::Tensor& x, const TokenContext& context = {},
                         RoutingRecord* record = nullptr);
 
   bool has_moe() const { return has_moe_; }
@@ -29,6 +31,12 @@ class BlockImpl : public torch::nn::Cloneable<BlockImpl> {
   LayerScale ls2{nullptr};
 
  private:
+  /// Returns true if something comes between the end of a branch and the addition to its skip.
+  bool changes_branches() const;
+  /// `skip` plus what LayerScale `scale`, which may be empty, and stochastic depth make of
+  /// `branch`.
+  torch::Tensor joined(const torch::Tensor& skip, const torch::Tensor& branch, LayerScale& scale);
+
   VitOptions options_;
   bool has_moe_;
   double drop_path_rate_;

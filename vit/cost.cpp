@@ -12,7 +12,7 @@ struct Tally {
   int64_t parameters = 0;
   double multiply_adds = 0.0;
 
-  /// A linear map with bias, applied to `rows` rows an image.
+  /// A linear map with bias, applied to `rows` rows per image.
   void linear(int64_t rows, int64_t in, int64_t out) {
     parameters += in * out + out;
     multiply_adds += static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out);

@@ -51,7 +51,7 @@ std::vector<bool> moe_block_mask(const std::string& moe_blocks, int64_t depth) {
     }
     return mask;
   }
-  // A comma behind the list makes its last item seen even where it is empty.
+  // With a comma behind the list an empty last item is seen too.
   std::istringstream list(moe_blocks + ",");
   for (std::string item; std::getline(list, item, ',');) {
     const auto block = number_after(item, "");

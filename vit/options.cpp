@@ -11,13 +11,13 @@ namespace {
 
 // What a file asks for is bounded before anything is made of it: the parameters of the largest
 // model that these allow can still be counted in 64 bits.
-constexpr int64_t kMostEdge = 16'384;
-constexpr int64_t kMostChannels = 4'096;
-constexpr int64_t kMostWidth = 65'536;
-constexpr int64_t kMostHidden = 131'072;
-constexpr int64_t kMostClasses = 10'000'000;
+constexpr int64_t kMaxEdge = 16'384;
+constexpr int64_t kMaxChannels = 4'096;
+constexpr int64_t kMaxWidth = 65'536;
+constexpr int64_t kMaxHidden = 131'072;
+constexpr int64_t kMaxClasses = 10'000'000;
 
-/// Flags are checked against the table where they are read; options from code come here unchecked.
+/// Flags are checked against the table when they are read; options from code come here unchecked.
 void check_limits(VitOptions options) {
   const auto table = option_table(options);
   table.from_json(table.to_json(), "");
@@ -40,10 +40,10 @@ void check_pool(const VitOptions& options) {
   }
 }
 
-/// Experts and the attention pool have MLPs with GELU, which such a model has nowhere.
+/// Experts and the attention pool have MLPs with a GELU, which models with SwiGLU do not have.
 void check_swiglu(const VitOptions& options) {
   if (has_moe(options)) {
-    throw UsageError("mlp-layer", "mlp where there are MoE layers, as experts have GELU",
+    throw UsageError("mlp-layer", "mlp with MoE layers, as experts have GELU",
                      "swiglu with moe-blocks " + options.moe_blocks);
   }
   if (options.global_pool == GlobalPool::kMap) {
@@ -53,10 +53,11 @@ void check_swiglu(const VitOptions& options) {
 
 void check_moe(const VitOptions& options) {
   if (options.moe.experts < 1) {
-    throw UsageError("experts", "at least 1 where moe-blocks is " + options.moe_blocks,
+    throw UsageError("experts", "at least 1 with moe-blocks " + options.moe_blocks,
                      std::to_string(options.moe.experts));
   }
-  if (router_row(options.moe.router).kind != RoutingKind::kSoft) {
+  const auto& router = router_row(options.moe.router);
+  if (router.kind != RoutingKind::kSoft) {
     if (options.moe.sparse.top_k > options.moe.experts) {
       throw UsageError("top-k", "at most the experts, " + std::to_string(options.moe.experts),
                        std::to_string(options.moe.sparse.top_k));
@@ -64,11 +65,11 @@ void check_moe(const VitOptions& options) {
     return;
   }
   const int64_t slots = options.moe.experts * slots_per_expert(moe_layer_options(options));
-  if (options.moe.router == "identity" && slots != options.tokens()) {
-    throw UsageError(
-        "experts",
-        "as many slots as tokens, " + std::to_string(options.tokens()) + ", with router identity",
-        std::to_string(slots));
+  if (router.slots_are_tokens && slots != options.tokens()) {
+    throw UsageError("experts",
+                     "as many slots as tokens, " + std::to_string(options.tokens()) +
+                         ", with router " + options.moe.router,
+                     std::to_string(slots));
   }
 }
 
@@ -76,19 +77,19 @@ void check_moe(const VitOptions& options) {
 
 void describe(OptionTable& table, VitOptions& options) {
   table.add("img-size", options.img_size, "image size: one number, or height and width",
-            {.unit = "px", .min = 1, .max = kMostEdge});
+            {.unit = "px", .min = 1, .max = kMaxEdge});
   table.add("patch-size", options.patch_size, "edge of a square patch",
-            {.unit = "px", .min = 1, .max = kMostEdge});
-  table.add("in-chans", options.in_chans, "channels of an image", {.min = 1, .max = kMostChannels});
+            {.unit = "px", .min = 1, .max = kMaxEdge});
+  table.add("in-chans", options.in_chans, "channels of an image", {.min = 1, .max = kMaxChannels});
   table.add("num-classes", options.num_classes, "classes of the head; 0: no head",
-            {.min = 0, .max = kMostClasses});
+            {.min = 0, .max = kMaxClasses});
   table.add("dim", options.dim, "width of a token",
-            {.unit = "channels", .min = 1, .max = kMostWidth});
+            {.unit = "channels", .min = 1, .max = kMaxWidth});
   table.add("depth", options.depth, "transformer blocks",
-            {.unit = "blocks", .min = 1, .max = kMostBlocks});
-  table.add("heads", options.heads, "attention heads", {.min = 1, .max = kMostWidth});
+            {.unit = "blocks", .min = 1, .max = kMaxBlocks});
+  table.add("heads", options.heads, "attention heads", {.min = 1, .max = kMaxWidth});
   table.add("mlp-dim", options.mlp_dim, "width inside an MLP or expert",
-            {.unit = "channels", .min = 1, .max = kMostHidden});
+            {.unit = "channels", .min = 1, .max = kMaxHidden});
   table.add("mlp-layer", options.mlp_layer,
             "MLP of dense blocks: with GELU, or SwiGLU (DINOv2's giants)");
   table.add(
@@ -102,7 +103,7 @@ void describe(OptionTable& table, VitOptions& options) {
   table.add("dist-token", options.dist_token,
             "prepend a distillation token with a head of its own (DeiT)");
   table.add("reg-tokens", options.reg_tokens, "learned tokens that nothing reads (registers)",
-            {.min = 0, .max = kMostWidth});
+            {.min = 0, .max = kMaxWidth});
   table.add("pos-embed", options.pos_embed, "position embedding");
   table.add("pos-embed-prefix", options.pos_embed_prefix,
             "positions for class, distillation and register tokens too");
@@ -119,7 +120,7 @@ void describe(OptionTable& table, VitOptions& options) {
             {.min = 0, .max = 0.999});
   table.add("layer-scale", options.layer_scale, "initial LayerScale; 0: none", {.min = 0});
   table.add("pre-logits", options.pre_logits, "width of a tanh layer before the head; 0: none",
-            {.unit = "channels", .min = 0, .max = kMostWidth});
+            {.unit = "channels", .min = 0, .max = kMaxWidth});
   table.add("head-bias", options.head_bias, "initial value of the head's bias");
   table.add("moe-blocks", options.moe_blocks,
             "blocks with MoE layers: none, all, last_half, last_N, every_N or a list 1,3,5");
@@ -154,6 +155,10 @@ void validate(const VitOptions& options) {
   }
 }
 
+Activation mlp_activation(const VitOptions& options) {
+  return options.mlp_layer == MlpLayer::kSwiGlu ? Activation::kSwiGlu : options.gelu;
+}
+
 bool has_moe(const VitOptions& options) {
   const auto mask = moe_block_mask(options.moe_blocks, options.depth);
   return std::find(mask.begin(), mask.end(), true) != mask.end();
@@ -166,7 +171,7 @@ MoeLayerOptions moe_layer_options(const VitOptions& options) {
           .grid_height = options.grid_height(),
           .grid_width = options.grid_width(),
           .patch_pixels = options.in_chans * options.patch_size * options.patch_size,
-          .gelu = options.gelu,
+          .activation = options.gelu,
           .dropout = options.moe.expert_drop > 0 ? options.moe.expert_drop : options.drop,
           .moe = options.moe};
 }

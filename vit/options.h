@@ -25,16 +25,16 @@ inline constexpr std::array<EnumName<GlobalPool>, 4> kEnumNames<GlobalPool>{
      {GlobalPool::kMap, "map"},
      {GlobalPool::kTokenAvg, "token_avg"}}};
 
-/// What a dense block has for an MLP. Experts and the attention pool have the first.
+/// The MLP of dense blocks. Experts and the attention pool have kMlp.
 enum class MlpLayer {
-  kMlp,     ///< fc2(gelu(fc1(x)))
-  kSwiGlu,  ///< fc2(silu(gate) * value), fc1(x) = [gate, value] (Shazeer, arXiv:2002.05202)
+  kMlp,     ///< with the GELU that `gelu` names
+  kSwiGlu,  ///< with Activation::kSwiGlu
 };
 template <>
 inline constexpr std::array<EnumName<MlpLayer>, 2> kEnumNames<MlpLayer>{
     {{MlpLayer::kMlp, "mlp"}, {MlpLayer::kSwiGlu, "swiglu"}}};
 
-/// Where the final LayerNorm stands: on the tokens (big_vision, vmoe) or after pooling (timm's
+/// The place of the final LayerNorm: on the tokens (big_vision, vmoe) or after pooling (timm's
 /// fc_norm).
 enum class FinalNorm { kTokens, kPooled };
 template <>
@@ -74,7 +74,7 @@ struct VitOptions {
   bool pre_norm = false;         ///< LayerNorm before the first block (CLIP)
   bool patch_bias = true;        ///< bias of the patch embedding
   bool qk_norm = false;
-  Gelu gelu = Gelu::kTanh;
+  Activation gelu = Activation::kGeluTanh;
   double norm_eps = 1e-6;
   double drop = 0.0;
   double attn_drop = 0.0;
@@ -112,15 +112,18 @@ struct VitOptions {
   int64_t feature_dim() const { return dist_token ? 2 * head_inputs() : head_inputs(); }
 };
 
-/// More blocks no model has.
-inline constexpr int64_t kMostBlocks = 1'024;
+/// The maximum of the blocks of a model.
+inline constexpr int64_t kMaxBlocks = 1'024;
 
 void describe(OptionTable& table, VitOptions& options);
 
-/// Throws UsageError that names the option where the options contradict each other.
+/// Throws UsageError that names the option if the options contradict each other.
 void validate(const VitOptions& options);
 
-/// Whether any block has a MoE layer.
+/// The activation of the MLPs of dense blocks.
+Activation mlp_activation(const VitOptions& options);
+
+/// Returns true if any block has a MoE layer.
 bool has_moe(const VitOptions& options);
 
 /// The MoE layer of one block of the model.

@@ -55,4 +55,26 @@ torch::Tensor sincos2d_position_embedding(Grid grid, int64_t dim) {
       .to(torch::get_default_dtype());  // [patches, dim]
 }
 
+torch::Tensor fixed_positions(const VitOptions& options) {
+  const auto patches = sincos2d_position_embedding({options.grid_height(), options.grid_width()},
+                                                   options.dim);  // [patches, dim]
+  const auto prefix = torch::zeros({options.prefix_positions(), options.dim}, patches.options());
+  return torch::cat({prefix, patches}).unsqueeze(0);  // [1, prefix positions + patches, dim]
+}
+
+torch::Tensor token_offsets(const VitOptions& options, const torch::Tensor& learned,
+                            const std::vector<torch::Tensor>& prefix) {
+  const auto positions = (learned.defined() ? learned : fixed_positions(options))
+                             .to(torch::kFloat32);  // [1, prefix positions + patches, dim]
+  if (prefix.empty()) {
+    return positions;
+  }
+  const int64_t known = options.prefix_positions();
+  auto tokens = torch::cat(prefix, 1).to(torch::kFloat32);  // [1, prefix tokens, dim]
+  if (known > 0) {
+    tokens = tokens + positions.narrow(1, 0, known);
+  }
+  return torch::cat({tokens, positions.slice(1, known)}, 1);  // [1, tokens, dim]
+}
+
 }  // namespace softmoe

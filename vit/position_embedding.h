@@ -1,9 +1,10 @@
 #pragma once
-/// Position embeddings: fixed ones, and learned ones carried to another grid of patches.
+/// Tables of positions: fixed ones, learned ones carried to another grid of patches, and what they
+/// and the prefix tokens add to the tokens of a model.
 
 #include <torch/types.h>
 
-#include "core/options.h"
+#include "vit/options.h"
 
 namespace softmoe {
 
@@ -30,12 +31,23 @@ struct Grid {
 };
 
 /// `table` [1, prefix + from.height * from.width, dim] for the grid `to`, in fp32; the first
-/// `prefix` entries (class token) are kept. Throws c10::ValueError where the sizes do not agree.
+/// `prefix` entries (class token) are kept. Throws c10::ValueError if the sizes do not agree.
 torch::Tensor resize_position_embedding(const torch::Tensor& table, int64_t prefix, Grid from,
                                         Grid to, PositionResize mode);
 
 /// Fixed sines and cosines of the coordinates, [height * width, dim]; `dim` must be a multiple
 /// of 4. Source: Beyer et al., arXiv:2205.01580, as in big_vision (temperature 10,000).
 torch::Tensor sincos2d_position_embedding(Grid grid, int64_t dim);
+
+/// The table of a model with fixed positions, [1, prefix positions + patches, dim]: zeros for
+/// prefix tokens, sines and cosines for patches.
+torch::Tensor fixed_positions(const VitOptions& options);
+
+/// What a model adds to the projected patches of every image, behind zeros for the prefix tokens:
+/// positions, and the prefix tokens themselves; [1, tokens, dim] fp32. `learned` is its table of
+/// positions, undefined if they are fixed, and `prefix` its class, distillation and register
+/// tokens, [1, count, dim] each, as far as it has them.
+torch::Tensor token_offsets(const VitOptions& options, const torch::Tensor& learned,
+                            const std::vector<torch::Tensor>& prefix);
 
 }  // namespace softmoe

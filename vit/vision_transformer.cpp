@@ -7,41 +7,6 @@
 
 namespace softmoe {
 
-PatchProjectionImpl::PatchProjectionImpl(const VitOptions& options) : options_(options) {
-  PatchProjectionImpl::reset();
-}
-
-void PatchProjectionImpl::reset() {
-  const int64_t patch = options_.patch_size;
-  weight =
-      register_parameter("weight", torch::empty({options_.dim, options_.in_chans, patch, patch}));
-  init_lecun_normal(weight, options_.in_chans * patch * patch);
-  if (options_.patch_bias) {
-    bias = register_parameter("bias", torch::empty({options_.dim}));
-    init_constant(bias, 0.0);
-  }
-}
-
-PatchEmbedImpl::PatchEmbedImpl(const VitOptions& options) : options_(options) {
-  PatchEmbedImpl::reset();
-}
-
-void PatchEmbedImpl::reset() { proj = register_module("proj", PatchProjection(options_)); }
-
-torch::Tensor PatchEmbedImpl::patches(const torch::Tensor& images) const {
-  const int64_t batch = images.size(0);
-  const int64_t channels = options_.in_chans;
-  const int64_t patch = options_.patch_size;
-  return images
-      .reshape({batch, channels, options_.grid_height(), patch, options_.grid_width(), patch})
-      .permute({0, 2, 4, 1, 3, 5})
-      .reshape({batch, options_.patches(), channels * patch * patch});  // [batch, patches, pixels]
-}
-
-torch::Tensor PatchEmbedImpl::forward(const torch::Tensor& patches) {
-  return torch::linear(patches, proj->weight.flatten(1), proj->bias);  // [batch, patches, dim]
-}
-
 VisionTransformerImpl::VisionTransformerImpl(VitOptions options) : options_(std::move(options)) {
   validate(options_);
   VisionTransformerImpl::reset();
@@ -66,17 +31,13 @@ void VisionTransformerImpl::register_embedding() {
     // Equal registers would stay equal.
     init_normal(reg_token_, 0.02);
   }
-  const int64_t prefix = options_.prefix_positions();
   if (options_.pos_embed == PositionEmbedding::kLearned) {
-    pos_embed_ =
-        register_parameter("pos_embed", torch::empty({1, prefix + options_.patches(), dim}));
+    const int64_t positions = options_.prefix_positions() + options_.patches();
+    pos_embed_ = register_parameter("pos_embed", torch::empty({1, positions, dim}));
     init_normal(pos_embed_, 1.0 / std::sqrt(static_cast<double>(dim)));
   } else {
-    const auto patches =
-        sincos2d_position_embedding({options_.grid_height(), options_.grid_width()}, dim);
     // Computed from the options alone, so it is no part of a checkpoint.
-    pos_embed_ =
-        torch::cat({torch::zeros({prefix, dim}), patches}).unsqueeze(0);  // [1, positions, dim]
+    pos_embed_ = fixed_positions(options_);  // [1, positions, dim]
   }
   if (options_.pre_norm) {
     norm_pre_ = register_module("norm_pre", LayerNorm(dim, options_.norm_eps));

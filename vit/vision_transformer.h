@@ -5,55 +5,24 @@
 
 #include <map>
 
+#include "vit/attention_pool.h"
 #include "vit/block.h"
+#include "vit/patch_embed.h"
 
 namespace softmoe {
 
-/// The weights of a patch embedding, in a module of their own for timm's names: `weight`
-/// [dim, in_chans, patch, patch], `bias` [dim] where there is one.
-class PatchProjectionImpl : public torch::nn::Cloneable<PatchProjectionImpl> {
- public:
-  explicit PatchProjectionImpl(const VitOptions& options);
-  void reset() override;
-
-  torch::Tensor weight;
-  torch::Tensor bias;
-
- private:
-  VitOptions options_;
-};
-TORCH_MODULE(PatchProjection);
-
-/// Cuts images into square patches and maps each to a token by `proj`, as one matrix product.
-class PatchEmbedImpl : public torch::nn::Cloneable<PatchEmbedImpl> {
- public:
-  explicit PatchEmbedImpl(const VitOptions& options);
-  void reset() override;
-  /// The pixels of the patches of `images` [batch, in_chans, height, width], row by row:
-  /// [batch, patches, in_chans * patch * patch].
-  torch::Tensor patches(const torch::Tensor& images) const;
-  /// patches() to [batch, patches, dim].
-  torch::Tensor forward(const torch::Tensor& patches);
-
-  PatchProjection proj{nullptr};
-
- private:
-  VitOptions options_;
-};
-TORCH_MODULE(PatchEmbed);
-
 /// The routing of every MoE block of one forward pass, by the number of the block. A record that is
-/// there beforehand says what it wants; others are made, and want weights.
+/// there beforehand says what it wants; missing ones are made and want weights.
 using RoutingRecords = std::map<int64_t, RoutingRecord>;
 
 /// A vision transformer; parameters carry timm's names, MoE layers stand at `blocks.<i>.moe`.
 class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl> {
  public:
-  /// Throws UsageError where the options contradict each other.
+  /// Throws UsageError if the options contradict each other.
   explicit VisionTransformerImpl(VitOptions options);
   void reset() override;
 
-  /// Logits [batch, num_classes] of `images` [batch, in_chans, height, width]; the features where
+  /// Logits [batch, num_classes] of `images` [batch, in_chans, height, width]; the features if
   /// the model has no head.
   torch::Tensor forward(const torch::Tensor& images, RoutingRecords* records = nullptr);
   /// What the head gets, [batch, feature_dim]: the features of few-shot probes. With a distillation
@@ -66,7 +35,7 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
 
   /// One record for each MoE block that wants `wants`.
   RoutingRecords routing_records(const RoutingWants& wants) const;
-  /// Whether a router is to learn from a sample of the training set before training.
+  /// Returns true if a router is to learn from a sample of the training set before training.
   bool wants_router_sample() const;
   /// Gives it to them: `images` [batch, in_chans, height, width], preprocessed (Router::fit).
   void fit_routers(const torch::Tensor& images);

@@ -75,7 +75,7 @@ VitOptions dinov2_preset(const std::string& timm_name, bool has_registers) {
   options.reg_tokens = has_registers ? 4 : 0;
   options.pos_embed_prefix = !has_registers;
   options.layer_scale = 1e-5;
-  options.gelu = Gelu::kExact;
+  options.gelu = Activation::kGeluExact;
   return options;
 }
 
@@ -105,7 +105,7 @@ VitOptions model_preset(const std::string& name) {
     if (row != nullptr) {
       auto options = sized(*row, std::stoll(match[2]));
       options.img_size = {std::stoll(match[4])};
-      options.gelu = Gelu::kExact;
+      options.gelu = Activation::kGeluExact;
       if (match[3].matched) {
         // timm gives the base model without class token narrower heads, and none an fc_norm.
         options.heads = row->name == "b" ? 16 : row->heads;

@@ -22,7 +22,7 @@ VitOptions model_preset(const std::string& name);
 /// Soft MoE paper.
 std::vector<std::string> zoo_names();
 
-/// The timm name of a zoo model, empty where timm has none.
+/// The timm name of a zoo model, empty if timm has none.
 std::string timm_alias(const std::string& name);
 
 }  // namespace softmoe

@@ -108,9 +108,9 @@ def rate(record):
         return "fails"
     rates = sorted(record["images_per_second"])
     digits = 0 if rates[0] >= 100 else 1 if rates[0] >= 10 else 2
-    median, least, most = (f"{value:.{digits}f}" for value in
+    median, low, high = (f"{value:.{digits}f}" for value in
                            (statistics.median(rates), rates[0], rates[-1]))
-    return f"{median} ({least}-{most})"
+    return f"{median} ({low}-{high})"
 
 
 def table(records, dtype):

@@ -8,7 +8,7 @@
 Every contender lives in a process of its own and rests while another one runs; a round gives each
 of them one turn. ONNX Runtime and OpenVINO get the model that `softmoe export` writes. A line says
 the median and the ends of the rounds, the ratio to the best peer, and for softmoe the share of the
-least time that the work can take. With --json, results are added to those that FILE has; chart.py
+minimum time of the work. With --json, results are added to those that FILE has; chart.py
 draws them.
 
 scripts/peers.sh fetches the peers; softmoe and inference_worker are targets of the build.
@@ -87,11 +87,11 @@ def contenders_of(options, model, batch, dtype, folder, limits):
 
 
 def shares(contender, batch):
-    """Shares of the peak of matrix products, of memory bandwidth, and of the least time (the
-    longer of the two, see Limits in bench/inference_parts.h)."""
+    """Shares of the peak of matrix products, of memory bandwidth, and of the minimum time
+    (see InferenceLimits in bench/inference_limits.h)."""
     seconds = batch / statistics.median(contender.rates)
     return {f"{share}_share": contender.sizes[f"{limit}_seconds"] / seconds
-            for share, limit in (("matmul", "matmul"), ("memory", "memory"), ("bound", "least"))}
+            for share, limit in (("matmul", "matmul"), ("memory", "memory"), ("bound", "min"))}
 
 
 def measure_cell(options, model, batch, dtype, folder, limits):

@@ -1,293 +1,262 @@
 #include "checkpoints/convert/families.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
-#include "checkpoints/convert/family_names.h"
-#include "checkpoints/convert/scanned_blocks.h"
-#include "core/error.h"
+#include "checkpoints/convert/family_rules.h"
+#include "checkpoints/convert/flax_names.h"
+#include "checkpoints/convert/hf_config.h"
+#include "checkpoints/convert/hf_names.h"
+#include "checkpoints/convert/preprocessor.h"
+#include "checkpoints/convert/timm_config.h"
+#include "checkpoints/convert/timm_names.h"
+#include "checkpoints/convert/weight_hooks.h"
 #include "core/registry.h"
 
 namespace softmoe {
 namespace {
 
+using enum PositionResize;
+
 constexpr FamilyPixels kImagenet{.mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}};
 constexpr FamilyPixels kImagenetCropped{
     .mean = kImagenet.mean, .std = kImagenet.std, .crop_pct = 0.875};
 constexpr FamilyPixels kHalf{};
-constexpr FamilyPixels kHalfWhole{.interpolation = "bilinear"};
+constexpr FamilyPixels kHalfBilinear{.interpolation = Interpolation::kBilinear};
 constexpr FamilyPixels kHalfCropped{.crop_pct = 0.9};
-constexpr FamilyPixels kOpenAi{.mean = {0.48145466, 0.4578275, 0.40821073},
-                               .std = {0.26862954, 0.26130258, 0.27577711}};
-constexpr FamilyPixels kFlax{.interpolation = "bilinear"};
+constexpr FamilyPixels kClipPixels{.mean = {0.48145466, 0.4578275, 0.40821073},
+                                   .std = {0.26862954, 0.26130258, 0.27577711}};
 
-bool is_zero(const torch::Tensor& tensor) { return tensor.eq(0).all().item<bool>(); }
+/// The eps of Hugging Face's ViT and DeiT.
+constexpr double kHfVitEps = 1e-12;
 
-/// CLIP's projection has no bias; ours is a head with one.
-void add_head_bias(NamedTensors& tensors, const std::string& /*where*/) {
-  const auto weight = tensors.find("head.weight");
-  if (weight != tensors.end() && !tensors.contains("head.bias")) {
-    tensors["head.bias"] = torch::zeros({weight->second.size(0)}, weight->second.options());
-  }
-}
+constexpr std::array kTimmVariants{
+    FamilyVariant{.fits = is_timm_clip, .norm_eps = kClipNormEps, .pixels = kClipPixels},
+    FamilyVariant{.fits = is_timm_imagenet, .norm_eps = 1e-6, .pixels = kImagenet},
+};
 
-void drop_head_bias(NamedTensors& tensors, const std::string& where) {
-  const auto bias = tensors.find("head.bias");
-  if (bias != tensors.end() && !is_zero(bias->second)) {
-    throw InputError(where + ": head.bias", "zeros: CLIP's projection has none", "others");
-  }
-  tensors.erase("head.bias");
-}
-
-/// DINOv2 has no positions for registers; ours may be zero.
-void add_register_positions(NamedTensors& tensors, const std::string& /*where*/) {
-  const auto registers = tensors.find("reg_token");
-  const auto positions = tensors.find("pos_embed");
-  if (registers == tensors.end() || positions == tensors.end() || positions->second.size(1) < 1) {
-    return;
-  }
-  const auto& table = positions->second;  // [1, 1 + patches, dim]
-  positions->second = torch::cat({table.narrow(1, 0, 1), torch::zeros_like(registers->second),
-                                  table.narrow(1, 1, table.size(1) - 1)},
-                                 1);  // [1, 1 + registers + patches, dim]
-}
-
-/// What stands for hidden patches in the training of DINOv2, without which its code has no model.
-void add_mask_token(NamedTensors& tensors) {
-  const auto class_token = tensors.find("cls_token");
-  if (class_token != tensors.end()) {
-    tensors["mask_token"] = torch::zeros_like(class_token->second).flatten(0, 1);  // [1, dim]
-  }
-}
-
-/// The classifier of Hugging Face's SigLIP reads the mean of the tokens, not the attention pool.
-void drop_unused_pool(NamedTensors& tensors, const std::string& /*where*/) {
-  if (tensors.contains("head.weight")) {
-    std::erase_if(tensors, [](const auto& item) { return item.first.starts_with("attn_pool."); });
-  }
-}
-
-void drop_register_positions(NamedTensors& tensors, const std::string& where) {
-  const auto registers = tensors.find("reg_token");
-  const auto positions = tensors.find("pos_embed");
-  if (registers == tensors.end() || positions == tensors.end()) {
-    return;
-  }
-  const auto& table = positions->second;  // [1, 1 + registers + patches, dim]
-  const int64_t count = registers->second.size(1);
-  if (table.size(1) < 1 + count || !is_zero(table.narrow(1, 1, count))) {
-    throw InputError(where + ": pos_embed", "zeros for registers: DINOv2 has no positions for them",
-                     "others");
-  }
-  const auto patches = table.narrow(1, 1 + count, table.size(1) - 1 - count);
-  positions->second = torch::cat({table.narrow(1, 0, 1), patches}, 1);
-}
-
-void to_dinov2(NamedTensors& tensors, const std::string& where) {
-  drop_register_positions(tensors, where);
-  add_mask_token(tensors);
-}
-
-/// timm's QK-norm has biases, ours has none.
-void drop_qk_norm_biases(NamedTensors& tensors, const std::string& where) {
-  std::erase_if(tensors, [&](const auto& item) {
-    const auto& [name, tensor] = item;
-    if (!name.ends_with("q_norm.bias") && !name.ends_with("k_norm.bias")) {
-      return false;
-    }
-    if (!is_zero(tensor)) {
-      throw InputError(where + ": " + name, "zeros: QK-norm has no bias here", "others");
-    }
-    return true;
-  });
-}
-
-void add_qk_norm_biases(NamedTensors& tensors, const std::string& /*where*/) {
-  NamedTensors biases;
-  for (const auto& [name, tensor] : tensors) {
-    if (name.ends_with("q_norm.weight") || name.ends_with("k_norm.weight")) {
-      biases[name.substr(0, name.rfind('.')) + ".bias"] = torch::zeros_like(tensor);
-    }
-  }
-  tensors.merge(biases);
-}
-
-/// Gives queries, keys and values zero biases where no block has any; whether it had to.
-bool add_qkv_biases(NamedTensors& tensors) {
-  NamedTensors biases;
-  for (const auto& [name, tensor] : tensors) {
-    if (name.ends_with(".attn.qkv.bias")) {
-      return false;
-    }
-    if (name.ends_with(".attn.qkv.weight") && tensor.dim() == 2) {
-      biases[name.substr(0, name.rfind('.')) + ".bias"] =
-          torch::zeros({tensor.size(0)}, tensor.options());
-    }
-  }
-  const bool added = !biases.empty();
-  tensors.merge(biases);
-  return added;
-}
+constexpr std::string_view kUnderAHead = "under a head (--num-classes 0 leaves the head out)";
+constexpr FamilyPooling kTokenPooling{.only = pools_by_token, .when = kUnderAHead};
+constexpr FamilyPooling kFlaxPooling{
+    .only = pools_by_token_if_present, .when = "if there is a class token", .without_head = true};
 
 constexpr std::string_view kOurPatches = "patch_embed.proj.weight";
 constexpr std::string_view kHfPatches = "embeddings.patch_embeddings.projection.weight";
 constexpr std::string_view kTowerPatches = "embeddings.patch_embedding.weight";
 constexpr std::string_view kFlaxPatches = "embedding/kernel";
 
+constexpr FamilyCode kDinov2Code{.resize_with_registers = kBicubicAntialias,
+                                 .pooling = kTokenPooling,
+                                 .needs_class_token = true,
+                                 .square_images = true,
+                                 .prefix_positions = true};
+constexpr FamilyCode kHfVitCode{.norm_eps = kHfVitEps,
+                                .pooling = kTokenPooling,
+                                .needs_class_token = true,
+                                .prefix_positions = true};
+constexpr FamilyCode kFlaxCode{
+    .gelu = Activation::kGeluTanh, .resize = kBilinearCorners, .pooling = kFlaxPooling};
+
+constexpr FamilyCode with_swiglu(FamilyCode code) {
+  code.mlp = FamilyMlp::kSwiGlu;
+  code.mlp_dim_multiple = 8;
+  return code;
+}
+
+constexpr FamilyCode with_pooling(FamilyCode code, FamilyPooling pooling) {
+  code.pooling = pooling;
+  return code;
+}
+
+constexpr FamilyCode with_positions(FamilyCode code, bool prefix, bool fixed) {
+  code.prefix_positions = prefix;
+  code.fixed_positions = fixed;
+  return code;
+}
+
+constexpr FamilyCode kHfDinov2Code =
+    with_pooling(kDinov2Code, {.only = pools_as_hf_dinov2, .when = kUnderAHead});
+
+FamilyTensors hf_tensors(std::span<const NameRow> rows, std::string_view marker,
+                         std::string_view (*body_prefix)(const VitOptions&)) {
+  return {.rows = rows,
+          .aliases = hf_in_memory_names(),
+          .anchor = kHfPatches,
+          .marker = marker,
+          .body_prefix = body_prefix};
+}
+
+FamilyTensors hf_dinov2_tensors(std::span<const NameRow> rows, std::string_view marker) {
+  auto tensors = hf_tensors(rows, marker, hf_dinov2_prefix);
+  tensors.to_ours = add_register_positions;
+  tensors.from_ours = drop_register_positions;
+  return tensors;
+}
+
+FamilyTensors dinov2_tensors(std::span<const NameRow> rows, std::string_view marker) {
+  return {.rows = rows,
+          .anchor = kOurPatches,
+          .marker = marker,
+          .to_ours = add_register_positions,
+          .from_ours = to_dinov2};
+}
+
+constexpr FamilyConfigs hf_configs(Json (*config)(const ModelDescription&)) {
+  return {.key = "model_type",
+          .config = config,
+          .preprocessor = huggingface_preprocessor,
+          .tells_eps = true};
+}
+
 const std::vector<Family>& table() {
-  using enum PositionResize;
   static const std::vector<Family> rows{
       {.name = "ours",
-       .meaning = "MoE models under the names of this project",
        .naming = "ours",
-       .rows = {},
-       .anchor = kOurPatches,
-       .marker = "blocks.*.moe.experts.fc1_weight",
-       .gelu = Gelu::kTanh,
-       .resize = kBilinearCorners,
-       .pixels = kHalfWhole,
-       .fixed_positions = true},
+       .is_ours = true,
+       .tensors = {.anchor = kOurPatches, .marker = "blocks.*.moe.experts.fc1_weight"},
+       .code = {.gelu = Activation::kGeluTanh,
+                .resize = kBilinearCorners,
+                .mlp = FamilyMlp::kEither,
+                .fixed_positions = true,
+                .pooled_norm = true},
+       .pixels = kHalfBilinear},
+      // The giants, whose MLPs are SwiGLU.
       {.name = "dinov2_swiglu",
-       .meaning = "the giants of facebookresearch/dinov2, whose MLPs are SwiGLU",
        .naming = "dinov2",
-       .rows = dinov2_swiglu_names(),
-       .anchor = kOurPatches,
-       .marker = "blocks.*.mlp.w12.weight",
-       .pixels = kImagenetCropped,
-       .to_ours = add_register_positions,
-       .from_ours = to_dinov2,
-       .prefix_positions = true},
+       .writes = has_swiglu,
+       .tensors = dinov2_tensors(dinov2_swiglu_names(), "blocks.*.mlp.w12.weight"),
+       .code = with_swiglu(kDinov2Code),
+       .pixels = kImagenetCropped},
       {.name = "dinov2",
-       .meaning = "facebookresearch/dinov2, with or without registers",
        .naming = "dinov2",
-       .rows = dinov2_names(),
-       .anchor = kOurPatches,
-       .marker = "mask_token",
-       .pixels = kImagenetCropped,
-       .to_ours = add_register_positions,
-       .from_ours = to_dinov2,
-       .prefix_positions = true},
+       .writes = has_plain_mlp,
+       .tensors = dinov2_tensors(dinov2_names(), "mask_token"),
+       .code = kDinov2Code,
+       .pixels = kImagenetCropped},
       {.name = "timm",
-       .meaning = "timm's vision_transformer and deit",
        .naming = "timm",
-       .rows = timm_names(),
-       .anchor = kOurPatches,
-       .marker = "",
-       .resize = kBicubicAntialias,
+       .tensors = {.rows = timm_names(),
+                   .anchor = kOurPatches,
+                   .to_ours = drop_qk_norm_biases,
+                   .from_ours = add_qk_norm_biases},
+       .code = {.variants = kTimmVariants,
+                .resize = kBicubicAntialias,
+                .mlp = FamilyMlp::kEither,
+                .patch_bias = FamilyPatchBias::kWithoutPreNorm,
+                .pooling = {.token_avg = false},
+                .pools_prefix = true,
+                .pooled_norm = true,
+                .outdated_pre_logits = true,
+                .norms_after_branches = true},
        .pixels = kHalfCropped,
-       .to_ours = drop_qk_norm_biases,
-       .from_ours = add_qk_norm_biases},
+       .configs = {.key = "architecture", .config = timm_config}},
+      // With the heads of class and distillation token.
       {.name = "hf_deit_distilled",
-       .meaning = "Hugging Face DeiT with the heads of class and distillation token",
        .naming = "huggingface",
-       .rows = hf_deit_distilled_names(),
-       .anchor = kHfPatches,
-       .marker = "distillation_classifier.weight",
-       .norm_eps = 1e-12,
+       .writes = writes_hf_deit_distilled,
+       .tensors =
+           hf_tensors(hf_deit_distilled_names(), "distillation_classifier.weight", hf_deit_prefix),
+       .code = kHfVitCode,
        .pixels = kImagenet,
-       .prefix_positions = true},
+       .crop_floor = true,
+       .configs = hf_configs(hf_deit_distilled_config)},
+      // Reads its class token alone.
       {.name = "hf_deit",
-       .meaning = "Hugging Face DeiT that reads its class token alone",
        .naming = "huggingface",
-       .rows = hf_deit_names(),
-       .anchor = kHfPatches,
-       .marker = "embeddings.distillation_token",
-       .norm_eps = 1e-12,
+       .writes = writes_hf_deit,
+       .tensors = hf_tensors(hf_deit_names(), "embeddings.distillation_token", hf_deit_prefix),
+       .code = kHfVitCode,
        .pixels = kImagenet,
-       .prefix_positions = true},
+       .crop_floor = true,
+       .configs = hf_configs(hf_deit_config)},
+      // The giants, whose MLPs are SwiGLU.
       {.name = "hf_dinov2_swiglu",
-       .meaning = "the giants of Hugging Face DINOv2, whose MLPs are SwiGLU",
        .naming = "huggingface",
-       .rows = hf_dinov2_swiglu_names(),
-       .anchor = kHfPatches,
-       .marker = "encoder.layer.*.mlp.weights_in.weight",
+       .writes = writes_hf_dinov2_swiglu,
+       .tensors =
+           hf_dinov2_tensors(hf_dinov2_swiglu_names(), "encoder.layer.*.mlp.weights_in.weight"),
+       .code = with_swiglu(kHfDinov2Code),
        .pixels = kImagenet,
-       .to_ours = add_register_positions,
-       .from_ours = drop_register_positions,
-       .prefix_positions = true},
+       .crop_floor = true,
+       .configs = hf_configs(hf_dinov2_config)},
       {.name = "hf_dinov2",
-       .meaning = "Hugging Face DINOv2, with or without registers",
        .naming = "huggingface",
-       .rows = hf_dinov2_names(),
-       .anchor = kHfPatches,
-       .marker = "encoder.layer.*.layer_scale1.lambda1",
+       .writes = writes_hf_dinov2,
+       .tensors = hf_dinov2_tensors(hf_dinov2_names(), "encoder.layer.*.layer_scale1.lambda1"),
+       .code = kHfDinov2Code,
        .pixels = kImagenet,
-       .to_ours = add_register_positions,
-       .from_ours = drop_register_positions,
-       .prefix_positions = true},
+       .crop_floor = true,
+       .configs = hf_configs(hf_dinov2_config)},
       {.name = "hf_vit",
-       .meaning = "Hugging Face ViT",
        .naming = "huggingface",
-       .rows = hf_vit_names(),
-       .anchor = kHfPatches,
-       .marker = "encoder.layer.*.layernorm_before.weight",
-       .norm_eps = 1e-12,
-       .pixels = kHalfWhole,
-       .prefix_positions = true},
+       .writes = writes_hf_vit,
+       .tensors =
+           hf_tensors(hf_vit_names(), "encoder.layer.*.layernorm_before.weight", hf_vit_prefix),
+       .code = kHfVitCode,
+       .pixels = kHalfBilinear,
+       .crop_floor = true,
+       .configs = hf_configs(hf_vit_config)},
       {.name = "hf_clip",
-       .meaning = "Hugging Face CLIP, the vision tower",
        .naming = "huggingface",
-       .rows = hf_clip_names(),
-       .anchor = kTowerPatches,
-       .marker = "embeddings.class_embedding",
-       .gelu = Gelu::kQuick,
-       .norm_eps = 1e-5,
-       .pixels = kOpenAi,
-       .to_ours = add_head_bias,
-       .from_ours = drop_head_bias,
-       .prefix_positions = true},
+       .writes = writes_hf_clip,
+       .tensors = {.rows = hf_clip_names(),
+                   .anchor = kTowerPatches,
+                   .marker = "embeddings.class_embedding",
+                   .to_ours = add_head_bias,
+                   .from_ours = drop_head_bias,
+                   .body_prefix = hf_tower_prefix},
+       .code = {.gelu = Activation::kGeluQuick,
+                .norm_eps = kClipNormEps,
+                .patch_bias = FamilyPatchBias::kNever,
+                .pooling = kTokenPooling,
+                .needs_class_token = true,
+                .square_images = true,
+                .prefix_positions = true},
+       .pixels = kClipPixels,
+       .crop_floor = true,
+       .configs = hf_configs(hf_clip_config)},
       {.name = "hf_siglip",
-       .meaning = "Hugging Face SigLIP, the vision tower",
        .naming = "huggingface",
-       .rows = hf_siglip_names(),
-       .anchor = kTowerPatches,
-       .marker = "encoder.layers.*.layer_norm1.weight",
-       .gelu = Gelu::kTanh,
+       .writes = writes_hf_siglip,
+       .tensors = {.rows = hf_siglip_names(),
+                   .anchor = kTowerPatches,
+                   .marker = "encoder.layers.*.layer_norm1.weight",
+                   .to_ours = drop_unused_pool,
+                   .body_prefix = hf_tower_prefix},
+       .code = {.gelu = Activation::kGeluTanh,
+                .pooling = {.only = pools_as_hf_siglip, .when = kUnderAHead},
+                .square_images = true},
        .pixels = kHalf,
-       .to_ours = drop_unused_pool},
+       .crop_floor = true,
+       .configs = hf_configs(hf_siglip_config)},
       {.name = "vmoe",
-       .meaning = "google-research/vmoe: dense, Soft MoE, tokens choice, experts choice",
        .naming = "vmoe",
-       .rows = vmoe_names(),
-       .anchor = kFlaxPatches,
-       .marker = "Encoder/encoderblock_*/LayerNorm_0/scale",
-       .gelu = Gelu::kTanh,
-       .resize = kBilinearCorners,
-       .pixels = kFlax,
-       .prefix_positions = true,
-       .fixed_positions = true},
+       .tensors = {.rows = vmoe_names(),
+                   .anchor = kFlaxPatches,
+                   .marker = "Encoder/encoderblock_*/LayerNorm_0/scale"},
+       .code = with_positions(kFlaxCode, /*prefix=*/true, /*fixed=*/true),
+       .pixels = kHalfBilinear},
       {.name = "vision_transformer",
-       .meaning = "google-research/vision_transformer",
        .naming = "vision_transformer",
-       .rows = vision_transformer_names(),
-       .anchor = kFlaxPatches,
-       .marker = "Transformer/encoderblock_*/MlpBlock_3/Dense_0/kernel",
-       .gelu = Gelu::kTanh,
-       .resize = kBilinearCorners,
-       .pixels = kFlax,
-       .prefix_positions = true},
+       .tensors = {.rows = vision_transformer_names(),
+                   .anchor = kFlaxPatches,
+                   .marker = "Transformer/encoderblock_*/MlpBlock_3/Dense_0/kernel"},
+       .code = with_positions(kFlaxCode, /*prefix=*/true, /*fixed=*/false),
+       .pixels = kHalfBilinear},
       {.name = "big_vision",
-       .meaning = "google-research/big_vision",
        .naming = "big_vision",
-       .rows = big_vision_names(),
-       .anchor = kFlaxPatches,
-       .marker = "Transformer/encoderblock_*/MlpBlock_0/Dense_0/kernel",
-       .gelu = Gelu::kTanh,
-       .resize = kBilinearCorners,
-       .pixels = kFlax,
-       .fixed_positions = true},
+       .tensors = {.rows = big_vision_names(),
+                   .anchor = kFlaxPatches,
+                   .marker = "Transformer/encoderblock_*/MlpBlock_0/Dense_0/kernel"},
+       .code = with_positions(kFlaxCode, /*prefix=*/false, /*fixed=*/true),
+       .pixels = kHalfBilinear},
       {.name = "big_vision_scanned",
-       .meaning = "the same with all blocks in one tensor",
-       .naming = "big_vision",
-       .rows = big_vision_names(),
-       .anchor = kFlaxPatches,
-       .marker = "Transformer/encoderblock/MlpBlock_0/Dense_0/kernel",
-       .gelu = Gelu::kTanh,
-       .resize = kBilinearCorners,
-       .pixels = kFlax,
-       .fixed_positions = true,
-       .scanned = true},
+       .naming = "big_vision_scanned",
+       .tensors = {.rows = big_vision_names(),
+                   .anchor = kFlaxPatches,
+                   .marker = "Transformer/encoderblock/MlpBlock_0/Dense_0/kernel",
+                   .scanned = true},
+       .code = with_positions(kFlaxCode, /*prefix=*/false, /*fixed=*/true),
+       .pixels = kHalfBilinear},
   };
   return rows;
 }
@@ -298,37 +267,33 @@ std::span<const Family> families() { return table(); }
 
 const Family& find_family(const std::string& name) { return find_row(families(), name, "family"); }
 
-NamedTensors to_family_names(const NamedTensors& tensors, const Family& family, int64_t heads,
-                             const std::string& where) {
-  auto ours = tensors;
-  if (family.from_ours != nullptr) {
-    family.from_ours(ours, where);
+std::vector<std::string> namings() {
+  std::vector<std::string> names;
+  for (const auto& family : families()) {
+    if (std::find(names.begin(), names.end(), family.naming) == names.end()) {
+      names.emplace_back(family.naming);
+    }
   }
-  if (family.rows.empty()) {
-    return ours;
-  }
-  auto theirs = to_their_names(ours, family.rows, heads, where);
-  return family.scanned ? stacked_blocks(theirs) : theirs;
+  return names;
 }
 
-RenamedTensors to_our_names(const FoundModel& found, const std::string& where) {
-  const auto& family = *found.family;
-  RenamedTensors renamed{.tensors = found.tensors, .unmatched = {}, .heads = 0};
-  if (!family.rows.empty()) {
-    renamed = to_our_names(found.tensors, family.rows, where);
+const Family& output_family(const std::string& naming, const VitOptions& options) {
+  for (const auto& family : families()) {
+    if (family.naming == naming && (family.writes == nullptr || family.writes(options))) {
+      return family;
+    }
   }
-  auto unmatched = found.unmatched;
-  unmatched.insert(unmatched.end(), renamed.unmatched.begin(), renamed.unmatched.end());
-  if (!unmatched.empty()) {
-    throw InputError(fmt::format(
-        "{}: no counterpart of {} (read as family {}; convert --leave-out does without)", where,
-        name_list(unmatched), family.name));
+  return find_family(naming);
+}
+
+const FamilyVariant* find_variant(const Family& family, const VitOptions& options,
+                                  const std::optional<std::string>& architecture) {
+  for (const auto& variant : family.code.variants) {
+    if (variant.fits(options, architecture)) {
+      return &variant;
+    }
   }
-  if (family.to_ours != nullptr) {
-    family.to_ours(renamed.tensors, where);
-  }
-  renamed.has_qkv_bias = !add_qkv_biases(renamed.tensors);
-  return renamed;
+  return nullptr;
 }
 
 }  // namespace softmoe

@@ -1,13 +1,15 @@
+#include "checkpoints/convert/flax_names.h"
+
 #include <array>
 
-#include "checkpoints/convert/family_names.h"
+#include "checkpoints/convert/name_tables.h"
 
 namespace softmoe {
 namespace {
 
 using enum AxisLayout;
 
-/// What all of them share.
+/// Names in all three libraries.
 constexpr std::array kEnds = {
     NameRow{"embedding/kernel", "patch_embed.proj.weight", kPatches, 4},
     NameRow{"embedding/bias", "patch_embed.proj.bias"},
@@ -18,7 +20,7 @@ constexpr std::array kEnds = {
     NameRow{"head/bias", "head.bias"},
 };
 
-/// What big_vision and vision_transformer share: they number the parts of a block differently.
+/// Names in big_vision and vision_transformer, which number the parts of a block differently.
 constexpr std::array kTransformer = {
     NameRow{"Transformer/encoderblock_*/LayerNorm_0/scale", "blocks.*.norm1.weight"},
     NameRow{"Transformer/encoderblock_*/LayerNorm_0/bias", "blocks.*.norm1.bias"},

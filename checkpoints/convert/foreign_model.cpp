@@ -4,22 +4,20 @@
 #include <fmt/ranges.h>
 #include <fnmatch.h>
 
+#include "checkpoints/convert/family_weights.h"
 #include "checkpoints/convert/guess_options.h"
+#include "checkpoints/convert/guess_preprocess.h"
 #include "checkpoints/convert/read_config.h"
+#include "checkpoints/parameter_names.h"
 #include "core/error.h"
 #include "io/bounded_json.h"
 #include "io/mapped_file.h"
-#include "vit/cost.h"
 #include "vit/zoo.h"
 
 namespace softmoe {
 namespace {
 
-std::string sizes_text(const torch::Tensor& tensor) {
-  return fmt::format("[{}]", fmt::join(tensor.sizes(), ", "));
-}
-
-/// The zoo's name of a model, or that of its file.
+/// The zoo's name of a model, else that of its file.
 std::string zoo_or_file_name(const VitOptions& options, const std::filesystem::path& path) {
   for (const auto& name : zoo_names()) {
     const auto preset = model_preset(name);
@@ -31,45 +29,35 @@ std::string zoo_or_file_name(const VitOptions& options, const std::filesystem::p
       return name;
     }
   }
-  // Files of Hugging Face are all called alike; their folders tell them apart.
+  // All files of Hugging Face have the same name; their folders tell them apart.
   const auto stem = path.stem().string();
   const auto folder = path.parent_path().filename().string();
   const bool is_usual = stem == "model" || stem == "pytorch_model" || stem.ends_with(".index");
   return is_usual && !folder.empty() ? folder : stem;
 }
 
-/// The config of a file, where it is one of the family's kind, with the preprocessor's in it.
-Json config_of(const TensorFile& file, const Family& family) {
-  const bool is_hf = family.naming == "huggingface";
-  const bool belongs =
-      file.config.is_object() && ((is_hf && file.config.contains("model_type")) ||
-                                  (family.name == "timm" && file.config.contains("architecture")));
-  if (!belongs) {
+/// The config of a file if it is of the family's kind, with the preprocessor's in it; else null.
+Json config_of(const TensorFile& file, const FamilyConfigs& configs) {
+  const std::string key(configs.key);
+  if (key.empty() || !file.config.is_object() || !file.config.contains(key)) {
     return nullptr;
   }
   auto config = file.config;
-  const auto path = file.path.parent_path() / "preprocessor_config.json";
+  const auto path = file.path.parent_path() / kPreprocessorName;
   std::error_code error;
-  if (is_hf && std::filesystem::is_regular_file(path, error)) {
+  if (configs.preprocessor != nullptr && std::filesystem::is_regular_file(path, error)) {
     config["preprocessor"] = parse_sorted_json(MappedFile::open(path)->bytes(), path.string());
   }
   return config;
 }
 
-/// How the code of a family resizes positions: DINOv2's smooths what it shrinks where it has
-/// registers.
-PositionResize usual_resize(const Family& family, const NamedTensors& weights) {
-  const bool is_dinov2 = family.name.find("dinov2") != std::string_view::npos;
-  return is_dinov2 && weights.contains("reg_token") ? PositionResize::kBicubicAntialias
-                                                    : family.resize;
+/// How the code of a family resizes the positions of a model with these weights.
+PositionResize usual_resize(const FamilyCode& code, const NamedTensors& weights) {
+  return weights.contains("reg_token") ? code.resize_with_registers.value_or(code.resize)
+                                       : code.resize;
 }
 
-/// Every head's tensors.
-bool belongs_to_head(const std::string& name) {
-  return name.starts_with("head.") || name.starts_with("head_dist.");
-}
-
-/// Takes tensors whose names match one of `patterns` out of `tensors`; returns their names.
+/// Removes tensors whose names match one of `patterns` from `tensors`; returns their names.
 std::vector<std::string> take_out(NamedTensors& tensors, const std::vector<std::string>& patterns,
                                   const std::string& where) {
   std::vector<std::string> names;
@@ -93,11 +81,12 @@ ForeignModel native_model(TensorFile file) {
   ForeignModel model;
   model.description = model_description(file.config, file.path);
   model.weights = std::move(file.tensors);
+  model.format = file.format;
   model.family = "ours";
   return model;
 }
 
-/// A file that describes its model leaves nothing to be said about it. Throws where a hint differs.
+/// Throws if a hint contradicts a file that describes its model itself.
 void check_hints(const ForeignHints& hints, const ForeignModel& model, const std::string& where) {
   const auto check = [&where](const char* flag, const std::string& hint, const std::string& found) {
     if (!hint.empty() && hint != found) {
@@ -119,32 +108,12 @@ void check_hints(const ForeignHints& hints, const ForeignModel& model, const std
 
 /// The description that a file of ours carries in its metadata.
 std::optional<ModelDescription> carried_description(const TensorFile& file) {
-  const auto found = file.metadata.find(kDescriptionText);
+  const auto found = file.metadata.find(kDescriptionKey);
   if (found == file.metadata.end()) {
     return std::nullopt;
   }
   const auto where = file.path.string() + ": metadata";
   return model_description(parse_sorted_json(found->second, where), where);
-}
-
-/// Throws where no model of `options` can be made, or only one that is far larger than `weights`.
-void check_consistent(const VitOptions& options, const NamedTensors& weights,
-                      const std::string& where) {
-  int64_t needed = 0;
-  try {
-    needed = model_cost(options).parameters();
-  } catch (const UsageError& error) {
-    throw InputError(where + ": " + error.what());
-  }
-  int64_t present = 0;
-  for (const auto& [name, tensor] : weights) {
-    present += tensor.numel();
-  }
-  constexpr int64_t kSlack = 1 << 20;
-  if (needed > 2 * present + kSlack) {
-    throw InputError(where + ": tensors do not fit the model", fmt::format("{} parameters", needed),
-                     fmt::format("{}", present));
-  }
 }
 
 void describe_model(ForeignModel& model, const TensorFile& file, const Family& family,
@@ -156,7 +125,7 @@ void describe_model(ForeignModel& model, const TensorFile& file, const Family& f
   description.preprocess = guess_preprocess(description.options, family, hints.config,
                                             file.path.string(), model.choices);
   description.class_names = config_class_names(hints.config, description.options.num_classes);
-  description.resize_mode = usual_resize(family, model.weights);
+  description.resize_mode = usual_resize(family.code, model.weights);
 }
 
 }  // namespace
@@ -164,11 +133,9 @@ void describe_model(ForeignModel& model, const TensorFile& file, const Family& f
 ForeignModel read_foreign_model(const std::filesystem::path& path, const ForeignHints& hints) {
   auto file = read_tensor_file(path);
   const auto where = file.path.string();
-  const auto format = std::string(tensor_format_name(file.format));
   ForeignModel model;
   if (file.format == TensorFormat::kHdf5) {
     model = native_model(std::move(file));
-    model.format = format;
     check_hints(hints, model, where);
     return model;
   }
@@ -183,7 +150,7 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
     std::erase_if(renamed.tensors, [](const auto& item) { return belongs_to_head(item.first); });
   }
   model.weights = std::move(renamed.tensors);
-  model.format = format;
+  model.format = file.format;
   model.family = family.name;
   model.prefix = found.prefix;
   model.left_out = found.left_out;
@@ -198,54 +165,11 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
     return model;
   }
   describe_model(model, file, family,
-                 {.config = config_of(file, family),
+                 {.config = config_of(file, family.configs),
                   .heads = renamed.heads,
                   .img_size = hints.img_size,
                   .has_qkv_bias = renamed.has_qkv_bias});
   return model;
-}
-
-void check_weights(const NamedTensors& weights, const VitOptions& options, const Family& family,
-                   const std::string& where) {
-  check_consistent(options, weights, where);
-  const auto model = unfilled_model(options);
-  const auto expected = named_tensors(*model);
-  const auto described = [&family](const std::string& name) {
-    const auto theirs = their_name(family.rows, name);
-    return theirs.empty() || theirs == name ? name : fmt::format("{} ({})", theirs, name);
-  };
-  std::vector<std::string> missing;
-  std::vector<std::string> misshapen;
-  std::vector<std::string> surplus;
-  for (const auto& [name, tensor] : expected) {
-    const auto found = weights.find(name);
-    if (found == weights.end()) {
-      missing.push_back(described(name));
-    } else if (found->second.sizes() != tensor.sizes()) {
-      misshapen.push_back(fmt::format("{} {} (the model has {})", described(name),
-                                      sizes_text(found->second), sizes_text(tensor)));
-    } else if (found->second.is_floating_point() != tensor.is_floating_point()) {
-      misshapen.push_back(fmt::format("{} of {} (the model has {})", described(name),
-                                      c10::toString(found->second.scalar_type()),
-                                      tensor.is_floating_point() ? "floating point" : "integers"));
-    }
-  }
-  for (const auto& [name, tensor] : weights) {
-    if (!expected.contains(name)) {
-      surplus.push_back(described(name));
-    }
-  }
-  std::string problems;
-  for (const auto& [title, names] : {std::pair{"missing ", &missing},
-                                     {"of another shape or kind ", &misshapen},
-                                     {"unknown to the model ", &surplus}}) {
-    if (!names->empty()) {
-      problems += (problems.empty() ? "" : "; ") + (title + name_list(*names));
-    }
-  }
-  if (!problems.empty()) {
-    throw InputError(where + ": tensors do not fit the model: " + problems);
-  }
 }
 
 }  // namespace softmoe

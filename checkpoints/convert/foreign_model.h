@@ -1,18 +1,18 @@
 #pragma once
-/// Whole models in and out of the files of other libraries.
+/// Whole models out of files of any kind.
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "checkpoints/convert/families.h"
-#include "checkpoints/formats/tensor_file.h"
-#include "checkpoints/model_checkpoint.h"
+#include "checkpoints/model_description.h"
+#include "checkpoints/tensor_file.h"
 
 namespace softmoe {
 
-/// The text in the metadata of a safetensors file that holds our description.
-inline constexpr const char* kDescriptionText = "softmoe";
+/// The key in the metadata of a safetensors file under which our description is kept.
+inline constexpr const char* kDescriptionKey = "softmoe";
 
 /// What a user may say about a file that it does not say itself.
 struct ForeignHints {
@@ -27,44 +27,17 @@ struct ForeignHints {
 struct ForeignModel {
   ModelDescription description;
   NamedTensors weights;
-  std::string format;  ///< "safetensors"
+  TensorFormat format = TensorFormat::kHdf5;
   std::string family;
   std::string prefix;
-  std::vector<std::string> choices;   ///< what did not follow from shapes, with its reason
+  std::vector<std::string> choices;   ///< what does not follow from shapes, with its reason
   std::vector<std::string> left_out;  ///< tensors of the file that are no part of the model
 };
 
 /// Reads a model from a file or folder: safetensors, npz, torch.save or a native checkpoint.
-/// `config.json` and `preprocessor_config.json` beside it are read where they belong to its family.
-/// The options may still be changed; check_weights() then tells whether the weights fit. Throws
+/// `config.json` and `preprocessor_config.json` beside it are read if they belong to its family.
+/// The options may still be changed; check_weights() then tells if the weights fit. Throws
 /// InputError that names the file and lists tensors that the family does not know.
 ForeignModel read_foreign_model(const std::filesystem::path& path, const ForeignHints& hints = {});
-
-/// Throws InputError that starts with `where` and lists the tensors that a model of `options` has
-/// and `weights` does not, those of another shape, and those that are too many; names of `family`
-/// stand beside ours; where `options` contradict each other, it says so.
-void check_weights(const NamedTensors& weights, const VitOptions& options, const Family& family,
-                   const std::string& where);
-
-/// The family under whose names "timm", "huggingface", "dinov2", "big_vision",
-/// "vision_transformer", "vmoe" or "ours" writes a model of `options`; the name of a family stands
-/// for itself. Throws UsageError for other names.
-const Family& output_family(const std::string& naming, const VitOptions& options);
-
-/// Writes a model: kHdf5 as a native checkpoint, kSafetensors, which carries our description too,
-/// with the config.json and preprocessor_config.json of Hugging Face or the config.json of timm
-/// beside it, or kNpz. All files are written or none. Throws InputError that lists what has no name
-/// in the family; kTorch is not written.
-void write_foreign_model(const std::filesystem::path& path, TensorFormat format,
-                         const Family& family, const ModelDescription& description,
-                         const NamedTensors& weights);
-
-/// The files that are written beside `path` then.
-std::vector<std::filesystem::path> config_files(const std::filesystem::path& path,
-                                                TensorFormat format, const Family& family);
-
-/// What the reader's code has to be told, as the file cannot.
-std::vector<std::string> reader_notes(TensorFormat format, const Family& family,
-                                      const ModelDescription& description);
 
 }  // namespace softmoe

@@ -1,16 +1,17 @@
 #include "checkpoints/convert/guess_options.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <optional>
 #include <utility>
 
-#include "checkpoints/convert/block_names.h"
+#include "checkpoints/convert/foreign_weights.h"
+#include "checkpoints/convert/guess_positions.h"
 #include "checkpoints/convert/read_config.h"
+#include "checkpoints/convert/vmoe_routers.h"
+#include "checkpoints/parameter_names.h"
 #include "core/error.h"
 #include "vit/moe_blocks.h"
 
@@ -28,61 +29,39 @@ constexpr std::array<std::pair<int64_t, int64_t>, 9> kUsualHeads{{{192, 3},
                                                                   {1536, 16},
                                                                   {1664, 16}}};
 
-class Guess {
+/// Reads options off weights, each step on those before it.
+class OptionsGuess {
  public:
-  Guess(const NamedTensors& weights, const Family& family, const ModelHints& hints,
-        const std::string& where, std::vector<std::string>& choices)
-      : weights_(weights),
-        family_(family),
-        hints_(hints),
-        vision_(vision_config(hints.config)),
-        where_(where),
-        choices_(choices) {}
+  OptionsGuess(const ForeignWeights& weights, const ModelHints& hints,
+               std::vector<std::string>& choices)
+      : weights_(weights), family_(weights.family()), hints_(hints), choices_(choices) {}
 
   VitOptions options() {
-    sizes();
-    prefix();
-    head();
-    blocks();
-    heads();
-    semantics();
-    positions();
-    check_order();
+    guess_sizes();
+    guess_prefix();
+    guess_head();
+    guess_blocks();
+    guess_heads();
+    guess_semantics();
+    guess_positions(weights_, hints_.config, hints_.img_size, options_, choices_);
+    check_order_of_norms();
     return options_;
   }
 
  private:
-  bool has(const std::string& name) const { return weights_.contains(name); }
-
+  bool has(const std::string& name) const { return weights_.has(name); }
   const torch::Tensor& tensor(const std::string& name, int64_t axes) const {
-    const auto found = weights_.find(name);
-    if (found == weights_.end()) {
-      throw InputError(where_, "tensor " + described(name), "none");
-    }
-    if (found->second.dim() != axes) {
-      throw InputError(where_ + ": " + described(name), fmt::format("{} axes", axes),
-                       fmt::format("{}", found->second.dim()));
-    }
-    if (found->second.numel() == 0) {
-      throw InputError(where_ + ": " + described(name), "values", "none");
-    }
-    return found->second;
-  }
-
-  /// Our name with the family's beside it.
-  std::string described(const std::string& name) const {
-    const auto theirs = their_name(family_.rows, name);
-    return theirs.empty() || theirs == name ? name : theirs + " (" + name + ")";
+    return weights_.tensor(name, axes);
   }
 
   void choose(const std::string& option, const std::string& value, const std::string& reason) {
     choices_.push_back(fmt::format("{} {} ({})", option, value, reason));
   }
 
-  void sizes() {
+  void guess_sizes() {
     const auto& patches = tensor("patch_embed.proj.weight", 4);  // [dim, channels, patch, patch]
     if (patches.size(2) != patches.size(3)) {
-      throw InputError(where_ + ": " + described("patch_embed.proj.weight"), "square patches",
+      throw InputError(weights_.place("patch_embed.proj.weight"), "square patches",
                        fmt::format("{}x{}", patches.size(2), patches.size(3)));
     }
     options_.dim = patches.size(0);
@@ -91,14 +70,14 @@ class Guess {
     options_.patch_bias = has("patch_embed.proj.bias");
   }
 
-  void prefix() {
+  void guess_prefix() {
     options_.class_token = has("cls_token");
     options_.dist_token = has("dist_token");
     options_.reg_tokens = has("reg_token") ? tensor("reg_token", 3).size(1) : 0;
     options_.pre_norm = has("norm_pre.weight");
   }
 
-  void head() {
+  void guess_head() {
     options_.num_classes = has("head.weight") ? tensor("head.weight", 2).size(0) : 0;
     options_.pre_logits = has("pre_logits.weight") ? tensor("pre_logits.weight", 2).size(0) : 0;
     options_.final_norm = has("fc_norm.weight") ? FinalNorm::kPooled : FinalNorm::kTokens;
@@ -110,27 +89,29 @@ class Guess {
     } else {
       options_.global_pool = GlobalPool::kAvg;
     }
-    options_.global_pool = config_pool(hints_.config, where_).value_or(options_.global_pool);
-    pooled_prefix();
+    options_.global_pool =
+        config_pool(hints_.config, weights_.where()).value_or(options_.global_pool);
+    guess_pooled_prefix();
   }
 
-  /// Whether class and register tokens are pooled too, which timm alone knows.
-  void pooled_prefix() {
+  /// Sets whether class and register tokens are pooled too.
+  void guess_pooled_prefix() {
     const bool may =
         options_.global_pool == GlobalPool::kMap || options_.global_pool == GlobalPool::kAvg;
-    if (family_.name != "timm" || !may || options_.prefix_tokens() == 0) {
+    if (!family_.code.pools_prefix || !may || options_.prefix_tokens() == 0) {
       return;
     }
-    const auto said = config_field<bool>(timm_arguments(hints_.config), "pool_include_prefix");
-    const bool is_named = config_field<std::string>(hints_.config, "architecture") == "test_vit3";
-    options_.pool_include_prefix = said.value_or(is_named);
+    const std::string exception = "test_vit3";
+    const auto given = config_field<bool>(timm_arguments(hints_.config), "pool_include_prefix");
+    const bool is_exception = config_architecture(hints_.config) == exception;
+    options_.pool_include_prefix = given.value_or(is_exception);
     choose("pool-include-prefix", options_.pool_include_prefix ? "true" : "false",
-           said       ? "config.json"
-           : is_named ? "architecture test_vit3"
-                      : "family timm");
+           given          ? "config.json"
+           : is_exception ? "architecture " + exception
+                          : fmt::format("family {}", family_.name));
   }
 
-  /// Width of what comes of pooling, 0 where nothing reads it.
+  /// The width of what pooling gives; 0 if nothing reads it.
   int64_t pooled_width() const {
     for (const char* const reader : {"pre_logits.weight", "head.weight"}) {
       if (has(reader)) {
@@ -140,11 +121,11 @@ class Guess {
     return 0;
   }
 
-  void blocks() {
+  void guess_blocks() {
     std::vector<bool> mask;
-    for (const auto& [name, tensor] : weights_) {
+    for (const auto& [name, tensor] : weights_.tensors()) {
       const auto parameter = block_parameter(name);
-      if (!parameter || parameter->block < 0 || parameter->block > kMostBlocks) {
+      if (!parameter || parameter->block < 0 || parameter->block > kMaxBlocks) {
         continue;
       }
       mask.resize(std::max(mask.size(), static_cast<size_t>(parameter->block) + 1));
@@ -153,7 +134,7 @@ class Guess {
     }
     options_.depth = std::ssize(mask);
     if (mask.empty()) {
-      throw InputError(where_, "blocks", "none");
+      throw InputError(weights_.where(), "blocks", "none");
     }
     options_.moe_blocks = moe_blocks_text(mask);
     options_.qk_norm = has("blocks.0.attn.q_norm.weight");
@@ -162,48 +143,47 @@ class Guess {
     const auto first_moe = std::find(mask.begin(), mask.end(), true);
     const auto first_dense = std::find(mask.begin(), mask.end(), false);
     if (first_moe != mask.end()) {
-      experts(first_moe - mask.begin());
+      guess_experts(first_moe - mask.begin());
     }
     if (first_dense != mask.end()) {
-      mlp(first_dense - mask.begin());
+      guess_mlp(first_dense - mask.begin());
     }
   }
 
-  void mlp(int64_t block) {
+  void guess_mlp(int64_t block) {
     const int64_t width = tensor(block_name(block, "mlp.fc1.weight"), 2).size(0);
     const bool gated = width == 2 * tensor(block_name(block, "mlp.fc2.weight"), 2).size(1);
     options_.mlp_dim = gated ? width / 2 : width;
     options_.mlp_layer = gated ? MlpLayer::kSwiGlu : MlpLayer::kMlp;
   }
 
-  void experts(int64_t block) {
+  void guess_experts(int64_t block) {
     const auto& fc1 = tensor(block_name(block, "moe.experts.fc1_weight"), 3);
+    const auto phi = block_name(block, "moe.router.phi");
     options_.moe.experts = fc1.size(0);  // [experts, hidden, dim]
     options_.mlp_dim = fc1.size(1);
-    if (has(block_name(block, "moe.router.phi"))) {
-      options_.moe.router = "soft";
-      options_.moe.slots_per_expert =
-          tensor(block_name(block, "moe.router.phi"), 3).size(2);  // [dim, experts, slots]
+    options_.moe.router = recognized_router(has(phi) ? RoutingKind::kSoft : RoutingKind::kSparse);
+    if (has(phi)) {
+      options_.moe.slots_per_expert = tensor(phi, 3).size(2);  // [dim, experts, slots]
     } else {
-      options_.moe.router = "tokens_choice";
       choose("router", options_.moe.router, "weights do not tell sparse routers apart");
     }
   }
 
-  void heads() {
+  void guess_heads() {
     if (has("blocks.0.attn.q_norm.weight")) {
       options_.heads = options_.dim / tensor("blocks.0.attn.q_norm.weight", 1).size(0);
     } else if (hints_.heads > 0) {
       options_.heads = hints_.heads;
     } else {
-      const auto configured = config_heads(hints_.config, options_.dim, where_);
+      const auto configured = config_heads(hints_.config, options_.dim, weights_.where());
       options_.heads = configured ? *configured : usual_heads();
     }
   }
 
   int64_t usual_heads() {
     int64_t heads = std::max<int64_t>(1, options_.dim / 64);
-    // DINOv2's giants have the width of SigLIP's, but the heads of the rule.
+    // DINOv2's giants have the width of SigLIP's, but one head per 64 channels.
     if (options_.mlp_layer == MlpLayer::kMlp) {
       for (const auto& [dim, usual] : kUsualHeads) {
         heads = dim == options_.dim ? usual : heads;
@@ -213,105 +193,41 @@ class Guess {
     return heads;
   }
 
-  void semantics() {
-    options_.gelu = family_.gelu;
+  void guess_semantics() {
+    const auto of_family = fmt::format("family {}", family_.name);
+    options_.gelu = family_.code.gelu;
     if (options_.mlp_layer == MlpLayer::kMlp) {
-      const auto activation = config_gelu(hints_.config, where_);
-      options_.gelu = activation ? activation->gelu : family_.gelu;
-      choose("gelu", enum_name(options_.gelu),
-             activation ? activation->reason : fmt::format("family {}", family_.name));
+      const auto activation = config_gelu(hints_.config, weights_.where());
+      options_.gelu = activation ? activation->gelu : family_.code.gelu;
+      choose("gelu", enum_name(options_.gelu), activation ? activation->reason : of_family);
     }
-    // timm's models of CLIP have PyTorch's own eps.
-    const bool is_clip = is_timm_clip(hints_.config, family_, options_);
-    const auto eps = config_eps(hints_.config, where_);
-    options_.norm_eps = eps.value_or((is_clip ? find_family("hf_clip") : family_).norm_eps);
-    choose("norm-eps", fmt::format("{:g}", options_.norm_eps),
-           eps ? "config.json" : fmt::format("family {}", family_.name));
+    const auto* const variant = find_variant(family_, options_, config_architecture(hints_.config));
+    const auto eps = config_eps(hints_.config, weights_.where());
+    options_.norm_eps =
+        eps.value_or(variant != nullptr ? variant->norm_eps : family_.code.norm_eps);
+    choose("norm-eps", fmt::format("{:g}", options_.norm_eps), eps ? "config.json" : of_family);
   }
 
-  void positions() {
-    const auto given = hints_.img_size.empty() ? config_image_size(hints_.config, where_)
-                                               : std::optional(hints_.img_size);
-    options_.img_size = given.value_or(std::vector<int64_t>{224});
-    if (!has("pos_embed") && family_.fixed_positions) {
-      options_.pos_embed = PositionEmbedding::kSinCos2d;
-      choose("pos-embed", "sincos2d", "no learned positions in the file");
-      if (!given) {
-        const int64_t edge = std::max<int64_t>(1, 224 / options_.patch_size);
-        options_.img_size = {edge * options_.patch_size};
-        choose("img-size", std::to_string(options_.img_size.front()), "nothing tells it");
-      }
-      return;
-    }
-    const int64_t entries = tensor("pos_embed", 3).size(1);
-    const int64_t prefix = options_.prefix_tokens();
-    if (!hints_.img_size.empty() && !fits(entries)) {
-      throw UsageError(
-          where_ + ": --from-img-size",
-          fmt::format("a multiple of {} px, or two, whose patches make {} of the {} positions",
-                      options_.patch_size,
-                      prefix == 0 ? "all" : fmt::format("all or all but {}", prefix), entries),
-          fmt::format("{}", fmt::join(hints_.img_size, " ")));
-    }
-    if (given && fits(entries)) {
-      options_.pos_embed_prefix = entries != options_.patches();
-    } else if (const auto edge = square_root(entries - prefix), whole = square_root(entries);
-               edge || whole) {
-      // Where both could be, the family's own code decides.
-      options_.pos_embed_prefix = edge && (!whole || family_.prefix_positions);
-      set_grid(options_.pos_embed_prefix ? *edge : *whole);
-    } else {
-      throw InputError(where_ + ": " + described("pos_embed"),
-                       "positions of a square grid, or --from-img-size",
-                       fmt::format("{} positions with {} prefix tokens", entries, prefix));
-    }
-    if (prefix == 0) {
-      options_.pos_embed_prefix = true;
-    } else {
-      choose("pos-embed-prefix", options_.pos_embed_prefix ? "true" : "false",
-             fmt::format("{} positions, {} patches", entries, options_.patches()));
-    }
-  }
-
-  /// timm's models that norm what attention and MLP give have the tensors of those that norm what
-  /// they get.
-  void check_order() {
+  /// Throws if attention and MLP may have norms after them instead of before: some families have
+  /// models of both kinds, with the same tensors.
+  void check_order_of_norms() {
     if (!hints_.has_qkv_bias) {
       choose("qkv-bias", "0", "the file has none");
     }
-    const auto name = config_field<std::string>(hints_.config, "architecture").value_or("");
+    const auto name = config_architecture(hints_.config).value_or("");
     const bool could_be = name.empty() && !hints_.has_qkv_bias && options_.prefix_tokens() == 0 &&
                           options_.layer_scale == 0;
-    if (family_.name == "timm" && (could_be || name.find("_rpn_") != std::string::npos)) {
+    if (family_.code.norms_after_branches &&
+        (could_be || name.find("_rpn_") != std::string::npos)) {
       throw InputError(
-          where_, "a model with norms before attention and MLP",
+          weights_.where(), "a model with norms before attention and MLP",
           name.empty() ? "tensors that timm's vit_*_rpn_* have too, and no config.json" : name);
     }
   }
 
-  /// Whether the image size that is known goes with the table of positions.
-  bool fits(int64_t entries) const {
-    const auto& size = options_.img_size;
-    if (size.empty() || size.size() > 2 || size.front() < 1 || size.back() < 1 ||
-        size.front() % options_.patch_size != 0 || size.back() % options_.patch_size != 0) {
-      return false;
-    }
-    return entries == options_.patches() ||
-           entries == options_.patches() + options_.prefix_tokens();
-  }
-
-  static std::optional<int64_t> square_root(int64_t count) {
-    const auto root = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(count))));
-    return count > 0 && root * root == count ? std::optional(root) : std::nullopt;
-  }
-
-  void set_grid(int64_t edge) { options_.img_size = {edge * options_.patch_size}; }
-
-  const NamedTensors& weights_;
+  const ForeignWeights& weights_;
   const Family& family_;
   const ModelHints& hints_;
-  Json vision_;
-  const std::string& where_;
   std::vector<std::string>& choices_;
   VitOptions options_;
 };
@@ -320,7 +236,7 @@ class Guess {
 
 VitOptions guess_options(const NamedTensors& weights, const Family& family, const ModelHints& hints,
                          const std::string& where, std::vector<std::string>& choices) {
-  return Guess(weights, family, hints, where, choices).options();
+  return OptionsGuess(ForeignWeights(weights, family, where), hints, choices).options();
 }
 
 }  // namespace softmoe

@@ -1,13 +1,15 @@
+#include "checkpoints/convert/hf_names.h"
+
 #include <array>
 
-#include "checkpoints/convert/family_names.h"
+#include "checkpoints/convert/name_tables.h"
 
 namespace softmoe {
 namespace {
 
 using enum AxisLayout;
 
-/// What ViT, DeiT and DINOv2 share: everything but the norms and MLPs of blocks, and heads.
+/// Names in ViT, DeiT and DINOv2: all except the norms and MLPs of blocks, and heads.
 constexpr std::array kBody = {
     NameRow{"embeddings.patch_embeddings.projection.weight", "patch_embed.proj.weight", kSame, 4},
     NameRow{"embeddings.patch_embeddings.projection.bias", "patch_embed.proj.bias"},
@@ -32,7 +34,7 @@ constexpr std::array kBody = {
 };
 
 /// The rest of the blocks of ViT and DeiT.
-constexpr std::array kBlocks = {
+constexpr std::array kHfBlocks = {
     NameRow{"encoder.layer.*.layernorm_before.weight", "blocks.*.norm1.weight"},
     NameRow{"encoder.layer.*.layernorm_before.bias", "blocks.*.norm1.bias"},
     NameRow{"encoder.layer.*.layernorm_after.weight", "blocks.*.norm2.weight"},
@@ -84,7 +86,7 @@ constexpr std::array kDinov2SwiGlu = {
     NameRow{"encoder.layer.*.mlp.weights_out.bias", "blocks.*.mlp.fc2.bias"},
 };
 
-/// What the vision towers of SigLIP and CLIP share.
+/// Names in the vision towers of SigLIP and CLIP.
 constexpr std::array kTower = {
     NameRow{"embeddings.patch_embedding.weight", "patch_embed.proj.weight", kSame, 4},
     NameRow{"embeddings.position_embedding.weight", "pos_embed", kOneLeading, 2},
@@ -138,9 +140,9 @@ constexpr std::array kClipRest = {
     NameRow{"visual_projection.weight", "head.weight", kSame, 2},
 };
 
-constexpr auto kVit = joined(kBody, kBlocks, kClassifier);
-constexpr auto kDeit = joined(kBody, kBlocks, kUnreadDistillation, kClassifier);
-constexpr auto kDeitDistilled = joined(kBody, kBlocks, kDistillation);
+constexpr auto kVit = joined(kBody, kHfBlocks, kClassifier);
+constexpr auto kDeit = joined(kBody, kHfBlocks, kUnreadDistillation, kClassifier);
+constexpr auto kDeitDistilled = joined(kBody, kHfBlocks, kDistillation);
 constexpr auto kDinov2 = joined(kBody, kDinov2Rest, kDinov2Mlp, kClassifier);
 constexpr auto kDinov2Giant = joined(kBody, kDinov2Rest, kDinov2SwiGlu, kClassifier);
 constexpr auto kSiglip = joined(kTower, kSiglipRest, kClassifier);

@@ -9,11 +9,12 @@
 
 #include "checkpoints/convert/transposed.h"
 #include "core/error.h"
+#include "core/name_list.h"
 
 namespace softmoe {
 namespace {
 
-/// A part of a tensor that is put together.
+/// A part of a tensor that is joined of several.
 struct Part {
   AxisShare share;
   torch::Tensor tensor;
@@ -28,7 +29,7 @@ struct MatchedName {
   std::string block;  ///< the number of the block as text, empty outside blocks
 };
 
-/// Whether `name` is `pattern`, in which '*' stands for digits; those go to `block`.
+/// Returns true if `name` is `pattern`, in which '*' stands for digits; these go to `block`.
 bool matches(std::string_view pattern, std::string_view name, std::string& block) {
   const auto star = pattern.find('*');
   if (star == std::string_view::npos) {
@@ -66,7 +67,7 @@ std::string filled_in(std::string_view pattern, const std::string& block) {
              : fmt::format("{}{}{}", pattern.substr(0, star), block, pattern.substr(star + 1));
 }
 
-/// Axes of our tensor.
+/// The number of axes of our tensor.
 int64_t our_axes(const NameRow& row) {
   switch (row.layout) {
     case AxisLayout::kHeadsOut:
@@ -150,7 +151,8 @@ torch::Tensor part_of(const torch::Tensor& tensor, const AxisShare& share, const
   return tensor.narrow(0, share.first * step, share.count * step);
 }
 
-/// Adds the parts of one tensor, all of which must be there and fit.
+/// The tensor of all `parts`. Throws if one is missing or has another shape; source_of_share names
+/// the parameter that has the part from a row on.
 torch::Tensor joined(std::vector<Part> parts, const std::string& where,
                      const std::function<std::string(int64_t)>& source_of_share) {
   std::sort(parts.begin(), parts.end(),
@@ -225,18 +227,6 @@ NamedTensors renamed(const NamedTensors& tensors, std::span<const NameRow> rows,
 
 }  // namespace
 
-std::string name_list(const std::vector<std::string>& names) {
-  constexpr size_t kShown = 12;
-  const auto shown = std::span(names).first(std::min(kShown, names.size()));
-  const auto more = names.size() - shown.size();
-  std::vector<std::string> printable;
-  for (const auto& name : shown) {
-    printable.push_back(printable_text(name));
-  }
-  return fmt::format("{}{}", fmt::join(printable, ", "),
-                     more > 0 ? fmt::format(" and {} more", more) : "");
-}
-
 RenamedTensors to_our_names(const NamedTensors& foreign, std::span<const NameRow> rows,
                             const std::string& where) {
   RenamedTensors result;
@@ -246,7 +236,7 @@ RenamedTensors to_our_names(const NamedTensors& foreign, std::span<const NameRow
     if (row.layout == AxisLayout::kHeadsBias || row.layout == AxisLayout::kHeadsIn) {
       result.heads = tensor.size(0);
     }
-    // Joined foreign tensors have our layout.
+    // Foreign tensors that hold several of ours have our layout.
     return to_our_layout(tensor, row.layout);
   };
   result.tensors = renamed(
@@ -258,7 +248,7 @@ RenamedTensors to_our_names(const NamedTensors& foreign, std::span<const NameRow
 NamedTensors to_their_names(const NamedTensors& tensors, std::span<const NameRow> rows,
                             int64_t heads, const std::string& where) {
   TORCH_CHECK_VALUE(heads > 0, "to_their_names: ", heads, " heads");
-  // Ours are split before their layout changes: the layouts know nothing of joined tensors.
+  // Our tensors are split before their layout changes, as layouts are those of single tensors.
   const auto convert = [&](const NameRow& row, const torch::Tensor& tensor,
                            const std::string& name) {
     check_axes(tensor, our_axes(row), where, name);

@@ -13,19 +13,17 @@
 namespace softmoe {
 namespace {
 
-/// Filters by the numbers of PIL; `ours` is empty where there is none.
+/// A filter by the numbers of PIL.
 struct PilFilter {
   std::string_view name;
-  std::string_view ours;
+  std::optional<Interpolation> ours;
 };
-constexpr std::array<PilFilter, 6> kPilFilters{{{"nearest", "nearest"},
-                                                {"lanczos", ""},
-                                                {"bilinear", "bilinear"},
-                                                {"bicubic", "bicubic"},
-                                                {"box", "box"},
-                                                {"hamming", ""}}};
-constexpr int64_t kPilBilinear = 2;
-constexpr int64_t kSmallSide = 64;  // below, crop-mode auto takes images whole
+constexpr std::array<PilFilter, 6> kPilFilters{{{"nearest", Interpolation::kNearest},
+                                                {"lanczos", std::nullopt},
+                                                {"bilinear", Interpolation::kBilinear},
+                                                {"bicubic", Interpolation::kBicubic},
+                                                {"box", Interpolation::kBox},
+                                                {"hamming", std::nullopt}}};
 constexpr double kWhite = 255.0;
 
 /// Height and width of an image.
@@ -36,22 +34,23 @@ struct Edges {
   bool operator==(const Edges&) const = default;
 };
 
-class Reader {
+/// Reads one preprocessor_config.json.
+class PreprocessorReader {
  public:
-  Reader(const Json& config, const std::string& where, Json& preprocess,
-         std::vector<std::string>& choices)
+  PreprocessorReader(const Json& config, const std::string& where, PreprocessOptions& preprocess,
+                     std::vector<std::string>& choices)
       : config_(config), where_(where), preprocess_(preprocess), choices_(choices) {}
 
   void read() {
-    filter();
-    crop();
-    normalization();
+    read_filter();
+    read_crop();
+    read_normalization();
   }
 
  private:
   void note(const std::string& text) { choices_.push_back(text + " (preprocessor_config.json)"); }
 
-  std::optional<bool> said(const std::string& field) const {
+  std::optional<bool> flag(const std::string& field) const {
     return checked_field<bool>(config_, field, where_, "true or false");
   }
 
@@ -59,7 +58,7 @@ class Reader {
     return checked_field<std::vector<double>>(config_, field, where_, "a list of numbers");
   }
 
-  void filter() {
+  void read_filter() {
     const auto code = config_field<Json>(config_, "resample");
     if (!code) {
       return;
@@ -70,18 +69,18 @@ class Reader {
                        printable_text(json_text(*code), 60));
     }
     const auto& row = kPilFilters[static_cast<size_t>(number)];
-    if (row.ours.empty()) {
-      note(fmt::format("interpolation {} for {}, which there is none of",
-                       preprocess_.at("interpolation").get<std::string>(), row.name));
+    if (row.ours) {
+      preprocess_.interpolation = *row.ours;
     } else {
-      preprocess_["interpolation"] = row.ours;
+      note(fmt::format("interpolation {} for {}, which does not exist here",
+                       enum_name(preprocess_.interpolation), row.name));
     }
   }
 
   int64_t checked(const std::string& field, int64_t edge) const {
-    constexpr int64_t kLargest = 1 << 16;
-    if (edge < 1 || edge > kLargest) {
-      throw InputError(where_ + ": " + field, fmt::format("1 to {} px", kLargest),
+    constexpr int64_t kMaxEdge = 1 << 16;
+    if (edge < 1 || edge > kMaxEdge) {
+      throw InputError(where_ + ": " + field, fmt::format("1 to {} px", kMaxEdge),
                        std::to_string(edge));
     }
     return edge;
@@ -99,8 +98,8 @@ class Reader {
                            : std::nullopt;
   }
 
-  /// The shorter edge after resizing, where the aspect ratio is kept. Old configs have one number,
-  /// which means that for CLIP's processor alone.
+  /// The shorter edge after resizing, if the aspect ratio is kept. Old configs have one number,
+  /// which means the shorter edge in CLIP's processor alone.
   std::optional<int64_t> shortest_edge() const {
     const auto size = config_field<Json>(config_, "size").value_or(Json());
     if (const auto edge = config_field<int64_t>(size, "shortest_edge")) {
@@ -113,8 +112,8 @@ class Reader {
                                                : std::nullopt;
   }
 
-  void center(int64_t kept, int64_t resized) {
-    preprocess_["crop-mode"] = "center";
+  void crop_from_center(int64_t kept, int64_t resized) {
+    preprocess_.crop = CropMode::kCenter;
     // The resized edge will be the whole part of kept / share.
     double share = static_cast<double>(kept) / static_cast<double>(resized);
     if (std::floor(static_cast<double>(kept) / share) < static_cast<double>(resized)) {
@@ -124,64 +123,65 @@ class Reader {
       note(fmt::format("crop-pct 1 for a crop of {} px from {} px with black around", kept,
                        resized));
     }
-    preprocess_["crop-pct"] = std::clamp(share, 0.01, 1.0);
+    preprocess_.crop_pct = std::clamp(share, 0.01, 1.0);
   }
 
-  void crop() {
+  void read_crop() {
     const auto window = edges("crop_size");
-    const bool crops = said("do_center_crop").value_or(window.has_value());
-    if (!said("do_resize").value_or(true)) {
+    const bool crops = flag("do_center_crop").value_or(window.has_value());
+    if (!flag("do_resize").value_or(true)) {
       note("images of another size are resized, though do_resize is false");
     }
     if (const auto edge = shortest_edge()) {
       if (!crops) {
         note("crop-mode center, though do_center_crop is false: images become squares");
       }
-      center(crops && window ? std::min(window->height, window->width) : *edge, *edge);
+      crop_from_center(crops && window ? std::min(window->height, window->width) : *edge, *edge);
       return;
     }
     const auto size = edges("size");
     if (size && (!crops || !window || window == size)) {
-      preprocess_["crop-mode"] = "none";
+      preprocess_.crop = CropMode::kNone;
     } else if (size) {
       note(fmt::format("crop-mode center, though images are squeezed to {}x{} px first",
                        size->height, size->width));
-      center(std::min(window->height, window->width), std::min(size->height, size->width));
+      crop_from_center(std::min(window->height, window->width),
+                       std::min(size->height, size->width));
     }
   }
 
-  void normalization() {
-    auto mean = values("image_mean").value_or(preprocess_.at("mean").get<std::vector<double>>());
-    auto std = values("image_std").value_or(preprocess_.at("std").get<std::vector<double>>());
-    if (!said("do_normalize").value_or(true)) {
+  void read_normalization() {
+    auto mean = values("image_mean").value_or(preprocess_.mean);
+    auto std = values("image_std").value_or(preprocess_.std);
+    if (!flag("do_normalize").value_or(true)) {
       mean = {0.0};
       std = {1.0};
     }
-    const bool rescales = said("do_rescale").value_or(true);
+    const bool rescales = flag("do_rescale").value_or(true);
     const double factor =
         rescales ? checked_field<double>(config_, "rescale_factor", where_, "a number above 0")
                        .value_or(1.0 / kWhite)
                  : 1.0;
-    // Ours are for white at 1.
+    // Here, white is 1.
     const double white = factor * kWhite;
     if (std::abs(white - 1.0) > 1e-6) {
       for (auto* values : {&mean, &std}) {
         std::for_each(values->begin(), values->end(), [white](double& value) { value /= white; });
       }
     }
-    preprocess_["mean"] = mean;
-    preprocess_["std"] = std;
+    preprocess_.mean = mean;
+    preprocess_.std = std;
   }
 
   const Json& config_;
   const std::string& where_;
-  Json& preprocess_;
+  PreprocessOptions& preprocess_;
   std::vector<std::string>& choices_;
 };
 
 }  // namespace
 
-void read_preprocessor(const Json& config, const std::string& where, Json& preprocess,
+void read_preprocessor(const Json& config, const std::string& where, PreprocessOptions& preprocess,
                        std::vector<std::string>& choices) {
   if (config.is_null()) {
     return;
@@ -189,46 +189,36 @@ void read_preprocessor(const Json& config, const std::string& where, Json& prepr
   if (!config.is_object()) {
     throw InputError(where, "an object", printable_text(json_text(config), 60));
   }
-  Reader(config, where, preprocess, choices).read();
+  PreprocessorReader(config, where, preprocess, choices).read();
 }
 
-bool squeezes_images(const ModelDescription& description) {
-  const auto& options = description.options;
-  const auto mode = description.preprocess.value("crop-mode", std::string("auto"));
-  const bool is_small = std::max(options.image_height(), options.image_width()) < kSmallSide;
-  return mode == "none" || (mode == "auto" && is_small);
-}
-
-Json per_channel(const Json& preprocess, const std::string& name, int64_t channels) {
-  auto values = preprocess.value(name, std::vector<double>{0.5});
-  if (values.size() == 1) {
-    values.assign(static_cast<size_t>(channels), values.front());
-  }
-  return values;
+std::vector<double> per_channel(const std::vector<double>& values, int64_t channels) {
+  return values.size() == 1 ? std::vector<double>(static_cast<size_t>(channels), values.front())
+                            : values;
 }
 
 Json huggingface_preprocessor(const ModelDescription& description) {
   const auto& options = description.options;
-  const auto& preprocess = description.preprocess;
+  const auto preprocess = description.preprocess.value_or(default_preprocess(options));
   const Json input{{"height", options.image_height()}, {"width", options.image_width()}};
   Json config{{"image_processor_type", "ViTImageProcessor"}, {"do_resize", true}, {"size", input}};
-  if (!squeezes_images(description)) {
+  if (preprocess.evaluation_crop() != CropMode::kNone) {
     const auto longer = std::max(options.image_height(), options.image_width());
-    const double resized = static_cast<double>(longer) / preprocess.value("crop-pct", 1.0);
+    const double resized = static_cast<double>(longer) / preprocess.crop_pct;
     config["image_processor_type"] = "BitImageProcessor";
     config["size"] = {{"shortest_edge", static_cast<int64_t>(resized)}};
     config["do_center_crop"] = true;
     config["crop_size"] = input;
   }
-  const auto interpolation = preprocess.value("interpolation", std::string("bilinear"));
-  const auto filter = std::find_if(kPilFilters.begin(), kPilFilters.end(),
-                                   [&](const auto& row) { return row.name == interpolation; });
-  config["resample"] = filter == kPilFilters.end() ? kPilBilinear : filter - kPilFilters.begin();
+  const auto filter =
+      std::find_if(kPilFilters.begin(), kPilFilters.end(),
+                   [&](const PilFilter& row) { return row.ours == preprocess.interpolation; });
+  config["resample"] = filter - kPilFilters.begin();
   config["do_rescale"] = true;
   config["rescale_factor"] = 1.0 / kWhite;
   config["do_normalize"] = true;
-  config["image_mean"] = per_channel(preprocess, "mean", options.in_chans);
-  config["image_std"] = per_channel(preprocess, "std", options.in_chans);
+  config["image_mean"] = per_channel(preprocess.mean, options.in_chans);
+  config["image_std"] = per_channel(preprocess.std, options.in_chans);
   return config;
 }
 

@@ -4,25 +4,21 @@
 #include <string>
 #include <vector>
 
-#include "checkpoints/model_checkpoint.h"
+#include "checkpoints/model_description.h"
 
 namespace softmoe {
 
-/// Sets what a config says of resizing, cropping and normalisation in `preprocess`, which has the
-/// options of PreprocessOptions by name, `mean` and `std` among them. `choices` gets a line for
-/// everything that ours does otherwise. Throws InputError that starts with `where` for values that
-/// make no sense.
-void read_preprocessor(const Json& config, const std::string& where, Json& preprocess,
+/// Sets in `preprocess` what a config says of resizing, cropping and normalisation. `mean` and
+/// `std` get the values of the config, as many as it has. `choices` gets a line for everything that
+/// is done differently here. Throws InputError that starts with `where` for impossible values.
+void read_preprocessor(const Json& config, const std::string& where, PreprocessOptions& preprocess,
                        std::vector<std::string>& choices);
 
 /// The config for a model that was stored with `description`: an image processor that resizes to
 /// the input size as a whole, or by the shorter edge with a crop from the centre.
 Json huggingface_preprocessor(const ModelDescription& description);
 
-/// Whether evaluation takes images as a whole, whatever their aspect ratio.
-bool squeezes_images(const ModelDescription& description);
-
-/// The option `name` of `preprocess`, one value a channel.
-Json per_channel(const Json& preprocess, const std::string& name, int64_t channels);
+/// `values`, one or one per channel, as one per channel.
+std::vector<double> per_channel(const std::vector<double>& values, int64_t channels);
 
 }  // namespace softmoe

@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <map>
 
-#include "checkpoints/convert/preprocessor.h"
 #include "core/error.h"
 #include "vit/zoo.h"
 
@@ -17,76 +15,43 @@ namespace {
 
 std::string config_place(const std::string& where) { return where + ": config.json"; }
 
-/// Values as an option's list: one number where all are the same.
-Json value_list(const std::vector<double>& values) {
-  const bool equal = std::all_of(values.begin(), values.end(),
-                                 [&](double value) { return value == values.front(); });
-  return equal ? Json(std::vector<double>{values.front()}) : Json(values);
-}
-
 /// Activations by the names of Hugging Face and timm.
-constexpr std::array<std::pair<std::string_view, Gelu>, 6> kActivations{
-    {{"gelu", Gelu::kExact},
-     {"gelu_pytorch_tanh", Gelu::kTanh},
-     {"gelu_new", Gelu::kTanh},
-     {"gelu_tanh", Gelu::kTanh},
-     {"quick_gelu", Gelu::kQuick},
-     {"quickgelu", Gelu::kQuick}}};
+constexpr std::array<std::pair<std::string_view, Activation>, 6> kActivations{
+    {{"gelu", Activation::kGeluExact},
+     {"gelu_pytorch_tanh", Activation::kGeluTanh},
+     {"gelu_new", Activation::kGeluTanh},
+     {"gelu_tanh", Activation::kGeluTanh},
+     {"quick_gelu", Activation::kGeluQuick},
+     {"quickgelu", Activation::kGeluQuick}}};
 
-/// timm's architectures whose heads do not follow from their width, and are not in the zoo.
+/// timm's architectures that are not in the zoo and whose heads do not follow from their width.
 constexpr std::array<std::pair<std::string_view, int64_t>, 4> kUnusualHeads{
     {{"test_vit", 2}, {"test_vit2", 2}, {"test_vit3", 3}, {"vit_giant_patch16_radio_v3", 24}}};
 
-/// Parts of the names of timm's SigLIP models that have the tanh approximation.
+/// Parts of the names of those of timm's SigLIP models that have the tanh approximation.
 constexpr std::array<std::string_view, 5> kTanhSiglip{
     "patch32_siglip", "giantopt", "so400m_patch16", "patch16_siglip_512", "patch16_siglip_gap_512"};
 
-/// The activation of an architecture of timm that has one of its own.
-std::optional<Gelu> architecture_gelu(const std::string& name) {
+/// The activation of an architecture of timm if it is not the usual one.
+std::optional<Activation> architecture_gelu(const std::string& name) {
   if (name.find("quickgelu") != std::string::npos) {
-    return Gelu::kQuick;
+    return Activation::kGeluQuick;
   }
   const bool is_base = name.find("vit_base_patch16") != std::string::npos;
   const bool is_tanh =
       name.find("siglip") != std::string::npos && !is_base &&
       std::any_of(kTanhSiglip.begin(), kTanhSiglip.end(),
                   [&name](std::string_view part) { return name.find(part) != std::string::npos; });
-  return is_tanh ? std::optional(Gelu::kTanh) : std::nullopt;
+  return is_tanh ? std::optional(Activation::kGeluTanh) : std::nullopt;
 }
 
-/// An image size that a model can have, else nothing.
+/// `size` if a model can have it, else nothing.
 std::optional<std::vector<int64_t>> plausible_size(const std::vector<int64_t>& size) {
-  constexpr int64_t kLargest = 1 << 16;
+  constexpr int64_t kMaxEdge = 1 << 16;
   const bool good = (size.size() == 1 || size.size() == 2) &&
                     std::all_of(size.begin(), size.end(),
-                                [](int64_t edge) { return edge >= 1 && edge <= kLargest; });
+                                [](int64_t edge) { return edge >= 1 && edge <= kMaxEdge; });
   return good ? std::optional(size) : std::nullopt;
-}
-
-/// Values as an option has them: one where all channels have the same, those of the config where
-/// they are as many as the channels.
-void fit_channels(Json& preprocess, int64_t channels, const std::string& where,
-                  std::vector<std::string>& choices) {
-  for (const std::string name : {"mean", "std"}) {
-    const auto values = preprocess.at(name).get<std::vector<double>>();
-    const bool good = std::all_of(values.begin(), values.end(), [&](double value) {
-      return std::isfinite(value) && (name == "mean" || value > 0.0);
-    });
-    if (!good) {
-      throw InputError(where + ": config: " + name + " of pixels",
-                       name == "mean" ? "finite numbers" : "finite numbers above 0",
-                       fmt::format("{:g}", fmt::join(values, " ")));
-    }
-    const auto count = std::ssize(values);
-    const auto list = values.empty() ? Json::array() : value_list(values);
-    if (list.size() == 1 || (count == channels && count > 0)) {
-      preprocess[name] = list;
-    } else {
-      preprocess[name] = {0.5};
-      choices.push_back(
-          fmt::format("{} 0.5 ({} values are known, {} channels)", name, count, channels));
-    }
-  }
 }
 
 }  // namespace
@@ -100,6 +65,10 @@ Json vision_config(const Json& config) {
 
 Json timm_arguments(const Json& config) {
   return config_field<Json>(config, "model_args").value_or(Json());
+}
+
+std::optional<std::string> config_architecture(const Json& config) {
+  return config_field<std::string>(config, "architecture");
 }
 
 std::optional<GlobalPool> config_pool(const Json& config, const std::string& where) {
@@ -116,11 +85,6 @@ std::optional<GlobalPool> config_pool(const Json& config, const std::string& whe
   return known;
 }
 
-bool is_timm_clip(const Json& config, const Family& family, const VitOptions& options) {
-  const auto name = config_field<std::string>(config, "architecture").value_or("clip");
-  return family.name == "timm" && options.pre_norm && name.find("clip") != std::string::npos;
-}
-
 std::optional<int64_t> config_heads(const Json& config, int64_t dim, const std::string& where) {
   for (const auto& [source, field] : {std::pair{vision_config(config), "num_attention_heads"},
                                       {timm_arguments(config), "num_heads"}}) {
@@ -129,7 +93,7 @@ std::optional<int64_t> config_heads(const Json& config, int64_t dim, const std::
       return heads;
     }
   }
-  if (const auto name = config_field<std::string>(config, "architecture")) {
+  if (const auto name = config_architecture(config)) {
     for (const auto& [other, heads] : kUnusualHeads) {
       if (*name == other) {
         return heads;
@@ -139,7 +103,7 @@ std::optional<int64_t> config_heads(const Json& config, int64_t dim, const std::
       const auto preset = model_preset(*name);
       return preset.dim == dim ? std::optional(preset.heads) : std::nullopt;
     } catch (const UsageError&) {
-      return std::nullopt;  // timm has more names than the zoo
+      return std::nullopt;  // an architecture that is not in the zoo
     }
   }
   return std::nullopt;
@@ -163,7 +127,7 @@ std::optional<ConfigGelu> config_gelu(const Json& config, const std::string& whe
                      "gelu, gelu_tanh, gelu_new, gelu_pytorch_tanh or quick_gelu",
                      printable_text(*activation, 60));
   }
-  const auto name = config_field<std::string>(config, "architecture").value_or("");
+  const auto name = config_architecture(config).value_or("");
   const auto gelu = architecture_gelu(name);
   return gelu ? std::optional(ConfigGelu{*gelu, name}) : std::nullopt;
 }
@@ -204,37 +168,6 @@ std::optional<std::vector<int64_t>> config_image_size(const Json& config,
     return plausible_size({(*input)[1], (*input)[2]});
   }
   return std::nullopt;
-}
-
-Json guess_preprocess(const VitOptions& options, const Family& family, const Json& config,
-                      const std::string& where, std::vector<std::string>& choices) {
-  auto pixels = family.pixels;
-  if (is_timm_clip(config, family, options)) {
-    pixels = find_family("hf_clip").pixels;
-  } else if (family.name == "timm" && (options.dist_token || options.layer_scale > 0)) {
-    pixels = find_family("hf_deit").pixels;
-  }
-  const auto timm = config_field<Json>(config, "pretrained_cfg").value_or(Json());
-  Json preprocess{
-      {"input-size", {options.in_chans, options.image_height(), options.image_width()}},
-      {"mean", config_field<std::vector<double>>(timm, "mean")
-                   .value_or(std::vector<double>(pixels.mean.begin(), pixels.mean.end()))},
-      {"std", config_field<std::vector<double>>(timm, "std")
-                  .value_or(std::vector<double>(pixels.std.begin(), pixels.std.end()))},
-      {"interpolation", pixels.interpolation},
-      {"crop-pct", config_field<double>(timm, "crop_pct").value_or(pixels.crop_pct)},
-      {"crop-floor", family.naming == "huggingface"}};
-  if (const auto named = config_field<std::string>(timm, "interpolation");
-      named == "bilinear" || named == "bicubic" || named == "nearest" || named == "box") {
-    preprocess["interpolation"] = *named;
-  }
-  if (config_field<std::string>(timm, "crop_mode") == "squash") {
-    preprocess["crop-mode"] = "none";
-  }
-  read_preprocessor(config_field<Json>(config, "preprocessor").value_or(Json()),
-                    where + ": preprocessor_config.json", preprocess, choices);
-  fit_channels(preprocess, options.in_chans, where, choices);
-  return preprocess;
 }
 
 std::vector<std::string> config_class_names(const Json& config, int64_t num_classes) {

@@ -1,18 +1,18 @@
 #pragma once
-/// Flax models whose blocks were run by a scan keep each parameter of all blocks in one tensor,
+/// Flax models that run their blocks by a scan keep each parameter of all blocks in one tensor,
 /// ".../encoderblock/..." with a leading axis of blocks, instead of ".../encoderblock_<i>/...".
 
 #include <string>
 
-#include "io/npz.h"
+#include "core/named_tensors.h"
 
 namespace softmoe {
 
-/// The tensors of scanned blocks apart. Throws InputError that starts with `where` and names a
+/// Splits the tensors of scanned blocks. Throws InputError that starts with `where` and names a
 /// tensor that has no leading axis, or another number of blocks than the others.
 NamedTensors split_blocks(const NamedTensors& tensors, const std::string& where);
 
-/// The way back; all blocks must have the same tensors.
+/// Stacks the tensors of numbered blocks; all blocks must have the same tensors.
 NamedTensors stacked_blocks(const NamedTensors& tensors);
 
 }  // namespace softmoe

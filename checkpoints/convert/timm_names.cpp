@@ -1,14 +1,16 @@
+#include "checkpoints/convert/timm_names.h"
+
 #include <array>
 
-#include "checkpoints/convert/family_names.h"
+#include "checkpoints/convert/name_tables.h"
 
 namespace softmoe {
 namespace {
 
 using enum AxisLayout;
 
-/// What timm and DINOv2's own code share: all but MLPs, some tokens and heads.
-constexpr std::array kBody = {
+/// Names in both timm and DINOv2's own code: all except MLPs, some tokens and heads.
+constexpr std::array kTimmBody = {
     NameRow{"patch_embed.proj.weight", "patch_embed.proj.weight", kSame, 4},
     NameRow{"patch_embed.proj.bias", "patch_embed.proj.bias"},
     NameRow{"cls_token", "cls_token", kSame, 3},
@@ -72,7 +74,7 @@ constexpr std::array kTimmRest = {
 
 constexpr std::array kDinov2Tokens = {
     NameRow{"register_tokens", "reg_token", kSame, 3},
-    // Of training alone: written, as their code wants it, and left out of what is read.
+    // Of training alone: left out of files that are read, written because their code wants it.
     NameRow{"mask_token", "mask_token", kSame, 2},
 };
 
@@ -83,14 +85,14 @@ constexpr std::array kSwiGlu = {
     NameRow{"blocks.*.mlp.w3.bias", "blocks.*.mlp.fc2.bias"},
 };
 
-constexpr auto kTimm = joined(kBody, kMlp, kTimmRest);
-constexpr auto kDinov2 = joined(kBody, kMlp, kDinov2Tokens);
-constexpr auto kDinov2Giant = joined(kBody, kSwiGlu, kDinov2Tokens);
+constexpr auto kTimm = joined(kTimmBody, kMlp, kTimmRest);
+constexpr auto kTimmDinov2 = joined(kTimmBody, kMlp, kDinov2Tokens);
+constexpr auto kTimmDinov2Giant = joined(kTimmBody, kSwiGlu, kDinov2Tokens);
 
 }  // namespace
 
 std::span<const NameRow> timm_names() { return kTimm; }
-std::span<const NameRow> dinov2_names() { return kDinov2; }
-std::span<const NameRow> dinov2_swiglu_names() { return kDinov2Giant; }
+std::span<const NameRow> dinov2_names() { return kTimmDinov2; }
+std::span<const NameRow> dinov2_swiglu_names() { return kTimmDinov2Giant; }
 
 }  // namespace softmoe

@@ -5,9 +5,9 @@
 
 namespace softmoe {
 
-/// [..., columns, rows] contiguous of a CPU tensor [..., rows, columns] with two or three axes: a
-/// copy in blocks, on all threads. libtorch copies by blocks only what has two axes and no more;
-/// for the weights of many experts it goes through memory in the largest possible steps.
+/// [..., columns, rows], contiguous, of a CPU tensor [..., rows, columns] with two or three axes:
+/// copied in blocks, on all threads. libtorch copies in blocks only tensors of two axes; for the
+/// weights of many experts it would go through memory in the largest possible steps.
 torch::Tensor transposed(const torch::Tensor& matrices);
 
 }  // namespace softmoe

@@ -1,5 +1,5 @@
 #pragma once
-/// JSON read as it comes, for formats that need little of it. Private to checkpoints/.
+/// JSON read event by event, for formats that need little of it. Private to checkpoints/.
 
 #include <fmt/format.h>
 
@@ -12,8 +12,8 @@
 
 namespace softmoe {
 
-/// Texts and lists of numbers of JSON, as they come; everything else is refused. Building the whole
-/// tree first would let a small file take much memory.
+/// Refuses every value; formats override those that they take. Building a whole tree instead would
+/// let a small file take much memory.
 class JsonEvents : public nlohmann::json_sax<nlohmann::json> {
  public:
   explicit JsonEvents(const std::filesystem::path& path) : path_(path) {}
@@ -35,7 +35,7 @@ class JsonEvents : public nlohmann::json_sax<nlohmann::json> {
   }
 
  protected:
-  /// The file and the part of it that is being read.
+  /// The file and the current part of it.
   virtual std::string where() const { return path_.string(); }
   virtual std::string expected() const = 0;
   bool refuse(const std::string& found) const { throw InputError(where(), expected(), found); }

@@ -3,11 +3,11 @@
 /// checkpoints/.
 ///
 /// libtorch's own reader (torch::pickle_load) takes no legacy files and no Python objects beside
-/// the tensors, and believes the sizes and strides of a file. This one knows the few instructions
-/// and names that a state dict needs. A pickle can call any function of Python by name: here a name
-/// is looked up in a table, and what is not in it is refused.
-/// Source: Python's pickletools.py (instructions), torch/_utils.py and torch/serialization.py
-/// (what torch.save makes of tensors).
+/// the tensors, and does not check the sizes and strides of a file. This one knows the few
+/// instructions and names that a state dict needs. A pickle can call any function of Python by
+/// name: here names are looked up in a table, and others are refused. Source: Python's
+/// pickletools.py (instructions), torch/_utils.py and torch/serialization.py (what torch.save makes
+/// of tensors).
 
 #include <torch/types.h>
 
@@ -18,10 +18,10 @@
 
 namespace softmoe {
 
-/// Most objects that one pickle may make, and most of the tuples, lists and keys it may look up.
+/// Max number of objects of one pickle, and of the items and keys it may look up.
 inline constexpr size_t kPickleObjectLimit = 4'000'000;
 
-/// What an object of a pickle is, as far as state dicts need it.
+/// The kinds of objects that state dicts need.
 enum class PickleKind : uint8_t {
   kOther,    ///< anything without tensors: None, numbers with a point, settings, ...
   kBool,     ///< `integer`
@@ -36,7 +36,7 @@ enum class PickleKind : uint8_t {
   kTensor    ///< `items`: storage, tuple of sizes, tuple of strides; `integer`: offset in elements
 };
 
-/// One object. Objects name each other by their number, so that cycles and depth do no harm.
+/// One object. Objects refer to each other by number, so that cycles and depth do no harm.
 struct PickleObject {
   PickleKind kind = PickleKind::kOther;
   torch::Dtype dtype = torch::kFloat32;
@@ -45,11 +45,11 @@ struct PickleObject {
   std::vector<uint32_t> items = {};
 };
 
-/// A pickle that was read.
+/// The objects of a pickle.
 struct Pickle {
   std::vector<PickleObject> objects;
   uint32_t root = 0;
-  size_t bytes = 0;  ///< up to and with its end
+  size_t bytes = 0;  ///< of the whole pickle
 
   const PickleObject& at(uint32_t number) const { return objects[number]; }
 };

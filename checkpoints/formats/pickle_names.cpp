@@ -28,7 +28,7 @@ constexpr std::array kNames = {
     PickleName{"torch", "CharStorage", kStorageType, torch::kInt8},
     PickleName{"torch", "ByteStorage", kStorageType, torch::kUInt8},
     PickleName{"torch", "BoolStorage", kStorageType, torch::kBool},
-    // What stands beside tensors in training checkpoints.
+    // Objects beside tensors in training checkpoints.
     PickleName{"argparse", "Namespace"},
     PickleName{"types", "SimpleNamespace"},
     PickleName{"builtins", "set"},

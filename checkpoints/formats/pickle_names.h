@@ -1,5 +1,5 @@
 #pragma once
-/// The names of Python that may stand in a state dict. Private to checkpoints/.
+/// The names of Python that a state dict may hold. Private to checkpoints/.
 
 #include <torch/types.h>
 
@@ -9,9 +9,9 @@
 
 namespace softmoe {
 
-/// What calling a name of Python makes here.
+/// The result of calling a name of Python here.
 enum class PickleAction : uint8_t {
-  kDict,         ///< a dict, empty or of the pairs that it is called with
+  kDict,         ///< a dict, empty or of the pairs in its argument
   kTensor,       ///< a tensor of (storage, offset, sizes, strides, ...)
   kFirst,        ///< its first argument: a parameter is its tensor
   kStorageType,  ///< nothing; says the dtype of a storage

@@ -1,6 +1,5 @@
 #pragma once
-/// What the instructions of a pickle work on: its bytes, the stack, remembered objects. Private to
-/// checkpoints/.
+/// The state of a pickle's machine: bytes, stack, remembered objects. Private to checkpoints/.
 
 #include <fmt/format.h>
 

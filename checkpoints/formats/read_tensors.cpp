@@ -12,18 +12,18 @@
 #include <system_error>
 #include <thread>
 
-#include "runtime/large_memory.h"
+#include "runtime/memory/kept_memory.h"
 
 namespace softmoe {
 namespace {
 
-/// What is read at a time, a large page of memory: its checksum is computed while it is in the
-/// processor's cache.
+/// Bytes that are read at a time, a large page of memory: their checksum is computed while they are
+/// in the processor's cache.
 constexpr size_t kPieceBytes = size_t{2} << 20;
 /// Below this a thread takes longer to start than it saves.
 constexpr size_t kBytesOfThread = size_t{16} << 20;
-/// Threads at least, for large files: a disk serves several requests at once.
-constexpr size_t kLeastThreads = 4;
+/// For large files: a disk serves several requests at once.
+constexpr size_t kMinThreads = 4;
 
 struct FreeState {
   void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
@@ -43,7 +43,7 @@ uint64_t read_tensor(size_t index, const torch::Tensor& tensor, const TensorRead
   return XXH3_64bits_digest(state.get());
 }
 
-/// Tensors in the order in which they are taken, and the first failure.
+/// Tensors in the order in which they are read, and the first failure.
 class Queue {
  public:
   Queue(const std::vector<torch::Tensor>& tensors, const TensorReader& reader)
@@ -55,7 +55,7 @@ class Queue {
 
   /// Reads tensors until none is left or one has failed.
   void work() {
-    // What has been taken is read to its end: of several failures always the first is reported.
+    // A tensor that was begun is read to its end: so the first of several failures is known.
     while (!failed_.load()) {
       const size_t place = next_.fetch_add(1);
       if (place >= order_.size()) {
@@ -98,7 +98,7 @@ size_t thread_count(const std::vector<torch::Tensor>& tensors) {
     bytes += tensor.nbytes();
   }
   const auto cores = static_cast<size_t>(at::get_num_threads());
-  return std::min({std::max(cores, kLeastThreads), bytes / kBytesOfThread + 1,
+  return std::min({std::max(cores, kMinThreads), bytes / kBytesOfThread + 1,
                    std::max<size_t>(tensors.size(), 1)});
 }
 
@@ -115,7 +115,7 @@ void read_tensors(const std::vector<torch::Tensor>& tensors, const TensorReader&
     try {
       threads.emplace_back([&queue] { queue.work(); });
     } catch (const std::system_error&) {
-      break;  // no thread to be had: those that there are do it
+      break;  // the system gives no more threads: the others do the work
     }
   }
   queue.work();

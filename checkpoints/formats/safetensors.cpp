@@ -9,9 +9,11 @@
 #include <set>
 
 #include "checkpoints/formats/safetensors_header.h"
+#include "checkpoints/formats/safetensors_index.h"
 #include "core/error.h"
-#include "core/options.h"
+#include "core/json_text.h"
 #include "io/atomic_file.h"
+#include "io/file_error.h"
 #include "io/mapped_file.h"
 
 namespace softmoe {
@@ -24,7 +26,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors is little
 constexpr int64_t kPrefixBytes = 8;
 constexpr int64_t kDataAlignment = 64;
 
-/// The claimed length of the header; nullopt where the file is too short to have one.
+/// The claimed length of the header; nullopt if the file is too short for one.
 std::optional<uint64_t> header_length(std::string_view bytes) {
   if (std::cmp_less(bytes.size(), kPrefixBytes)) {
     return std::nullopt;
@@ -101,7 +103,7 @@ Safetensors read_shards(const MappedFile& index, const fs::path& path) {
   return all;
 }
 
-/// An index is JSON text, whose first 8 bytes as a number are far above any header's length.
+/// Returns true for JSON text: its first 8 bytes, as a number, are far above any header's length.
 bool looks_like_index(std::string_view bytes) {
   const auto length = header_length(bytes);
   const auto first = bytes.find_first_not_of(" \t\r\n");
@@ -109,7 +111,7 @@ bool looks_like_index(std::string_view bytes) {
          first != std::string_view::npos && bytes[first] == '{';
 }
 
-/// The order in which tensors lie in the file, so that each is aligned for its dtype.
+/// The order of tensors in the file, which aligns each for its dtype.
 std::vector<NamedTensors::const_iterator> file_order(const NamedTensors& tensors) {
   std::vector<NamedTensors::const_iterator> order;
   for (auto at = tensors.begin(); at != tensors.end(); ++at) {
@@ -124,7 +126,8 @@ std::vector<NamedTensors::const_iterator> file_order(const NamedTensors& tensors
 std::string header_text(const std::vector<NamedTensors::const_iterator>& order,
                         const SafetensorsMetadata& metadata) {
   Json header = Json::object();
-  auto& pairs = header.get_ref<Json::object_t&>();  // appended to: a lookup would search them all
+  auto& pairs =
+      header.get_ref<Json::object_t&>();  // appended to, as a lookup would search all of them
   if (!metadata.empty()) {
     pairs.emplace_back("__metadata__", metadata);
   }
@@ -182,7 +185,7 @@ void write_safetensors(const fs::path& path, const NamedTensors& tensors,
     }
     file.close();
     if (!file) {
-      throw InputError("cannot write " + path.string() + ": " + system_error_text(errno));
+      throw_write_error(path, errno);
     }
   });
 }

@@ -9,13 +9,13 @@
 
 #include "checkpoints/formats/json_events.h"
 #include "core/error.h"
+#include "io/shape_bytes.h"
 
 namespace softmoe {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kHeaderAxes = 64;
 constexpr std::string_view kMetadataKey = "__metadata__";
 
 struct SafetensorsDtype {
@@ -101,7 +101,7 @@ class HeaderEvents : public JsonEvents {
 
   bool number_unsigned(uint64_t value) override {
     auto& list = field_ == "shape" ? entry_.shape : offsets_;
-    const size_t limit = field_ == "shape" ? kHeaderAxes : 2;
+    const size_t limit = field_ == "shape" ? kMaxAxes : 2;
     if (!in_list_ || std::cmp_greater(value, std::numeric_limits<int64_t>::max()) ||
         list.size() == limit) {
       return refuse(in_list_ && list.size() == limit ? "more numbers" : std::to_string(value));
@@ -162,7 +162,7 @@ class HeaderEvents : public JsonEvents {
   std::set<std::string> names_;
   int depth_ = 0;
   bool in_list_ = false;
-  // The entry that is being read.
+  // Of the current entry.
   std::string name_;
   std::string field_;
   std::set<std::string> fields_;
@@ -170,26 +170,21 @@ class HeaderEvents : public JsonEvents {
   SafetensorsEntry entry_;
 };
 
-/// Throws unless the bytes of an entry lie in the data and are as many as its shape needs.
+/// Throws if the bytes of an entry do not lie in the data, or their number is not that of its
+/// shape.
 void check_extent(const SafetensorsEntry& entry, int64_t data_bytes, const fs::path& path) {
   const auto where = safetensors_place(path, entry.name);
   if (entry.begin > entry.end || entry.end > data_bytes) {
     throw InputError(where, fmt::format("offsets within the {} bytes of data", data_bytes),
                      fmt::format("[{}, {}]", entry.begin, entry.end));
   }
-  auto bytes = static_cast<int64_t>(c10::elementSize(entry.dtype));
-  bool is_empty = false;
-  for (const int64_t size : entry.shape) {
-    is_empty = is_empty || size == 0;
-    // libtorch multiplies sizes in int64 too, so no part of the product may overflow, even beside 0
-    if (__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes)) {
-      throw InputError(where, "a shape that fits in memory",
-                       fmt::format("[{}]", fmt::join(entry.shape, ", ")));
-    }
+  const auto bytes = shape_bytes(entry.shape, static_cast<int64_t>(c10::elementSize(entry.dtype)));
+  if (!bytes) {
+    throw InputError(where, "a shape that fits in memory",
+                     fmt::format("[{}]", fmt::join(entry.shape, ", ")));
   }
-  bytes = is_empty ? 0 : bytes;
-  if (bytes != entry.end - entry.begin) {
-    throw InputError(where, fmt::format("{} bytes by its shape and dtype", bytes),
+  if (*bytes != entry.end - entry.begin) {
+    throw InputError(where, fmt::format("{} bytes by its shape and dtype", *bytes),
                      fmt::format("{}", entry.end - entry.begin));
   }
 }

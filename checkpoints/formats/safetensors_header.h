@@ -12,7 +12,7 @@
 
 namespace softmoe {
 
-/// Where one tensor lies, counted from the first byte of data.
+/// The place of one tensor, counted from the first byte of data.
 struct SafetensorsEntry {
   std::string name;
   torch::Dtype dtype = torch::kFloat32;
@@ -21,7 +21,7 @@ struct SafetensorsEntry {
   int64_t end = 0;
 };
 
-/// What a header says.
+/// The content of a header.
 struct SafetensorsHeader {
   std::vector<SafetensorsEntry> entries;  ///< in the order of their data, without gaps
   SafetensorsMetadata metadata;
@@ -30,17 +30,12 @@ struct SafetensorsHeader {
 /// "a.safetensors: tensor 'x'", for errors.
 std::string safetensors_place(const std::filesystem::path& path, const std::string& tensor);
 
-/// The format's name of a dtype; empty where it has none.
+/// The format's name of a dtype; empty if it has none.
 std::string_view safetensors_dtype_name(torch::Dtype dtype);
 
 /// Parses a header whose tensors must fill exactly `data_bytes`. Memory stays within a small
 /// multiple of the text. Throws InputError that names `path` and the tensor.
 SafetensorsHeader parse_safetensors_header(std::string_view text, int64_t data_bytes,
                                            const std::filesystem::path& path);
-
-/// Parses the index of a set of shards: the file of each tensor, by name. File names are names in
-/// the folder of the index: anything else is refused.
-std::map<std::string, std::string> parse_safetensors_index(std::string_view text,
-                                                           const std::filesystem::path& path);
 
 }  // namespace softmoe

@@ -1,3 +1,5 @@
+#include "checkpoints/formats/safetensors_index.h"
+
 #include <algorithm>
 #include <cctype>
 #include <utility>

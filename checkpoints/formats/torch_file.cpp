@@ -24,7 +24,7 @@ constexpr int64_t kLegacyVersion = 1001;
 
 // --- Zip ---
 
-/// A member that is stored as it is, as torch.save stores all of them.
+/// The bytes of a member that is not compressed.
 std::string read_member(const ZipReader& archive, const std::string& name) {
   std::string bytes(static_cast<size_t>(archive.members().at(name).bytes), '\0');
   auto stream = archive.open(name);
@@ -105,7 +105,7 @@ NamedTensors read_zip(const fs::path& path) {
 // --- Legacy: pickles of a magic number, a version, the machine, the object and the keys of its
 // storages, and then the storages, each after its number of elements ---
 
-/// The file from one pickle to the next.
+/// Reads the file from one pickle to the next.
 class LegacyFile {
  public:
   explicit LegacyFile(const fs::path& path)
@@ -185,7 +185,7 @@ class LegacyFile {
 
   std::string path_;
   std::shared_ptr<MappedFile> file_;
-  std::string_view left_;  ///< what has not been read
+  std::string_view left_;  ///< not read yet
 };
 
 bool is_zip(const fs::path& path) {

@@ -1,16 +1,17 @@
 #pragma once
-/// Files of torch.save, without Python and without running anything that they hold.
+/// Files of torch.save, read without Python and without running any code in them.
 
 #include <filesystem>
 
-#include "io/npz.h"
+#include "core/named_tensors.h"
 
 namespace softmoe {
 
 /// The tensors of a file of torch.save: the zip format (torch 1.6 and later) or the legacy one.
 /// Dicts in dicts (`model`, `state_dict`, `model_ema`, ...) and lists become one name, joined with
-/// '.'; numbers as keys are written out, and what is no tensor (settings, epochs, texts) is left
-/// out. Tensors that share a storage in the file share memory, and have the strides of the file.
+/// '.'; numbers as keys are written out, and values that are no tensors (settings, epochs, texts)
+/// are left out. Tensors that share a storage in the file share memory, and have the strides of the
+/// file.
 /// Dtypes fp64, fp32, fp16, bf16, int64, int32, int16, int8, uint8 and bool.
 ///
 /// Throws InputError of one line that names the file: cut off or damaged, objects of other classes

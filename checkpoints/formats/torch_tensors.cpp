@@ -6,23 +6,22 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/options.h"
+#include "core/json_text.h"
+#include "io/shape_bytes.h"
 
 namespace softmoe {
 namespace {
 
-constexpr size_t kTensorAxes = 64;
 constexpr size_t kMaxDepth = 32;
-/// Steps and characters of names that one file may cost: dicts that hold each other twice grow with
-/// every level.
+/// Limit of steps and characters of names per file: the names of dicts that hold each other twice
+/// double with every level.
 constexpr size_t kNameBudget = 10'000'000;
 
 /// Sizes or strides: a tuple of whole numbers from 0 on.
 std::vector<int64_t> whole_numbers(const Pickle& pickle, uint32_t tuple, const std::string& where) {
   const auto& items = pickle.at(tuple).items;
-  if (items.size() > kTensorAxes) {
-    throw InputError(where, fmt::format("at most {} axes", kTensorAxes),
-                     std::to_string(items.size()));
+  if (items.size() > kMaxAxes) {
+    throw InputError(where, fmt::format("at most {} axes", kMaxAxes), std::to_string(items.size()));
   }
   std::vector<int64_t> numbers;
   for (const uint32_t item : items) {
@@ -37,20 +36,7 @@ std::vector<int64_t> whole_numbers(const Pickle& pickle, uint32_t tuple, const s
   return numbers;
 }
 
-/// Elements of `sizes`; nullopt where the product overflows, even beside 0, as libtorch multiplies.
-std::optional<int64_t> element_count(const std::vector<int64_t>& sizes) {
-  int64_t count = 1;
-  bool is_empty = false;
-  for (const int64_t size : sizes) {
-    is_empty = is_empty || size == 0;
-    if (__builtin_mul_overflow(count, std::max<int64_t>(size, 1), &count)) {
-      return std::nullopt;
-    }
-  }
-  return is_empty ? 0 : count;
-}
-
-/// One past the last element that a view touches; nullopt where that overflows.
+/// One past the last element that a view touches; nullopt if that overflows.
 std::optional<int64_t> view_end(int64_t offset, const std::vector<int64_t>& sizes,
                                 const std::vector<int64_t>& strides) {
   int64_t last = offset;
@@ -128,7 +114,7 @@ class TensorCollector {
     const auto sizes = whole_numbers(pickle_, object.items[1], where);
     const auto strides = whole_numbers(pickle_, object.items[2], where);
     const auto& storage = storages_.at(std::string(pickle_.at(object.items[0]).text));
-    const auto count = element_count(sizes);
+    const auto count = shape_bytes(sizes, /*item_bytes=*/1);  // elements
     if (sizes.size() != strides.size() || !count) {
       throw InputError(
           where, "a shape that fits in memory, with a stride for each axis",

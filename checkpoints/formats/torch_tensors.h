@@ -1,15 +1,15 @@
 #pragma once
-/// From the objects of a pickle to tensors by name. Private to checkpoints/.
+/// Tensors by name of the objects of a pickle. Private to checkpoints/.
 
 #include <map>
 #include <string>
 
 #include "checkpoints/formats/pickle.h"
-#include "io/npz.h"
+#include "core/named_tensors.h"
 
 namespace softmoe {
 
-/// What a pickle says of a storage.
+/// The type and size of a storage by its pickle.
 struct StorageClaim {
   torch::Dtype dtype = torch::kFloat32;
   int64_t elements = 0;
@@ -18,8 +18,8 @@ struct StorageClaim {
   bool operator==(const StorageClaim&) const = default;
 };
 
-/// All storages of a pickle by key. Throws InputError that names `where`: two claims for one key,
-/// more bytes than `byte_limit`, the length of what lies beside the pickle.
+/// All storages of a pickle by key. Throws InputError that names `where` if there are two claims
+/// for one key, or more bytes than `byte_limit`, the length of the data beside the pickle.
 std::map<std::string, StorageClaim> storage_claims(const Pickle& pickle, int64_t byte_limit,
                                                    const std::string& where);
 

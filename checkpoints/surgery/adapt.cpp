@@ -129,7 +129,7 @@ void adapt_prefix_tokens(AdaptedWeights& weights, const VitOptions& from, const 
 /// The old patch that is nearest to each new one, [new patches] int64.
 torch::Tensor nearest_patches(Grid from, Grid to) {
   const auto along = [](int64_t old_size, int64_t new_size) {
-    // The cell that holds the new one's centre, in integers.
+    // The old cell that holds the centre of the new one, in integers.
     const auto twice_centre = torch::arange(new_size, torch::kInt64) * 2 + 1;
     return (twice_centre * old_size).div(2 * new_size, "floor");  // [new_size]
   };
@@ -137,7 +137,7 @@ torch::Tensor nearest_patches(Grid from, Grid to) {
   return (rows.unsqueeze(1) + along(from.width, to.width)).flatten();  // [new patches]
 }
 
-/// Routers that send positions to experts: a patch goes where the nearest old patch went.
+/// Routers by position: a patch goes to the expert of the nearest old patch.
 void adapt_router_maps(AdaptedWeights& weights, const VitOptions& from, const VitOptions& to) {
   const Grid old_grid{from.grid_height(), from.grid_width()};
   const Grid new_grid{to.grid_height(), to.grid_width()};

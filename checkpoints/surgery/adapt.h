@@ -4,31 +4,31 @@
 #include <string>
 #include <vector>
 
-#include "io/npz.h"
+#include "core/named_tensors.h"
 #include "vit/options.h"
 #include "vit/position_embedding.h"
 
 namespace softmoe {
 
-/// Weights that fit the new model, and what became of the others.
+/// Weights that fit the new model.
 struct AdaptedWeights {
   NamedTensors tensors;
   std::vector<std::string> changed;  ///< "pos_embed: 4x4 to 7x7 patches", for the log
-  std::vector<std::string> fresh;    ///< parameters that keep their initial values: the head
+  std::vector<std::string> fresh;    ///< parameters that start anew: the head
 };
 
-/// The options of a fine-tuned model: `from` with slots fixed as trained (a larger image gets no
-/// more slots, as in the paper), to be changed in classes, image size and channels.
+/// The options of a model that is fine-tuned: `from` with slots fixed as trained (a larger image
+/// gets no more slots, as in the paper). Classes, image size and channels may then be changed.
 VitOptions transfer_options(const VitOptions& from);
 
 /// Carries `tensors` of a model `from` over to `to`:
-/// - the head is dropped where `keep_head` is false;
+/// - the head is dropped if `keep_head` is false;
 /// - learned position embeddings are resized to the new grid; entries of prefix tokens that `to`
-///   does not have are dropped, and added to the tokens where it has no positions for them;
-/// - routers by position send a patch of the new grid where they sent the nearest old one;
+///   does not have are dropped; if it has no positions for prefix tokens, they are added to these;
+/// - routers by position send a patch of the new grid to the expert of the nearest old one;
 /// - patch embeddings are resized to another patch size (resize_patch_embedding), summed into one
 ///   channel, or repeated over more and scaled so that their sum stays (timm's rule).
-/// Throws InputError that names `path` where bodies differ (width, depth, heads).
+/// Throws InputError that names `path` if bodies differ (width, depth, heads).
 AdaptedWeights adapt_weights(NamedTensors tensors, const VitOptions& from, const VitOptions& to,
                              PositionResize resize, bool keep_head, const std::string& path);
 

@@ -7,9 +7,9 @@
 
 namespace softmoe {
 
-/// `weight` [dim, channels, from, from] for patches of `edge` px, so that a patch that is resized
-/// gives the token that it gave before, as nearly as can be: the pseudo-inverse of the resizing is
-/// applied. Patches are resized with antialiasing, bicubic or bilinear as `mode` is. The result is
+/// `weight` [dim, channels, from, from] for patches of `edge` px: a resized patch gives the token
+/// of the old patch, as nearly as possible. For this the pseudo-inverse of the resizing is applied.
+/// Patches are resized with antialiasing, bicubic or bilinear as `mode` is. The result is
 /// computed in fp64 and has the dtype of `weight`.
 /// Source: Beyer et al., FlexiViT, arXiv:2212.08013, section 3.4.
 torch::Tensor resize_patch_embedding(const torch::Tensor& weight, int64_t edge,

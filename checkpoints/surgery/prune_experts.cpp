@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "checkpoints/convert/block_names.h"
-#include "checkpoints/model_checkpoint.h"
+#include "checkpoints/make_model.h"
+#include "checkpoints/module_tensors.h"
+#include "checkpoints/parameter_names.h"
 #include "checkpoints/surgery/adapt.h"
 #include "core/error.h"
 #include "ops/initialization.h"
@@ -20,13 +21,13 @@ void check_has_moe(const VitOptions& from, const std::string& path) {
   }
 }
 
-/// Whether values of a router's tensor `name` are numbers of experts.
+/// Returns true if values of a router's tensor `name` are numbers of experts.
 bool holds_expert_numbers(const RouterRow& row, std::string_view name) {
   return std::find(row.expert_numbers.begin(), row.expert_numbers.end(), name) !=
          row.expert_numbers.end();
 }
 
-/// The one axis in which `tensor` is larger than `shape`; -1 where there is none.
+/// The one axis in which `tensor` is larger than `shape`; -1: none.
 int64_t axis_of_experts(const torch::Tensor& tensor, torch::IntArrayRef shape, int64_t experts,
                         const std::string& name) {
   TORCH_INTERNAL_ASSERT(tensor.dim() == static_cast<int64_t>(shape.size()), name);

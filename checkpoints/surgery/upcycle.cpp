@@ -5,9 +5,10 @@
 
 #include <set>
 
-#include "checkpoints/convert/block_names.h"
 #include "checkpoints/load_into.h"
-#include "checkpoints/model_checkpoint.h"
+#include "checkpoints/make_model.h"
+#include "checkpoints/module_tensors.h"
+#include "checkpoints/parameter_names.h"
 #include "core/error.h"
 #include "core/rng.h"
 #include "softmoe/routers.h"
@@ -16,18 +17,18 @@
 namespace softmoe {
 namespace {
 
-/// Whether the tensor `name` of an upcycled model has no counterpart in the dense one.
+/// Returns true if the tensor `name` of an upcycled model has no counterpart in the dense one.
 bool starts_anew(const std::string& name, const UpcycleOptions& options) {
-  const bool is_head = name.starts_with("head.") || name.starts_with("head_dist.");
-  return name.find(".moe.router.") != std::string::npos || (is_head && !options.keep_head);
+  return name.find(".moe.router.") != std::string::npos ||
+         (belongs_to_head(name) && !options.keep_head);
 }
 
-/// Finds out what becomes of the tensors of a dense model in one of `to`.
-class NameMap {
+/// The names of the tensors of a dense model in a model of `to`.
+class UpcycledNames {
  public:
-  explicit NameMap(const VitOptions& to) : mask_(moe_block_mask(to.moe_blocks, to.depth)) {}
+  explicit UpcycledNames(const VitOptions& to) : mask_(moe_block_mask(to.moe_blocks, to.depth)) {}
 
-  /// The tensor of experts that the part `name` of an MLP becomes, nothing for other tensors.
+  /// The tensor of experts for the part `name` of an MLP; nothing for other tensors.
   std::optional<std::string> experts_of(const std::string& name) const {
     const auto parameter = block_parameter(name);
     const auto depth = static_cast<int64_t>(mask_.size());
@@ -69,8 +70,7 @@ void describe(OptionTable& table, UpcycleOptions& options) {
   table.add("keep-head", options.keep_head,
             "keep the head of the dense model; else it starts anew");
   table.add("optimizer-state", options.optimizer_state,
-            "begin with no moments, or with those of the dense model; each expert gets its MLP's",
-            {.choices = {"reset", "keep"}});
+            "begin with no moments, or with those of the dense model; each expert gets its MLP's");
 }
 
 void check_dense(const VitOptions& from, const std::string& path) {
@@ -85,7 +85,7 @@ VisionTransformer upcycle(const NamedTensors& dense, const VitOptions& from, con
   validate(to);
   const torch::NoGradGuard no_grad;
   auto model = make_model(to, seed);
-  const NameMap names(to);
+  const UpcycledNames names(to);
   NamedTensors weights;
   for (const auto& [name, tensor] : dense) {
     const auto experts_name = names.experts_of(name);
@@ -113,7 +113,7 @@ NamedTensors upcycle_optimizer_state(const NamedTensors& dense, const VitOptions
   if (dense.empty()) {
     throw InputError(path, "the state of an optimizer", "none");
   }
-  const NameMap names(to);
+  const UpcycledNames names(to);
   NamedTensors upcycled;
   std::set<std::string> kinds;
   for (const auto& [name, tensor] : dense) {

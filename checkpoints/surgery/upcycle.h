@@ -2,47 +2,57 @@
 /// Dense models as the start of models with MoE layers.
 /// Source: Komatsuzaki et al., "Sparse Upcycling", arXiv:2212.05055.
 
+#include <array>
 #include <cstdint>
 #include <string>
 
-#include "io/npz.h"
+#include "core/named_tensors.h"
 #include "vit/vision_transformer.h"
 
 namespace softmoe {
+
+/// The state of the optimizer at the start.
+enum class OptimizerState {
+  kReset,  ///< no moments
+  kKeep,   ///< those of the dense model
+};
+template <>
+inline constexpr std::array<EnumName<OptimizerState>, 2> kEnumNames<OptimizerState>{
+    {{OptimizerState::kReset, "reset"}, {OptimizerState::kKeep, "keep"}}};
 
 /// How an upcycled model starts.
 struct UpcycleOptions {
   double expert_noise = 0.0;  ///< on each expert's weights, relative to their standard deviation
   bool keep_head = true;
-  std::string optimizer_state = "reset";  ///< or "keep"
+  OptimizerState optimizer_state = OptimizerState::kReset;
 
-  bool keeps_optimizer_state() const { return optimizer_state == "keep"; }
+  bool keeps_optimizer_state() const { return optimizer_state == OptimizerState::kKeep; }
   bool operator==(const UpcycleOptions&) const = default;
 };
 void describe(OptionTable& table, UpcycleOptions& options);
 
-/// Throws InputError that names `path` where `from` has MoE layers.
+/// Throws InputError that names `path` if `from` has MoE layers.
 void check_dense(const VitOptions& from, const std::string& path);
 
 /// A model of `to` that starts from a dense model `from` with the weights `dense`:
 /// - each expert of a MoE layer is a copy of the MLP in its place, its weight matrices with normal
-///   noise where that is asked for;
-/// - routers start anew, and so does the head where `keep_head` is false;
+///   noise if `options` ask for it;
+/// - routers start anew, and so does the head if `keep_head` is false;
 /// - everything else is carried over.
-/// `seed` is that of all that is random. Where `to` has no MoE layer either, the dense model goes
-/// on. Throws InputError that names `path` where `from` has MoE layers or `dense` does not fit,
-/// UsageError where `to` contradicts itself.
+/// `seed` is that of all random numbers. If `to` has no MoE layers either, the result is the dense
+/// model. Throws InputError that names `path` if `from` has MoE layers or `dense` does not fit,
+/// UsageError if `to` contradicts itself.
 VisionTransformer upcycle(const NamedTensors& dense, const VitOptions& from, const VitOptions& to,
                           const UpcycleOptions& options, int64_t seed, const std::string& path);
 
 /// The state of a dense model's optimizer for the model that upcycle() makes of it: experts get
-/// that of their MLP, what starts anew gets zeros. (The paper finds that to help vision models.)
-/// Throws InputError that names `path` where there is no state.
+/// that of their MLP, parameters that start anew get zeros. (The paper finds that this helps vision
+/// models.) Throws InputError that names `path` if there is no state.
 NamedTensors upcycle_optimizer_state(const NamedTensors& dense, const VitOptions& to,
                                      const UpcycleOptions& options, const std::string& path);
 
-/// Whether an upcycled model of `to` starts with the outputs of the dense one: without noise, in
-/// evaluation, where its capacity drops no token.
+/// Returns true if an upcycled model of `to` starts with the outputs of the dense one: without
+/// noise, in evaluation, if its capacity drops no token.
 bool keeps_dense_outputs(const VitOptions& to);
 
 }  // namespace softmoe

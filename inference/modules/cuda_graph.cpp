@@ -7,7 +7,7 @@
 namespace softmoe {
 namespace {
 
-/// Libraries and the allocator keep state beside the stream that is recorded: one at a time.
+/// One recording at a time: libraries and the allocator keep state beside the recorded stream.
 std::mutex& recording_mutex() {
   static std::mutex mutex;
   return mutex;
@@ -20,7 +20,7 @@ class CudaGraph final : public DeviceGraph {
 
   void record(const std::function<void()>& pass) override {
     const std::scoped_lock lock(recording_mutex());
-    // Other threads may go on allocating and copying meanwhile.
+    // Other threads may allocate and copy meanwhile.
     graph_.capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
     try {
       pass();
@@ -34,12 +34,12 @@ class CudaGraph final : public DeviceGraph {
   void replay() override { graph_.replay(); }
 
  private:
-  /// Ends a recording that is of no use: until then its stream takes no other work.
+  /// Ends a recording that failed: until then its stream takes no other work.
   void leave_capture() noexcept {
     try {
       graph_.capture_end();
     } catch (const std::exception&) {
-      // What broke the recording ends it with an error; the first one is reported.
+      // A recording that failed also ends with an error; the first error is reported.
     }
   }
 

@@ -1,5 +1,5 @@
 #pragma once
-/// Recorded passes on CUDA. Built where CUDA is.
+/// Recorded passes on CUDA; compiled if the build has CUDA.
 
 #include "inference/modules/graph_runner.h"
 

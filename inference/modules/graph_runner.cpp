@@ -19,7 +19,7 @@ std::optional<c10::Stream> stream_of_device(const torch::Device& device) {
   return c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
 }
 
-/// What `later` is given from now on waits for what `earlier` has been given.
+/// From now on work on `later` waits for the work that is on `earlier` already.
 void put_in_order(const c10::Stream& earlier, const c10::Stream& later) {
   c10::Event event(earlier.device_type());
   event.record(earlier);
@@ -31,12 +31,12 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 }  // namespace
 
 GraphRunner::GraphRunner(const torch::Device& device, Pass pass, MakeDeviceGraph make_graph,
-                         size_t most_graphs)
+                         size_t max_graphs)
     : device_(device),
       stream_(stream_of_device(device)),
       pass_(std::move(pass)),
       make_graph_(std::move(make_graph)),
-      recordings_(most_graphs) {}
+      recordings_(max_graphs) {}
 
 GraphRunner::~GraphRunner() {
   if (!stream_) {
@@ -46,7 +46,7 @@ GraphRunner::~GraphRunner() {
   try {
     stream_->synchronize();
   } catch (const std::exception& error) {
-    log_line("PackedModel: " + first_line(error.what()));
+    log_line("InferenceModel: " + first_line(error.what()));
   }
 }
 
@@ -81,7 +81,7 @@ void GraphRunner::run_here(const torch::Tensor& input, torch::Tensor& output) {
     seen_.erase(batch);
   } catch (const std::exception& error) {
     has_failed_ = true;
-    log_line(fmt::format("PackedModel: no graph for batches of {}, operators run one by one: {}",
+    log_line(fmt::format("InferenceModel: no graph for batches of {}, operators run one by one: {}",
                          batch, first_line(error.what())));
   }
 }

@@ -1,6 +1,6 @@
 #pragma once
-/// Forward passes as recorded graphs of device operators, one for each batch size: launching the
-/// hundreds of small operators of a model one by one takes longer than they run.
+/// Forward passes as recorded graphs of device operators, one per batch size: to launch the
+/// hundreds of small operators of a model one by one takes longer than to run them.
 
 #include <c10/core/Stream.h>
 #include <torch/types.h>
@@ -10,7 +10,7 @@
 #include <optional>
 #include <set>
 
-#include "inference/modules/recently_used.h"
+#include "inference/modules/lru_cache.h"
 
 namespace softmoe {
 
@@ -19,7 +19,7 @@ class DeviceGraph {
  public:
   virtual ~DeviceGraph() = default;
   /// Records what `pass` enqueues on this thread's stream, without running it. Throws what `pass`
-  /// throws; the stream works as before then, and the graph is of no more use.
+  /// throws; the stream then works as before, and the graph must not be used.
   virtual void record(const std::function<void()>& pass) = 0;
   /// Enqueues what was recorded on this thread's stream.
   virtual void replay() = 0;
@@ -33,23 +33,23 @@ using MakeDeviceGraph = std::function<std::unique_ptr<DeviceGraph>(DeviceGraph* 
 /// size: it reads nothing back on the host and draws no random numbers (is_recordable).
 ///
 /// A batch size is recorded as it is, without padding: images may depend on their batch (routers
-/// with groups), and padding costs what it pads. The first batch of a size runs operator by
-/// operator, so that the odd last batch of a data set costs no recording; so does the second, on
-/// whose heels the pass is recorded, by then with every library's workspaces in place; from the
-/// third on it is replayed. The graphs of `most_graphs` sizes are kept. Where recording fails, a
-/// line is logged and all batches go on running operator by operator.
+/// with groups), and padding costs time. The first batch of a size runs operator by operator, so
+/// that the odd last batch of a data set costs no recording. The second one does too, and the pass
+/// is recorded after it, when the workspaces of all libraries are in place. From the third one on
+/// the recording is replayed. The graphs of `max_graphs` sizes are kept. If recording fails, a line
+/// is logged, and all batches run operator by operator from then on.
 ///
-/// All work is on a stream of its own, ordered with that of the caller, whatever thread calls:
-/// graphs that share memory never overlap. One call at a time.
+/// All work is on a stream of its own, ordered with the stream of the caller, from whatever thread
+/// the call comes: graphs that share memory never overlap. One call at a time.
 class GraphRunner {
  public:
   /// From `input` [batch, ...], fp32 on the device, to its output [batch, ...].
   using Pass = std::function<torch::Tensor(const torch::Tensor& input)>;
 
-  static constexpr size_t kMostGraphs = 16;
+  static constexpr size_t kMaxGraphs = 16;
 
   GraphRunner(const torch::Device& device, Pass pass, MakeDeviceGraph make_graph,
-              size_t most_graphs = kMostGraphs);
+              size_t max_graphs = kMaxGraphs);
   ~GraphRunner();
   GraphRunner(const GraphRunner&) = delete;
   GraphRunner& operator=(const GraphRunner&) = delete;
@@ -60,7 +60,7 @@ class GraphRunner {
 
   /// Graphs that are kept.
   size_t graphs() const { return recordings_.size(); }
-  /// Whether a pass could not be recorded.
+  /// Returns true if a pass could not be recorded.
   bool has_failed() const { return has_failed_; }
 
  private:
@@ -70,7 +70,7 @@ class GraphRunner {
     std::unique_ptr<DeviceGraph> graph;
   };
 
-  /// run() on the own stream.
+  /// run() on the stream of this object.
   void run_here(const torch::Tensor& input, torch::Tensor& output);
   void record(const torch::Tensor& input, const torch::Tensor& output);
 
@@ -79,7 +79,7 @@ class GraphRunner {
   Pass pass_;
   MakeDeviceGraph make_graph_;
   std::set<int64_t> seen_;  // batch sizes that ran once since they were last recorded
-  RecentlyUsed<int64_t, Recording> recordings_;
+  LruCache<int64_t, Recording> recordings_;
   bool has_failed_ = false;
 };
 

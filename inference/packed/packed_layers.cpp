@@ -1,31 +1,26 @@
 #include "inference/packed/packed_layers.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "core/error.h"
-#include "runtime/device.h"
-#include "softmoe/routers/soft_routing.h"
+#include "ops/soft_routing.h"
 #include "vit/moe_blocks.h"
 #include "vit/position_embedding.h"
 
 namespace softmoe {
 namespace {
 
-using kernels::Arithmetic;
-
-/// Largest scale of the slots' logits for which powers of all logits can be added without taking
-/// the largest off first.
-constexpr double kLargestScale = 80.0;
+/// Maximum scale of the logits of slots for which powers of all logits can be added without taking
+/// off a maximum first.
+constexpr double kMaxScale = 80.0;
 /// Blocks at the start of an int8 model whose attention, and whose MLP if it is dense, has linear
 /// maps of bf16.
-constexpr int64_t kWideAttention = 4;
-constexpr int64_t kWideMlps = 2;
-/// Values of the MLP's hidden layer that are computed and used up at a time.
-constexpr int64_t kMostHidden = 1024;
+constexpr int64_t kBf16Attention = 4;
+constexpr int64_t kBf16Mlps = 2;
+/// Maximum of hidden values of an MLP that are computed and used up at a time.
+constexpr int64_t kMaxHidden = 1024;
 
 std::string block_name(int64_t block, const std::string& rest) {
   return fmt::format("blocks.{}.{}", block, rest);
@@ -51,17 +46,17 @@ torch::Tensor paired(const torch::Tensor& fc1) {
 /// Takes the tensors of a model one by one.
 class Packer {
  public:
-  Packer(const VitOptions& options, NamedTensors weights, InferenceDtype dtype)
-      : options_(options), weights_(std::move(weights)), dtype_(dtype) {}
+  Packer(const VitOptions& options, NamedTensors weights, Precision precision)
+      : options_(options), weights_(std::move(weights)), precision_(precision) {}
 
   PackedLayers pack() {
     PackedLayers layers;
     layers.options = options_;
     layers.values = values();
-    layers.activation = activation();
+    layers.activation = mlp_activation(options_);
     layers.positions = positions();
     layers.patch =
-        PackedWeights(take("patch_embed.proj.weight").flatten(1), {}, {.arithmetic = pixels()});
+        PackedWeights(take("patch_embed.proj.weight").flatten(1), {}, {.precision = pixels()});
     if (options_.pre_norm) {
       layers.pre_norm = norm("norm_pre");
     }
@@ -71,7 +66,7 @@ class Packer {
     }
     layers.norm = norm(options_.final_norm == FinalNorm::kTokens ? "norm" : "fc_norm");
     if (options_.pre_logits > 0) {
-      layers.pre_logits = linear("pre_logits", {.arithmetic = Arithmetic::kFloat32});
+      layers.pre_logits = linear("pre_logits", {.precision = Precision::kFloat32});
     }
     if (options_.num_classes > 0) {
       const std::vector<std::string> names = options_.dist_token
@@ -80,8 +75,7 @@ class Packer {
       const auto share =
           torch::full({options_.num_classes}, 1.0 / static_cast<double>(names.size()));
       for (const auto& name : names) {
-        layers.heads.push_back(
-            linear(name, {.arithmetic = Arithmetic::kFloat32, .factors = share}));
+        layers.heads.push_back(linear(name, {.precision = Precision::kFloat32, .factors = share}));
       }
     }
     return layers;
@@ -91,42 +85,25 @@ class Packer {
   /// The tensor leaves the map, so that packing it can take over its memory.
   torch::Tensor take(const std::string& name) {
     auto node = weights_.extract(name);
-    TORCH_CHECK_VALUE(!node.empty(), "PackedModel: no tensor ", name);
+    TORCH_CHECK_VALUE(!node.empty(), "InferenceModel: no tensor ", name);
     return std::move(node.mapped());
   }
   torch::Tensor take_if_there(const std::string& name) {
     return weights_.contains(name) ? take(name) : torch::Tensor();
   }
 
-  Arithmetic values() const {
-    return dtype_ == InferenceDtype::kFloat32 ? Arithmetic::kFloat32 : Arithmetic::kBFloat16;
+  Precision values() const {
+    return precision_ == Precision::kFloat32 ? Precision::kFloat32 : Precision::kBFloat16;
   }
   /// Of patches.
-  Arithmetic pixels() const {
-    return dtype_ == InferenceDtype::kInt8 ? Arithmetic::kFloat32 : values();
+  Precision pixels() const {
+    return precision_ == Precision::kInt8 ? Precision::kFloat32 : values();
   }
   /// Of linear maps in block `index`, the first `wide` of which are not of integers.
-  Arithmetic linears(int64_t index, int64_t wide) const {
-    return dtype_ == InferenceDtype::kInt8 && index >= wide ? Arithmetic::kInt8 : values();
+  Precision linears(int64_t index, int64_t wide) const {
+    return precision_ == Precision::kInt8 && index >= wide ? Precision::kInt8 : values();
   }
-  Arithmetic experts() const {
-    const bool integers = dtype_ == InferenceDtype::kInt8 || dtype_ == InferenceDtype::kInt8Experts;
-    return integers ? Arithmetic::kInt8 : values();
-  }
-
-  kernels::Activation activation() const {
-    if (options_.mlp_layer == MlpLayer::kSwiGlu) {
-      return kernels::Activation::kSwiGlu;
-    }
-    switch (options_.gelu) {
-      case Gelu::kTanh:
-        return kernels::Activation::kGeluTanh;
-      case Gelu::kQuick:
-        return kernels::Activation::kGeluQuick;
-      default:
-        return kernels::Activation::kGeluExact;
-    }
-  }
+  Precision experts() const { return has_8_bit_weights(precision_) ? Precision::kInt8 : values(); }
 
   PackedWeights linear(const std::string& name, const PackingOptions& options) {
     auto weight = take(name + ".weight");
@@ -142,27 +119,17 @@ class Packer {
 
   /// What tokens start with: position embedding, prefix tokens, and the bias of the patches.
   torch::Tensor positions() {
-    const int64_t dim = options_.dim;
-    const int64_t prefix = options_.prefix_tokens();
-    auto table = torch::zeros({options_.tokens(), dim});  // [tokens, dim]
-    const int64_t first = prefix - options_.prefix_positions();
-    auto placed = table.slice(0, first);
-    if (options_.pos_embed == PositionEmbedding::kLearned) {
-      placed.add_(fp32(take("pos_embed")).view({-1, dim}));
-    } else {
-      table.slice(0, prefix).add_(
-          sincos2d_position_embedding({options_.grid_height(), options_.grid_width()}, dim));
-    }
-    int64_t row = 0;
+    const bool learns = options_.pos_embed == PositionEmbedding::kLearned;
+    const auto learned = learns ? take("pos_embed") : torch::Tensor();
+    std::vector<torch::Tensor> prefix;
     for (const char* const name : {"cls_token", "dist_token", "reg_token"}) {
       if (const auto tokens = take_if_there(name); tokens.defined()) {
-        const auto rows = fp32(tokens).view({-1, dim});
-        table.slice(0, row, row + rows.size(0)).add_(rows);
-        row += rows.size(0);
+        prefix.push_back(tokens.detach());
       }
     }
+    auto table = token_offsets(options_, learned, prefix)[0].clone();  // [tokens, dim]
     if (const auto bias = take_if_there("patch_embed.proj.bias"); bias.defined()) {
-      table.slice(0, prefix).add_(fp32(bias));
+      table.slice(0, options_.prefix_tokens()).add_(fp32(bias));
     }
     return table;
   }
@@ -175,7 +142,7 @@ class Packer {
 
   void pack_attention(int64_t index, PackedBlock& block) {
     const int64_t dim = options_.dim;
-    const kernels::PackedAttention attention{.arithmetic = values(),
+    const kernels::PackedAttention attention{.precision = values(),
                                              .tokens = options_.tokens(),
                                              .heads = options_.heads,
                                              .head_dim = dim / options_.heads};
@@ -188,28 +155,27 @@ class Packer {
       factors = torch::ones({3 * dim});
       factors.slice(0, 0, dim).fill_(factor);
     }
-    const auto arithmetic = linears(index, kWideAttention);
-    block.qkv =
-        linear(block_name(index, "attn.qkv"), {.arithmetic = arithmetic, .factors = factors});
+    const auto precision = linears(index, kBf16Attention);
+    block.qkv = linear(block_name(index, "attn.qkv"), {.precision = precision, .factors = factors});
     block.proj = linear(block_name(index, "attn.proj"),
-                        {.arithmetic = arithmetic, .factors = layer_scale(index, "ls1")});
+                        {.precision = precision, .factors = layer_scale(index, "ls1")});
   }
 
   void pack_dense_mlp(int64_t index, PackedBlock& block) {
     const int64_t hidden = options_.mlp_dim;
-    const int64_t parts = (hidden + kMostHidden - 1) / kMostHidden;
+    const int64_t parts = (hidden + kMaxHidden - 1) / kMaxHidden;
     const int64_t chunk = kernels::round_up((hidden + parts - 1) / parts, 32);
-    const auto arithmetic = linears(index, kWideMlps);
+    const auto precision = linears(index, kBf16Mlps);
     if (options_.mlp_layer == MlpLayer::kSwiGlu) {
       for (const char* const name : {"mlp.fc1.weight", "mlp.fc1.bias"}) {
         auto& fc1 = weights_.at(block_name(index, name));
         fc1 = paired(fc1);
       }
     }
-    block.mlp.fc1 = linear(block_name(index, "mlp.fc1"), {.arithmetic = arithmetic});
+    block.mlp.fc1 = linear(block_name(index, "mlp.fc1"), {.precision = precision});
     block.mlp.fc2 =
         linear(block_name(index, "mlp.fc2"),
-               {.arithmetic = arithmetic, .chunk = chunk, .factors = layer_scale(index, "ls2")});
+               {.precision = precision, .chunk = chunk, .factors = layer_scale(index, "ls2")});
   }
 
   void pack_moe(int64_t index, PackedBlock& block) {
@@ -217,12 +183,12 @@ class Packer {
     const auto phi = take(block_name(index, "moe.router.phi"));  // [dim, experts, slots]
     const auto scale = take(block_name(index, "moe.router.scale"));
     const auto keys = soft_keys(fp32(phi).flatten(1), fp32(scale), layer.moe.router_eps);
-    block.mixing = {.keys = PackedWeights(keys.t(), {}, {.arithmetic = Arithmetic::kFloat32}),
+    block.mixing = {.keys = PackedWeights(keys.t(), {}, {.precision = Precision::kFloat32}),
                     .experts = layer.moe.experts,
                     .slots_per_expert = slots_per_expert(layer),
                     .eps = static_cast<float>(layer.moe.router_eps)};
-    PackingOptions options{.arithmetic = experts(),
-                           .wide_rows = dtype_ == InferenceDtype::kInt8Experts};
+    PackingOptions options{.precision = experts(),
+                           .wide_rows = precision_ == Precision::kInt8Experts};
     const auto pack = [&](const std::string& name) {
       const auto experts = block_name(index, "moe.experts." + name);
       auto weight = take(experts + "_weight");
@@ -245,23 +211,10 @@ class Packer {
 
   const VitOptions& options_;
   NamedTensors weights_;
-  InferenceDtype dtype_;
+  Precision precision_;
 };
 
 }  // namespace
-
-InferenceDtype inference_dtype(const std::string& name, const torch::Device& device) {
-  if (name == "auto") {
-    return has_fast_bf16(device) ? InferenceDtype::kBFloat16 : InferenceDtype::kFloat32;
-  }
-  const auto dtype = enum_value<InferenceDtype>(name);
-  if (!dtype) {
-    throw UsageError("dtype",
-                     fmt::format("one of auto, {}", fmt::join(enum_names<InferenceDtype>(), ", ")),
-                     "'" + name + "'");
-  }
-  return *dtype;
-}
 
 kernels::RowNorm PackedNorm::rows() const {
   return {.dim = weight.size(0),
@@ -282,9 +235,11 @@ int64_t PackedLayers::bytes() const {
   return total;
 }
 
-bool can_pack(const VitOptions& options, const NamedTensors& weights, InferenceDtype dtype) {
-  const bool integers = dtype == InferenceDtype::kInt8 || dtype == InferenceDtype::kInt8Experts;
-  if (!kernels::supported(integers ? Arithmetic::kInt8 : Arithmetic::kBFloat16)) {
+bool can_pack(const VitOptions& options, const NamedTensors& weights, Precision precision) {
+  if (precision == Precision::kFloat16 || precision == Precision::kFloat64) {
+    return false;
+  }
+  if (!kernels::supported(has_8_bit_weights(precision) ? Precision::kInt8 : Precision::kBFloat16)) {
     return false;
   }
   // Pairs of bf16 do not reach from one head or row into the next.
@@ -296,19 +251,19 @@ bool can_pack(const VitOptions& options, const NamedTensors& weights, InferenceD
   if (!has_moe(options)) {
     return true;
   }
-  if (options.moe.router != "soft" || (options.moe.dispatch_dtype != DispatchDtype::kFloat32 &&
-                                       dtype == InferenceDtype::kFloat32)) {
+  if (options.moe.router != "soft" ||
+      (options.moe.dispatch_dtype != Precision::kFloat32 && precision == Precision::kFloat32)) {
     return false;
   }
   return std::all_of(weights.begin(), weights.end(), [](const auto& item) {
     return !item.first.ends_with("moe.router.scale") ||
-           std::abs(item.second.template item<double>()) <= kLargestScale;
+           std::abs(item.second.template item<double>()) <= kMaxScale;
   });
 }
 
-PackedLayers pack_layers(const VitOptions& options, NamedTensors weights, InferenceDtype dtype) {
+PackedLayers pack_layers(const VitOptions& options, NamedTensors weights, Precision precision) {
   const torch::NoGradGuard no_grad;
-  return Packer(options, std::move(weights), dtype).pack();
+  return Packer(options, std::move(weights), precision).pack();
 }
 
 }  // namespace softmoe

@@ -4,37 +4,51 @@
 
 namespace softmoe {
 
-using kernels::Arithmetic;
 using kernels::Unit;
 
-int64_t row_stride(Arithmetic values, int64_t columns) {
+namespace {
+
+/// Values from one row to the next.
+int64_t row_stride(Precision values, int64_t columns) {
   constexpr int64_t kLine = 16;  // units
   const int64_t lines = (kernels::units_of(values, columns) + kLine - 1) / kLine;
   return (lines | 1) * kLine * kernels::values_per_unit(values);
 }
 
-namespace {
-
 int64_t integer_stride(int64_t columns) {
-  return row_stride(Arithmetic::kInt8, columns) / kernels::values_per_unit(Arithmetic::kInt8);
+  return row_stride(Precision::kInt8, columns) / kernels::values_per_unit(Precision::kInt8);
 }
 
 }  // namespace
 
+ValueRows take_rows(Arena& arena, Precision values, int64_t count, int64_t columns) {
+  const int64_t stride = row_stride(values, columns);
+  if (values == Precision::kFloat32) {
+    return {{.fp32 = arena.take<float>(count * stride)}, stride, count};
+  }
+  return {{.bf16 = arena.take<kernels::Bf16>(count * stride)}, stride, count};
+}
+
 int64_t integer_units(const PackedWeights& weights, int64_t rows, int64_t columns) {
-  if (weights.arithmetic() != Arithmetic::kInt8) {
+  if (weights.precision() != Precision::kInt8) {
     return 0;
   }
   return (weights.wide_rows() ? 2 : 1) * rows * integer_stride(columns);
 }
 
+IntegerScratch take_integers(Arena& arena, int64_t units, int64_t rows) {
+  if (units == 0) {
+    return {};
+  }
+  return {.units = arena.take<Unit>(units),
+          .scales = arena.take<float>(rows),
+          .zeros = arena.take<float>(rows)};
+}
+
 Operand operand_of(const PackedWeights& weights, const ValueRows& rows, int64_t columns,
                    const IntegerScratch& scratch) {
-  if (weights.arithmetic() != Arithmetic::kInt8) {
-    const auto* const data = rows.values.bf16 != nullptr
-                                 ? reinterpret_cast<const Unit*>(rows.values.bf16)
-                                 : reinterpret_cast<const Unit*>(rows.values.fp32);
-    return {.left = {data, rows.stride / kernels::values_per_unit(weights.arithmetic())}};
+  if (weights.precision() != Precision::kInt8) {
+    return {.left = {rows.units(), rows.stride / kernels::values_per_unit(weights.precision())}};
   }
   const int64_t stride = integer_stride(columns);
   if (weights.wide_rows()) {
@@ -58,16 +72,16 @@ void multiply(const PackedWeights& weights, const LinearPart& part, const Operan
                      .column_sums = weights.sums(part.expert, part.column, part.chunk)};
   auto panels = weights.panels(part.expert, part.column, part.chunk);
   panels.next = part.next;
-  kernels::packed_product(weights.arithmetic(),
-                          {rows, columns, kernels::units_of(weights.arithmetic(), depth)},
+  kernels::packed_product(weights.precision(),
+                          {rows, columns, kernels::units_of(weights.precision(), depth)},
                           operand.left, panels, finish);
 }
 
-void multiply_mlp(const PackedMlp& mlp, int64_t expert, kernels::Activation activation,
+void multiply_mlp(const PackedMlp& mlp, int64_t expert, Activation activation,
                   const ValueRows& rows, const kernels::ProductFinish& out,
                   const MlpScratch& scratch, const Unit* next) {
   const auto& [fc1, fc2] = mlp;
-  const int64_t each = kernels::columns_an_output(activation);
+  const int64_t each = kernels::columns_per_output(activation);
   const Operand inputs = operand_of(fc1, rows, fc1.depth(), scratch.integers);
   // Quantised inputs are needed for every chunk, quantised hidden values for one.
   IntegerScratch integers = scratch.integers;

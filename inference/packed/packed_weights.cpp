@@ -7,25 +7,25 @@
 #include <cstring>
 
 #include "kernels/packed_factors.h"
-#include "ops/fused_memory.h"
+#include "ops/tensor_pointers.h"
+#include "runtime/arena.h"
+#include "runtime/compute_precision.h"
 #include "runtime/thread_team.h"
 
 namespace softmoe {
 namespace {
 
-using kernels::Arithmetic;
 using kernels::Unit;
 
-/// Whether rows of `weight` are units of `arithmetic` as they are.
-bool holds_units(const torch::Tensor& weight, Arithmetic arithmetic) {
-  const auto dtype = arithmetic == Arithmetic::kBFloat16 ? torch::kBFloat16 : torch::kFloat32;
-  return arithmetic != Arithmetic::kInt8 && weight.scalar_type() == dtype &&
-         weight.size(-1) % kernels::values_per_unit(arithmetic) == 0;
+/// Returns true if rows of `weight` are units of `precision` as they are.
+bool holds_units(const torch::Tensor& weight, Precision precision) {
+  return precision != Precision::kInt8 && weight.scalar_type() == tensor_dtype(precision) &&
+         weight.size(-1) % kernels::values_per_unit(precision) == 0;
 }
 
-/// Whether the packed weights fit where `weight` is, and nobody else sees it.
+/// Returns true if the packed weights fit where `weight` is, and nobody else holds it.
 bool packs_in_place(const torch::Tensor& weight, const PackingOptions& options, int64_t columns) {
-  return holds_units(weight, options.arithmetic) && columns % kernels::kUnitColumns == 0 &&
+  return holds_units(weight, options.precision) && columns % kernels::kUnitColumns == 0 &&
          weight.is_contiguous() && weight.use_count() == 1 && weight.storage().use_count() == 1 &&
          weight.storage().resizable();
 }
@@ -34,13 +34,13 @@ bool packs_in_place(const torch::Tensor& weight, const PackingOptions& options, 
 
 PackedWeights::PackedWeights(torch::Tensor weight, const torch::Tensor& bias,
                              const PackingOptions& options)
-    : arithmetic_(options.arithmetic),
+    : precision_(options.precision),
       wide_rows_(options.wide_rows),
       experts_(weight.dim() == 3 ? weight.size(0) : 1),
       columns_(weight.size(-2)),
       depth_(weight.size(-1)),
       chunk_(options.chunk > 0 ? options.chunk : weight.size(-1)),
-      panel_units_(kernels::units_of(options.arithmetic, weight.size(-1))) {
+      panel_units_(kernels::units_of(options.precision, weight.size(-1))) {
   TORCH_CHECK_VALUE(weight.dim() == 2 || weight.dim() == 3, "PackedWeights: weight ",
                     weight.sizes());
   const torch::NoGradGuard no_grad;
@@ -59,7 +59,7 @@ PackedWeights::PackedWeights(torch::Tensor weight, const torch::Tensor& bias,
   units_ = packs_in_place(weight, options, columns_)
                ? weight.view(-1).view(torch::kInt32).view(shape)
                : at::empty(shape, integers);
-  if (arithmetic_ == Arithmetic::kInt8) {
+  if (precision_ == Precision::kInt8) {
     scales_ = at::empty({experts_, columns_}, torch::kFloat32);
     sums_ = at::empty({experts_, chunks(), columns_}, integers);
   }
@@ -74,7 +74,7 @@ void PackedWeights::pack(const torch::Tensor& weight, const torch::Tensor& facto
   auto* const scales = writable_or_null(scales_);
   auto* const sums = sums_.defined() ? sums_.data_ptr<int32_t>() : nullptr;
   const int64_t panels = kernels::panels_of(columns_);
-  const bool copies = by == nullptr && holds_units(weight, arithmetic_);
+  const bool copies = by == nullptr && holds_units(weight, precision_);
   const auto* const raw = static_cast<const std::byte*>(weight.const_data_ptr());
   const auto row_bytes = static_cast<size_t>(panel_units_) * sizeof(Unit);
   run_team([&](const Team& team) {
@@ -97,12 +97,12 @@ void PackedWeights::pack(const torch::Tensor& weight, const torch::Tensor& facto
         const int64_t at = expert * columns_ + column;
         const float factor = by != nullptr ? by[column] : 1.0F;
         Unit* const target = rows + row * panel_units_;
-        if (arithmetic_ == Arithmetic::kInt8) {
+        if (precision_ == Precision::kInt8) {
           scales[at] =
               kernels::encode_row_int8(source.offset(at * depth_), depth_, factor, chunk_, target,
                                        sums + expert * chunks() * columns_ + column, columns_);
         } else {
-          kernels::encode_row(arithmetic_, source.offset(at * depth_), depth_, factor, target);
+          kernels::encode_row(precision_, source.offset(at * depth_), depth_, factor, target);
         }
       }
       kernels::pack_panel(rows, panel_units_, count, panel_units_,
@@ -114,7 +114,7 @@ void PackedWeights::pack(const torch::Tensor& weight, const torch::Tensor& facto
 kernels::RightPanels PackedWeights::panels(int64_t expert, int64_t column, int64_t chunk) const {
   const int64_t stride = panel_units_ * kernels::kUnitColumns;
   const int64_t first =
-      chunk * chunk_ / kernels::values_per_unit(arithmetic_) * kernels::kUnitColumns;
+      chunk * chunk_ / kernels::values_per_unit(precision_) * kernels::kUnitColumns;
   const int64_t panel = expert * kernels::panels_of(columns_) + column / kernels::kUnitColumns;
   return {static_cast<const Unit*>(units_.const_data_ptr()) + panel * stride + first, stride};
 }

@@ -9,10 +9,10 @@ namespace softmoe {
 
 /// How the weights of a linear map are packed.
 struct PackingOptions {
-  kernels::Arithmetic arithmetic = kernels::Arithmetic::kFloat32;
+  Precision precision = Precision::kFloat32;
   /// Values of the depth that are multiplied at a time, a multiple of 32; 0: all of them.
   int64_t chunk = 0;
-  /// What each output is multiplied by, [columns] fp32; undefined: 1.
+  /// The factor of each output, [columns] fp32; undefined: 1.
   torch::Tensor factors{};
   /// With 8-bit weights: left factors get 16 bits instead of 8.
   bool wide_rows = false;
@@ -23,12 +23,12 @@ class PackedWeights {
  public:
   PackedWeights() = default;
   /// Packs `weight` [columns, depth] or [experts, columns, depth] of any floating dtype, and
-  /// `bias` [columns] or [experts, columns], which may be undefined. Where nobody else holds
+  /// `bias` [columns] or [experts, columns], which may be undefined. If nobody else holds
   /// `weight`, and it has the size and dtype of the result, it is packed in its own memory.
   PackedWeights(torch::Tensor weight, const torch::Tensor& bias, const PackingOptions& options);
 
   bool defined() const { return units_.defined(); }
-  kernels::Arithmetic arithmetic() const { return arithmetic_; }
+  Precision precision() const { return precision_; }
   bool wide_rows() const { return wide_rows_; }
   int64_t experts() const { return experts_; }
   int64_t columns() const { return columns_; }
@@ -41,16 +41,16 @@ class PackedWeights {
 
   /// The panels from column `column` (a multiple of 32) on of chunk `chunk`.
   kernels::RightPanels panels(int64_t expert, int64_t column, int64_t chunk) const;
-  /// Null where there is no bias.
+  /// Null if there is no bias.
   const float* bias(int64_t expert, int64_t column) const;
-  /// For 8-bit weights.
+  /// Of 8-bit weights; else null.
   const float* scales(int64_t expert, int64_t column) const;
   const int32_t* sums(int64_t expert, int64_t column, int64_t chunk) const;
 
  private:
   void pack(const torch::Tensor& weight, const torch::Tensor& factors);
 
-  kernels::Arithmetic arithmetic_ = kernels::Arithmetic::kFloat32;
+  Precision precision_ = Precision::kFloat32;
   bool wide_rows_ = false;
   int64_t experts_ = 0;
   int64_t columns_ = 0;

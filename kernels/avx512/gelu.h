@@ -1,5 +1,5 @@
 #pragma once
-/// The GELU and its relatives. Internal linkage, as math.h.
+/// Activations. Internal linkage, as math.h.
 
 #include <immintrin.h>
 
@@ -10,12 +10,12 @@
 namespace softmoe::kernels {
 namespace {
 
-/// x Phi(x) and its derivative, both shared between the two kinds as x p and p + x p'.
-template <GeluKind kKind>
+/// x Phi(x), kGeluTanh or kGeluExact, and its derivative: for both x p and p + x p'.
+template <Activation kGelu>
 inline __m512 gelu(__m512 x, __m512* derivative) {
   const __m512 one = _mm512_set1_ps(1.0F);
   const __m512 square = _mm512_mul_ps(x, x);
-  if constexpr (kKind == GeluKind::kTanh) {
+  if constexpr (kGelu == Activation::kGeluTanh) {
     // (1 + tanh(u)) / 2 = 1 / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
     constexpr float kLinear = -2.0F * 0.79788456F * 1.44269504F;
     const __m512 factor =
@@ -51,26 +51,26 @@ inline __m512 gelu(__m512 x, __m512* derivative) {
 
 /// 1 / (1 + e^-x) to fp32 accuracy.
 inline __m512 sigmoid_exact(__m512 x) {
-  // Bounded, since 0 times infinity would come of it; minps returns its second operand, x, where
+  // Bounded, since the result would be 0 times infinity; minps returns its second operand, x, if
   // that is NaN.
   const __m512 power =
       exp_exact(_mm512_min_ps(_mm512_set1_ps(80.0F), _mm512_sub_ps(_mm512_setzero_ps(), x)));
   return reciprocal(_mm512_add_ps(_mm512_set1_ps(1.0F), power));
 }
 
-/// The same to a relative error of 1e-4.
+/// 1 / (1 + e^-x) to a relative error of 1e-4.
 inline __m512 sigmoid_rough(__m512 x) {
   const __m512 power = exp2_rough(_mm512_mul_ps(x, _mm512_set1_ps(-1.44269504F)));
   return _mm512_rcp14_ps(_mm512_add_ps(_mm512_set1_ps(1.0F), power));
 }
 
-/// SiLU, kExact: to fp32 accuracy, otherwise to that of bf16.
+/// SiLU: with kExact to fp32 accuracy, otherwise to that of bf16.
 template <bool kExact>
 inline __m512 silu(__m512 x) {
   return _mm512_mul_ps(x, kExact ? sigmoid_exact(x) : sigmoid_rough(x));
 }
 
-/// An activation of single values, kExact as above.
+/// An activation of single values: with kExact to fp32 accuracy, otherwise to that of bf16.
 template <Activation kActivation, bool kExact>
 inline __m512 activate(__m512 x) {
   if constexpr (kActivation == Activation::kNone) {
@@ -79,7 +79,7 @@ inline __m512 activate(__m512 x) {
     const __m512 inner = _mm512_mul_ps(x, _mm512_set1_ps(1.702F));
     return _mm512_mul_ps(x, kExact ? sigmoid_exact(inner) : sigmoid_rough(inner));
   } else if constexpr (kActivation == Activation::kGeluExact) {
-    return gelu<GeluKind::kExact>(x, nullptr);
+    return gelu<Activation::kGeluExact>(x, nullptr);
   } else if constexpr (kExact) {
     // (1 + tanh(u)) / 2 = 1 / (1 + e^-2u).
     const __m512 factor =
@@ -87,7 +87,7 @@ inline __m512 activate(__m512 x) {
                         _mm512_set1_ps(2.0F * 0.79788456F));
     return _mm512_mul_ps(x, sigmoid_exact(_mm512_mul_ps(x, factor)));
   } else {
-    return gelu<GeluKind::kTanh>(x, nullptr);
+    return gelu<Activation::kGeluTanh>(x, nullptr);
   }
 }
 

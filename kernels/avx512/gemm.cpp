@@ -23,7 +23,7 @@ class Fetcher {
  public:
   explicit Fetcher(const Upcoming& next) : next_(next) {}
 
-  /// The first of the next `count` lines, `stride` apart, or null where all have been fetched.
+  /// The first of the next `count` lines, `stride` apart, or null if all have been fetched.
   const char* take(int64_t count) {
     if (line_ >= next_.lines) {
       return nullptr;
@@ -168,14 +168,14 @@ inline void store_fp32(float* target, __mmask32 mask, __m512 low, __m512 high) {
   _mm512_mask_storeu_ps(target + 16, static_cast<__mmask16>(mask >> 16), high);
 }
 
-template <GeluKind kKind>
+template <Activation kGelu>
 void gemm_gelu_of(const GemmShape& shape, const LeftFactor& a, const Pair* b, const float* bias,
                   Bf16* before, Bf16* after, int64_t stride) {
   if (before == nullptr) {
     product(
         shape, a, b, bias, stride, [&](int64_t at) { fetch(after + at); },
         [&](int64_t at, __mmask32 mask, __m512 low, __m512 high) {
-          store_bf16(mask, after + at, gelu<kKind>(low, nullptr), gelu<kKind>(high, nullptr));
+          store_bf16(mask, after + at, gelu<kGelu>(low, nullptr), gelu<kGelu>(high, nullptr));
         });
     return;
   }
@@ -187,11 +187,11 @@ void gemm_gelu_of(const GemmShape& shape, const LeftFactor& a, const Pair* b, co
       },
       [&](int64_t at, __mmask32 mask, __m512 low, __m512 high) {
         store_bf16(mask, before + at, low, high);
-        store_bf16(mask, after + at, gelu<kKind>(low, nullptr), gelu<kKind>(high, nullptr));
+        store_bf16(mask, after + at, gelu<kGelu>(low, nullptr), gelu<kGelu>(high, nullptr));
       });
 }
 
-template <GeluKind kKind>
+template <Activation kGelu>
 void gemm_gelu_backward_of(const GemmShape& shape, const LeftFactor& a, const Pair* b,
                            const Bf16* before, Bf16* after, Bf16* d_before, int64_t stride) {
   product(
@@ -205,8 +205,8 @@ void gemm_gelu_backward_of(const GemmShape& shape, const LeftFactor& a, const Pa
         __m512 slope_low;
         __m512 slope_high;
         const __m512 value_low =
-            gelu<kKind>(load_bf16(static_cast<__mmask16>(mask), before + at), &slope_low);
-        const __m512 value_high = gelu<kKind>(
+            gelu<kGelu>(load_bf16(static_cast<__mmask16>(mask), before + at), &slope_low);
+        const __m512 value_high = gelu<kGelu>(
             load_bf16(static_cast<__mmask16>(mask >> 16), before + at + 16), &slope_high);
         store_bf16(mask, after + at, value_low, value_high);
         store_bf16(mask, d_before + at, _mm512_mul_ps(low, slope_low),
@@ -327,17 +327,17 @@ void gemm_left_transposed(int64_t first, int64_t last, int64_t columns, int64_t 
 }
 
 void gemm_gelu(const GemmShape& shape, const LeftFactor& a, const Pair* b, const float* bias,
-               GeluKind kind, Bf16* before, Bf16* after, int64_t stride) {
-  kind == GeluKind::kTanh
-      ? gemm_gelu_of<GeluKind::kTanh>(shape, a, b, bias, before, after, stride)
-      : gemm_gelu_of<GeluKind::kExact>(shape, a, b, bias, before, after, stride);
+               Activation gelu, Bf16* before, Bf16* after, int64_t stride) {
+  gelu == Activation::kGeluTanh
+      ? gemm_gelu_of<Activation::kGeluTanh>(shape, a, b, bias, before, after, stride)
+      : gemm_gelu_of<Activation::kGeluExact>(shape, a, b, bias, before, after, stride);
 }
 
-void gemm_gelu_backward(const GemmShape& shape, const LeftFactor& a, const Pair* b, GeluKind kind,
+void gemm_gelu_backward(const GemmShape& shape, const LeftFactor& a, const Pair* b, Activation gelu,
                         const Bf16* before, Bf16* after, Bf16* d_before, int64_t stride) {
-  kind == GeluKind::kTanh
-      ? gemm_gelu_backward_of<GeluKind::kTanh>(shape, a, b, before, after, d_before, stride)
-      : gemm_gelu_backward_of<GeluKind::kExact>(shape, a, b, before, after, d_before, stride);
+  gelu == Activation::kGeluTanh
+      ? gemm_gelu_backward_of<Activation::kGeluTanh>(shape, a, b, before, after, d_before, stride)
+      : gemm_gelu_backward_of<Activation::kGeluExact>(shape, a, b, before, after, d_before, stride);
 }
 
 }  // namespace softmoe::kernels

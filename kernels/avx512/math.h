@@ -65,7 +65,7 @@ inline __m512 exp2_rough(__m512 x) {
 
 /// e^x to fp32 accuracy; NaN stays NaN, large negative values give 0.
 inline __m512 exp_exact(__m512 x) {
-  // maxps returns its second operand where one is NaN.
+  // maxps returns its second operand if one is NaN.
   const __m512 bounded = _mm512_max_ps(_mm512_set1_ps(-126.0F), x);
   const __m512 whole = _mm512_roundscale_ps(_mm512_mul_ps(bounded, _mm512_set1_ps(1.44269504F)),
                                             _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

@@ -28,8 +28,8 @@ struct Head {
 
 Head divide(const PackedAttention& attention, Unit* scratch) {
   Head head{};
-  head.depth = units_of(attention.arithmetic, attention.head_dim);
-  head.units = units_of(attention.arithmetic, attention.tokens);
+  head.depth = units_of(attention.precision, attention.head_dim);
+  head.units = units_of(attention.precision, attention.tokens);
   head.score_stride = panels_of(attention.tokens) * kUnitColumns;
   // A whole number of vectors, and odd in cache lines.
   head.weight_stride = round_up(head.units, 32) + 16;
@@ -63,9 +63,9 @@ const Unit* as_units(Source source) {
 void normed_rows(const PackedAttention& attention, const float* weight, Source rows, int64_t stride,
                  const Head& head, Unit* out) {
   const RowNorm norm{attention.head_dim, attention.norm_eps, weight, nullptr};
-  const bool is_bf16 = attention.arithmetic == Arithmetic::kBFloat16;
+  const bool is_bf16 = attention.precision == Precision::kBFloat16;
   for (int64_t token = 0; token < attention.tokens; ++token) {
-    encode_row(Arithmetic::kFloat32, rows.offset(token * stride), attention.head_dim, 1.0F,
+    encode_row(Precision::kFloat32, rows.offset(token * stride), attention.head_dim, 1.0F,
                reinterpret_cast<Unit*>(head.row));
     Unit* const target = out + token * head.depth;
     norm_rows(norm, head.row, 0, 1, is_bf16 ? nullptr : reinterpret_cast<float*>(target), 0,
@@ -83,11 +83,11 @@ void pack_keys(const PackedAttention& attention, const Unit* keys, int64_t strid
 
 void pack_values(const PackedAttention& attention, Source values, int64_t stride,
                  const Head& head) {
-  const int64_t each = values_per_unit(attention.arithmetic);
+  const int64_t each = values_per_unit(attention.precision);
   for (int64_t unit = 0; unit < head.units; ++unit) {
     const int64_t token = unit * each;
     const bool has_second = each == 2 && token + 1 < attention.tokens;
-    pack_depth_unit(attention.arithmetic, values.offset(token * stride),
+    pack_depth_unit(attention.precision, values.offset(token * stride),
                     has_second ? values.offset((token + 1) * stride) : Source{}, attention.head_dim,
                     head.values + unit * kUnitColumns, head.units * kUnitColumns);
   }
@@ -147,7 +147,7 @@ void power_rows(int64_t first, int64_t tokens, const Head& head) {
 
 float query_factor(const PackedAttention& attention) {
   const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(attention.head_dim));
-  return attention.arithmetic == Arithmetic::kBFloat16 ? scale * 1.44269504F : scale;
+  return attention.precision == Precision::kBFloat16 ? scale * 1.44269504F : scale;
 }
 
 int64_t attention_scratch(const PackedAttention& attention) {
@@ -157,12 +157,12 @@ int64_t attention_scratch(const PackedAttention& attention) {
 void attend(const PackedAttention& attention, int64_t head_index, Source qkv, int64_t qkv_stride,
             Target mixed, int64_t mixed_stride, Unit* scratch) {
   const Head head = divide(attention, scratch);
-  const Arithmetic arithmetic = attention.arithmetic;
-  const bool is_bf16 = arithmetic == Arithmetic::kBFloat16;
+  const Precision precision = attention.precision;
+  const bool is_bf16 = precision == Precision::kBFloat16;
   const int64_t first = head_index * attention.head_dim;
   const Source query_rows = qkv.offset(first);
   const Source key_rows = qkv.offset(attention.dim() + first);
-  LeftUnits queries{as_units(query_rows), qkv_stride / values_per_unit(arithmetic)};
+  LeftUnits queries{as_units(query_rows), qkv_stride / values_per_unit(precision)};
   if (attention.query_norm != nullptr) {
     normed_rows(attention, attention.query_norm, query_rows, qkv_stride, head, head.normed_queries);
     normed_rows(attention, attention.key_norm, key_rows, qkv_stride, head, head.normed_keys);
@@ -177,14 +177,14 @@ void attend(const PackedAttention& attention, int64_t head_index, Source qkv, in
   const Target out = mixed.offset(first);
   for (int64_t query = 0; query < attention.tokens; query += kQueries) {
     const int64_t rows = attention.tokens - query < kQueries ? attention.tokens - query : kQueries;
-    packed_product(arithmetic, {rows, attention.tokens, head.depth},
+    packed_product(precision, {rows, attention.tokens, head.depth},
                    {queries.data + query * queries.row_stride, queries.row_stride}, keys,
                    {.out = {.fp32 = head.scores}, .out_stride = head.score_stride});
     for (int64_t row = 0; row < rows; row += kPowerRows) {
       is_bf16 ? power_rows<true>(row, attention.tokens, head)
               : power_rows<false>(row, attention.tokens, head);
     }
-    packed_product(arithmetic, {rows, attention.head_dim, head.units},
+    packed_product(precision, {rows, attention.head_dim, head.units},
                    {head.weights, head.weight_stride}, values,
                    {.out = out.offset(query * mixed_stride),
                     .out_stride = mixed_stride,

@@ -5,7 +5,7 @@
 namespace softmoe::kernels {
 namespace {
 
-/// The largest magnitude; NaN where any value is NaN or infinite, which maxima would lose: it gets
+/// The largest magnitude; NaN if any value is NaN or infinite, which maxima would lose: it gets
 /// into the scale, and so into the output.
 float largest_magnitude(Source row, int64_t depth) {
   __m512 largest = _mm512_setzero_ps();
@@ -25,33 +25,33 @@ struct RowRange {
 };
 
 RowRange range_of(Source row, int64_t columns) {
-  // Several of each, so that a step does not wait for the one before.
+  // Several of each, so that no step waits for the one before.
   constexpr int kLanes = 4;
-  __m512 least[kLanes];
-  __m512 most[kLanes];
+  __m512 minima[kLanes];
+  __m512 maxima[kLanes];
   __m512 poison[kLanes];
 #pragma GCC unroll 4
   for (int lane = 0; lane < kLanes; ++lane) {
-    least[lane] = most[lane] = poison[lane] = _mm512_setzero_ps();
+    minima[lane] = maxima[lane] = poison[lane] = _mm512_setzero_ps();
   }
   for (int64_t first = 0; first < columns; first += 16 * kLanes) {
 #pragma GCC unroll 4
     for (int lane = 0; lane < kLanes; ++lane) {
       const int64_t at = first + 16 * lane;
       const __m512 value = load(row, at, lanes16(at, columns));
-      least[lane] = _mm512_min_ps(least[lane], value);
-      most[lane] = _mm512_max_ps(most[lane], value);
+      minima[lane] = _mm512_min_ps(minima[lane], value);
+      maxima[lane] = _mm512_max_ps(maxima[lane], value);
       poison[lane] = _mm512_fmadd_ps(value, _mm512_setzero_ps(), poison[lane]);
     }
   }
 #pragma GCC unroll 3
   for (int lane = 1; lane < kLanes; ++lane) {
-    least[0] = _mm512_min_ps(least[0], least[lane]);
-    most[0] = _mm512_max_ps(most[0], most[lane]);
+    minima[0] = _mm512_min_ps(minima[0], minima[lane]);
+    maxima[0] = _mm512_max_ps(maxima[0], maxima[lane]);
     poison[0] = _mm512_add_ps(poison[0], poison[lane]);
   }
-  const float low = _mm512_reduce_min_ps(least[0]);
-  return {low, _mm512_reduce_max_ps(most[0]) - low + _mm512_reduce_add_ps(poison[0])};
+  const float low = _mm512_reduce_min_ps(minima[0]);
+  return {low, _mm512_reduce_max_ps(maxima[0]) - low + _mm512_reduce_add_ps(poison[0])};
 }
 
 /// The low byte of 16 integers.
@@ -120,13 +120,13 @@ void norm_together(const RowNorm& norm, const float* x, int64_t stride, float* f
 
 }  // namespace
 
-void encode_row(Arithmetic arithmetic, Source row, int64_t depth, float factor, Unit* units) {
+void encode_row(Precision precision, Source row, int64_t depth, float factor, Unit* units) {
   const __m512 by = _mm512_set1_ps(factor);
-  const int64_t padded = units_of(arithmetic, depth) * values_per_unit(arithmetic);
+  const int64_t padded = units_of(precision, depth) * values_per_unit(precision);
   for (int64_t at = 0; at < depth; at += 16) {
     const __m512 value = _mm512_mul_ps(by, load(row, at, lanes16(at, depth)));
     const __mmask16 mask = lanes16(at, padded);
-    if (arithmetic == Arithmetic::kFloat32) {
+    if (precision == Precision::kFloat32) {
       _mm512_mask_storeu_ps(reinterpret_cast<float*>(units) + at, mask, value);
     } else {
       store_bf16(mask, reinterpret_cast<Bf16*>(units) + at, value);
@@ -174,14 +174,14 @@ void pack_panel(const Unit* rows, int64_t stride, int64_t count, int64_t units, 
   }
 }
 
-void pack_depth_unit(Arithmetic arithmetic, Source first, Source second, int64_t columns,
+void pack_depth_unit(Precision precision, Source first, Source second, int64_t columns,
                      Unit* target, int64_t panel_stride) {
   const bool has_second = second.fp32 != nullptr || second.bf16 != nullptr;
   for (int64_t column = 0; column < columns; column += 16) {
     const __mmask16 mask = lanes16(column, columns);
     Unit* const at = target + column / kUnitColumns * panel_stride + column % kUnitColumns;
     const __m512 upper = load(first, column, mask);
-    if (arithmetic == Arithmetic::kFloat32) {
+    if (precision == Precision::kFloat32) {
       _mm512_storeu_ps(reinterpret_cast<float*>(at), upper);
       continue;
     }

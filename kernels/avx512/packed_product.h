@@ -1,5 +1,5 @@
 #pragma once
-/// The loops under packed_product.h, for one arithmetic each. Internal linkage, as math.h.
+/// The loops under packed_product.h, for one precision each. Internal linkage, as math.h.
 
 #include <array>
 #include <cstring>
@@ -14,7 +14,7 @@ namespace {
 
 /// Rows whose sums are in registers at once: 28 of 32, with two vectors of the right factor and
 /// one of the left.
-constexpr int64_t kMostRows = 14;
+constexpr int64_t kMaxRows = 14;
 
 /// Sums of kRows rows and one panel, into `sums` [kRows, 32], while `ahead` is fetched into the
 /// second-level cache. A function of its own: beside the code that follows a product the compiler
@@ -62,7 +62,7 @@ using SumRows = void (*)(const LeftUnits&, int64_t, const Unit*, int64_t, const 
                          void*);
 
 template <typename Steps, size_t... kIndices>
-constexpr std::array<SumRows, kMostRows> sum_table(std::index_sequence<kIndices...>) {
+constexpr std::array<SumRows, kMaxRows> sum_table(std::index_sequence<kIndices...>) {
   return {sum_rows<Steps, static_cast<int>(kIndices) + 1>...};
 }
 
@@ -182,11 +182,11 @@ inline Ahead ahead_of(const Unit* panel, const Unit* next, int64_t units, int64_
 template <typename Steps, int64_t kLeftRows, typename ToFloats>
 inline void product_of(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
                        const ProductFinish& finish, const ToFloats& to_floats) {
-  constexpr int64_t kTile = kMostRows / kLeftRows;
-  static constexpr auto kTable = sum_table<Steps>(std::make_index_sequence<kMostRows>());
+  constexpr int64_t kTile = kMaxRows / kLeftRows;
+  static constexpr auto kTable = sum_table<Steps>(std::make_index_sequence<kMaxRows>());
   const FinishTile finish_rows = finish_of(finish);
   const int64_t tiles = (shape.rows + kTile - 1) / kTile;
-  alignas(64) float sums[kMostRows * kUnitColumns];
+  alignas(64) float sums[kMaxRows * kUnitColumns];
   for (int64_t column = 0; column < shape.columns; column += kUnitColumns) {
     const Unit* const panel = right.data + column / kUnitColumns * right.panel_stride;
     const Unit* const next =
@@ -197,7 +197,7 @@ inline void product_of(const ProductShape& shape, const LeftUnits& left, const R
       const ProductTile tile{first,
                              count,
                              column,
-                             column / columns_an_output(finish.activation),
+                             column / columns_per_output(finish.activation),
                              lanes16(column, shape.columns),
                              lanes16(column + 16, shape.columns)};
       fetch_outputs(finish, tile);

@@ -122,8 +122,8 @@ inline void panel_product(LeftPanels a, int64_t rows, const float* b, int64_t de
   }
 }
 
-/// The same for all panels of `b`, [columns / 32, b_depth, 32], of which the first `depth` rows of
-/// each are taken; the columns are a multiple of 16.
+/// panel_product() by all panels of `b`, [columns / 32, b_depth, 32], of which the first `depth`
+/// rows of each are taken; the columns are a multiple of 16.
 inline void panels_product(const LeftPanels& a, int64_t rows, const float* b, int64_t b_depth,
                            int64_t depth, int64_t columns, bool accumulate, float* out,
                            int64_t out_stride) {

@@ -10,7 +10,7 @@ namespace {
 
 /// Slots whose softmax, inputs or outputs are held at a time.
 constexpr int64_t kBlockSlots = 256;
-/// Tokens likewise, in the forward pass of combine.
+/// Tokens whose softmax and outputs the forward pass of combine holds at a time.
 constexpr int64_t kBlockTokens = 256;
 
 /// Hands out the scratch memory of one image.

@@ -10,7 +10,7 @@ namespace softmoe {
 
 struct KMeansOptions {
   int64_t clusters = 0;
-  int64_t iterations = 25;  ///< at most
+  int64_t iterations = 25;  ///< maximum
   uint64_t seed = 0;
 
   bool operator==(const KMeansOptions&) const = default;
@@ -30,7 +30,7 @@ struct KMeans {
 KMeans kmeans(const torch::Tensor& points, const KMeansOptions& options);
 
 /// The nearest center of each point, [count] int64; of equals the first. `points` [count, dim] and
-/// `centers` [clusters, dim] hold integers as above, on any device.
+/// `centers` [clusters, dim] hold integers of at most 2^16 in size, on any device.
 torch::Tensor nearest_centers(const torch::Tensor& points, const torch::Tensor& centers);
 
 }  // namespace softmoe

@@ -35,7 +35,7 @@ torch::Tensor sinkhorn_unrolled(const torch::Tensor& logits, double temperature,
 int64_t equal_load(int64_t tokens, int64_t choices, int64_t experts);
 
 /// What an expert's output is multiplied by, [groups, tokens, experts]: the sigmoid of the logits
-/// where a token has one expert, their softmax over all experts where it has more.
+/// if a token has one expert, their softmax over all experts if it has more.
 torch::Tensor transport_gates(const torch::Tensor& logits, int64_t choices);
 
 }  // namespace softmoe

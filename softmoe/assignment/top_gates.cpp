@@ -188,7 +188,7 @@ TopGates empty_and_rank(const torch::Tensor& logits, const std::vector<int64_t>&
   return top;
 }
 
-/// Whether this file's own passes take `logits`; others get libtorch's operators.
+/// Returns true if the passes of this file take `logits`; others get libtorch's operators.
 bool is_ranked_here(const torch::Tensor& logits) {
   return logits.is_cpu() &&
          (logits.scalar_type() == torch::kFloat32 || logits.scalar_type() == torch::kFloat64);

@@ -4,7 +4,7 @@
 
 #include "core/tensor_check.h"
 #include "ops/initialization.h"
-#include "softmoe/assignment/assignment.h"
+#include "softmoe/assignment/auction.h"
 
 namespace softmoe {
 

@@ -10,7 +10,7 @@ namespace softmoe {
 
 /// The expert of each token under a balanced assignment within each group: [groups, tokens] int64
 /// from `scores` [groups, tokens, experts], computed on the CPU without gradient
-/// (balanced_assignment in softmoe/assignment/assignment.h says what happens where tokens do not
+/// (balanced_assignment in softmoe/assignment/auction.h says what happens if tokens do not
 /// divide).
 torch::Tensor balanced_experts(const torch::Tensor& scores);
 

@@ -4,7 +4,7 @@
 
 #include "core/rng.h"
 #include "core/tensor_check.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "softmoe/assignment/kmeans.h"
 #include "softmoe/routers/hash_maps.h"
 
@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kChunkRows = 4096;
 /// Patches of the sample that a codebook of that many codes is learned from.
 constexpr int64_t kPatchesPerCode = 100;
-constexpr int64_t kMostSampleValues = int64_t{1} << 25;
+constexpr int64_t kMaxSampleValues = int64_t{1} << 25;
 
 int64_t projection_bits(int64_t codes) {
   TORCH_CHECK_VALUE(codes >= 2, "content hash: hash_codes must be at least 2, found ", codes);
@@ -26,13 +26,13 @@ int64_t code_count(int64_t codes, ContentCode kind) {
 }
 
 /// Some of `patches` [count, pixels] drawn at random: neighbouring rows are neighbouring patches.
-torch::Tensor drawn_patches(const torch::Tensor& patches, int64_t most, uint64_t key) {
-  if (patches.size(0) <= most) {
+torch::Tensor drawn_patches(const torch::Tensor& patches, int64_t max_count, uint64_t key) {
+  if (patches.size(0) <= max_count) {
     return patches;
   }
   Rng rng(key);
   auto order = random_permutation(patches.size(0), rng);
-  order.resize(static_cast<size_t>(most));
+  order.resize(static_cast<size_t>(max_count));
   return patches.index_select(0, torch::tensor(order, torch::kInt64).to(patches.device()));
 }
 
@@ -103,9 +103,10 @@ bool ContentHashRouterImpl::wants_sample() const { return fitted.item<int64_t>()
 
 void ContentHashRouterImpl::learn_codes(const torch::Tensor& patches) {
   const auto seed = static_cast<uint64_t>(options_.moe.sparse.hash_seed);
-  const int64_t most = std::min(kPatchesPerCode * codes_,
-                                std::max(codes_, kMostSampleValues / options_.patch_pixels));
-  const auto points = fixed_point(drawn_patches(patches, most, stream_key(seed, "patches"))).cpu();
+  const int64_t max_count = std::min(kPatchesPerCode * codes_,
+                                     std::max(codes_, kMaxSampleValues / options_.patch_pixels));
+  const auto points =
+      fixed_point(drawn_patches(patches, max_count, stream_key(seed, "patches"))).cpu();
   if (kind_ == ContentCode::kKMeans) {
     codebook.copy_(
         kmeans(points, {.clusters = codes_, .seed = stream_key(seed, "k-means")}).centers);

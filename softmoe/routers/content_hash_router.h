@@ -15,8 +15,8 @@ enum class ContentCode {
 };
 
 /// Sends every token to the expert of its image patch's code. The code comes from the pixels alone,
-/// so that it is taken once a forward pass, by the first layer, for all layers: these have the same
-/// codes and the same map, made from `hash_seed` and the sample of fit(), and stored in the
+/// so that it is taken once per forward pass, by the first layer, for all layers: these have equal
+/// codes and equal maps, made from `hash_seed` and the sample of fit(), and stored in the
 /// checkpoint. `hash_codes` codes; projections take the largest power of two up to that.
 ///
 /// fit() learns the codebook, or the medians, and deals codes to experts by their frequency, the
@@ -29,7 +29,7 @@ enum class ContentCode {
 /// Source: Roller et al., arXiv:2106.04426 (there of words).
 class ContentHashRouterImpl : public ExactBuffers<ContentHashRouterImpl>, public SparseRouter {
  public:
-  /// Throws c10::ValueError where there are fewer than two codes.
+  /// Throws c10::ValueError for fewer than two codes.
   ContentHashRouterImpl(const MoeLayerOptions& options, ContentCode kind);
 
   void reset() override;

@@ -112,35 +112,4 @@ torch::Tensor deal_codes(const torch::Tensor& counts, int64_t experts) {
   return to_tensor(expert_of);  // [codes]
 }
 
-SparseRows rows_by_expert(const torch::Tensor& expert, int64_t experts) {
-  check_shape("rows_by_expert: expert", expert, {-1, -1});
-  const auto of_token = expert.flatten();                    // [batch * tokens]
-  const auto load = torch::bincount(of_token, {}, experts);  // [experts]
-  TORCH_CHECK_VALUE(load.size(0) == experts, "map of tokens to experts: expected experts below ",
-                    experts, ", found ", load.size(0) - 1);
-  const int64_t rows = load.max().item<int64_t>();
-  const auto order = of_token.argsort(/*stable=*/true, 0, /*descending=*/false);
-  const auto sorted = of_token.index_select(0, order);  // [batch * tokens]
-  const auto first = (load.cumsum(0) - load).index_select(0, sorted);
-  const auto row = torch::arange(order.size(0), order.options()) - first;  // [batch * tokens]
-  SparseRows result;
-  result.batch = expert.size(0);
-  result.tokens = expert.size(1);
-  result.token = torch::full({experts * rows}, -1, order.options())
-                     .scatter(0, sorted * rows + row, order)
-                     .view({experts, rows});  // [experts, rows]
-  return result;
-}
-
-Routed route_by_expert(const torch::Tensor& tokens, const torch::Tensor& expert, int64_t experts,
-                       RoutingRecord* record) {
-  Routed routed;
-  routed.rows = rows_by_expert(expert, experts);
-  routed.expert_inputs = gather_rows(tokens, routed.rows);  // [experts, rows, dim]
-  if (record != nullptr) {
-    record_rows(*record, routed.rows, {});
-  }
-  return routed;
-}
-
 }  // namespace softmoe

@@ -9,8 +9,6 @@
 
 #include <cstdint>
 
-#include "softmoe/router.h"
-
 namespace softmoe {
 
 /// The hash of a position under a seed: splitmix64(seed * 2^32 + position).
@@ -27,10 +25,10 @@ torch::Tensor block_map(int64_t positions, int64_t experts);
 /// Pixels as integers: rounded to bf16, whatever their precision is, then to multiples of 2^-12,
 /// cut off at +-16. Gives fp64 of the shape of `pixels`, in units of 2^-12.
 torch::Tensor fixed_point(const torch::Tensor& pixels);
-/// Standard normal numbers in those units, [rows, columns] int64, the same for the same key.
+/// Standard normal numbers in those units, [rows, columns] int64, equal for equal keys.
 torch::Tensor random_fixed_point(int64_t rows, int64_t columns, uint64_t key);
 
-/// Codes [count] int64 of `points` [count, dim]: bit b is set where the projection by column b of
+/// Codes [count] int64 of `points` [count, dim]: bit b is set if the projection by column b of
 /// `projection` [dim, bits] is above `threshold` [bits] (Charikar, STOC 2002: sign random
 /// projections). All are of one floating-point dtype.
 torch::Tensor projection_codes(const torch::Tensor& points, const torch::Tensor& projection,
@@ -40,15 +38,5 @@ torch::Tensor projection_codes(const torch::Tensor& points, const torch::Tensor&
 /// most frequent first, each to the expert with the least load. Codes that were not seen count as
 /// seen once, so that they spread over experts, too. Ties: the lower code, the lower expert.
 torch::Tensor deal_codes(const torch::Tensor& counts, int64_t experts);
-
-/// The rows of `experts` experts to which tokens go as `expert` [batch, tokens] int64 says, in the
-/// order of tokens; as many rows as the largest load. Throws c10::ValueError where an entry is no
-/// expert.
-SparseRows rows_by_expert(const torch::Tensor& expert, int64_t experts);
-
-/// Routes `tokens` [batch, tokens, dim] by those rows, outputs as they are; fills `record` where it
-/// is not null.
-Routed route_by_expert(const torch::Tensor& tokens, const torch::Tensor& expert, int64_t experts,
-                       RoutingRecord* record);
 
 }  // namespace softmoe

@@ -17,15 +17,15 @@ enum class PositionRule {
 
 /// Sends every token to the expert of its position, in training and evaluation, in every image.
 /// Tokens before the patches (a class token) are positions of their own. All layers of a model have
-/// the same map, made from `hash_seed` and stored in the checkpoint.
+/// equal maps, made from `hash_seed` and stored in the checkpoint.
 /// Buffer: `expert_of_position` [tokens] int64. Source: Roller et al., arXiv:2106.04426.
 class PositionHashRouterImpl : public ExactBuffers<PositionHashRouterImpl>, public SparseRouter {
  public:
-  /// Throws c10::ValueError where `options` do not say how many tokens an image has.
+  /// Throws c10::ValueError if `options` do not say how many tokens an image has.
   PositionHashRouterImpl(const MoeLayerOptions& options, PositionRule rule);
 
   void reset() override;
-  /// `tokens` must be as many an image as the options say.
+  /// `tokens` must be as many per image as the options say.
   Routed route(const torch::Tensor& tokens, const TokenContext& context,
                RoutingRecord* record) override;
 
@@ -37,7 +37,7 @@ class PositionHashRouterImpl : public ExactBuffers<PositionHashRouterImpl>, publ
 };
 TORCH_MODULE(PositionHashRouter);
 
-/// The cost of a rule that looks nothing up but positions: every token fills one row.
+/// The cost of a rule of positions: every token fills one row.
 RouterCost position_router_cost(const MoeLayerOptions& options);
 
 }  // namespace softmoe

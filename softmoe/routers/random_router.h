@@ -1,5 +1,5 @@
 #pragma once
-/// Routing at random: what is left of a mixture of experts without any rule.
+/// Routing at random: a mixture of experts without any rule.
 
 #include <torch/nn/pimpl.h>
 
@@ -15,11 +15,11 @@ namespace softmoe {
 /// (there one draw for each sequence; balanced here).
 class RandomRouterImpl : public ExactBuffers<RandomRouterImpl>, public SparseRouter {
  public:
-  /// Throws c10::ValueError where `options` do not say how many tokens an image has.
+  /// Throws c10::ValueError if `options` do not say how many tokens an image has.
   explicit RandomRouterImpl(const MoeLayerOptions& options);
 
   void reset() override;
-  /// `tokens` must be as many an image as the options say.
+  /// `tokens` must be as many per image as the options say.
   Routed route(const torch::Tensor& tokens, const TokenContext& context,
                RoutingRecord* record) override;
 

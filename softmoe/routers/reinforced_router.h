@@ -22,7 +22,7 @@ torch::Tensor policy_gradient_loss(const torch::Tensor& logits, const torch::Ten
 /// reward.
 torch::Tensor normalized_advantage(const torch::Tensor& reward, const torch::Tensor& baseline);
 
-/// RL-R: training draws one expert a token, evaluation takes the most probable; outputs are not
+/// RL-R: training draws one expert per token, evaluation takes the most probable; outputs are not
 /// scaled, so that the router learns from its losses alone (router_losses.h: policy, baseline).
 /// Experts take all tokens sent to them. Parameters: `weight` [experts, dim]; `baseline_weight`
 /// [1, dim] and `baseline_bias` [1], the reward that a token expects.

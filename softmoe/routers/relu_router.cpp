@@ -5,7 +5,7 @@
 namespace softmoe {
 namespace {
 
-/// Experts a token at most: more than there are cannot be asked for.
+/// The experts per token that are aimed at: no more than there are.
 int64_t target_experts(const MoeLayerOptions& options) {
   return std::min(options.moe.sparse.top_k, options.moe.experts);
 }
@@ -29,12 +29,12 @@ torch::Tensor balanced_l1(const torch::Tensor& gates, int64_t top_k) {
 }
 
 torch::Tensor adapted_l1_coefficient(const torch::Tensor& coefficient, const torch::Tensor& gates,
-                                     int64_t top_k, double multiplier, double least) {
+                                     int64_t top_k, double multiplier, double minimum) {
   const torch::NoGradGuard no_grad;
   // An integer target, so that a sparsity that meets it exactly leaves the coefficient alone.
   const auto excess = (gates > 0).sum() - gates.size(0) * top_k;                  // []
   const auto change = torch::pow(multiplier, excess.sign().to(torch::kFloat64));  // []
-  return (coefficient.to(torch::kFloat64) * change).clamp(least, 1e30).to(coefficient.dtype());
+  return (coefficient.to(torch::kFloat64) * change).clamp(minimum, 1e30).to(coefficient.dtype());
 }
 
 ReluRouterImpl::ReluRouterImpl(const MoeLayerOptions& options) : options_(options) {

@@ -20,21 +20,6 @@ SparseRows rows_of_choices(const torch::Tensor& choices, const torch::Tensor& ga
                          gates.size(0) * gates.size(1) / batch);
 }
 
-/// Rows of the tokens [groups, experts, count] of each expert, numbered within a group, with their
-/// gates from `gates` [groups, tokens, experts].
-SparseRows rows_of_tokens(const torch::Tensor& tokens, const torch::Tensor& gates, int64_t batch) {
-  const int64_t groups = gates.size(0);
-  const int64_t group_tokens = gates.size(1);
-  const auto first = torch::arange(groups, tokens.options()).view({-1, 1, 1}) * group_tokens;
-  const auto gate = gates.transpose(1, 2).gather(2, tokens);  // [groups, experts, count]
-  SparseRows rows;
-  rows.batch = batch;
-  rows.tokens = groups * group_tokens / batch;
-  rows.token = (tokens + first).transpose(0, 1).flatten(1);  // [experts, rows]
-  rows.gate = gate.transpose(0, 1).flatten(1);               // [experts, rows]
-  return rows;
-}
-
 }  // namespace
 
 SinkhornRouterImpl::SinkhornRouterImpl(const MoeLayerOptions& options) : options_(options) {
@@ -69,7 +54,9 @@ Routed SinkhornRouterImpl::route(const torch::Tensor& tokens, const TokenContext
   Routed routed;
   if (is_training() && sparse.plan_selection == PlanSelection::kExact) {
     const int64_t load = equal_load(logits.size(1), choices(), options_.moe.experts);
-    routed.rows = rows_of_tokens(top_indices(scores.transpose(1, 2), load), gates, batch);
+    const auto best = top_indices(scores.transpose(1, 2), load);  // [groups, experts, load]
+    routed.rows = rows_of_chosen_tokens(
+        {.index = best, .gate = gates.transpose(1, 2).gather(2, best)}, logits.size(1), batch);
   } else {
     routed.rows = rows_of_choices(top_indices(scores, choices()), gates, batch);
   }

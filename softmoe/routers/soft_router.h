@@ -7,20 +7,10 @@
 #include "softmoe/moe_options.h"
 #include "softmoe/router.h"
 #include "softmoe/routers.h"
-#include "softmoe/routers/soft_routing.h"
 
 namespace softmoe {
 
-/// What mixes tokens into slots, and slot outputs into tokens (paper, section 3.5 and table 3).
-enum class SoftMixing {
-  kSoft,         ///< both learned: Soft MoE
-  kSoftUniform,  ///< learned dispatch, uniform combine
-  kUniformSoft,  ///< uniform dispatch, learned combine
-  kUniform,      ///< averages of all tokens and of all slots
-  kIdentity,     ///< token i is slot i; needs tokens = slots
-};
-
-/// Parameters: `phi` [dim, experts, slots_per_expert] and `scale` [], both only where a step is
+/// Parameters: `phi` [dim, experts, slots_per_expert] and `scale` [], both only if a step is
 /// learned. Source: Puigcerver et al., arXiv:2308.00951.
 class SoftRouterImpl : public torch::nn::Cloneable<SoftRouterImpl>, public Router {
  public:
@@ -35,13 +25,9 @@ class SoftRouterImpl : public torch::nn::Cloneable<SoftRouterImpl>, public Route
   torch::Tensor scale;
 
  private:
-  SoftRouting weights(const torch::Tensor& tokens, RoutingScores* scores);
-  void fill_weights(RoutingRecord& record, const SoftRouting& routing) const;
-  /// `combine` [batch, tokens, slots].
-  void fill_load(RoutingRecord& record, const torch::Tensor& combine) const;
-  torch::Tensor rounded(const torch::Tensor& x) const;
-  /// Whether the fused operators do the mixing of `x`, tokens or expert outputs.
-  bool is_fused(const torch::Tensor& x) const;
+  /// What a pass in the present mode mixes by.
+  SoftMixingOptions mixing_options() const;
+  void fill(RoutingRecord& record, const SoftMix& mix) const;
 
   MoeLayerOptions options_;
   SoftMixing mixing_;

@@ -1,8 +1,7 @@
 #include "softmoe/routers/sparse_router.h"
 
 #include "core/tensor_check.h"
-#include "ops/fused_ops.h"
-#include "runtime/device.h"
+#include "ops/linear.h"
 
 namespace softmoe {
 
@@ -13,12 +12,7 @@ torch::Tensor SparseRouter::combine(const Routed& routed, const torch::Tensor& e
 
 torch::Tensor router_logits(const torch::Tensor& tokens, const torch::Tensor& weight) {
   check_shape("router: tokens", tokens, {-1, -1, weight.size(1)});
-  const auto dtype = tokens.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
-  if (fused_ops_apply(tokens) && fused_linear_takes(tokens, weight)) {
-    return fused_linear(tokens, weight);  // [batch, tokens, experts]
-  }
-  const AutocastGuard exact(tokens.device(), torch::kFloat32);
-  return tokens.to(dtype).matmul(weight.to(dtype).t());  // [batch, tokens, experts]
+  return exact_linear(tokens, weight);  // [batch, tokens, experts]
 }
 
 torch::Tensor as_groups(const torch::Tensor& x, int64_t group_images) {
@@ -28,6 +22,17 @@ torch::Tensor as_groups(const torch::Tensor& x, int64_t group_images) {
   shape[0] = batch / images;
   shape[1] *= images;
   return x.reshape(shape);
+}
+
+Routed route_by_expert(const torch::Tensor& tokens, const torch::Tensor& expert, int64_t experts,
+                       RoutingRecord* record) {
+  Routed routed;
+  routed.rows = rows_of_experts(expert, /*gate=*/{}, experts);
+  routed.expert_inputs = gather_rows(tokens, routed.rows);  // [experts, rows, dim]
+  if (record != nullptr) {
+    record_rows(*record, routed.rows, /*probabilities=*/{});
+  }
+  return routed;
 }
 
 RouterCost linear_router_cost(const MoeLayerOptions& options, double choices) {

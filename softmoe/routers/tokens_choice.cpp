@@ -52,7 +52,7 @@ ChosenExperts choose_experts(const torch::Tensor& logits, const torch::Tensor& s
   ChosenExperts chosen;
   if (softmax_after || selection_bias.defined() ||
       options.gate_function == GateFunction::kSigmoid) {
-    // The softmax keeps the order of logits: where only the order matters it can be left out.
+    // The softmax keeps the order of logits: if only the order matters, it can be left out.
     const auto scores = softmax_after && !selection_bias.defined()
                             ? logits
                             : gates_of_all(logits, options.gate_function);
@@ -119,7 +119,7 @@ ChoicePlaces place_choices(const torch::Tensor& expert, const torch::Tensor& pri
 }
 
 torch::Tensor count_choices(const torch::Tensor& expert, int64_t experts) {
-  // What nobody asked for is counted before expert 0.
+  // Choices of no expert are counted before expert 0.
   return (expert.flatten() + 1).bincount(/*weights=*/{}, experts + 1).narrow(0, 1, experts);
 }
 

@@ -1,8 +1,9 @@
+#include "softmoe/routers/tokens_choice_router.h"
+
 #include "core/error.h"
 #include "core/tensor_check.h"
 #include "ops/initialization.h"
 #include "softmoe/capacity.h"
-#include "softmoe/routers/tokens_choice.h"
 
 namespace softmoe {
 namespace {

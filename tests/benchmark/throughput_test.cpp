@@ -1,14 +1,13 @@
 #include "benchmark/throughput.h"
 
-#include <ATen/ops/_int_mm.h>
+#include <gmock/gmock.h>
 
-#include <chrono>
-#include <functional>
+#include <cmath>
 
-#include "benchmark/matmul_peak.h"
 #include "core/error.h"
+#include "runtime/compute_precision.h"
 #include "runtime/device.h"
-#include "runtime/memory.h"
+#include "runtime/memory/memory_use.h"
 
 namespace softmoe {
 namespace {
@@ -22,11 +21,11 @@ ThroughputSubject linear_subject(const std::string& name, std::vector<std::strin
                             .outputs = kOutputs,
                             .parameters = kOutputs * kPixels,
                             .gflop = 2.0 * kOutputs * kPixels / 1e9};
-  subject.make = [name, log](ThroughputMode mode, torch::Dtype dtype,
+  subject.make = [name, log](ThroughputMode mode, Precision precision,
                              const torch::Device& device) -> RunningModel {
     const bool training = mode == ThroughputMode::kTrain;
     auto weight = torch::ones({kOutputs, kPixels}, torch::kFloat32)
-                      .to(device, training ? torch::kFloat32 : dtype);
+                      .to(device, training ? torch::kFloat32 : tensor_dtype(precision));
     const auto note = [name, log](const std::string& what) {
       if (log != nullptr && (log->empty() || log->back() != what + " " + name)) {
         log->push_back(what + " " + name);
@@ -72,15 +71,6 @@ std::string error_of(const std::vector<ThroughputSubject>& subjects,
   return "";
 }
 
-TEST(Throughput, SpreadIsMedianAndEnds) {
-  const auto odd = spread_of({5, 1, 3});
-  EXPECT_EQ(odd.median, 3);
-  EXPECT_EQ(odd.minimum, 1);
-  EXPECT_EQ(odd.maximum, 5);
-  EXPECT_EQ(spread_of({4, 1, 3, 2}).median, 2.5);
-  EXPECT_THROW(spread_of({}), c10::ValueError);
-}
-
 TEST(Throughput, ModelsTakeTurnsInEveryRound) {
   std::vector<std::string> log;
   const std::vector<ThroughputSubject> subjects{linear_subject("a", &log),
@@ -119,7 +109,7 @@ TEST(Throughput, EachModelModeBatchAndDtypeHasItsRecord) {
     EXPECT_EQ(records.back().model, "c");
     EXPECT_EQ(records.back().mode, ThroughputMode::kTrain);
     EXPECT_EQ(records.back().batch_size, 7);
-    EXPECT_EQ(records.back().dtype, "bfloat16");
+    EXPECT_EQ(records.back().precision, Precision::kBFloat16);
   }
 }
 
@@ -141,7 +131,7 @@ TEST(Throughput, ModelsThatDoNotFitTogetherRunOneByOne) {
 TEST(Throughput, MemoryOfAModelLeavesOutTheOthers) {
   constexpr int64_t kHeldBytes = int64_t{200} << 20;
   auto large = linear_subject("large");
-  large.make = [](ThroughputMode, torch::Dtype, const torch::Device& device) -> RunningModel {
+  large.make = [](ThroughputMode, Precision, const torch::Device& device) -> RunningModel {
     const auto held = torch::ones({kHeldBytes}, torch::dtype(torch::kUInt8).device(device));
     return {.infer = [held](const torch::Tensor& images) {
       return torch::zeros({images.size(0), 5}, images.options());
@@ -160,7 +150,7 @@ TEST(Throughput, MemoryOfAModelLeavesOutTheOthers) {
 
 TEST(Throughput, TooLittleMemoryIsAnErrorThatNamesModelAndBatch) {
   auto subject = linear_subject("a");
-  subject.make = [](ThroughputMode, torch::Dtype, const torch::Device&) -> RunningModel {
+  subject.make = [](ThroughputMode, Precision, const torch::Device&) -> RunningModel {
     return {.infer = [](const torch::Tensor& images) {
       if (images.size(0) > 4) {
         torch::empty({int64_t{1} << 50}, torch::kFloat32);
@@ -183,7 +173,7 @@ TEST(Throughput, TooLittleMemoryIsAnErrorThatNamesModelAndBatch) {
 
 TEST(Throughput, OutputsAreCheckedBeforeTheyAreTimed) {
   auto broken = linear_subject("broken");
-  broken.make = [](ThroughputMode, torch::Dtype, const torch::Device&) -> RunningModel {
+  broken.make = [](ThroughputMode, Precision, const torch::Device&) -> RunningModel {
     return {.infer = [](const torch::Tensor& images) {
       return torch::full({images.size(0), 5}, NAN);
     }};
@@ -213,7 +203,7 @@ TEST(Throughput, IntegersAreForInferenceAlone) {
   options.dtypes = {"int8_experts"};
   const auto records =
       measure_throughput(std::vector{linear_subject("a")}, options, torch::kCPU, fixed_peak);
-  EXPECT_EQ(records[0].dtype, "int8_experts");
+  EXPECT_EQ(records[0].precision, Precision::kInt8Experts);
   options.mode = ThroughputMode::kTrain;
   EXPECT_EQ(error_of({linear_subject("a")}, options),
             "dtypes: expected floating point for training, found int8_experts");
@@ -232,49 +222,6 @@ TEST(Throughput, BytesAreComparedWithThePeakOfBytes) {
   EXPECT_EQ(records[0].matmul_peak_gflops, 2e6);
   EXPECT_EQ(records[1].matmul_peak_gflops, 1e6);
   EXPECT_EQ(records[2].matmul_peak_gflops, 1e6);
-}
-
-TEST(Throughput, RatiosArePairedByRound) {
-  ThroughputRecord record{.model = "m", .images_per_second = {10, 20, 40}};
-  EXPECT_EQ(record.rate().median, 20);
-  EXPECT_EQ(record.milliseconds().median, 50);
-  EXPECT_EQ(record.milliseconds().minimum, 25);
-  record.gflop = 2;
-  record.matmul_peak_gflops = 80;
-  EXPECT_EQ(record.gflops(), 40);
-  EXPECT_EQ(record.matmul_share(), 0.5);
-  const auto json = to_json(record);
-  EXPECT_EQ(json["images_per_second"]["maximum"].get<double>(), 40);
-  EXPECT_TRUE(json["ratio_to_baseline"].is_null());
-  EXPECT_EQ(json["mode"].get<std::string>(), "infer");
-}
-
-TEST(Throughput, TableSaysWhereModelsRanAlone) {
-  ThroughputRecord record{
-      .model = "vit_b16", .dtype = "bfloat16", .images_per_second = {10, 20, 40}};
-  record.matmul_peak_gflops = 80;
-  EXPECT_EQ(throughput_table({record}).find("Not interleaved"), std::string::npos);
-  record.interleaved = false;
-  EXPECT_NE(throughput_table({record}).find("Not interleaved"), std::string::npos);
-}
-
-/// GFLOP/s of the second of two products.
-double gflops_of(const std::function<void()>& product, double operations) {
-  product();
-  const auto start = std::chrono::steady_clock::now();
-  product();
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  return operations / 1e9 / elapsed.count();
-}
-
-TEST(Throughput, NothingBeatsTheMatmulPeakByMuch) {
-  const double operations = 2 * std::pow(512.0, 3);
-  const auto floats = torch::randn({512, 512}, torch::kBFloat16);
-  EXPECT_GT(measure_matmul_peak(torch::kCPU, torch::kBFloat16),
-            0.2 * gflops_of([&] { floats.matmul(floats); }, operations));
-  const auto bytes = torch::randint(-128, 128, {512, 512}, torch::kInt8);
-  EXPECT_GT(measure_matmul_peak(torch::kCPU, torch::kInt8),
-            0.2 * gflops_of([&] { at::_int_mm(bytes, bytes); }, operations));
 }
 
 }  // namespace

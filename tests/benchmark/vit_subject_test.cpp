@@ -1,5 +1,6 @@
 #include "benchmark/vit_subject.h"
 
+#include "runtime/compute_precision.h"
 #include "runtime/device.h"
 #include "vit/small_models.h"
 
@@ -14,13 +15,13 @@ VitOptions tiny_options() {
 
 TEST(VitSubject, IsMadeInTheDtypeItInfersIn) {
   for (const auto& device : present_devices()) {
-    for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
+    for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
       const auto subject = vit_subject("tiny", tiny_options());
       EXPECT_EQ(subject.image_shape, (std::vector<int64_t>{3, 8, 12}));
-      const auto model = subject.make(ThroughputMode::kInfer, dtype, device);
+      const auto model = subject.make(ThroughputMode::kInfer, precision, device);
       const torch::NoGradGuard no_grad;
-      const auto output =
-          model.infer(torch::rand({5, 3, 8, 12}).to(device, dtype));  // [batch, classes]
+      const auto output = model.infer(
+          torch::rand({5, 3, 8, 12}).to(device, tensor_dtype(precision)));  // [batch, classes]
       EXPECT_EQ(output.sizes(), (std::vector<int64_t>{5, subject.outputs}));
       EXPECT_TRUE(output.isfinite().all().item<bool>());
       EXPECT_GT(output.std().item<double>(), 1e-3);
@@ -51,30 +52,30 @@ TEST(VitSubject, TrainsByTheStepOfItsCaller) {
     };
   };
   const auto model = vit_subject("tiny", tiny_options(), factory)
-                         .make(ThroughputMode::kTrain, torch::kBFloat16, torch::kCPU);
+                         .make(ThroughputMode::kTrain, Precision::kBFloat16, torch::kCPU);
   EXPECT_EQ(seen, torch::kBFloat16);
   const auto loss = model.train(torch::rand({2, 3, 8, 12}), torch::tensor({1, 6}, torch::kInt64));
   EXPECT_EQ(loss.scalar_type(), torch::kFloat32);
   EXPECT_TRUE(loss.isfinite().item<bool>());
   EXPECT_THROW(vit_subject("tiny", tiny_options())
-                   .make(ThroughputMode::kTrain, torch::kFloat32, torch::kCPU),
+                   .make(ThroughputMode::kTrain, Precision::kFloat32, torch::kCPU),
                c10::ValueError);
 }
 
 TEST(VitSubject, InfersByTheFunctionOfItsCaller) {
-  std::string seen;
-  const auto infer = [&seen](VisionTransformer model, const ComputeDtype& dtype) {
-    seen = dtype.name;
+  auto seen = Precision::kFloat32;
+  const auto infer = [&seen](VisionTransformer model, Precision precision) {
+    seen = precision;
     EXPECT_FALSE(model->is_training());
-    EXPECT_EQ(model->parameters().front().scalar_type(), dtype.tensors);
+    EXPECT_EQ(model->parameters().front().scalar_type(), tensor_dtype(precision));
     return [](const torch::Tensor& images) { return torch::full({images.size(0), 7}, 3.0); };
   };
   const auto subject = vit_subject("tiny", tiny_options(), nullptr, infer);
-  const ComputeDtype int8(std::string("int8"));
-  const auto model = subject.make(ThroughputMode::kInfer, int8, torch::kCPU);
-  EXPECT_EQ(seen, "int8");
+  const auto model = subject.make(ThroughputMode::kInfer, Precision::kInt8, torch::kCPU);
+  EXPECT_EQ(seen, Precision::kInt8);
   EXPECT_EQ(model.infer(torch::zeros({2, 3, 8, 12}))[1][4].item<double>(), 3.0);
-  EXPECT_THROW(vit_subject("tiny", tiny_options()).make(ThroughputMode::kInfer, int8, torch::kCPU),
+  EXPECT_THROW(vit_subject("tiny", tiny_options())
+                   .make(ThroughputMode::kInfer, Precision::kInt8, torch::kCPU),
                c10::ValueError);
 }
 

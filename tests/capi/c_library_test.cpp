@@ -11,6 +11,7 @@
 #include "checkpoints/model_checkpoint.h"
 #include "inference/image_inputs.h"
 #include "inference/predictor.h"
+#include "io/npz.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"

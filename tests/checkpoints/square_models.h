@@ -10,7 +10,7 @@
 
 namespace softmoe::test {
 
-/// 3 x 3 patches; heads are what is usual at this width.
+/// 3 x 3 patches, with the usual number of heads for the width.
 inline VitOptions square_options() {
   auto options = small_options();
   options.img_size = {12};
@@ -20,7 +20,7 @@ inline VitOptions square_options() {
   return options;
 }
 
-/// The same with MoE layers of 5 experts in the last two blocks.
+/// square_options() with MoE layers of 5 experts in the last two blocks.
 inline VitOptions square_moe_options(const std::string& router) {
   auto options = square_options();
   options.moe_blocks = "last_2";
@@ -41,11 +41,11 @@ inline VitOptions dinov2_options(int64_t registers = 0) {
   options.reg_tokens = registers;
   options.num_classes = 0;
   options.layer_scale = 1e-5;
-  options.gelu = Gelu::kExact;
+  options.gelu = Activation::kGeluExact;
   return options;
 }
 
-/// The same with SwiGLU, as its giants have it.
+/// dinov2_options() with SwiGLU, as its giants have it.
 inline VitOptions dinov2_swiglu_options(int64_t registers = 0) {
   auto options = dinov2_options(registers);
   options.mlp_layer = MlpLayer::kSwiGlu;

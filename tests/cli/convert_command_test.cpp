@@ -29,7 +29,7 @@ void write_dense_checkpoint(
   description.name = "small";
   description.options = options;
   description.class_names = {"ant", "bee", "cow", "dog", "eel", "fox", "gnu"};
-  description.preprocess = {{"input-size", {3, 8, 8}}};
+  description.preprocess = default_preprocess(options);
   Checkpoint checkpoint;
   checkpoint.metadata = to_metadata(description);
   checkpoint.model = named_tensors(*lively_model(options));
@@ -123,10 +123,10 @@ TEST_F(Convert, ChangesSizesOnTheWay) {
                                 "--mean", "0.25", "--interpolation", "bicubic"})));
   const auto features = load_model(path("features.h5")).description;
   EXPECT_EQ(features.options.num_classes, 0);
-  EXPECT_EQ(features.options.gelu, Gelu::kExact);
+  EXPECT_EQ(features.options.gelu, Activation::kGeluExact);
   EXPECT_EQ(features.options.norm_eps, 1e-5);
-  EXPECT_EQ(features.preprocess.at("mean").get<std::vector<double>>(), std::vector<double>{0.25});
-  EXPECT_EQ(features.preprocess.at("interpolation"), "bicubic");
+  EXPECT_EQ(features.preprocess.value().mean, std::vector<double>{0.25});
+  EXPECT_EQ(features.preprocess.value().interpolation, Interpolation::kBicubic);
 }
 
 TEST_F(Convert, StoresHowPositionsAreResized) {

@@ -40,7 +40,7 @@ size_t count(const std::string& text, const std::string& part) {
   return found;
 }
 
-/// Training with all that is random in it: dropout, stochastic depth, mirrored and padded crops,
+/// Training with everything that is random: dropout, stochastic depth, mirrored and padded crops,
 /// several workers, accumulated gradients.
 Words random_training(const std::filesystem::path& output) {
   return tiny_training(output) +

@@ -77,10 +77,8 @@ void write_tiny_checkpoint(const std::filesystem::path& path, const Words& class
   PreprocessOptions preprocess;
   preprocess.input_size = {1, 8, 8};
   Checkpoint checkpoint;
-  checkpoint.metadata = to_metadata({.name = "tiny",
-                                     .options = options,
-                                     .class_names = class_names,
-                                     .preprocess = options_to_json(preprocess)});
+  checkpoint.metadata = to_metadata(
+      {.name = "tiny", .options = options, .class_names = class_names, .preprocess = preprocess});
   checkpoint.model = named_tensors(*model);
   save_checkpoint(path, checkpoint);
 }

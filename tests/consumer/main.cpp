@@ -1,21 +1,28 @@
+// A program of another project that uses softmoe as its users do: an installed copy, found by
+// find_package. `consumer FOLDER` writes its files into FOLDER.
+
+#include <exception>
 #include <iostream>
 
-#include "ops/initialization.h"
-#include "vit/cost.h"
-#include "vit/vision_transformer.h"
-#include "vit/zoo.h"
+#include "tasks.h"
 
-int main() {
-  auto options = softmoe::model_preset("softmoe_ti16_8e");
-  options.img_size = {64};
-  options.num_classes = 10;
-  softmoe::VisionTransformer model(options);
-  model->eval();
-
-  const torch::NoGradGuard no_grad;
-  const auto logits = model(torch::rand({2, 3, 64, 64}));  // [batch, classes]
-  const auto cost = softmoe::model_cost(options);
-  std::cout << logits.sizes() << ' ' << cost.parameters() << " parameters, " << cost.gflop
-            << " GFLOP\n";
-  return logits.size(1) == 10 ? 0 : 1;
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: consumer FOLDER\n";
+    return 2;
+  }
+  const consumer::Folder folder = argv[1];
+  try {
+    consumer::train_steps();
+    consumer::train(folder);
+    consumer::finetune(folder);
+    consumer::run_few_shot(folder);
+    consumer::predict(folder);
+    consumer::export_onnx(folder);
+    consumer::read_foreign_checkpoint(folder);
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
+  }
+  std::cout << "all tasks are done\n";
 }

@@ -8,6 +8,9 @@
 #include "support/temporary_folder.h"
 
 namespace softmoe {
+
+static void PrintTo(const DatasetRow& row, std::ostream* out) { *out << row.name; }
+
 namespace {
 
 using test::input_error;

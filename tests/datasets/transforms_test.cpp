@@ -357,14 +357,5 @@ TEST(Transform, RejectsOptionsThatContradictEachOther) {
   rejects([](auto& options) { options.crop = CropMode::kInception; }, "crop-mode");
 }
 
-TEST(PreprocessOptions, SurviveTheirJson) {
-  PreprocessOptions options;
-  options.input_size = {1, 40, 28};
-  options.train_crop = CropMode::kPadded;
-  options.mean = {0.25};
-  options.interpolation = Interpolation::kBicubic;
-  EXPECT_EQ(options_from_json<PreprocessOptions>(options_to_json(options), "test"), options);
-}
-
 }  // namespace
 }  // namespace softmoe

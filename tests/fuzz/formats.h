@@ -20,7 +20,7 @@ struct Layer {
 /// One container format.
 struct Format {
   std::string_view name;
-  std::string_view file;                                 ///< what inputs are called on the disk
+  std::string_view file;                                 ///< name of inputs on the disk
   void (*prepare)(const std::filesystem::path& folder);  ///< files that stand beside the input
   void (*read)(const std::filesystem::path& path);       ///< reads all of it
   std::vector<Layer> layers;                             ///< the first one is the file itself
@@ -29,7 +29,7 @@ struct Format {
 /// All of them.
 const std::vector<Format>& formats();
 
-/// The format `name`; nullptr where there is none.
+/// The format `name`; nullptr if there is none.
 const Format* find_format(std::string_view name);
 
 /// How reading an input ended.

@@ -33,7 +33,7 @@ namespace fs = std::filesystem;
 
 constexpr unsigned kHangSeconds = 20;
 
-/// What the handler of signals says; a crash leaves no other way.
+/// The message of the handler of signals, which is all that a crash leaves.
 std::array<char, 256> last_words{};
 
 void say_last_words(int signal_number) {
@@ -97,7 +97,7 @@ std::pair<const Layer*, std::string> make_input(const Format& format,
   return {&format.layers[layer], mutate(seeds[layer], rng)};
 }
 
-/// What one run has seen.
+/// Counts of one run.
 struct Counts {
   uint64_t accepted = 0;
   uint64_t refused = 0;

@@ -1,4 +1,4 @@
-/// The same readers for LLVM's libFuzzer, which finds its own way through them; see
+/// The readers of fuzz_formats for LLVM's libFuzzer, which mutates inputs by itself; see
 /// scripts/fuzz.sh. SOFTMOE_FUZZ_FORMAT names the format; the first byte of an input chooses the
 /// layer.
 

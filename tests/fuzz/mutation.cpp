@@ -66,7 +66,7 @@ void set_number(std::string& text, Rng& rng) {
   const size_t bytes = std::min<size_t>(size_t{1} << rng.below(4), text.size());
   const size_t at = below(rng, text.size() - bytes + 1);
   uint64_t value = edge(rng);
-  if (rng.below(3) == 0) {  // close to what stands there
+  if (rng.below(3) == 0) {  // close to the old value
     value = 0;
     std::memcpy(&value, text.data() + at, bytes);
     value += static_cast<uint64_t>(rng.below(17) - 8);

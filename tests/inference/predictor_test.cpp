@@ -113,7 +113,7 @@ TEST(Predictor, KeepsOnlyWhatWasAskedFor) {
 
 TEST(Predictor, GivesIndependentProbabilitiesAfterSigmoidTraining) {
   auto loaded = tiny_model();
-  loaded.description.loss = "sigmoid";
+  loaded.description.likelihood = Likelihood::kSigmoid;
   Predictor predictor(loaded, "tiny.h5");
   const auto predictions = predictor.predict(ready_images(4), "x", 4, kEverything);
   const auto expected = std::get<0>(predictions.logits.topk(3)).sigmoid();  // [images, 3]
@@ -246,12 +246,16 @@ TEST(Predictor, TakesReadyImagesOfAnyNumberOfChannelsAndOthersOfOneOrThree) {
 
 TEST(Predictor, NamesTheCheckpointWhosePreprocessingItCannotRead) {
   auto loaded = tiny_model();
-  loaded.description.preprocess["no-such-step"] = 1;
+  loaded.description.preprocess->mean = {0.1, 0.2};
   const auto error = input_error([&] { Predictor(loaded, "tiny.h5"); });
   EXPECT_THAT(error, HasSubstr("tiny.h5: preprocess"));
-  EXPECT_THAT(error, HasSubstr("no-such-step"));
+  EXPECT_THAT(error, HasSubstr("mean"));
   loaded = tiny_model();
-  loaded.description.preprocess["input-size"] = {1, kHeight, kWidth};
+  loaded.description.preprocess.reset();
+  EXPECT_EQ(input_error([&] { Predictor(loaded, "tiny.h5"); }),
+            "tiny.h5: preprocess: expected an object of options, found null");
+  loaded = tiny_model();
+  loaded.description.preprocess->input_size = {1, kHeight, kWidth};
   EXPECT_EQ(input_error([&] { Predictor(loaded, "tiny.h5"); }),
             "tiny.h5: preprocess: expected input-size 3 8 12, found 1 8 12");
 }
@@ -322,7 +326,7 @@ TEST(Predictor, OfAFileNeedsLittleMoreMemoryThanTheWeights) {
   ASSERT_GT(bytes, int64_t{80} << 20);
   std::optional<Predictor> predictor;
   const auto growth = test::peak_growth([&] {
-    predictor.emplace(load_weights(path), path.string(), InferenceDtype::kBFloat16, torch::kCPU);
+    predictor.emplace(load_weights(path), path.string(), Precision::kBFloat16, torch::kCPU);
   });
   if (!growth || !predictor->model().is_packed()) {
     GTEST_SKIP() << "the model is not packed here, or the peak of memory cannot be measured";

@@ -267,12 +267,12 @@ TEST(Hdf5, RawBytesAreTheSamePastTheCache) {
   ::fdatasync(descriptor);
   ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
   ::close(descriptor);
-  for (const int64_t most_cached : {int64_t{0}, int64_t{1} << 40}) {
+  for (const int64_t max_cached : {int64_t{0}, int64_t{1} << 40}) {
     auto read = Hdf5File::open(path);
-    read.pass_cache_above(most_cached);
+    read.pass_cache_above(max_cached);
     for (const auto& [name, count] : {std::pair{"/small", 9}, std::pair{"/large", 700'001}}) {
       const auto info = read.info(name);
-      // On a block's border, where the disk may write itself, and beside it.
+      // Aligned to a block, so that the disk may write itself, and not.
       for (const size_t shift : {0, 4}) {
         const auto bytes = static_cast<size_t>(count) * sizeof(float);
         std::unique_ptr<char, decltype(&std::free)> memory(
@@ -296,8 +296,8 @@ TEST(Hdf5, RawBytesOfAFileThatWasCutAreAnError) {
   std::filesystem::resize_file(path, static_cast<uintmax_t>(*info.offset) + 9000);
   std::unique_ptr<char, decltype(&std::free)> memory(
       static_cast<char*>(std::aligned_alloc(4096, 1'204'224)), std::free);
-  for (const int64_t most_cached : {int64_t{1} << 40, int64_t{0}}) {
-    read.pass_cache_above(most_cached);
+  for (const int64_t max_cached : {int64_t{1} << 40, int64_t{0}}) {
+    read.pass_cache_above(max_cached);
     EXPECT_EQ(input_error([&] { read.read_raw("/x", *info.offset, memory.get(), 1'200'000); }),
               path.string() + ": '/x': expected readable data, found a truncated one");
   }

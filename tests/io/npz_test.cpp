@@ -160,6 +160,8 @@ struct BadMember {
   const char* message;
 };
 
+void PrintTo(const BadMember& member, std::ostream* out) { *out << member.name; }
+
 class NpzBadMember : public testing::TestWithParam<BadMember> {};
 
 TEST_P(NpzBadMember, IsRefusedByName) {

@@ -4,16 +4,12 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 
-#include "kernels/packed_attention.h"
 #include "kernels/packed_factors.h"
-#include "ops/fused_memory.h"
+#include "ops/tensor_pointers.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe::kernels {
-namespace {
+namespace softmoe::kernels::packed_product_test {
 
 using test::all_close;
 
@@ -25,10 +21,10 @@ struct Packed {
   int64_t panel_stride = 0;
 };
 
-Packed pack(Arithmetic arithmetic, const torch::Tensor& w) {
+Packed pack(Precision precision, const torch::Tensor& w) {
   const int64_t columns = w.size(0);
   const int64_t depth = w.size(1);
-  const int64_t units = units_of(arithmetic, depth);
+  const int64_t units = units_of(precision, depth);
   Packed packed;
   packed.panel_stride = units * kUnitColumns;
   packed.units.resize(static_cast<size_t>(panels_of(columns) * packed.panel_stride));
@@ -41,11 +37,11 @@ Packed pack(Arithmetic arithmetic, const torch::Tensor& w) {
       const auto column = static_cast<size_t>(first + row);
       const Source source{.fp32 = w.const_data_ptr<float>() + (first + row) * depth};
       Unit* const target = rows.data() + row * units;
-      if (arithmetic == Arithmetic::kInt8) {
+      if (precision == Precision::kInt8) {
         packed.scales[column] =
             encode_row_int8(source, depth, 1.0F, depth, target, &packed.sums[column], 0);
       } else {
-        encode_row(arithmetic, source, depth, 1.0F, target);
+        encode_row(precision, source, depth, 1.0F, target);
       }
     }
     pack_panel(rows.data(), units, count, units,
@@ -58,23 +54,26 @@ Packed pack(Arithmetic arithmetic, const torch::Tensor& w) {
 enum class LeftKind { kFp32, kBf16, kBytes, kPlanes };
 
 struct ProductCase {
+  const char* name;
   LeftKind kind;
   double tolerance;  ///< of the largest value
 };
 
-Arithmetic arithmetic_of(LeftKind kind) {
-  return kind == LeftKind::kFp32   ? Arithmetic::kFloat32
-         : kind == LeftKind::kBf16 ? Arithmetic::kBFloat16
-                                   : Arithmetic::kInt8;
+void PrintTo(const ProductCase& test_case, std::ostream* out) { *out << test_case.name; }
+
+Precision precision_of(LeftKind kind) {
+  return kind == LeftKind::kFp32   ? Precision::kFloat32
+         : kind == LeftKind::kBf16 ? Precision::kBFloat16
+                                   : Precision::kInt8;
 }
 
 /// a [rows, depth] w^T, plus `bias`, computed by the kernels into `out`.
 void multiply(LeftKind kind, const torch::Tensor& a, const torch::Tensor& w, ProductFinish finish) {
-  const auto arithmetic = arithmetic_of(kind);
-  const auto packed = pack(arithmetic, w);
+  const auto precision = precision_of(kind);
+  const auto packed = pack(precision, w);
   const int64_t rows = a.size(0);
   const int64_t depth = a.size(1);
-  const int64_t units = units_of(arithmetic, depth);
+  const int64_t units = units_of(precision, depth);
   const int64_t stride = units + 3;
   std::vector<Unit> left(static_cast<size_t>(2 * rows * stride));
   std::vector<float> scales(static_cast<size_t>(rows));
@@ -88,24 +87,24 @@ void multiply(LeftKind kind, const torch::Tensor& a, const torch::Tensor& w, Pro
     quantize_planes(bf16_of(bf16), depth, rows, depth, left.data(), stride, scales.data());
   } else {
     for (int64_t row = 0; row < rows; ++row) {
-      encode_row(arithmetic, {.fp32 = values + row * depth}, depth, 1.0F,
+      encode_row(precision, {.fp32 = values + row * depth}, depth, 1.0F,
                  left.data() + row * stride);
     }
   }
-  if (arithmetic == Arithmetic::kInt8) {
+  if (precision == Precision::kInt8) {
     finish.integers = {.row_scales = scales.data(),
                        .row_zeros = kind == LeftKind::kBytes ? zeros.data() : nullptr,
                        .column_scales = packed.scales.data(),
                        .column_sums = packed.sums.data()};
   }
-  packed_product(arithmetic, {rows, w.size(0), units}, {left.data(), stride},
+  packed_product(precision, {rows, w.size(0), units}, {left.data(), stride},
                  {packed.units.data(), packed.panel_stride}, finish);
 }
 
 class PackedProductTest : public testing::TestWithParam<ProductCase> {
  protected:
   void SetUp() override {
-    if (!supported(arithmetic_of(GetParam().kind))) {
+    if (!supported(precision_of(GetParam().kind))) {
       GTEST_SKIP() << "the processor has no such products";
     }
     torch::manual_seed(11);
@@ -209,81 +208,11 @@ TEST_P(PackedProductTest, IsExactForOneColumnOfAUnitMatrix) {
   EXPECT_TRUE(all_close(out, a, {.absolute = 0, .relative = 2e-6}));
 }
 
-std::string kind_name(const testing::TestParamInfo<ProductCase>& item) {
-  switch (item.param.kind) {
-    case LeftKind::kFp32:
-      return "Fp32";
-    case LeftKind::kBf16:
-      return "Bf16";
-    case LeftKind::kBytes:
-      return "Bytes";
-    default:
-      return "Planes";
-  }
-}
-
 INSTANTIATE_TEST_SUITE_P(Arithmetics, PackedProductTest,
-                         testing::Values(ProductCase{LeftKind::kFp32, 2e-6},
-                                         ProductCase{LeftKind::kBf16, 1e-2},
-                                         ProductCase{LeftKind::kBytes, 2e-2},
-                                         ProductCase{LeftKind::kPlanes, 1.5e-2}),
-                         kind_name);
+                         testing::Values(ProductCase{"Fp32", LeftKind::kFp32, 2e-6},
+                                         ProductCase{"Bf16", LeftKind::kBf16, 1e-2},
+                                         ProductCase{"Bytes", LeftKind::kBytes, 2e-2},
+                                         ProductCase{"Planes", LeftKind::kPlanes, 1.5e-2}),
+                         [](const auto& item) { return item.param.name; });
 
-/// Softmax attention of all heads by libtorch, from [tokens, 3 dim].
-torch::Tensor attention_by_torch(const torch::Tensor& qkv, int64_t heads) {
-  const int64_t dim = qkv.size(1) / 3;
-  const auto parts = qkv.view({qkv.size(0), 3, heads, dim / heads}).permute({1, 2, 0, 3});
-  const auto scores = parts[0].matmul(parts[1].transpose(1, 2)).softmax(-1);
-  return scores.matmul(parts[2]).transpose(0, 1).reshape({qkv.size(0), dim});
-}
-
-TEST(PackedAttention, AgreesWithSoftmaxAttention) {
-  for (const auto arithmetic : {Arithmetic::kFloat32, Arithmetic::kBFloat16}) {
-    if (!supported(arithmetic)) {
-      GTEST_SKIP() << "the processor has no such products";
-    }
-    const bool is_bf16 = arithmetic == Arithmetic::kBFloat16;
-    for (const int64_t tokens : {1, 6, 33, 197}) {
-      constexpr int64_t kHeads = 3;
-      constexpr int64_t kHeadDim = 22;
-      constexpr int64_t kDim = kHeads * kHeadDim;
-      torch::manual_seed(12);
-      const auto qkv = torch::randn({tokens, 3 * kDim});
-      const PackedAttention attention{
-          .arithmetic = arithmetic, .tokens = tokens, .heads = kHeads, .head_dim = kHeadDim};
-      // The factor belongs to the queries.
-      auto scaled = qkv.clone();
-      scaled.slice(1, 0, kDim).mul_(query_factor(attention));
-      auto expected = qkv.clone();
-      expected.slice(1, 0, kDim).div_(std::sqrt(static_cast<double>(kHeadDim)));
-      const auto dtype = is_bf16 ? torch::kBFloat16 : torch::kFloat32;
-      const auto inputs = scaled.to(dtype);
-      auto mixed = torch::empty({tokens, kDim}, dtype);
-      std::vector<Unit> scratch(static_cast<size_t>(attention_scratch(attention)));
-      for (int64_t head = 0; head < kHeads; ++head) {
-        attend(attention, head, source_of(inputs), 3 * kDim, target_of(mixed), kDim,
-               scratch.data());
-      }
-      EXPECT_TRUE(all_close(mixed.to(torch::kFloat32), attention_by_torch(expected, kHeads),
-                            {.absolute = 0, .relative = is_bf16 ? 1.5e-2 : 2e-6}))
-          << tokens << " tokens in " << toString(dtype);
-    }
-  }
-}
-
-TEST(PackedFactors, QuantizedRowsSpreadNaNInsteadOfHidingIt) {
-  if (!supported(Arithmetic::kInt8)) {
-    GTEST_SKIP() << "the processor has no such products";
-  }
-  auto values = torch::ones({2, 40});
-  values[0][3] = std::nanf("");
-  std::vector<Unit> units(20);
-  std::array<float, 2> scales{};
-  std::array<float, 2> zeros{};
-  quantize_bytes(source_of(values), 40, 2, 40, units.data(), 10, scales.data(), zeros.data());
-  EXPECT_TRUE(std::isnan(scales[0]));
-  EXPECT_FLOAT_EQ(scales[1], 1.0F / 255.0F);
-}
-
-}  // namespace
-}  // namespace softmoe::kernels
+}  // namespace softmoe::kernels::packed_product_test

@@ -36,10 +36,8 @@ inline LoadedModel exported_model(const VitOptions& options) {
   preprocess.input_size = {options.in_chans, options.image_height(), options.image_width()};
   preprocess.mean = {0.485, 0.456, 0.406};
   preprocess.std = {0.229, 0.224, 0.225};
-  loaded.description = {.name = "small",
-                        .options = options,
-                        .class_names = {},
-                        .preprocess = options_to_json(preprocess)};
+  loaded.description = {
+      .name = "small", .options = options, .class_names = {}, .preprocess = preprocess};
   return loaded;
 }
 

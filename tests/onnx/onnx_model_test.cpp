@@ -99,20 +99,20 @@ TEST_F(OnnxModel, RunsAllExpertsInOneProduct) {
 
 TEST_F(OnnxModel, KeepsToTheOperatorsOfItsOpset) {
   auto options = small_moe_options("tokens_choice");
-  options.gelu = Gelu::kExact;
+  options.gelu = Activation::kGeluExact;
   const auto old = written(options, {.opset = 13});
   EXPECT_EQ(count(old, "LayerNormalization"), 0);
   EXPECT_EQ(old.opset, 13);
   EXPECT_EQ(count(written(options), "LayerNormalization"), 7);
   write_onnx(graph_of(exported_model(options), {.opset = 20}), path(), ExternalData::kAuto);
-  EXPECT_EQ(count(read_onnx(path()), "Gelu"), 3);
+  EXPECT_EQ(count(read_onnx(path()), "Activation"), 3);
   EXPECT_EQ(count(read_onnx(path()), "Erf"), 0);
 }
 
 TEST_F(OnnxModel, StoresMatricesInTheDtypeAskedFor) {
   const auto loaded = exported_model(small_moe_options());
   const auto weights = named_tensors(*loaded.model);
-  const auto graph = graph_of(loaded, {.dtype = WeightType::kBFloat16});
+  const auto graph = graph_of(loaded, {.dtype = Precision::kBFloat16});
   write_onnx(graph, path(), ExternalData::kAuto);
   EXPECT_EQ(onnx_complaint(path()), "");
   const auto summary = read_onnx(path());
@@ -132,7 +132,7 @@ TEST_F(OnnxModel, RefusesWeightsThatFloat16CannotHold) {
   const auto loaded = exported_model(small_options());
   torch::NoGradGuard no_grad;
   loaded.model->named_parameters()["blocks.1.mlp.fc1.weight"][3][5] = 7e4;
-  const auto graph = graph_of(loaded, {.dtype = WeightType::kFloat16});
+  const auto graph = graph_of(loaded, {.dtype = Precision::kFloat16});
   EXPECT_THAT(input_error([&] { write_onnx(graph, path(), ExternalData::kAuto); }),
               testing::AllOf(HasSubstr("blocks.1.mlp.fc1.weight"), HasSubstr("float16")));
   EXPECT_FALSE(std::filesystem::exists(path()));
@@ -213,7 +213,7 @@ TEST_F(OnnxModel, IsTheSameForTheSameModel) {
 TEST_F(OnnxModel, SaysWhereItComesFrom) {
   auto loaded = exported_model(small_moe_options());
   loaded.description.class_names = {"zero", "one", "two"};
-  loaded.description.loss = "sigmoid";
+  loaded.description.likelihood = Likelihood::kSigmoid;
   write_onnx(graph_of(loaded), path(), ExternalData::kAuto);
   const auto summary = read_onnx(path());
   EXPECT_EQ(summary.producer, "softmoe");
@@ -223,7 +223,8 @@ TEST_F(OnnxModel, SaysWhereItComesFrom) {
   EXPECT_EQ(summary.metadata.at("classes"), R"(["zero","one","two"])");
   EXPECT_EQ(options_from_json<VitOptions>(Json::parse(summary.metadata.at("model")), "model"),
             loaded.description.options);
-  EXPECT_EQ(Json::parse(summary.metadata.at("preprocess")), loaded.description.preprocess);
+  EXPECT_EQ(Json::parse(summary.metadata.at("preprocess")),
+            options_to_json(*loaded.description.preprocess));
 }
 
 TEST_F(OnnxModel, IsSoundForEveryRouterOrRefused) {

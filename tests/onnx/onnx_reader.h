@@ -19,7 +19,7 @@ struct OnnxEntry {
   bool operator==(const OnnxEntry&) const = default;
 };
 
-/// What a file says.
+/// The content of a file.
 struct OnnxSummary {
   int64_t ir_version = 0;
   int64_t opset = 0;
@@ -33,10 +33,10 @@ struct OnnxSummary {
   std::vector<std::string> unused;  ///< constants and outputs of nodes that nothing takes
 };
 
-/// Throws std::runtime_error where `path` holds no ONNX model.
+/// Throws std::runtime_error if `path` holds no ONNX model.
 OnnxSummary read_onnx(const std::string& path);
 
-/// What ONNX's own checker has against the model in `path`; empty where it is sound.
+/// The complaint of ONNX's own checker about the model in `path`; empty if it has none.
 std::string onnx_complaint(const std::string& path);
 
 }  // namespace softmoe::test

@@ -40,12 +40,11 @@ struct Inputs {
   torch::Tensor model;  ///< [batch, channels, height, width]
 };
 
-Inputs inputs_of(const Case& test_case, const Json& preprocess, int64_t batch) {
+Inputs inputs_of(const Case& test_case, const PreprocessOptions& options, int64_t batch) {
   const auto images = random_images(test_case.model, batch);
   if (!test_case.onnx.preprocess) {
     return {.graph = images, .model = images};
   }
-  const auto options = options_from_json<PreprocessOptions>(preprocess, "preprocess");
   const auto pixels = ((images + 1) * 127.5).round().to(torch::kUInt8);
   const auto row = [](const std::vector<double>& values) {
     return torch::tensor(values, torch::kFloat64).view({1, -1, 1, 1});
@@ -54,14 +53,15 @@ Inputs inputs_of(const Case& test_case, const Json& preprocess, int64_t batch) {
   return {.graph = pixels.permute({0, 2, 3, 1}).contiguous(), .model = ready.to(torch::kFloat32)};
 }
 
-/// Rounds the weights that exports keep in `type`, so that outputs differ by no more than in fp32.
-void round_matrices(VisionTransformer& model, WeightType type) {
+/// Rounds the weights that exports keep in `precision`, so that outputs differ by no more than in
+/// fp32.
+void round_matrices(VisionTransformer& model, Precision precision) {
   const torch::NoGradGuard no_grad;
   for (auto& parameter : model->named_parameters()) {
     const auto& name = parameter.key();
     auto& value = parameter.value();
     if (value.dim() >= 2 && name.ends_with("weight") && name.find("router") == std::string::npos) {
-      value.copy_(as_weight_type(value, type, name));
+      value.copy_(in_precision(value, precision, name));
     }
   }
 }
@@ -75,7 +75,7 @@ void write_case(const TemporaryFolder& folder, const Case& test_case) {
   NamedTensors arrays;
   const torch::InferenceMode inference;
   for (const int64_t batch : test_case.batches) {
-    const auto inputs = inputs_of(test_case, loaded.description.preprocess, batch);
+    const auto inputs = inputs_of(test_case, loaded.description.preprocess.value(), batch);
     const auto suffix = "_" + std::to_string(batch);
     const auto features = loaded.model->forward_features(inputs.model);
     arrays["images" + suffix] = inputs.graph;
@@ -207,7 +207,7 @@ TEST(OnnxRuntimes, GiveTheOutputsOfEveryPartOfABlock) {
                 o.global_pool = GlobalPool::kToken;
                 o.pos_embed_prefix = false;
                 o.layer_scale = 0.5;
-                o.gelu = Gelu::kExact;
+                o.gelu = Activation::kGeluExact;
               }),
       variant("registers_with_positions", dense, [](auto& o) { o.reg_tokens = 2; }),
       variant("clip", dense,
@@ -216,7 +216,7 @@ TEST(OnnxRuntimes, GiveTheOutputsOfEveryPartOfABlock) {
                 o.global_pool = GlobalPool::kToken;
                 o.pre_norm = true;
                 o.patch_bias = false;
-                o.gelu = Gelu::kQuick;
+                o.gelu = Activation::kGeluQuick;
                 o.norm_eps = 1e-5;
               }),
       variant("swiglu", dense, [](auto& o) { o.mlp_layer = MlpLayer::kSwiGlu; }),
@@ -228,7 +228,7 @@ TEST(OnnxRuntimes, GiveTheOutputsOfEveryPartOfABlock) {
       with(base, "opset_13", [](auto& o) { o.opset = 13; }),
       with(base, "opset_18", [](auto& o) { o.opset = 18; }),
       with(base, "opset_20", [](auto& o) { o.opset = 20; }),
-      with(variant("base", dense, [](auto& o) { o.gelu = Gelu::kExact; }), "opset_22",
+      with(variant("base", dense, [](auto& o) { o.gelu = Activation::kGeluExact; }), "opset_22",
            [](auto& o) { o.opset = 22; }),
       with(base, "pixels", [](auto& o) { o.preprocess = true; }),
       with(base, "external", [](auto& o) { o.external_data = ExternalData::kAlways; }),
@@ -247,9 +247,8 @@ TEST(OnnxRuntimes, GiveTheOutputsOfSoftMoe) {
   cases.push_back(with(cases.front(), "soft_opset_13", [](auto& o) { o.opset = 13; }));
   cases.push_back(with(cases.front(), "soft_fixed", [](auto& o) { o.batch_size = 3; }));
   cases.back().batches = {3};
-  cases.push_back(with(cases[1], "soft_float16", [](auto& o) { o.dtype = WeightType::kFloat16; }));
-  cases.push_back(
-      with(cases[1], "soft_bfloat16", [](auto& o) { o.dtype = WeightType::kBFloat16; }));
+  cases.push_back(with(cases[1], "soft_float16", [](auto& o) { o.dtype = Precision::kFloat16; }));
+  cases.push_back(with(cases[1], "soft_bfloat16", [](auto& o) { o.dtype = Precision::kBFloat16; }));
   expect_equal_outputs(cases);
 }
 
@@ -313,7 +312,7 @@ TEST(OnnxRuntimes, GiveTheOutputsOfSparseRouters) {
                                     o.sparse.group_images = 2;
                                   }),
                           variant("reinforced", with_router("reinforced"))};
-  // Groups of two images out of four, and the whole batch where it does not divide.
+  // Groups of two images out of four, and the whole batch if two does not divide it.
   for (auto& test_case : cases) {
     if (test_case.model.moe.sparse.group_images == 2) {
       test_case.batches = {1, 3, 4};

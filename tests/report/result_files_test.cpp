@@ -4,6 +4,8 @@
 
 #include "core/error.h"
 #include "io/atomic_file.h"
+#include "report/result_json.h"
+#include "report/run_folder_reader.h"
 #include "support/temporary_folder.h"
 
 namespace softmoe::report {

@@ -1,9 +1,10 @@
-#include "report/svg_plot.h"
-
 #include <gmock/gmock.h>
 
 #include "html.h"
+#include "report/bar_chart.h"
 #include "report/html_page.h"
+#include "report/line_chart.h"
+#include "report/svg_parts.h"
 #include "report/table.h"
 
 namespace softmoe::report {

@@ -1,12 +1,11 @@
 #include "softmoe/experts.h"
 
 #include "ops/initialization.h"
-#include "runtime/device.h"
+#include "runtime/memory/memory_use.h"
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::experts_test {
 
 using test::all_close;
 using test::same_bits;
@@ -23,9 +22,9 @@ MoeLayerOptions small_options() {
 
 TEST(Experts, AreIndependentTwoLayerMlps) {
   const DefaultDtypeGuard fp64(torch::kFloat64);
-  for (const auto gelu : {Gelu::kTanh, Gelu::kExact, Gelu::kQuick}) {
+  for (const auto gelu : {Activation::kGeluTanh, Activation::kGeluExact, Activation::kGeluQuick}) {
     auto options = small_options();
-    options.gelu = gelu;
+    options.activation = gelu;
     Experts experts(options);
     const torch::NoGradGuard no_grad;
     experts->fc1_bias.normal_();
@@ -37,9 +36,11 @@ TEST(Experts, AreIndependentTwoLayerMlps) {
           inputs[expert].mm(experts->fc1_weight[expert].t()) + experts->fc1_bias[expert];
       // GELU written out: exactly by erf, approximately by tanh.
       const auto cubic = std::sqrt(2.0 / M_PI) * (before + 0.044715 * before.pow(3));
-      const auto gate = gelu == Gelu::kTanh ? cubic.tanh() : (before / std::sqrt(2.0)).erf();
-      const auto hidden = gelu == Gelu::kQuick ? before / (1.0 + (-1.702 * before).exp())
-                                               : 0.5 * before * (1.0 + gate);  // [rows, hidden]
+      const auto gate =
+          gelu == Activation::kGeluTanh ? cubic.tanh() : (before / std::sqrt(2.0)).erf();
+      const auto hidden = gelu == Activation::kGeluQuick
+                              ? before / (1.0 + (-1.702 * before).exp())
+                              : 0.5 * before * (1.0 + gate);  // [rows, hidden]
       const auto expected = hidden.mm(experts->fc2_weight[expert].t()) + experts->fc2_bias[expert];
       EXPECT_TRUE(all_close(outputs[expert], expected)) << "expert " << expert;
     }
@@ -142,5 +143,4 @@ TEST(Experts, RefuseInputsOfAnotherShape) {
   EXPECT_THROW(experts->forward(torch::zeros({4, 6})), c10::ValueError);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::experts_test

@@ -6,8 +6,7 @@
 #include "softmoe/routers.h"
 #include "support/temporary_folder.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::moe_options_test {
 
 using testing::HasSubstr;
 
@@ -110,7 +109,7 @@ TEST(MoeOptions, SurviveTheWayThroughJson) {
   options.capacity_factor = 1.25;
   options.router_noise = 0.5;
   options.router_eps = 1e-5;
-  options.dispatch_dtype = DispatchDtype::kBFloat16;
+  options.dispatch_dtype = Precision::kBFloat16;
   options.expert_init = ExpertInit::kIdentical;
   options.expert_drop = 0.25;
   options.sparse.top_k = 3;
@@ -132,5 +131,4 @@ TEST(MoeOptions, RefuseWhatIsOutOfRange) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::moe_options_test

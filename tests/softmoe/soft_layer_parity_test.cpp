@@ -8,8 +8,7 @@
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::soft_layer_parity_test {
 
 using test::all_close;
 using test::fixture;
@@ -24,8 +23,7 @@ class LayerCase {
     options_.hidden_dim = sizes[5].item<int64_t>();
     options_.moe.experts = sizes[3].item<int64_t>();
     options_.moe.slots_per_expert = sizes[4].item<int64_t>();
-    options_.moe.dispatch_dtype =
-        mode_ == "bf16" ? DispatchDtype::kBFloat16 : DispatchDtype::kFloat32;
+    options_.moe.dispatch_dtype = mode_ == "bf16" ? Precision::kBFloat16 : Precision::kFloat32;
   }
 
   torch::Tensor at(const std::string& key) const {
@@ -76,7 +74,7 @@ class LayerCase {
   MoeLayerOptions options_;
 };
 
-class SoftLayerParity : public testing::TestWithParam<std::tuple<const char*, const char*>> {
+class SoftLayerParity : public testing::TestWithParam<std::tuple<std::string, std::string>> {
  protected:
   LayerCase reference_{std::get<0>(GetParam()), std::get<1>(GetParam())};
 };
@@ -130,8 +128,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, SoftLayerParity,
                          testing::Combine(testing::Values("t16_d32_e4_p3", "t49_d64_e8_p1"),
                                           testing::Values("fp32", "bf16")),
                          [](const auto& entry) {
-                           return std::string(std::get<0>(entry.param)) + "_" +
-                                  std::get<1>(entry.param);
+                           return std::get<0>(entry.param) + "_" + std::get<1>(entry.param);
                          });
 
 /// Whether the dispatch dtype does anything: a test of the tests above.
@@ -207,5 +204,4 @@ INSTANTIATE_TEST_SUITE_P(Mixings, SoftAblationParity,
                                          "identity"),
                          [](const auto& entry) { return entry.param; });
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::soft_layer_parity_test

@@ -1,14 +1,14 @@
 /// Properties of the Soft MoE layer and of its ablations.
 
 #include "ops/initialization.h"
+#include "runtime/autocast_guard.h"
 #include "runtime/device.h"
 #include "softmoe/moe_layer.h"
 #include "softmoe/routers.h"
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::soft_layer_test {
 
 using test::all_close;
 using test::same_bits;
@@ -274,5 +274,4 @@ TEST(SoftLayer, IdenticalExpertsStartAsOne) {
   EXPECT_FALSE(phi.select(1, 0).equal(phi.select(1, 1)));
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::soft_layer_test

@@ -1,12 +1,11 @@
 #include "softmoe/sparse_rows.h"
 
-#include "kernels/types.h"
-#include "runtime/device.h"
+#include "kernels/level.h"
+#include "runtime/autocast_guard.h"
 #include "softmoe/router.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::sparse_rows_test {
 
 using test::all_close;
 using test::same_bits;
@@ -164,8 +163,8 @@ TEST(SparseRows, GradientsAreThoseOfFiniteDifferences) {
 }
 
 TEST(SparseRows, AreBf16ForExpertsAndFp32ForTokensUnderAutocast) {
-  if (!kernels::supported()) {
-    GTEST_SKIP() << "no AVX-512 BF16 instructions here";
+  if (!kernels::has(kernels::Need::kBf16Products)) {
+    GTEST_SKIP() << "no kernels that multiply bf16 here";
   }
   auto rows = example_rows();
   rows.gate.requires_grad_();
@@ -231,5 +230,20 @@ TEST(SparseRows, RecordSharesAndWeightsOfExperts) {
   EXPECT_FLOAT_EQ(record.load.dropped.item<float>(), 0.3F);  // tokens 1, 4 and 6
 }
 
-}  // namespace
-}  // namespace softmoe
+TEST(SparseRows, OfExpertsHoldEveryTokenOnceInOrder) {
+  const auto expert = torch::tensor({{2, 0, 2}, {2, 3, 0}}, torch::kInt64);
+  const auto rows = rows_of_experts(expert, /*gate=*/{}, 5);
+  EXPECT_EQ(rows.batch, 2);
+  EXPECT_EQ(rows.tokens, 3);
+  EXPECT_FALSE(rows.gate.defined());
+  EXPECT_TRUE(same_bits(
+      rows.token, torch::tensor({{1, 5, -1}, {-1, -1, -1}, {0, 2, 3}, {4, -1, -1}, {-1, -1, -1}},
+                                torch::kInt64)));
+}
+
+TEST(SparseRows, OfExpertsThatAreNotThereAreRefused) {
+  EXPECT_THROW(rows_of_experts(torch::tensor({{0, 3}}, torch::kInt64), /*gate=*/{}, 3),
+               c10::ValueError);
+}
+
+}  // namespace softmoe::sparse_rows_test

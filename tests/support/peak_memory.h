@@ -5,7 +5,7 @@
 #include <fstream>
 #include <optional>
 
-#include "runtime/device.h"
+#include "runtime/memory/memory_use.h"
 
 namespace softmoe::test {
 

@@ -19,8 +19,8 @@ struct ReadEvent {
   std::vector<std::string> texts = {};
 };
 
-/// The events in the bytes of a file; throws std::runtime_error where a frame, a checksum or an
-/// event is bad.
+/// The events in the bytes of a file; throws std::runtime_error if a frame, a checksum or an event
+/// is bad.
 std::vector<ReadEvent> read_events(const std::string& bytes);
 
 }  // namespace softmoe::test

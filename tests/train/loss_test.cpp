@@ -104,6 +104,13 @@ TEST(Loss, SoftmaxEqualsLibtorchWithSmoothing) {
       classification_loss({.loss = "softmax", .smoothing = 0.1}, logits, labels), expected));
 }
 
+TEST(Loss, RowsTellTheLikelihoodAndTheBiasOfANewHead) {
+  EXPECT_EQ(loss_row("softmax").likelihood, Likelihood::kSoftmax);
+  EXPECT_EQ(loss_row("softmax").head_bias, nullptr);
+  EXPECT_EQ(loss_row("sigmoid").likelihood, Likelihood::kSigmoid);
+  EXPECT_DOUBLE_EQ(loss_row("sigmoid").head_bias(5), -std::log(5.0));
+}
+
 TEST(Loss, UnknownNameIsRefused) {
   EXPECT_THROW(classification_loss({.loss = "hinge"}, torch::zeros({2, 3}), torch::tensor({0, 1})),
                UsageError);

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <string>
 #include <vector>
 
 #include "support/tensor_matcher.h"
-#include "train/optimizer.h"
+#include "train/optimizers.h"
+#include "train/schedule.h"
 
 namespace softmoe::test {
 
@@ -24,7 +26,7 @@ inline Parameters some_parameters(torch::TensorOptions options = {}) {
           {"head.weight", torch::randn({8, 9}, options).requires_grad_()}};
 }
 
-/// The same parameters, apart from the originals.
+/// Copies of `parameters` that share no memory with them.
 inline Parameters copies(const Parameters& parameters) {
   Parameters result;
   for (const auto& [name, tensor] : parameters) {
@@ -33,13 +35,17 @@ inline Parameters copies(const Parameters& parameters) {
   return result;
 }
 
-/// Random gradients of a step.
+/// Sets random gradients, drawn for `step`.
 inline void set_gradients(Parameters& parameters, int64_t step) {
   at::manual_seed(100 + step);
   for (auto& [name, tensor] : parameters) {
     tensor.mutable_grad() = torch::randn_like(tensor);
   }
 }
+
+/// Follows a trajectory of recipe.npz, whose every step is checked.
+void expect_reference_trajectory(const std::string& name, const OptimizerOptions& options,
+                                 const ScheduleOptions& schedule_options);
 
 inline void expect_same_bits(const Parameters& actual, const Parameters& expected) {
   for (size_t index = 0; index < actual.size(); ++index) {

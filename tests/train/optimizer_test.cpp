@@ -1,15 +1,12 @@
-#include "train/optimizer.h"
-
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include "core/error.h"
-#include "io/npz.h"
 #include "runtime/device.h"
-#include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
+#include "train/gradient_norm.h"
 #include "train/optimizer_cases.h"
-#include "train/schedule.h"
+#include "train/optimizers.h"
 
 namespace softmoe {
 namespace {
@@ -19,98 +16,6 @@ using test::expect_same_bits;
 using test::Parameters;
 using test::set_gradients;
 using test::some_parameters;
-
-/// Follows a trajectory of recipe.npz, whose every step is checked.
-void expect_reference_trajectory(const std::string& name, const OptimizerOptions& options,
-                                 const ScheduleOptions& schedule_options) {
-  const auto path = test::fixture("vmoe/recipe.npz");
-  const auto arrays = read_npz(path);
-  const std::string prefix = "optim/params0/";
-  Parameters parameters;
-  for (const auto& [key, array] : arrays) {
-    if (key.starts_with(prefix)) {
-      parameters.push_back({key.substr(prefix.size()), array.clone().requires_grad_()});
-    }
-  }
-  ASSERT_EQ(parameters.size(), 8);
-  const auto optimizer = make_optimizer(parameters, options);
-  const Schedule schedule(schedule_options, /*total_steps=*/6, /*steps_per_epoch=*/1.0);
-  for (int64_t step = 0; step < 6; ++step) {
-    for (auto& [key, tensor] : parameters) {
-      tensor.mutable_grad() = npz_array(arrays, "optim/grads/" + key, path)[step].clone();
-    }
-    optimizer->clip_and_step(schedule.rate(step), options.clip_grad);
-    for (const auto& [key, tensor] : parameters) {
-      const auto expected = npz_array(arrays, "optim/" + name + "/" + key, path)[step];
-      EXPECT_TRUE(test::all_close(tensor.detach(), expected)) << key << ", step " << step;
-    }
-  }
-}
-
-TEST(Optimizer, AdamWFollowsTheUpstreamRecipe) {
-  OptimizerOptions options;
-  options.opt = "adamw";
-  options.weight_decay = 0.0;
-  options.decay_rules = {"head/kernel=3", ".*/kernel=0.03", ".*/Moe/Router/scale=0.03"};
-  options.clip_grad = 1.0;
-  ScheduleOptions schedule{.sched = "rsqrt", .lr = 0.05};
-  schedule.warmup_steps = 2;
-  schedule.cooldown_steps = 2;
-  schedule.timescale = 2;
-  expect_reference_trajectory("adam_soft_jft", options, schedule);
-}
-
-TEST(Optimizer, SgdFollowsTheFinetuneRecipe) {
-  OptimizerOptions options;
-  options.opt = "sgd";
-  options.weight_decay = 0.0;
-  options.momentum = 0.9;
-  options.clip_grad = 1.5;
-  ScheduleOptions schedule{.sched = "cosine", .lr = 0.1, .min_lr = 1e-3};
-  schedule.warmup_steps = 2;
-  expect_reference_trajectory("sgd_finetune", options, schedule);
-}
-
-TEST(ClipGradientNorm, ReturnsTheNormAndScalesOnlyAboveTheBound) {
-  const std::vector<torch::Tensor> original{torch::tensor({3.0F, 0.0F}), torch::tensor({{4.0F}})};
-  const auto clone = [&original] {
-    return std::vector<torch::Tensor>{original[0].clone(), original[1].clone()};
-  };
-  auto clipped = clone();
-  EXPECT_FLOAT_EQ(clip_gradient_norm(clipped, 1.0).item<float>(), 5.0F);
-  EXPECT_TRUE(test::all_close(clipped[0], original[0] / 5));
-  EXPECT_TRUE(test::all_close(clipped[1], original[1] / 5));
-  for (const double bound : {5.5, 0.0}) {
-    auto kept = clone();
-    EXPECT_FLOAT_EQ(clip_gradient_norm(kept, bound).item<float>(), 5.0F);
-    EXPECT_TRUE(test::same_bits(kept[0], original[0]));
-    EXPECT_TRUE(test::same_bits(kept[1], original[1]));
-  }
-}
-
-TEST(ClipGradientNorm, AgreesForAnyLayoutAndManyElements) {
-  at::manual_seed(4);
-  const auto large = torch::randn({3, 20011});
-  const auto small = torch::randn({7});
-  const double expected = torch::cat({large.flatten(), small}).norm().item<double>();
-  for (const auto& view : {large, large.t()}) {
-    const std::vector<torch::Tensor> gradients{view.clone(at::MemoryFormat::Preserve),
-                                               small.clone()};
-    const auto norm = clip_gradient_norm(gradients, 0.5);
-    EXPECT_NEAR(norm.item<double>(), expected, 1e-5 * expected);
-    EXPECT_TRUE(test::all_close(gradients[0], view * (0.5 / expected)));
-    EXPECT_TRUE(test::all_close(gradients[1], small * (0.5 / expected)));
-  }
-}
-
-TEST(ClipGradientNorm, OfNothingIsZero) {
-  EXPECT_EQ(clip_gradient_norm({}, 1.0).item<float>(), 0.0F);
-}
-
-TEST(ClipGradientNorm, NamesNotANumber) {
-  const auto bad = torch::tensor({1.0F, std::numeric_limits<float>::quiet_NaN()});
-  EXPECT_TRUE(std::isnan(clip_gradient_norm({bad}, 1.0).item<float>()));
-}
 
 class EveryOptimizer : public testing::TestWithParam<size_t> {
  protected:
@@ -313,7 +218,7 @@ TEST_P(EveryOptimizer, AdoptedParametersGoOnAndOthersStartAnew) {
   EXPECT_EQ(adopting->adopt_state(state), 3);
   EXPECT_EQ(adopting->size(), 5);
 
-  // References: the source that goes on, and an optimizer that is new.
+  // References: the source optimizer, which continues, and a new optimizer.
   auto fresh = copies(parameters);
   const auto anew = make_optimizer(fresh, options());
   auto resumed = copies(parameters);

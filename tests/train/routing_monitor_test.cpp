@@ -13,37 +13,37 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Pair;
 
-/// Records of two blocks in which block 2 has the given load.
-RoutingRecords records_of(const std::vector<double>& load, double dropped = 0.25) {
+/// The loads of two blocks of which block 2 has the given load.
+ExpertLoads loads_of(const std::vector<double>& load, double dropped = 0.25) {
   const auto tensor = torch::tensor(load, torch::kFloat32);
-  RoutingRecords records;
-  records[2].load = {.load = tensor,
-                     .importance = tensor.flip(0),
-                     .dropped = torch::scalar_tensor(dropped),
-                     .entropy = torch::scalar_tensor(0.75)};
-  records[5].load = {.load = torch::tensor({0.5F, 0.5F}),
-                     .importance = torch::tensor({0.125F, 0.875F}),
-                     .dropped = torch::scalar_tensor(0.0),
-                     .entropy = torch::scalar_tensor(0.5)};
-  return records;
+  ExpertLoads loads;
+  loads[2] = {.load = tensor,
+              .importance = tensor.flip(0),
+              .dropped = torch::scalar_tensor(dropped),
+              .entropy = torch::scalar_tensor(0.75)};
+  loads[5] = {.load = torch::tensor({0.5F, 0.5F}),
+              .importance = torch::tensor({0.125F, 0.875F}),
+              .dropped = torch::scalar_tensor(0.0),
+              .entropy = torch::scalar_tensor(0.5)};
+  return loads;
 }
 
 /// The warnings of a record at `step`.
 std::vector<std::string> warnings_at(RoutingMonitor& monitor, int64_t step,
                                      const std::vector<double>& load) {
   std::vector<std::string> warnings;
-  monitor.add(records_of(load), {});
+  monitor.add(loads_of(load), {});
   monitor.finish(step, warnings);
   return warnings;
 }
 
 TEST(RoutingMonitor, AveragesTheBatchesOfAnUpdate) {
   RoutingMonitor monitor(0);
-  RoutingObjective objective;
-  objective.losses[2]["balance"] = torch::scalar_tensor(3.0);
-  monitor.add(records_of({0.5, 0.5, 0.0}, 0.125), objective);
-  objective.losses[2]["balance"] = torch::scalar_tensor(1.0);
-  monitor.add(records_of({0.25, 0.5, 0.25}, 0.375), objective);
+  BlockValues losses;
+  losses[2]["balance"] = torch::scalar_tensor(3.0);
+  monitor.add(loads_of({0.5, 0.5, 0.0}, 0.125), losses);
+  losses[2]["balance"] = torch::scalar_tensor(1.0);
+  monitor.add(loads_of({0.25, 0.5, 0.25}, 0.375), losses);
   std::vector<std::string> warnings;
   const auto routing = monitor.finish(7, warnings);
   EXPECT_THAT(warnings, IsEmpty());
@@ -66,9 +66,9 @@ TEST(RoutingMonitor, AveragesTheBatchesOfAnUpdate) {
 
 TEST(RoutingMonitor, LossesOfLayersWithoutLoadAreKept) {
   RoutingMonitor monitor(1);
-  RoutingObjective objective;
-  objective.losses[4]["z"] = torch::scalar_tensor(0.5);
-  monitor.add({}, objective);
+  BlockValues losses;
+  losses[4]["z"] = torch::scalar_tensor(0.5);
+  monitor.add({}, losses);
   std::vector<std::string> warnings;
   EXPECT_THAT(monitor.finish(1, warnings).at(4).summary(), ElementsAre(Pair("z_loss", 0.5)));
 }

@@ -1,5 +1,5 @@
 #pragma once
-/// What the tests of run folders share.
+/// Helpers of the tests of run folders.
 
 #include <gtest/gtest.h>
 

@@ -45,7 +45,7 @@ class TinyRun {
     }
   }
 
-  /// What must be equal however often the run was interrupted.
+  /// The files that must not depend on interruptions.
   std::map<std::string, std::string> outcome() const {
     std::map<std::string, std::string> files;
     for (const auto& entry : fs::directory_iterator(folder_.path())) {
@@ -138,7 +138,7 @@ TEST(RunFolder, NumbersReadBackExactlyWhateverTheLocale) {
   const TemporaryFolder folder;
   const double third = 1.0 / 3;
   const double tiny = std::numeric_limits<double>::denorm_min();
-  // A locale with a decimal comma, where the machine has one.
+  // A locale with a decimal comma, if the machine has one.
   const std::string old_locale = std::setlocale(LC_ALL, nullptr);
   for (const char* name : {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8"}) {
     if (std::setlocale(LC_ALL, name) != nullptr) {
@@ -252,7 +252,7 @@ TEST(RunFolder, FullDiskIsNamedAndLeavesWholeRecords) {
   fill("metrics.jsonl", [&](int64_t step) { run.add_metrics({{"step", step}, {"loss", 0.1}}); });
   fill("summary.csv", [&](int64_t step) { run.add_summary({.step = step, .eval_loss = 0.1}); });
   fill("timing.jsonl", [&](int64_t step) { run.add_timing({{"step", step}}); });
-  // There is room again: the records go on where they were.
+  // There is room again: the records continue.
   run.add_metrics({{"step", 1000}, {"loss", 0.1}});
   EXPECT_TRUE(read_text_file(folder / "metrics.jsonl")
                   .ends_with(",\"loss\":0.1}\n{\"step\":1000,\"loss\":0.1}\n"));

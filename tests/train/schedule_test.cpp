@@ -13,6 +13,8 @@ struct ReferenceCase {
   std::string sched;
 };
 
+void PrintTo(const ReferenceCase& test_case, std::ostream* out) { *out << test_case.sched; }
+
 class ScheduleParity : public testing::TestWithParam<ReferenceCase> {};
 
 TEST_P(ScheduleParity, EqualsReferenceAtEveryStep) {

@@ -9,6 +9,7 @@
 #include "core/rng.h"
 #include "io/atomic_file.h"
 #include "support/tensor_matcher.h"
+#include "train/training_data.h"
 
 namespace softmoe::test {
 
@@ -39,9 +40,8 @@ void Corners::interrupt_after(int64_t count) {
   interrupt_at_ = count;
 }
 
-TrainingRun tiny_run() {
-  TrainingRun run;
-  run.model_name = "tiny";
+TinyRun tiny_run() {
+  TinyRun run;
   run.model.img_size = {8};
   run.model.patch_size = 4;
   run.model.in_chans = 1;
@@ -65,17 +65,23 @@ TrainingRun tiny_run() {
   run.schedule.lr = 3e-3;
   run.loader.batch_size = 12;
   run.loader.workers = 1;
-  run.loader.shuffle = true;
-  run.loader.drop_last = true;
   run.config = options_to_json(run.train);
   return run;
 }
 
-TrainResult train(const TrainingRun& run, const std::filesystem::path& path,
-                  const Dataset& train_set, const Dataset& val_set) {
+TrainingSetup setup_of(const TinyRun& run) {
+  auto start = fresh_start("tiny", run.model, run.train.seed);
+  start.optimizer_state = run.optimizer_state;
+  return {.start = std::move(start),
+          .options = run,
+          .config = run.config,
+          .config_text = run.config_text};
+}
+
+TrainResult train(const TinyRun& run, const std::filesystem::path& path, const Dataset& train_set,
+                  const Dataset& val_set) {
   RunFolder folder(path);
-  Trainer trainer(make_model(run.model, run.train.seed), run, train_set, val_set, folder,
-                  torch::kCPU);
+  Trainer trainer(setup_of(run), train_set, val_set, folder);
   return trainer.run();
 }
 

@@ -35,12 +35,24 @@ class Corners : public Dataset {
   int64_t interrupt_at_ = -1;
 };
 
-/// Three epochs of a model of two blocks, the second with a Soft MoE layer, and all that is random.
-TrainingRun tiny_run();
+/// The options of a run, its model and what it starts from.
+struct TinyRun : RunOptions {
+  VitOptions model;
+  Optimizer::State optimizer_state;
+  Json config;
+  std::string config_text;
+};
 
-/// Trains to the end in the folder `path`, as far as nothing stops it.
-TrainResult train(const TrainingRun& run, const std::filesystem::path& path,
-                  const Dataset& train_set, const Dataset& val_set);
+/// Three epochs of a model of two blocks, the second with a Soft MoE layer, and everything that is
+/// random.
+TinyRun tiny_run();
+
+/// The setup of `run` with the initial weights that its seed draws.
+TrainingSetup setup_of(const TinyRun& run);
+
+/// Trains to the end in the folder `path`, unless something stops it.
+TrainResult train(const TinyRun& run, const std::filesystem::path& path, const Dataset& train_set,
+                  const Dataset& val_set);
 
 /// The records and the last checkpoints of two runs are equal, bit for bit.
 void expect_same_run(const std::filesystem::path& a, const std::filesystem::path& b);

@@ -6,8 +6,7 @@
 #include <regex>
 
 #include "core/error.h"
-#include "ops/fused_ops.h"
-#include "runtime/device.h"
+#include "runtime/autocast_guard.h"
 #include "support/tensor_matcher.h"
 #include "train/optimizer.h"
 #include "vit/vision_transformer.h"
@@ -24,7 +23,7 @@ constexpr int64_t kDepth = 4;
 constexpr int64_t kExperts = 3;
 constexpr int64_t kClasses = 5;
 
-/// Blocks 1 and 3 of four have MoE layers where `sparse`.
+/// If `sparse`, blocks 1 and 3 of four have MoE layers.
 VisionTransformer tiny_model(bool sparse) {
   VitOptions options;
   options.img_size = {8};

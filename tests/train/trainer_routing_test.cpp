@@ -1,4 +1,4 @@
-/// What a trainer does about routing: losses, statistics, warnings.
+/// Routing in training: losses, statistics, warnings.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,8 +16,10 @@ namespace softmoe {
 namespace {
 
 using test::Corners;
+using test::setup_of;
 using test::TemporaryFolder;
 using test::tiny_run;
+using test::TinyRun;
 using test::train;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -44,12 +46,12 @@ class Warnings {
 };
 
 /// The tiny run with a sparse router in its second block.
-TrainingRun sparse_run() {
+TinyRun sparse_run() {
   auto run = tiny_run();
   run.model.moe.router = "tokens_choice";
   run.model.moe.slots_per_expert = 0;
   run.model.moe.router_noise = 1.0;
-  run.router_losses = default_router_losses(router_row("tokens_choice"));
+  run.objectives.router_losses = default_router_losses(router_row("tokens_choice"));
   return run;
 }
 
@@ -63,7 +65,7 @@ std::vector<Json> metrics_of(const std::filesystem::path& folder) {
 }
 
 /// A model whose router never chooses expert 2: the logits of the others are opposite numbers.
-VisionTransformer starving_model(const TrainingRun& run) {
+VisionTransformer starving_model(const TinyRun& run) {
   auto model = make_model(run.model, run.train.seed);
   const torch::NoGradGuard no_grad;
   auto weight = model->named_parameters()["blocks.1.moe.router.weight"];  // [experts, dim]
@@ -80,7 +82,9 @@ TrainResult train_starving(const std::filesystem::path& path, const Dataset& tra
   run.trainable.freeze = {"router"};
   run.train.idle_steps = 10;
   RunFolder folder(path);
-  Trainer trainer(starving_model(run), run, train_set, val_set, folder, torch::kCPU);
+  auto setup = setup_of(run);
+  setup.start.model = starving_model(run);
+  Trainer trainer(std::move(setup), train_set, val_set, folder);
   return trainer.run();
 }
 
@@ -114,9 +118,9 @@ TEST(TrainerRouting, LossesAreOffWhereTheirCoefficientsAre) {
   TemporaryFolder without;
   auto run = sparse_run();
   run.train.epochs = 1;
-  run.router_losses.coefficients.fill(10.0);
+  run.objectives.router_losses.coefficients.fill(10.0);
   train(run, with_losses.path(), train_set, val_set);
-  run.router_losses = {};
+  run.objectives.router_losses = {};
   train(run, without.path(), train_set, val_set);
   for (const auto& [name, value] :
        metrics_of(without.path()).back().at("routing").at("block1").items()) {
@@ -140,7 +144,7 @@ TEST(TrainerRouting, DenseModelsHaveNone) {
 TEST(TrainerRouting, RecordingMoreOftenChangesNoBit) {
   Corners train_set(60);
   Corners val_set(20);
-  // bf16 takes the fused operators where the machine has them.
+  // bf16 takes the fused operators if the machine has them.
   for (const auto* dtype : {"float32", "bfloat16"}) {
     for (const auto* router : {"soft", "tokens_choice", "experts_choice"}) {
       auto run = tiny_run();

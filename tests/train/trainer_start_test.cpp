@@ -1,4 +1,4 @@
-/// What a run starts from and what of it may change: frozen parameters, kept optimizer state,
+/// The start of a run and what may change in it: frozen parameters, kept optimizer state,
 /// starts that are refused, bad images over several sittings.
 
 #include <gmock/gmock.h>
@@ -18,12 +18,13 @@ using test::Corners;
 using test::expect_same_run;
 using test::TemporaryFolder;
 using test::tiny_run;
+using test::TinyRun;
 using test::train;
 using testing::HasSubstr;
 
-/// A run in which only what `trainable` and `freeze` say learns, in bf16 where it is `fused`.
-TrainingRun partial_run(const std::vector<std::string>& trainable,
-                        const std::vector<std::string>& freeze, bool fused) {
+/// A run in which only the parameters of `trainable` without `freeze` learn, in bf16 if `fused`.
+TinyRun partial_run(const std::vector<std::string>& trainable,
+                    const std::vector<std::string>& freeze, bool fused) {
   auto run = tiny_run();
   run.train.epochs = 1;
   run.trainable = {.trainable = trainable, .freeze = freeze};

@@ -1,22 +1,20 @@
-/// The direction of includes between the folders of the tree, which one shared include root would
-/// not enforce by itself.
+/// The direction of includes between the folders of the tree. All folders share one include root,
+/// so the compiler accepts any direction.
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
-#include <regex>
 #include <set>
 #include <string>
-#include <vector>
 
+#include "tree/source_tree.h"
+
+namespace softmoe::test {
 namespace {
 
-namespace fs = std::filesystem;
-
-/// The folders that each folder may include besides its own and those that they may include.
+/// The folders that each folder may include, beside itself and the folders that those may include.
 const std::map<std::string, std::set<std::string>> kSitsOn{
     {"core", {}},
     {"runtime", {"core"}},
@@ -26,12 +24,12 @@ const std::map<std::string, std::set<std::string>> kSitsOn{
     {"softmoe", {"ops"}},
     {"vit", {"softmoe"}},
     {"datasets", {"io"}},
-    {"checkpoints", {"vit"}},
-    {"eval", {"checkpoints", "datasets"}},
-    {"inference", {"checkpoints", "datasets"}},
-    {"onnx", {"checkpoints", "datasets"}},
-    {"analysis", {"checkpoints", "datasets"}},
-    {"benchmark", {"checkpoints", "datasets"}},
+    {"checkpoints", {"vit", "datasets"}},
+    {"eval", {"checkpoints"}},
+    {"inference", {"checkpoints"}},
+    {"onnx", {"checkpoints"}},
+    {"analysis", {"checkpoints"}},
+    {"benchmark", {"checkpoints"}},
     {"capi", {"inference"}},
     {"report", {"io"}},
     {"sweep", {"report"}},
@@ -39,7 +37,18 @@ const std::map<std::string, std::set<std::string>> kSitsOn{
     {"cli", {"train", "sweep"}},
 };
 
-/// The folders that alone may include kernels/: whoever chooses among them.
+/// The subfolders of its own folder that each subfolder may include besides itself.
+const std::map<std::string, std::set<std::string>> kSubfolders{
+    {"softmoe/assignment", {}},
+    {"softmoe/routers", {"softmoe/assignment"}},
+    {"datasets/characters", {}},
+    {"datasets/sources", {"datasets/characters"}},
+    {"checkpoints/formats", {}},
+    {"checkpoints/convert", {"checkpoints/formats"}},
+    {"checkpoints/surgery", {"checkpoints/formats"}},
+};
+
+/// The only folders that may include kernels/: they choose which kernels run.
 const std::set<std::string> kSeeKernels{"kernels", "ops", "inference"};
 
 bool may_include(const std::string& folder, const std::string& target) {
@@ -52,30 +61,10 @@ bool may_include(const std::string& folder, const std::string& target) {
          });
 }
 
-std::vector<fs::path> sources_of(const std::string& folder) {
-  std::vector<fs::path> files;
-  for (const auto& entry :
-       fs::recursive_directory_iterator(fs::path(SOFTMOE_SOURCE_FOLDER) / folder)) {
-    const auto extension = entry.path().extension();
-    if (extension == ".h" || extension == ".cpp" || extension == ".cu") {
-      files.push_back(entry.path());
-    }
+TEST(IncludeOrder, TheTableHasEveryFolder) {
+  for (const auto& folder : source_folders()) {
+    EXPECT_TRUE(kSitsOn.contains(folder) || folder == "bench" || folder == "tests") << folder;
   }
-  return files;
-}
-
-/// What a file includes of the tree; `.inc` files are data that the build generates.
-std::vector<std::string> included_files(const fs::path& file) {
-  static const std::regex pattern("^\\s*#include\\s+\"([^\"]+\\.h)\"");
-  std::vector<std::string> names;
-  std::ifstream text(file);
-  for (std::string line; std::getline(text, line);) {
-    std::smatch match;
-    if (std::regex_search(line, match, pattern)) {
-      names.push_back(match[1]);
-    }
-  }
-  return names;
 }
 
 TEST(IncludeOrder, NoFolderIncludesOneAboveIt) {
@@ -83,14 +72,32 @@ TEST(IncludeOrder, NoFolderIncludesOneAboveIt) {
     const auto files = sources_of(folder);
     EXPECT_FALSE(files.empty()) << folder;
     for (const auto& file : files) {
-      for (const auto& name : included_files(file)) {
+      for (const auto& name : included_headers(file)) {
         const auto target = name.substr(0, name.find('/'));
-        ASSERT_TRUE(kSitsOn.contains(target)) << file << " includes " << name;
-        EXPECT_TRUE(may_include(folder, target))
-            << file << " includes " << name << ", which " << folder << "/ may not see";
+        ASSERT_TRUE(kSitsOn.contains(target)) << name_in_tree(file) << " includes " << name;
+        EXPECT_TRUE(may_include(folder, target)) << name_in_tree(file) << " includes " << name
+                                                 << ", which " << folder << "/ may not see";
+      }
+    }
+  }
+}
+
+TEST(IncludeOrder, NoSubfolderIncludesOneBesideItThatItDoesNotSitOn) {
+  for (const auto& [subfolder, below] : kSubfolders) {
+    const auto files = sources_of(subfolder);
+    EXPECT_FALSE(files.empty()) << subfolder;
+    for (const auto& file : files) {
+      for (const auto& name : included_headers(file)) {
+        const auto target = std::filesystem::path(name).parent_path().string();
+        if (kSubfolders.contains(target) && target != subfolder &&
+            std::filesystem::path(target).parent_path() ==
+                std::filesystem::path(subfolder).parent_path()) {
+          EXPECT_TRUE(below.contains(target)) << name_in_tree(file) << " includes " << name;
+        }
       }
     }
   }
 }
 
 }  // namespace
+}  // namespace softmoe::test

@@ -2,9 +2,8 @@
 
 #include <map>
 
-#include "kernels/types.h"
-#include "ops/fused_ops.h"
-#include "runtime/device.h"
+#include "kernels/level.h"
+#include "runtime/autocast_guard.h"
 #include "support/tensor_matcher.h"
 #include "vit/vision_transformer.h"
 
@@ -15,6 +14,8 @@ struct Variant {
   std::string name;
   std::function<void(VitOptions&)> change;
 };
+
+void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
 
 VitOptions options_of(const Variant& variant) {
   VitOptions options;
@@ -37,8 +38,8 @@ struct Step {
   std::map<std::string, torch::Tensor> gradients;
 };
 
-Step train_step(VisionTransformer& model, bool fused) {
-  const bool before = set_fused_ops(fused);
+Step train_step(VisionTransformer& model, kernels::Level level) {
+  const kernels::ScopedLevel scoped(level);
   model->zero_grad();
   at::manual_seed(9);
   const auto images = torch::randn({6, 2, 12, 20});
@@ -52,7 +53,6 @@ Step train_step(VisionTransformer& model, bool fused) {
   for (const auto& item : model->named_parameters()) {
     step.gradients[item.key()] = item.value().grad().clone();
   }
-  set_fused_ops(before);
   return step;
 }
 
@@ -63,8 +63,8 @@ double relative_error(const torch::Tensor& actual, const torch::Tensor& expected
 class FusedTraining : public testing::TestWithParam<Variant> {
  protected:
   void SetUp() override {
-    if (!kernels::supported()) {
-      GTEST_SKIP() << "no AVX-512 BF16 instructions here";
+    if (!kernels::has(kernels::Need::kBf16Products)) {
+      GTEST_SKIP() << "no kernels that multiply bf16 here";
     }
     at::manual_seed(2);
     model_ = VisionTransformer(options_of(GetParam()));
@@ -79,8 +79,8 @@ class FusedTraining : public testing::TestWithParam<Variant> {
 };
 
 TEST_P(FusedTraining, ComputesWhatLibtorchsOperatorsCompute) {
-  const auto expected = train_step(model_, /*fused=*/false);
-  const auto actual = train_step(model_, /*fused=*/true);
+  const auto expected = train_step(model_, kernels::Level::kPortable);
+  const auto actual = train_step(model_, kernels::highest_level());
   EXPECT_FALSE(torch::equal(actual.logits, expected.logits)) << "the same operators ran twice";
   EXPECT_LT(relative_error(actual.logits, expected.logits), 2e-2);
   for (const auto& [name, gradient] : expected.gradients) {
@@ -89,8 +89,8 @@ TEST_P(FusedTraining, ComputesWhatLibtorchsOperatorsCompute) {
 }
 
 TEST_P(FusedTraining, GivesTheSameBitsAgain) {
-  const auto first = train_step(model_, /*fused=*/true);
-  const auto second = train_step(model_, /*fused=*/true);
+  const auto first = train_step(model_, kernels::highest_level());
+  const auto second = train_step(model_, kernels::highest_level());
   EXPECT_TRUE(test::same_bits(second.logits, first.logits));
   for (const auto& [name, gradient] : first.gradients) {
     EXPECT_TRUE(test::same_bits(second.gradients.at(name), gradient)) << name;
@@ -110,11 +110,11 @@ INSTANTIATE_TEST_SUITE_P(
                               options.qk_norm = true;
                               options.layer_scale = 0.5;
                               options.class_token = true;
-                              options.gelu = Gelu::kExact;
+                              options.gelu = Activation::kGeluExact;
                             }},
                     Variant{"QuickGeluPreNormRegisters",
                             [](VitOptions& options) {
-                              options.gelu = Gelu::kQuick;
+                              options.gelu = Activation::kGeluQuick;
                               options.pre_norm = true;
                               options.patch_bias = false;
                               options.reg_tokens = 2;

@@ -141,7 +141,7 @@ TEST(VitOptions, SurviveTheWayThroughJson) {
   options.patch_bias = false;
   options.qk_norm = true;
   options.mlp_layer = MlpLayer::kSwiGlu;
-  options.gelu = Gelu::kExact;
+  options.gelu = Activation::kGeluExact;
   options.norm_eps = 1e-5;
   options.drop = 0.1;
   options.attn_drop = 0.2;
@@ -195,13 +195,13 @@ TEST(VitOptions, GiveTheMoeLayerItsSizes) {
   auto options = small_moe_options();
   options.class_token = true;
   options.drop = 0.25;
-  options.gelu = Gelu::kExact;
+  options.gelu = Activation::kGeluExact;
   const auto layer = moe_layer_options(options);
   EXPECT_EQ(layer.dim, 24);
   EXPECT_EQ(layer.hidden_dim, 40);
   EXPECT_EQ(layer.tokens, 7);
   EXPECT_EQ(layer.dropout, 0.25);
-  EXPECT_EQ(layer.gelu, Gelu::kExact);
+  EXPECT_EQ(layer.activation, Activation::kGeluExact);
   EXPECT_EQ(layer.moe, options.moe);
 }
 

@@ -5,7 +5,7 @@
 
 #include "checkpoints/convert/vmoe_weights.h"
 #include "ops/initialization.h"
-#include "runtime/device.h"
+#include "runtime/memory/memory_use.h"
 #include "support/temporary_folder.h"
 #include "vit/cost.h"
 #include "vit/vision_transformer.h"

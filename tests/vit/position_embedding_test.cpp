@@ -162,5 +162,41 @@ TEST(SinCos2dPositionEmbedding, NeedsAMultipleOfFour) {
   EXPECT_THROW(sincos2d_position_embedding({2, 3}, 6), c10::ValueError);
 }
 
+TEST(FixedPositions, AreZeroForPrefixTokens) {
+  VitOptions options;
+  options.img_size = {8, 12};
+  options.patch_size = 4;
+  options.dim = 12;
+  options.class_token = true;
+  options.reg_tokens = 2;
+  options.pos_embed = PositionEmbedding::kSinCos2d;
+  const auto table = fixed_positions(options);
+  ASSERT_EQ(table.sizes(), (std::vector<int64_t>{1, 9, 12}));
+  EXPECT_EQ(table.narrow(1, 0, 3).abs().max().item<float>(), 0.0F);
+  const auto patches = sincos2d_position_embedding({2, 3}, 12);
+  EXPECT_TRUE(same_bits(table[0].slice(0, 3).contiguous(), patches));
+  options.pos_embed_prefix = false;
+  EXPECT_TRUE(same_bits(fixed_positions(options)[0].contiguous(), patches));
+}
+
+TEST(TokenOffsets, ArePrefixTokensAndPositions) {
+  VitOptions options;
+  options.img_size = {8, 12};
+  options.patch_size = 4;
+  options.dim = 12;
+  EXPECT_TRUE(
+      same_bits(token_offsets(options, torch::ones({1, 6, 12}), {}), torch::ones({1, 6, 12})));
+  options.class_token = true;
+  options.reg_tokens = 2;
+  const std::vector<torch::Tensor> prefix{torch::full({1, 1, 12}, 2.0),
+                                          torch::full({1, 2, 12}, 4.0)};
+  const auto values = [&](int64_t positions) {
+    return token_offsets(options, torch::ones({1, positions, 12}), prefix).select(2, 0).flatten();
+  };
+  EXPECT_TRUE(same_bits(values(9), torch::tensor({3.F, 5.F, 5.F, 1.F, 1.F, 1.F, 1.F, 1.F, 1.F})));
+  options.pos_embed_prefix = false;
+  EXPECT_TRUE(same_bits(values(6), torch::tensor({2.F, 4.F, 4.F, 1.F, 1.F, 1.F, 1.F, 1.F, 1.F})));
+}
+
 }  // namespace
 }  // namespace softmoe

@@ -3,6 +3,7 @@
 
 #include "checkpoints/convert/vmoe_weights.h"
 #include "checkpoints/load_into.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "vit/vision_transformer.h"
@@ -34,8 +35,7 @@ class TinyVit {
       options.moe_blocks = "1,2";
       options.moe.experts = 4;
       options.moe.slots_per_expert = 4;
-      options.moe.dispatch_dtype =
-          mode_ == "bf16" ? DispatchDtype::kBFloat16 : DispatchDtype::kFloat32;
+      options.moe.dispatch_dtype = mode_ == "bf16" ? Precision::kBFloat16 : Precision::kFloat32;
     }
     model = VisionTransformer(options);
     load_into(*model, from_vmoe(arrays_), file_);
@@ -85,7 +85,7 @@ class TinyVit {
   std::string mode_;
 };
 
-class TinyVitParity : public testing::TestWithParam<std::tuple<const char*, const char*>> {
+class TinyVitParity : public testing::TestWithParam<std::tuple<std::string, std::string>> {
  protected:
   TinyVit vit_{std::get<0>(GetParam()), std::get<1>(GetParam())};
 };
@@ -129,8 +129,7 @@ INSTANTIATE_TEST_SUITE_P(Models, TinyVitParity,
                                          std::tuple{"soft_gap", "fp32"},
                                          std::tuple{"soft_gap", "bf16"}),
                          [](const auto& entry) {
-                           return std::string(std::get<0>(entry.param)) + "_" +
-                                  std::get<1>(entry.param);
+                           return std::get<0>(entry.param) + "_" + std::get<1>(entry.param);
                          });
 
 TEST(TinyVitParityGradients, OfEveryParameter) {
@@ -164,7 +163,7 @@ TEST(TinyVitParityGuards, OtherDetailsGiveOtherLogits) {
   };
   EXPECT_TRUE(vit.matches(logits_with(vit.model->options()), "logits"));
   auto options = vit.model->options();
-  options.gelu = Gelu::kExact;
+  options.gelu = Activation::kGeluExact;
   EXPECT_FALSE(vit.matches(logits_with(options), "logits"));
   options = vit.model->options();
   options.norm_eps = 1e-5;

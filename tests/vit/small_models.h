@@ -56,7 +56,7 @@ inline VitOptions every_prefix() {
   options.reg_tokens = 3;
   options.pre_norm = true;
   options.patch_bias = false;
-  options.gelu = Gelu::kQuick;
+  options.gelu = Activation::kGeluQuick;
   return options;
 }
 
@@ -75,7 +75,7 @@ inline std::vector<ModelCase> prefix_and_pooling_cases(const VitOptions& dense,
   return {
       {"QuickGeluPreNormNoPatchBias", changed(dense,
                                               [](VitOptions& options) {
-                                                options.gelu = Gelu::kQuick;
+                                                options.gelu = Activation::kGeluQuick;
                                                 options.pre_norm = true;
                                                 options.patch_bias = false;
                                               })},

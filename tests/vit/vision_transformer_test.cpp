@@ -3,6 +3,7 @@
 #include "analysis/routing_statistics.h"
 #include "core/error.h"
 #include "ops/initialization.h"
+#include "runtime/autocast_guard.h"
 #include "runtime/device.h"
 #include "softmoe/routers.h"
 #include "support/gradient_check.h"

@@ -59,7 +59,7 @@ TEST(Zoo, EveryNameIsAValidModelOfItsOwn) {
     const auto options = model_preset(name);
     EXPECT_NO_THROW(validate(options)) << name;
     EXPECT_EQ(options.moe_blocks, name.starts_with("softmoe") ? "last_half" : "none") << name;
-    EXPECT_EQ(options.gelu, Gelu::kTanh) << name;
+    EXPECT_EQ(options.gelu, Activation::kGeluTanh) << name;
     EXPECT_FALSE(options.class_token) << name;
     EXPECT_EQ(std::find(seen.begin(), seen.end(), options), seen.end()) << name;
     seen.push_back(options);
@@ -96,7 +96,7 @@ TEST(Zoo, TimmsNamesAreTimmsModels) {
         {"vit_huge_patch14_224", 632045800}}) {
     const auto options = model_preset(name);
     EXPECT_EQ(model_cost(options).parameters(), parameters) << name;
-    EXPECT_EQ(options.gelu, Gelu::kExact) << name;
+    EXPECT_EQ(options.gelu, Activation::kGeluExact) << name;
     EXPECT_TRUE(options.class_token) << name;
     EXPECT_EQ(options.global_pool, GlobalPool::kToken) << name;
   }
@@ -113,7 +113,7 @@ TEST(Zoo, TimmsBackbonesOfDinov2HaveNoHead) {
     const auto options = model_preset(name);
     EXPECT_EQ(model_cost(options).parameters(), parameters) << name;
     EXPECT_EQ(options.img_size, std::vector<int64_t>{518}) << name;
-    EXPECT_EQ(options.gelu, Gelu::kExact) << name;
+    EXPECT_EQ(options.gelu, Activation::kGeluExact) << name;
   }
   EXPECT_EQ(model_preset("vit_giant_patch14_dinov2").heads, 24);
   EXPECT_EQ(model_preset("vit_giant_patch14_dinov2").mlp_layer, MlpLayer::kSwiGlu);

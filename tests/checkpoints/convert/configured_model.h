@@ -5,7 +5,10 @@
 
 #include <string>
 
+#include "checkpoints/convert/family_weights.h"
 #include "checkpoints/convert/foreign_model.h"
+#include "checkpoints/formats/safetensors.h"
+#include "checkpoints/module_tensors.h"
 #include "checkpoints/square_models.h"
 #include "io/atomic_file.h"
 #include "support/error_text.h"

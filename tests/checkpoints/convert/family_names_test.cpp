@@ -2,9 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "checkpoints/convert/check_weights.h"
+#include "checkpoints/convert/family_weights.h"
 #include "checkpoints/convert/foreign_model.h"
+#include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/load_into.h"
+#include "checkpoints/module_tensors.h"
 #include "checkpoints/square_models.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "vit/small_models.h"
 
@@ -26,11 +31,13 @@ struct FamilyCase {
   std::function<VitOptions()> options;
 };
 
-/// What Hugging Face's ViT and DeiT have in common.
+void PrintTo(const FamilyCase& test_case, std::ostream* out) { *out << test_case.name; }
+
+/// Options of both Hugging Face's ViT and DeiT.
 VitOptions hf_options() {
   return changed(square_options(), [](VitOptions& o) {
     token_pooling(o);
-    o.gelu = Gelu::kExact;
+    o.gelu = Activation::kGeluExact;
     o.norm_eps = 1e-12;
   });
 }
@@ -45,7 +52,7 @@ const std::vector<FamilyCase> kFamilyCases{
          o.dist_token = true;
          o.qk_norm = true;
          o.layer_scale = 1e-5;
-         o.gelu = Gelu::kExact;
+         o.gelu = Activation::kGeluExact;
        });
      }},
     {"TimmRegistersMap", "timm",
@@ -56,7 +63,7 @@ const std::vector<FamilyCase> kFamilyCases{
          o.pos_embed_prefix = false;
          o.global_pool = GlobalPool::kMap;
          o.pre_logits = 10;
-         o.gelu = Gelu::kExact;
+         o.gelu = Activation::kGeluExact;
        });
      }},
     {"TimmPooledNorm", "timm",
@@ -64,7 +71,7 @@ const std::vector<FamilyCase> kFamilyCases{
        return changed(square_options(), [](VitOptions& o) {
          o.class_token = true;
          o.final_norm = FinalNorm::kPooled;
-         o.gelu = Gelu::kExact;
+         o.gelu = Activation::kGeluExact;
        });
      }},
     {"HfVit", "hf_vit", [] { return hf_options(); }},
@@ -99,7 +106,7 @@ const std::vector<FamilyCase> kFamilyCases{
          token_pooling(o);
          o.pre_norm = true;
          o.patch_bias = false;
-         o.gelu = Gelu::kQuick;
+         o.gelu = Activation::kGeluQuick;
          o.norm_eps = 1e-5;
        });
      }},
@@ -130,7 +137,7 @@ class FamilyNames : public testing::TestWithParam<FamilyCase> {
  protected:
   FamilyNames() : options_(GetParam().options()), weights_(random_weights()) {}
 
-  /// Weights that the family has: zero where it has none of its own.
+  /// Weights that the family can hold: zeros for tensors that it does not have.
   NamedTensors random_weights() const {
     NamedTensors weights;
     for (const auto& [name, tensor] : named_tensors(*test::lively_model(options_))) {
@@ -180,7 +187,7 @@ TEST_P(FamilyNames, TellsTheOptionsOfItsModels) {
     expected.moe = model.description.options.moe;
   }
   EXPECT_EQ(options_to_json(model.description.options), options_to_json(expected));
-  EXPECT_EQ(model.format, "npz");
+  EXPECT_EQ(model.format, TensorFormat::kNpz);
   check_weights(model.weights, model.description.options, family(), "file");
 }
 
@@ -189,7 +196,8 @@ TEST_P(FamilyNames, ComesBackFromEveryFormatWithItsDescription) {
   ModelDescription description{.name = "small",
                                .options = options_,
                                .class_names = {},
-                               .preprocess = {{"mean", {0.25}}, {"std", {0.5}}}};
+                               .preprocess = default_preprocess(options_)};
+  description.preprocess->mean = {0.25};
   description.options.norm_eps = 3e-4;
   for (int64_t label = 0; label < options_.num_classes; ++label) {
     description.class_names.push_back("class " + std::to_string(label));

@@ -2,6 +2,7 @@
 
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
+#include "checkpoints/module_tensors.h"
 #include "checkpoints/surgery/adapt.h"
 #include "core/error.h"
 #include "support/temporary_folder.h"
@@ -52,7 +53,7 @@ void save_model(const std::filesystem::path& path, const VisionTransformer& mode
   checkpoint.metadata = to_metadata({.name = "small",
                                      .options = model->options(),
                                      .class_names = {"a", "b", "c", "d", "e"},
-                                     .preprocess = Json::object()});
+                                     .preprocess = PreprocessOptions{}});
   checkpoint.model = named_tensors(*model);
   save_checkpoint(path, checkpoint);
 }

@@ -1,13 +1,19 @@
-/// Whole models of other families: their parts, what is left out, noted and refused.
+/// Whole models of other families: their parts, and models that are noted or refused.
 
 #include "checkpoints/convert/foreign_model.h"
 
 #include <gmock/gmock.h>
 
+#include "checkpoints/convert/check_weights.h"
+#include "checkpoints/convert/family_weights.h"
+#include "checkpoints/convert/reader_notes.h"
+#include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/load_into.h"
+#include "checkpoints/module_tensors.h"
 #include "checkpoints/square_models.h"
 #include "core/error.h"
 #include "io/atomic_file.h"
+#include "io/npz.h"
 #include "support/error_text.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
@@ -218,22 +224,22 @@ TEST(ForeignModel, WritesNoPoolingThatAFamilyDoesNotHave) {
 }
 
 std::vector<std::string> notes_on(const std::string& family, const VitOptions& options,
-                                  TensorFormat format, const Json& preprocess) {
+                                  TensorFormat format, const std::vector<double>& mean) {
   ModelDescription description;
   description.options = options;
-  description.preprocess = preprocess;
+  description.preprocess = default_preprocess(options);
+  description.preprocess->mean = mean;
   return reader_notes(format, find_family(family), description);
 }
 
 TEST(ForeignModel, NotesWhatTheFileCannotSay) {
-  const Json imagenet{{"mean", {0.485, 0.456, 0.406}}, {"std", {0.5}}};
+  const std::vector<double> imagenet{0.485, 0.456, 0.406};
   auto options = square_options();
   for (const auto format : {TensorFormat::kNpz, TensorFormat::kSafetensors}) {
     EXPECT_THAT(
         notes_on("big_vision", options, format, imagenet),
         testing::ElementsAre("mean is 0.485 0.456 0.406, big_vision's code has 0.5 0.5 0.5"));
-    EXPECT_THAT(notes_on("vision_transformer", options, format, {{"mean", {0.5}}, {"std", {0.5}}}),
-                testing::IsEmpty());
+    EXPECT_THAT(notes_on("vision_transformer", options, format, {0.5}), testing::IsEmpty());
   }
   EXPECT_THAT(notes_on("hf_siglip", options, TensorFormat::kSafetensors, imagenet),
               testing::IsEmpty());
@@ -354,7 +360,8 @@ TEST(ForeignModel, ResizesAsDinov2DoesWithAndWithoutRegisters) {
     const auto model = read_foreign_model(folder / "a.npz");
     EXPECT_EQ(model.description.resize_mode,
               registers > 0 ? PositionResize::kBicubicAntialias : PositionResize::kBicubic);
-    EXPECT_EQ(model.description.preprocess.at("mean"), Json({0.485, 0.456, 0.406}));
+    EXPECT_THAT(model.description.preprocess.value().mean,
+                testing::ElementsAre(0.485, 0.456, 0.406));
   }
 }
 

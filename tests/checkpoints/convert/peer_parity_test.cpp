@@ -1,11 +1,14 @@
-/// Models of timm and Hugging Face transformers with random weights: the same outputs here, the
-/// same bits on the way back, the same outputs there from what is written here.
+/// Models of timm and Hugging Face transformers with random weights: they give the same outputs
+/// here, the same bits when they are written back, and the same outputs there when they read that.
 
 #include <sstream>
 
+#include "checkpoints/convert/check_weights.h"
 #include "checkpoints/convert/foreign_model.h"
+#include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/load_into.h"
 #include "checkpoints/surgery/patch_resize.h"
+#include "io/npz.h"
 #include "ops/initialization.h"
 #include "support/peers.h"
 #include "support/temporary_folder.h"
@@ -14,7 +17,7 @@
 namespace softmoe {
 namespace {
 
-/// A case of peer_models.py, and what is to be found out about it.
+/// A case of peer_models.py, and the check of its options.
 struct PeerCase {
   const char* name;
   const char* family;
@@ -25,7 +28,7 @@ const std::vector<PeerCase> kPeerCases{
     {"timm_vit_s16", "timm",
      [](const VitOptions& o) {
        EXPECT_EQ(o.heads, 6);
-       EXPECT_EQ(o.gelu, Gelu::kExact);
+       EXPECT_EQ(o.gelu, Activation::kGeluExact);
        EXPECT_EQ(o.norm_eps, 1e-6);
        EXPECT_EQ(o.global_pool, GlobalPool::kToken);
      }},
@@ -91,7 +94,8 @@ const std::vector<PeerCase> kPeerCases{
     {"timm_test_vit", "timm", [](const VitOptions& o) { EXPECT_EQ(o.heads, 2); }},
     {"timm_test_vit2", "timm", [](const VitOptions& o) { EXPECT_EQ(o.heads, 2); }},
     {"timm_test_vit3", "timm", [](const VitOptions& o) { EXPECT_EQ(o.heads, 3); }},
-    {"timm_clip_quick_gelu", "timm", [](const VitOptions& o) { EXPECT_EQ(o.gelu, Gelu::kQuick); }},
+    {"timm_clip_quick_gelu", "timm",
+     [](const VitOptions& o) { EXPECT_EQ(o.gelu, Activation::kGeluQuick); }},
     {"hf_vit", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.norm_eps, 1e-12); }},
     {"hf_vit_features", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.num_classes, 0); }},
     {"hf_vit_no_qkv_bias", "hf_vit", [](const VitOptions& o) { EXPECT_EQ(o.num_classes, 7); }},
@@ -119,14 +123,14 @@ const std::vector<PeerCase> kPeerCases{
      }},
     {"hf_siglip", "hf_siglip",
      [](const VitOptions& o) {
-       EXPECT_EQ(o.gelu, Gelu::kTanh);
+       EXPECT_EQ(o.gelu, Activation::kGeluTanh);
        EXPECT_EQ(o.global_pool, GlobalPool::kMap);
      }},
     {"hf_siglip_classes", "hf_siglip",
      [](const VitOptions& o) { EXPECT_EQ(o.global_pool, GlobalPool::kAvg); }},
     {"hf_clip", "hf_clip",
      [](const VitOptions& o) {
-       EXPECT_EQ(o.gelu, Gelu::kQuick);
+       EXPECT_EQ(o.gelu, Activation::kGeluQuick);
        EXPECT_EQ(o.num_classes, 20);
      }},
 };
@@ -140,7 +144,7 @@ torch::Tensor outputs_of(const ForeignModel& model, const torch::Tensor& images)
   return built->forward(images);
 }
 
-/// All names of the file come back with their bits, but for those that are no part of the model.
+/// Expects all tensors of the file bit for bit, except those that are no part of the model.
 void expect_same_file(const NamedTensors& original, const NamedTensors& back,
                       const std::vector<std::string>& left_out, const std::string& prefix) {
   size_t found = 0;
@@ -152,7 +156,7 @@ void expect_same_file(const NamedTensors& original, const NamedTensors& back,
       continue;
     }
     ++found;
-    // Towers are written under vision_model, whether or not they were read so.
+    // Towers are always written under vision_model.
     const auto at = back.contains(name) ? name : "vision_model." + name;
     ASSERT_TRUE(back.contains(at)) << name;
     EXPECT_TRUE(test::same_bits(back.at(at), tensor)) << name;

@@ -1,4 +1,4 @@
-/// What the config.json of timm says about a model beside it.
+/// The config.json of timm beside a model.
 
 #include <gmock/gmock.h>
 
@@ -57,11 +57,11 @@ TEST_F(TimmConfig, GivesNormsBeforeTheBlocksTheEpsOfClipInClipAlone) {
   write("timm", options);
   const auto clip = read(R"({"architecture": "vit_base_patch32_clip_224"})").description;
   EXPECT_EQ(clip.options.norm_eps, 1e-5);
-  EXPECT_EQ(clip.preprocess.at("mean").at(0), 0.48145466);
+  EXPECT_EQ(clip.preprocess.value().mean[0], 0.48145466);
   const auto other =
       read(R"({"architecture": "vit_base_patch16_224", "model_args": {"pre_norm": true}})");
   EXPECT_EQ(other.description.options.norm_eps, 1e-6);
-  EXPECT_EQ(other.description.preprocess.at("mean").at(0), 0.5);
+  EXPECT_EQ(other.description.preprocess.value().mean[0], 0.5);
 }
 
 TEST_F(TimmConfig, OfAModelWithoutPositionsIsRefused) {

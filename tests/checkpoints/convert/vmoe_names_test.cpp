@@ -6,6 +6,7 @@
 #include "checkpoints/convert/vmoe_weights.h"
 #include "checkpoints/load_into.h"
 #include "core/error.h"
+#include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "vit/vision_transformer.h"
@@ -37,7 +38,7 @@ std::string input_error(const NamedTensors& flax) {
   return "no error";
 }
 
-class VmoeFixture : public testing::TestWithParam<const char*> {};
+class VmoeFixture : public testing::TestWithParam<std::string> {};
 
 TEST_P(VmoeFixture, RoundTripsBitExactly) {
   const auto flax = fixture_parameters(GetParam());
@@ -51,8 +52,7 @@ TEST_P(VmoeFixture, RoundTripsBitExactly) {
 
 TEST_P(VmoeFixture, FindsThePrefixAndIgnoresTheRest) {
   const auto bare = from_vmoe(fixture_parameters(GetParam()));
-  const auto whole_file =
-      from_vmoe(read_npz(test::fixture(std::string("vmoe/") + GetParam() + ".npz")));
+  const auto whole_file = from_vmoe(read_npz(test::fixture("vmoe/" + GetParam() + ".npz")));
   ASSERT_EQ(whole_file.size(), bare.size());
   for (const auto& [name, tensor] : bare) {
     EXPECT_TRUE(test::same_bits(whole_file.at(name), tensor)) << name;
@@ -60,7 +60,8 @@ TEST_P(VmoeFixture, FindsThePrefixAndIgnoresTheRest) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, VmoeFixture,
-                         testing::Values("tiny_vit_soft_gap", "tiny_vit_dense_gap"));
+                         testing::Values("tiny_vit_soft_gap", "tiny_vit_dense_gap"),
+                         [](const auto& entry) { return entry.param; });
 
 TEST(VmoeNames, ComputeTheSameProducts) {
   const auto flax = fixture_parameters("tiny_vit_soft_gap");

@@ -1,7 +1,7 @@
 #pragma once
 /// Weights under the names of google-research/vmoe, by themselves or in a file of more.
 
-#include "checkpoints/convert/families.h"
+#include "checkpoints/convert/family_weights.h"
 
 namespace softmoe::test {
 

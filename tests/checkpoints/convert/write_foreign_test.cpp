@@ -1,11 +1,16 @@
-/// Models that another family's code knows in part: what is written of them, and what is refused.
+/// Models that another family's code knows in part: they are written with changes, or refused.
+
+#include "checkpoints/convert/write_foreign.h"
 
 #include <gmock/gmock.h>
 
 #include "checkpoints/convert/foreign_model.h"
+#include "checkpoints/convert/reader_notes.h"
 #include "checkpoints/load_into.h"
+#include "checkpoints/module_tensors.h"
 #include "checkpoints/square_models.h"
 #include "core/error.h"
+#include "io/npz.h"
 #include "support/error_text.h"
 #include "support/temporary_folder.h"
 
@@ -31,7 +36,7 @@ void write(const std::filesystem::path& path, const std::string& family, const V
            const NamedTensors& weights) {
   ModelDescription description;
   description.options = options;
-  description.preprocess = {{"input-size", {3, 12, 12}}};
+  description.preprocess = default_preprocess(options);
   write_foreign_model(path, TensorFormat::kNpz, find_family(family), description, weights);
 }
 
@@ -130,8 +135,8 @@ TEST(WriteForeign, RoutersAreThoseThatACodeHas) {
 TEST(WriteForeign, NotesWhatTheReadersCodeHasNot) {
   ModelDescription description;
   description.options = changed(square_options(), token_pooling);
-  description.options.gelu = Gelu::kExact;
-  description.preprocess = {{"mean", {0.5}}, {"std", {0.5}}};
+  description.options.gelu = Activation::kGeluExact;
+  description.preprocess = default_preprocess(description.options);
   const auto notes = [&](const std::string& family) {
     return reader_notes(TensorFormat::kSafetensors, find_family(family), description);
   };

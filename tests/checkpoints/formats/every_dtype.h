@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "io/npz.h"
+#include "core/named_tensors.h"
 
 namespace softmoe::test {
 

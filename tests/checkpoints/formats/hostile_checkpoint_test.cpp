@@ -33,7 +33,7 @@ void write_description(Hdf5File& file, const std::string& metadata, const std::s
   file.write_text("checksum", xxh3(both.data(), both.size()));
 }
 
-/// What is said about a checkpoint of four floats 'x' and `description`.
+/// The refusal of a checkpoint of four floats 'x' and `description`.
 std::string refusal(const fs::path& path, const std::string& metadata, const std::string& tensors) {
   const std::vector<float> data{1, 2, 3, 4};
   auto file = Hdf5File::create(path, path);

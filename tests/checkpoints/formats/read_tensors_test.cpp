@@ -45,7 +45,7 @@ struct Source {
 };
 
 TEST(ReadTensors, FillsEachWithItsBytesAndTellsTheirChecksum) {
-  // One has no bytes, others end in the middle of what is read at a time.
+  // One has no bytes, others end in the middle of a piece.
   Source source({5, 0, 3 * kMebibyte + 17, 40 * kMebibyte, 1, 29 * kMebibyte - 3, 2047 * 1024});
   std::vector<uint64_t> sums(source.tensors.size(), 0);
   std::atomic<int> finished{0};

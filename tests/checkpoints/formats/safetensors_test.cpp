@@ -165,6 +165,8 @@ struct HostileFile {
   std::string message;
 };
 
+void PrintTo(const HostileFile& file, std::ostream* out) { *out << file.name; }
+
 class HostileSafetensors : public testing::TestWithParam<HostileFile> {};
 
 TEST_P(HostileSafetensors, IsRefusedInOneLine) {

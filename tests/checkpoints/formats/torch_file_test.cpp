@@ -79,7 +79,7 @@ std::string storage_keys() { return pickle("]" + text("0") + "a"); }
 
 // --- What Python writes ---
 
-class TorchFileOfPython : public testing::TestWithParam<const char*> {};
+class TorchFileOfPython : public testing::TestWithParam<std::string> {};
 
 TEST_P(TorchFileOfPython, HoldsEveryDtypeBitExactly) {
   const auto expected = test::every_dtype();
@@ -95,7 +95,7 @@ INSTANTIATE_TEST_SUITE_P(All, TorchFileOfPython,
                                          "formats/every_dtype_legacy.pth"),
                          [](const auto& file) { return file.index == 0 ? "Zip" : "Legacy"; });
 
-class TrainingCheckpointOfPython : public testing::TestWithParam<const char*> {};
+class TrainingCheckpointOfPython : public testing::TestWithParam<std::string> {};
 
 TEST_P(TrainingCheckpointOfPython, GivesItsTensorsFlat) {
   const auto read = read_torch_file(test::fixture(GetParam()));
@@ -119,7 +119,7 @@ TEST_P(TrainingCheckpointOfPython, GivesItsTensorsFlat) {
   EXPECT_EQ(read.at("model.slice").storage().data(), read.at("model.slice.again").storage().data());
 }
 
-std::string training_file_name(const testing::TestParamInfo<const char*>& file) {
+std::string training_file_name(const testing::TestParamInfo<std::string>& file) {
   constexpr std::array kNames = {"Zip", "Legacy", "Protocol4"};
   return kNames.at(file.index);
 }
@@ -194,6 +194,8 @@ struct HostileTorchFile {
   std::string bytes;
   std::string message;
 };
+
+void PrintTo(const HostileTorchFile& file, std::ostream* out) { *out << file.name; }
 
 class HostileTorch : public testing::TestWithParam<HostileTorchFile> {};
 

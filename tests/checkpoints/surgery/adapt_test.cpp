@@ -2,6 +2,7 @@
 
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
+#include "checkpoints/module_tensors.h"
 #include "support/error_text.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"
@@ -33,7 +34,7 @@ TEST(AdaptWeights, MovesPositionsOfPrefixTokensIntoThem) {
   to.pos_embed_prefix = false;
   auto folded = adapted_model(model, to);
   EXPECT_TRUE(test::all_close(folded->forward(images), model->forward(images)));
-  // Back again there are positions, all zero.
+  // Adapted back, there are positions again, all zero.
   auto back = adapted_model(folded, model->options());
   EXPECT_TRUE(test::all_close(back->forward(images), model->forward(images)));
   const auto positions = back->named_parameters()["pos_embed"];
@@ -74,7 +75,7 @@ TEST(AdaptWeights, ResizesPatchesAndPositionsTogether) {
   options.img_size = {16, 24};
   options.patch_size = 8;
   auto larger = adapted_model(model, options);
-  // Patches of one colour stay what they are when they are resized.
+  // Resizing does not change patches of one colour.
   const auto colours = torch::rand({2, 3, 2, 3});
   const auto enlarged = [&](int64_t edge) {
     return colours.repeat_interleave(edge, 2).repeat_interleave(edge, 3);

@@ -21,7 +21,7 @@ TEST(PatchResize, KeepsTheTokensOfLargerPatches) {
     const auto images = torch::randn({7, 3, 4, 4}, torch::kFloat64);
     const auto larger = resize_patch_embedding(weight, 9, mode);
     ASSERT_EQ(larger.sizes(), (std::vector<int64_t>{5, 3, 9, 9}));
-    // A larger patch loses nothing, so a token is what it was.
+    // A larger patch loses nothing, so that its token does not change.
     const auto before = images.flatten(1).mm(weight.flatten(1).t());  // [7, 5]
     const auto after = antialiased(images, 9, mode).flatten(1).mm(larger.flatten(1).t());
     EXPECT_TRUE(test::all_close(after, before, test::Tolerance{.absolute = 1e-9}));

@@ -6,6 +6,7 @@
 
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
+#include "checkpoints/module_tensors.h"
 #include "core/error.h"
 #include "softmoe/routers.h"
 #include "support/tensor_matcher.h"
@@ -23,7 +24,7 @@ using testing::HasSubstr;
 
 constexpr int64_t kExperts = 5;
 
-/// One MoE layer, in block 1, so that its inputs do not depend on what is pruned.
+/// One MoE layer, in block 1, so that its inputs do not depend on pruning.
 VitOptions moe_options(const std::string& router) {
   auto options = test::small_moe_options(router);
   options.moe_blocks = "1";

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "checkpoints/model_checkpoint.h"
+#include "checkpoints/module_tensors.h"
 #include "core/error.h"
 #include "softmoe/routers.h"
 #include "support/tensor_matcher.h"
@@ -54,7 +55,7 @@ TEST_P(UpcycleByRouter, StartsAtTheDenseOutputsWhereTheRegistrySaysSo) {
     auto to = upcycled_options(GetParam());
     to.moe.sparse.renormalize_gates = renormalize;
     if (!keeps_dense_outputs(to)) {
-      // Where every expert takes every token, gates sum to 1 without being renormalised.
+      // If every expert takes every token, gates sum to 1 without being renormalised.
       to.moe.capacity_factor = kCopies - 1;
     }
     const auto outputs = upcycled(dense, to)->forward(images).detach();

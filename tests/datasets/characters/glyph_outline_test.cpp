@@ -91,7 +91,9 @@ TEST_P(BothDirections, NormalsPointOutOfTheInk) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Contours, BothDirections, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(Contours, BothDirections, testing::Bool(), [](const auto& clockwise) {
+  return clockwise.param ? "TrueType" : "PostScript";
+});
 
 TEST(Outline, IsCentredAndPointsDown) {
   const auto outline = make_outline({{{100, 500}, {140, 500}, {140, 580}, {100, 580}}});

@@ -85,6 +85,8 @@ struct BadIdx {
   const char* message;
 };
 
+void PrintTo(const BadIdx& file, std::ostream* out) { *out << file.name; }
+
 class BadIdxTest : public testing::TestWithParam<BadIdx> {};
 
 TEST_P(BadIdxTest, IsOneLineThatNamesTheFile) {

@@ -114,11 +114,18 @@ TEST(ImageFolder, NamesWhatIsMissing) {
   EXPECT_THROW(open_image_folder(folder.path(), "nonsense"), InputError);
 }
 
-class BadImageFile : public testing::TestWithParam<std::pair<const char*, std::vector<uint8_t>>> {};
+struct BadImage {
+  const char* name;
+  std::vector<uint8_t> bytes;
+};
+
+void PrintTo(const BadImage& image, std::ostream* out) { *out << image.name; }
+
+class BadImageFile : public testing::TestWithParam<BadImage> {};
 
 TEST_P(BadImageFile, IsNamed) {
   const TemporaryFolder folder;
-  write_file(folder / "a" / "bad.img.jpg", GetParam().second);
+  write_file(folder / "a" / "bad.img.jpg", GetParam().bytes);
   const auto set = open_image_folder(folder.path(), "all");
   const auto message = input_error([&] { set->get(0); });
   EXPECT_THAT(message, HasSubstr((folder / "a" / "bad.img.jpg").string()));
@@ -144,17 +151,16 @@ std::vector<uint8_t> png_with_flipped_bit(std::vector<uint8_t> bytes) {
 INSTANTIATE_TEST_SUITE_P(
     Files, BadImageFile,
     testing::Values(
-        std::pair{"Empty", std::vector<uint8_t>{}},
-        std::pair{"Text", std::vector<uint8_t>{'n', 'o', ' ', 'i', 'm', 'a', 'g', 'e', '\n'}},
-        std::pair{"JpegHeaderAlone", std::vector<uint8_t>{0xFF, 0xD8, 0xFF, 0xE0}},
-        std::pair{"JpegWithoutItsEnd", first_part(jpeg_bytes(picture(48, 64, 1)), 0.97)},
-        std::pair{"HalfAJpeg", first_part(jpeg_bytes(picture(48, 64, 1)), 0.5)},
-        std::pair{"JpegThatEndsInside", end_marker_inside(jpeg_bytes(picture(48, 64, 1)))},
-        std::pair{"PngWithoutItsEnd", first_part(encode_png(picture(48, 64, 1)), 0.999)},
-        std::pair{"PngSignatureAlone", first_part(encode_png(picture(48, 64, 1)), 0.0015)},
-        std::pair{"HalfAPng", first_part(encode_png(picture(48, 64, 1)), 0.5)},
-        std::pair{"DamagedPng", png_with_flipped_bit(encode_png(picture(48, 64, 1)))}),
-    [](const auto& test) { return test.param.first; });
+        BadImage{"Empty", {}}, BadImage{"Text", {'n', 'o', ' ', 'i', 'm', 'a', 'g', 'e', '\n'}},
+        BadImage{"JpegHeaderAlone", {0xFF, 0xD8, 0xFF, 0xE0}},
+        BadImage{"JpegWithoutItsEnd", first_part(jpeg_bytes(picture(48, 64, 1)), 0.97)},
+        BadImage{"HalfAJpeg", first_part(jpeg_bytes(picture(48, 64, 1)), 0.5)},
+        BadImage{"JpegThatEndsInside", end_marker_inside(jpeg_bytes(picture(48, 64, 1)))},
+        BadImage{"PngWithoutItsEnd", first_part(encode_png(picture(48, 64, 1)), 0.999)},
+        BadImage{"PngSignatureAlone", first_part(encode_png(picture(48, 64, 1)), 0.0015)},
+        BadImage{"HalfAPng", first_part(encode_png(picture(48, 64, 1)), 0.5)},
+        BadImage{"DamagedPng", png_with_flipped_bit(encode_png(picture(48, 64, 1)))}),
+    [](const auto& test) { return test.param.name; });
 
 TEST(ImageFolder, NamesAFileThatVanished) {
   const TemporaryFolder folder;

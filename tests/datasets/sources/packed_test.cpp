@@ -14,6 +14,9 @@
 #include "support/temporary_folder.h"
 
 namespace softmoe {
+
+static void PrintTo(PackLayout layout, std::ostream* out) { *out << enum_name(layout); }
+
 namespace {
 
 namespace fs = std::filesystem;

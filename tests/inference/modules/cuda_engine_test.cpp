@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "checkpoints/model_checkpoint.h"
-#include "inference/modules/device_engine.h"
-#include "inference/packed/packed_model.h"
+#include "inference/inference_model.h"
+#include "inference/modules/module_engine.h"
 #include "softmoe/routers.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"
@@ -67,7 +67,7 @@ double error_of(const torch::Tensor& actual, const torch::Tensor& expected) {
   return ((actual.cpu() - expected).norm() / expected.norm()).item<double>();
 }
 
-/// Whether rounding may send a token to another expert.
+/// Returns true if rounding may send a token to another expert.
 bool is_sparse(const VitOptions& options) {
   return has_moe(options) && router_row(options.moe.router).kind == RoutingKind::kSparse;
 }
@@ -94,15 +94,15 @@ class CudaEngineTest : public testing::TestWithParam<ModelCase> {
     return model;
   }
 
-  PackedModel packed(InferenceDtype dtype) const {
-    return {options(), named_tensors(*model()), "model", dtype, kGpu};
+  InferenceModel packed(Precision precision) const {
+    return {options(), named_tensors(*model()), "model", precision, kGpu};
   }
 
   /// The modules on the CPU in fp32 against what runs on CUDA, batch sizes in turn: each is run
   /// operator by operator, recorded and replayed.
-  void expect_agreement(InferenceDtype dtype, double tolerance) {
+  void expect_agreement(Precision precision, double tolerance) {
     auto modules = model();
-    auto packed = this->packed(dtype);
+    auto packed = this->packed(precision);
     const torch::NoGradGuard no_grad;
     uint64_t seed = 1;
     for (const int64_t batch : {3, 1, 3, 3, 1, 5, 1, 3, 1, 5, 5}) {
@@ -116,19 +116,17 @@ class CudaEngineTest : public testing::TestWithParam<ModelCase> {
   }
 };
 
-TEST_P(CudaEngineTest, AgreesWithModulesInFp32) {
-  expect_agreement(InferenceDtype::kFloat32, 1e-5);
-}
+TEST_P(CudaEngineTest, AgreesWithModulesInFp32) { expect_agreement(Precision::kFloat32, 1e-5); }
 
 TEST_P(CudaEngineTest, AgreesWithModulesInBf16) {
   if (is_sparse(options())) {
     GTEST_SKIP() << "rounding may send a token to another expert";
   }
-  expect_agreement(InferenceDtype::kBFloat16, 2e-2);
+  expect_agreement(Precision::kBFloat16, 2e-2);
 }
 
 TEST_P(CudaEngineTest, RecordsGraphsWhereTheRouterAllowsIt) {
-  DeviceEngine engine(options(), named_tensors(*model()), InferenceDtype::kBFloat16, kGpu);
+  ModuleEngine engine(options(), named_tensors(*model()), Precision::kBFloat16, kGpu);
   ASSERT_EQ(engine.graphs() != nullptr, is_recordable(options()));
   const torch::InferenceMode inference;
   for (int call = 0; call < 3; ++call) {
@@ -144,8 +142,8 @@ TEST_P(CudaEngineTest, ReplaysGiveTheSameBits) {
   if (is_sparse(options())) {
     GTEST_SKIP() << "sums over experts in no fixed order";
   }
-  for (const auto dtype : {InferenceDtype::kFloat32, InferenceDtype::kBFloat16}) {
-    auto packed = this->packed(dtype);
+  for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
+    auto packed = this->packed(precision);
     const auto images = batch_of_images(options(), 3, 1);
     const auto others = batch_of_images(options(), 3, 2);
     packed.forward(others);
@@ -159,10 +157,10 @@ TEST_P(CudaEngineTest, ReplaysGiveTheSameBits) {
 }
 
 TEST_P(CudaEngineTest, KeepsItsWeightsWhateverHappensToThoseOfTheModel) {
-  for (const auto dtype : {InferenceDtype::kFloat32, InferenceDtype::kBFloat16}) {
+  for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
     auto modules = model();
     modules->to(kGpu);
-    PackedModel packed(modules, dtype);
+    InferenceModel packed(modules, precision);
     const auto images = batch_of_images(options(), 3, 1);
     packed.forward(images);
     packed.forward(images);
@@ -179,7 +177,7 @@ TEST_P(CudaEngineTest, KeepsItsWeightsWhateverHappensToThoseOfTheModel) {
 
 TEST_P(CudaEngineTest, ServesManyThreads) {
   auto modules = model();
-  auto packed = this->packed(InferenceDtype::kFloat32);
+  auto packed = this->packed(Precision::kFloat32);
   constexpr int64_t kThreads = 4;
   constexpr int64_t kCalls = 6;
   std::vector<torch::Tensor> images;

@@ -17,30 +17,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 
-TEST(RecentlyUsed, ForgetsWhatWasNotUsedForLongest) {
-  RecentlyUsed<int64_t, std::string> values(2);
-  EXPECT_EQ(values.latest(), nullptr);
-  values.insert(3, "three");
-  values.insert(5, "five");
-  ASSERT_NE(values.find(3), nullptr);
-  EXPECT_EQ(*values.latest(), "three");
-  values.insert(7, "seven");
-  EXPECT_EQ(values.size(), 2U);
-  EXPECT_EQ(values.find(5), nullptr);
-  ASSERT_NE(values.find(3), nullptr);
-  EXPECT_EQ(*values.find(3), "three");
-  EXPECT_EQ(*values.find(7), "seven");
-}
-
-TEST(RecentlyUsed, ChangesWhatItHolds) {
-  RecentlyUsed<int64_t, int> values(1);
-  values.insert(2, 10);
-  *values.find(2) += 1;
-  EXPECT_EQ(*values.find(2), 11);
-}
-
 /// What the graphs of a test did.
-struct Deeds {
+struct GraphCalls {
   int recorded = 0;
   int replayed = 0;
   int alive = 0;
@@ -51,46 +29,46 @@ struct Deeds {
 /// A graph of the CPU: what is recorded is run at every replay.
 class RememberedPass final : public DeviceGraph {
  public:
-  explicit RememberedPass(Deeds& deeds) : deeds_(deeds) { ++deeds_.alive; }
-  ~RememberedPass() override { --deeds_.alive; }
+  explicit RememberedPass(GraphCalls& calls) : calls_(calls) { ++calls_.alive; }
+  ~RememberedPass() override { --calls_.alive; }
 
   void record(const std::function<void()>& pass) override {
-    ++deeds_.recorded;
-    if (deeds_.refuse) {
+    ++calls_.recorded;
+    if (calls_.refuse) {
       throw std::runtime_error("operation not permitted\nwhen recording");
     }
     pass_ = pass;
   }
   void replay() override {
-    ++deeds_.replayed;
+    ++calls_.replayed;
     pass_();
   }
 
  private:
-  Deeds& deeds_;
+  GraphCalls& calls_;
   std::function<void()> pass_;
 };
 
 class GraphRunnerTest : public testing::Test {
  protected:
-  GraphRunner runner(size_t most_graphs) {
+  GraphRunner runner(size_t max_graphs) {
     return {torch::kCPU,
             [this](const torch::Tensor& input) {
               ++passes_;
               return expected(input);
             },
             [this](DeviceGraph* sibling) {
-              deeds_.had_sibling.push_back(sibling != nullptr);
-              return std::make_unique<RememberedPass>(deeds_);
+              calls_.had_sibling.push_back(sibling != nullptr);
+              return std::make_unique<RememberedPass>(calls_);
             },
-            most_graphs};
+            max_graphs};
   }
 
   static torch::Tensor expected(const torch::Tensor& input) {
     return input.flatten(1).narrow(1, 0, 5) * 2 + 1;  // [batch, 5]
   }
 
-  /// Whether `runner` gives what the pass gives for images that nobody has seen.
+  /// Returns success if `runner` gives what the pass gives, for new images.
   static testing::AssertionResult is_right(GraphRunner& runner, int64_t batch) {
     const auto input = torch::rand({batch, 2, 3});
     auto output = torch::empty({batch, 5});
@@ -98,22 +76,22 @@ class GraphRunnerTest : public testing::Test {
     return same_bits(output, expected(input));
   }
 
-  Deeds deeds_;
+  GraphCalls calls_;
   int passes_ = 0;
 };
 
 TEST_F(GraphRunnerTest, RecordsASizeAtItsSecondBatchAndReplaysItFromTheThirdOn) {
   auto runner = this->runner(4);
   EXPECT_TRUE(is_right(runner, 3));
-  EXPECT_EQ(deeds_.recorded, 0);
+  EXPECT_EQ(calls_.recorded, 0);
   EXPECT_TRUE(is_right(runner, 3));
-  EXPECT_EQ(deeds_.recorded, 1);
-  EXPECT_EQ(deeds_.replayed, 0);
+  EXPECT_EQ(calls_.recorded, 1);
+  EXPECT_EQ(calls_.replayed, 0);
   EXPECT_EQ(passes_, 2);
   EXPECT_TRUE(is_right(runner, 3));
   EXPECT_TRUE(is_right(runner, 3));
-  EXPECT_EQ(deeds_.recorded, 1);
-  EXPECT_EQ(deeds_.replayed, 2);
+  EXPECT_EQ(calls_.recorded, 1);
+  EXPECT_EQ(calls_.replayed, 2);
   EXPECT_EQ(runner.graphs(), 1U);
 }
 
@@ -125,9 +103,9 @@ TEST_F(GraphRunnerTest, IsRightForBatchesOfAllSizesInAnyOrder) {
     const auto batch = static_cast<int64_t>((state >> 33U) % 6);
     ASSERT_TRUE(is_right(runner, batch)) << "call " << call << ", batch " << batch;
     ASSERT_LE(runner.graphs(), 3U);
-    ASSERT_EQ(deeds_.alive, static_cast<int>(runner.graphs()));
+    ASSERT_EQ(calls_.alive, static_cast<int>(runner.graphs()));
   }
-  EXPECT_GT(deeds_.replayed, 20);
+  EXPECT_GT(calls_.replayed, 20);
 }
 
 TEST_F(GraphRunnerTest, KeepsTheGraphsThatWereUsedLast) {
@@ -135,14 +113,14 @@ TEST_F(GraphRunnerTest, KeepsTheGraphsThatWereUsedLast) {
   for (const int64_t batch : {1, 1, 2, 2, 1, 4, 4}) {  // 4 takes the place of 2
     EXPECT_TRUE(is_right(runner, batch));
   }
-  EXPECT_EQ(deeds_.recorded, 3);
-  EXPECT_EQ(deeds_.replayed, 1);
+  EXPECT_EQ(calls_.recorded, 3);
+  EXPECT_EQ(calls_.replayed, 1);
   EXPECT_TRUE(is_right(runner, 1));
-  EXPECT_EQ(deeds_.replayed, 2);
+  EXPECT_EQ(calls_.replayed, 2);
   EXPECT_TRUE(is_right(runner, 2));  // seen anew
-  EXPECT_EQ(deeds_.recorded, 3);
+  EXPECT_EQ(calls_.recorded, 3);
   EXPECT_TRUE(is_right(runner, 2));
-  EXPECT_EQ(deeds_.recorded, 4);
+  EXPECT_EQ(calls_.recorded, 4);
 }
 
 TEST_F(GraphRunnerTest, SharesMemoryAmongGraphs) {
@@ -150,12 +128,12 @@ TEST_F(GraphRunnerTest, SharesMemoryAmongGraphs) {
   for (const int64_t batch : {1, 1, 2, 2, 3, 3}) {
     EXPECT_TRUE(is_right(runner, batch));
   }
-  EXPECT_THAT(deeds_.had_sibling, ElementsAre(false, true, true));
+  EXPECT_THAT(calls_.had_sibling, ElementsAre(false, true, true));
 }
 
 TEST_F(GraphRunnerTest, GoesOnWithoutGraphsWhereOneCannotBeRecorded) {
   auto runner = this->runner(4);
-  deeds_.refuse = true;
+  calls_.refuse = true;
   std::vector<std::string> lines;
   auto previous = set_log_sink([&](const std::string& line) { lines.push_back(line); });
   for (const int64_t batch : {3, 3, 3, 2, 2, 2}) {
@@ -164,8 +142,8 @@ TEST_F(GraphRunnerTest, GoesOnWithoutGraphsWhereOneCannotBeRecorded) {
   set_log_sink(std::move(previous));
   EXPECT_TRUE(runner.has_failed());
   EXPECT_EQ(runner.graphs(), 0U);
-  EXPECT_EQ(deeds_.recorded, 1);
-  EXPECT_EQ(deeds_.alive, 0);
+  EXPECT_EQ(calls_.recorded, 1);
+  EXPECT_EQ(calls_.alive, 0);
   ASSERT_THAT(lines, SizeIs(1));
   EXPECT_THAT(lines.front(), HasSubstr("batches of 3"));
   EXPECT_THAT(lines.front(), HasSubstr("operation not permitted"));
@@ -182,13 +160,13 @@ TEST_F(GraphRunnerTest, PassesErrorsOnAndWorksAfterwards) {
         }
         return expected(input);
       },
-      [&](DeviceGraph*) { return std::make_unique<RememberedPass>(deeds_); });
+      [&](DeviceGraph*) { return std::make_unique<RememberedPass>(calls_); });
   EXPECT_THROW(is_right(runner, 2), std::runtime_error);
   fails = false;
   for (int call = 0; call < 3; ++call) {
     EXPECT_TRUE(is_right(runner, 2));
   }
-  EXPECT_EQ(deeds_.replayed, 1);
+  EXPECT_EQ(calls_.replayed, 1);
 }
 
 TEST_F(GraphRunnerTest, TakesImagesOfAnyFloatingDtype) {
@@ -200,7 +178,7 @@ TEST_F(GraphRunnerTest, TakesImagesOfAnyFloatingDtype) {
     runner.run(input.to(dtype), output);
     EXPECT_TRUE(same_bits(output, expected(input.to(torch::kFloat32))));
   }
-  EXPECT_EQ(deeds_.replayed, 2);
+  EXPECT_EQ(calls_.replayed, 2);
 }
 
 }  // namespace

@@ -7,8 +7,7 @@
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::sinkhorn_test {
 
 using test::all_close;
 using test::fixture;
@@ -74,7 +73,8 @@ TEST_P(SinkhornParity, GradientsThroughAllIterations) {
   EXPECT_TRUE(all_close(logits.grad()[0], expected, Tolerance{.relative = 1e-11}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, SinkhornParity, testing::Range(0, 4));
+INSTANTIATE_TEST_SUITE_P(Cases, SinkhornParity, testing::Range(0, 4),
+                         [](const auto& entry) { return "Case" + std::to_string(entry.param); });
 
 /// Pairwise distinct sizes: groups 2, tokens 15, experts 4.
 torch::Tensor seeded_logits() {
@@ -303,5 +303,4 @@ TEST(SinkhornRouter, GivesLossesItsLogits) {
   EXPECT_GT(record.load.entropy.item<double>(), 0.0);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::sinkhorn_test

@@ -6,8 +6,7 @@
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::base_router_test {
 
 using test::all_close;
 using test::fixture;
@@ -34,19 +33,17 @@ torch::Tensor outputs(BaseRouter& router, const torch::Tensor& tokens,
   return router->combine(routed, routed.expert_inputs.bmm(matrices));
 }
 
-class BaseLayerParity : public testing::TestWithParam<const char*> {
+class BaseLayerParity : public testing::TestWithParam<std::string> {
  protected:
   static torch::Tensor at(const std::string& name) {
     static const auto arrays = read_npz(fixture("routers/base.npz"));
     return npz_array(arrays, "layer_" + name, "routers/base.npz");
   }
-  static torch::Tensor of_mode(const std::string& name) {
-    return at(std::string(GetParam()) + "_" + name);
-  }
+  static torch::Tensor of_mode(const std::string& name) { return at(GetParam() + "_" + name); }
   static BaseRouter router() {
     BaseRouter router(options_of(16, 4));
     router->to(torch::kFloat64);
-    router->train(std::string(GetParam()) == "train");
+    router->train(GetParam() == "train");
     const torch::NoGradGuard no_grad;
     router->weight.copy_(at("w"));
     return router;
@@ -75,7 +72,7 @@ TEST_P(BaseLayerParity, OutputsAndGradients) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, BaseLayerParity, testing::Values("train", "eval"),
-                         [](const auto& entry) { return std::string(entry.param); });
+                         [](const auto& entry) { return entry.param; });
 
 TEST(BaseLayerParityModes, Differ) {
   const auto arrays = read_npz(fixture("routers/base.npz"));
@@ -213,5 +210,4 @@ TEST(BalancedExperts, AssignEachGroupAlone) {
   EXPECT_THROW(balanced_experts(scores[0]), c10::ValueError);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::base_router_test

@@ -4,8 +4,7 @@
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::hash_maps_test {
 
 using test::fixture;
 using test::same_bits;
@@ -171,20 +170,4 @@ TEST(HashMaps, UnseenCodesSpreadOverExperts) {
   EXPECT_TRUE(same_bits(loads(map, 4), torch::full({4}, 3, torch::kInt64)));
 }
 
-TEST(HashMaps, RowsHoldEveryTokenOnceInOrder) {
-  const auto expert = torch::tensor({{2, 0, 2}, {2, 3, 0}}, torch::kInt64);
-  const auto rows = rows_by_expert(expert, 5);
-  EXPECT_EQ(rows.batch, 2);
-  EXPECT_EQ(rows.tokens, 3);
-  EXPECT_FALSE(rows.gate.defined());
-  EXPECT_TRUE(same_bits(
-      rows.token, torch::tensor({{1, 5, -1}, {-1, -1, -1}, {0, 2, 3}, {4, -1, -1}, {-1, -1, -1}},
-                                torch::kInt64)));
-}
-
-TEST(HashMaps, ExpertsThatAreNotThereAreRefused) {
-  EXPECT_THROW(rows_by_expert(torch::tensor({{0, 3}}, torch::kInt64), 3), c10::ValueError);
-}
-
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::hash_maps_test

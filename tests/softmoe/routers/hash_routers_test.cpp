@@ -11,7 +11,14 @@
 #include "support/tensor_matcher.h"
 
 namespace softmoe {
-namespace {
+
+static void PrintTo(ContentCode code, std::ostream* out) {
+  *out << (code == ContentCode::kKMeans ? "kmeans" : "projection");
+}
+
+}  // namespace softmoe
+
+namespace softmoe::hash_routers_test {
 
 using test::all_close;
 using test::same_bits;
@@ -240,10 +247,11 @@ TEST_P(ContentHashes, PatchesGoByCodeAndOtherTokensByPosition) {
   const auto codes = hash->codes(context.patches.flatten(0, 1)).view({kBatch, kPatches});
   const auto expected =
       torch::cat({torch::zeros({kBatch, 1}, torch::kInt64), codes.remainder(6)}, 1);
-  EXPECT_TRUE(same_bits(routed.rows.token, rows_by_expert(expected, 6).token));
+  EXPECT_TRUE(same_bits(routed.rows.token, rows_of_experts(expected, {}, 6).token));
   const auto alone = hash->route(seeded_tokens(), {}, nullptr);
-  EXPECT_TRUE(same_bits(alone.rows.token,
-                        rows_by_expert(modulo_map(kTokens, 6).expand({kBatch, kTokens}), 6).token));
+  EXPECT_TRUE(
+      same_bits(alone.rows.token,
+                rows_of_experts(modulo_map(kTokens, 6).expand({kBatch, kTokens}), {}, 6).token));
 }
 
 TEST_P(ContentHashes, EqualPatchesHaveEqualCodesAndNearOnesMostly) {
@@ -334,9 +342,7 @@ TEST_P(ContentHashes, RefusePatchesOfAnotherSize) {
 
 INSTANTIATE_TEST_SUITE_P(Codes, ContentHashes,
                          testing::Values(ContentCode::kProjection, ContentCode::kKMeans),
-                         [](const auto& entry) {
-                           return entry.param == ContentCode::kKMeans ? "kmeans" : "projection";
-                         });
+                         [](const auto& entry) { return testing::PrintToString(entry.param); });
 
 TEST(ContentHashRouter, FittedProjectionsSplitTheSampleInHalves) {
   auto hash = content_router(ContentCode::kProjection);
@@ -398,5 +404,4 @@ TEST(RandomRouter, IsFixedInEvaluation) {
   EXPECT_TRUE(same_bits(first[1], first[0]));
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::hash_routers_test

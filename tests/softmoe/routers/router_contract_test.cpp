@@ -4,14 +4,14 @@
 #include <set>
 
 #include "core/error.h"
+#include "runtime/autocast_guard.h"
 #include "runtime/device.h"
 #include "softmoe/moe_layer.h"
 #include "softmoe/router_losses.h"
 #include "softmoe/routers.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::router_contract_test {
 
 using test::all_close;
 using test::same_bits;
@@ -447,5 +447,4 @@ TEST(RouterRegistry, AnUnknownNameListsTheKnownOnes) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::router_contract_test

@@ -2,11 +2,10 @@
 
 #include "softmoe/router_losses.h"
 #include "softmoe/routers/sparse_case.h"
-#include "softmoe/routers/tokens_choice.h"
+#include "softmoe/routers/tokens_choice_router.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::tokens_choice_parity_test {
 
 using test::all_close;
 using test::same_bits;
@@ -32,6 +31,8 @@ struct Setting {
   bool batch_priority = false;
   bool noisy = false;
 };
+
+void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
 
 class TokensChoiceParity : public testing::TestWithParam<Setting> {
  protected:
@@ -133,5 +134,4 @@ INSTANTIATE_TEST_SUITE_P(Noisy, TokensChoiceParity,
                          testing::Values(Setting{"top2_noisy", 2, false, true}), case_name);
 INSTANTIATE_TEST_SUITE_P(Quiet, TokensChoiceLayerParity, testing::ValuesIn(kQuietCases), case_name);
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::tokens_choice_parity_test

@@ -1,13 +1,13 @@
 /// The router of tokens choice in a layer.
 
+#include "softmoe/routers/tokens_choice_router.h"
+
 #include "core/error.h"
 #include "softmoe/moe_layer.h"
 #include "softmoe/router_losses.h"
-#include "softmoe/routers/tokens_choice.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::tokens_choice_router_test {
 
 using test::all_close;
 using test::same_bits;
@@ -331,5 +331,4 @@ TEST(TokensChoice, PassesOnWhatIsNotANumber) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::tokens_choice_router_test

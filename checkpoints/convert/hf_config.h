@@ -1,0 +1,16 @@
+#pragma once
+/// The config.json of Hugging Face's models. Each function writes that of one kind of model.
+
+#include "checkpoints/model_description.h"
+
+namespace softmoe {
+
+Json hf_vit_config(const ModelDescription& description);
+Json hf_deit_config(const ModelDescription& description);
+Json hf_deit_distilled_config(const ModelDescription& description);
+/// With or without registers.
+Json hf_dinov2_config(const ModelDescription& description);
+Json hf_clip_config(const ModelDescription& description);
+Json hf_siglip_config(const ModelDescription& description);
+
+}  // namespace softmoe

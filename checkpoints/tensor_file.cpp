@@ -1,0 +1,57 @@
+#include "checkpoints/tensor_file.h"
+
+#include "checkpoints/checkpoint.h"
+#include "checkpoints/formats/torch_file.h"
+#include "core/error.h"
+#include "io/bounded_json.h"
+#include "io/mapped_file.h"
+#include "io/npz.h"
+
+namespace softmoe {
+namespace {
+
+namespace fs = std::filesystem;
+
+Json config_beside(const fs::path& path) {
+  const fs::path config = path.parent_path() / kConfigName;
+  std::error_code error;
+  if (!fs::is_regular_file(config, error)) {
+    return nullptr;
+  }
+  const auto file = MappedFile::open(config);
+  auto value = parse_sorted_json(file->bytes(), config.string());
+  if (!value.is_object()) {
+    throw InputError(config.string(), "a JSON object", value.type_name());
+  }
+  return value;
+}
+
+}  // namespace
+
+TensorFile read_tensor_file(const fs::path& given) {
+  TensorFile file{.path = model_file(given)};
+  file.format = tensor_format(file.path);
+  if (file.format == TensorFormat::kHdf5) {
+    auto checkpoint = load_checkpoint(file.path, {.optimizer = false});
+    file.tensors = std::move(checkpoint.model);
+    file.config = std::move(checkpoint.metadata);
+    return file;
+  }
+  file.config = config_beside(file.path);
+  switch (file.format) {
+    case TensorFormat::kSafetensors: {
+      auto read = read_safetensors_file(file.path);
+      file.tensors = std::move(read.tensors);
+      file.metadata = std::move(read.metadata);
+      break;
+    }
+    case TensorFormat::kNpz:
+      file.tensors = read_npz(file.path);
+      break;
+    default:
+      file.tensors = read_torch_file(file.path);
+  }
+  return file;
+}
+
+}  // namespace softmoe

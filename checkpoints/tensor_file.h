@@ -1,0 +1,31 @@
+#pragma once
+/// Tensors from a file of any format.
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "checkpoints/formats/safetensors.h"
+#include "checkpoints/formats/tensor_format.h"
+#include "core/json_text.h"
+
+namespace softmoe {
+
+/// The config file that Hugging Face and timm put beside weights.
+inline constexpr const char* kConfigName = "config.json";
+
+/// All that a file holds.
+struct TensorFile {
+  TensorFormat format = TensorFormat::kHdf5;
+  std::filesystem::path path = {};    ///< of the file that was read
+  NamedTensors tensors = {};          ///< of a native checkpoint: those of its model
+  SafetensorsMetadata metadata = {};  ///< texts of a safetensors file
+  /// The metadata of a native checkpoint; for other formats the config file beside it, or
+  /// null if there is none.
+  Json config = {};
+};
+
+/// Reads model_file(path) of any format, by its content and not by its name. Throws InputError as
+/// the reader of the format does, and for a config file that is no JSON object.
+TensorFile read_tensor_file(const std::filesystem::path& path);
+
+}  // namespace softmoe

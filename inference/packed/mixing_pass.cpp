@@ -1,0 +1,232 @@
+#include "inference/packed/mixing_pass.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace softmoe {
+namespace {
+
+using kernels::Unit;
+
+/// Maximum of rows of one expert that go through its MLP at a time.
+constexpr int64_t kMaxExpertRows = 84;
+
+/// The row after the first one of `rows`, or nothing.
+kernels::Source second_row(const ValueRows& rows, bool has_second) {
+  return has_second ? rows.part(1, 1).source() : kernels::Source{};
+}
+
+}  // namespace
+
+MixingPass::MixingPass(const PackedLayers& layers, int64_t block_rows)
+    : layers_(layers), block_rows_(block_rows) {
+  for (const auto& block : layers.blocks) {
+    max_slots_ = std::max(max_slots_, block.mixing.slots());
+    max_slots_per_expert_ = std::max(max_slots_per_expert_, block.mixing.slots_per_expert);
+  }
+}
+
+int64_t MixingPass::expert_rows(int64_t batch) const {
+  return std::min(kMaxExpertRows, batch * max_slots_per_expert_);
+}
+
+void MixingPass::take_memory(Arena& arena, int64_t batch, int64_t places, float* x,
+                             const ValueRows& normed) {
+  batch_ = batch;
+  x_ = x;
+  normed_ = normed;
+  if (max_slots_ == 0) {
+    return;
+  }
+  const int64_t rows = batch * tokens();
+  const int64_t panels = kernels::panels_of(dim()) * kernels::kUnitColumns;
+  powers_ = take_rows(arena, layers_.values, rows, kernels::round_up(max_slots_, 2));
+  inverse_sums_ = arena.take<float>(rows);
+  packed_tokens_ = arena.take<Unit>(places * panels * units_of(tokens()));
+  packed_slots_ = arena.take<Unit>(places * panels * units_of(max_slots_));
+  expert_rows_ = take_rows(arena, layers_.values, batch * max_slots_, dim());
+}
+
+MixingPass::Scratch MixingPass::take_scratch(Arena& arena) const {
+  if (max_slots_ == 0) {
+    return {};
+  }
+  return {.normed = arena.take<float>(block_rows_ * dim()),
+          .logits = arena.take<float>(block_rows_ * kernels::round_up(max_slots_, 32)),
+          .norms = arena.take<float>(block_rows_),
+          .powers = arena.take<Unit>(units_of(tokens()) * kernels::kUnitColumns),
+          .slots = take_rows(arena, layers_.values, kernels::kUnitColumns, dim()),
+          .sums = arena.take<float>(kernels::kUnitColumns)};
+}
+
+int64_t MixingPass::slot_row(const PackedMixing& mixing, int64_t image, int64_t slot) const {
+  const int64_t each = mixing.slots_per_expert;
+  return (slot / each * batch_ + image) * each + slot % each;
+}
+
+Unit* MixingPass::panels_of_image(Unit* all, const Portion& portion, int64_t image,
+                                  int64_t units) const {
+  return all + portion.place(image) * kernels::panels_of(dim()) * units * kernels::kUnitColumns;
+}
+
+void MixingPass::weigh_slots(const PackedBlock& block, int64_t row, int64_t count,
+                             const Scratch& scratch) {
+  const auto& mixing = block.mixing;
+  const auto tokens = normed_.part(row, count);
+  // Logits are fp32 in every precision.
+  float* const normed = scratch.normed;
+  kernels::norm_rows(block.norm2.rows(), x_ + row * dim(), dim(), count, normed, dim(),
+                     tokens.values.bf16, tokens.stride);
+  if (tokens.values.fp32 != nullptr) {
+    for (int64_t index = 0; index < count; ++index) {
+      std::memcpy(tokens.values.fp32 + index * tokens.stride, normed + index * dim(),
+                  static_cast<size_t>(dim()) * sizeof(float));
+    }
+  }
+  kernels::inverse_norms(normed, dim(), count, dim(), mixing.eps, scratch.norms);
+  const int64_t stride = kernels::round_up(mixing.slots(), 32);
+  multiply(mixing.keys, {}, Operand{.left = {reinterpret_cast<const Unit*>(normed), dim()}}, count,
+           {.out = {.fp32 = scratch.logits}, .out_stride = stride, .row_factors = scratch.norms});
+  const auto powers = powers_.part(row, count);
+  kernels::exponential_rows(scratch.logits, stride, count, mixing.slots(),
+                            kernels::round_up(mixing.slots(), 2), powers.values, powers.stride,
+                            inverse_sums_ + row);
+}
+
+void MixingPass::fill_slots(const PackedMixing& mixing, const Portion& portion,
+                            const Scratch& scratch) {
+  pack_tokens(portion);
+  portion.barrier();
+  average_tokens(mixing, portion, scratch);
+}
+
+/// Normed tokens as right factors.
+void MixingPass::pack_tokens(const Portion& portion) {
+  const int64_t each = kernels::values_per_unit(layers_.values);
+  const int64_t units = units_of(tokens());
+  const auto share = portion.of(units);
+  for (int64_t index = share.first; index < share.last; ++index) {
+    const int64_t image = index / units;
+    const int64_t unit = index % units;
+    const int64_t token = unit * each;
+    const auto rows = normed_.part(image * tokens() + token, 2);
+    kernels::pack_depth_unit(
+        layers_.values, rows.source(), second_row(rows, each == 2 && token + 1 < tokens()), dim(),
+        panels_of_image(packed_tokens_, portion, image, units) + unit * kernels::kUnitColumns,
+        units * kernels::kUnitColumns);
+  }
+}
+
+/// The rows of experts from packed tokens, 32 slots at a time.
+void MixingPass::average_tokens(const PackedMixing& mixing, const Portion& portion,
+                                const Scratch& scratch) {
+  const int64_t each = kernels::values_per_unit(layers_.values);
+  const int64_t units = units_of(tokens());
+  const int64_t panels = kernels::panels_of(mixing.slots());
+  const size_t row_bytes = static_cast<size_t>(dim()) * sizeof(Unit) / static_cast<size_t>(each);
+  const auto share = portion.of(panels);
+  for (int64_t index = share.first; index < share.last; ++index) {
+    const int64_t image = index / panels;
+    const int64_t first = index % panels * kernels::kUnitColumns;
+    const int64_t count = std::min(kernels::kUnitColumns, mixing.slots() - first);
+    auto powers = powers_.part(image * tokens(), tokens());
+    powers.values = powers.values.offset(first);
+    kernels::inverse_column_sums(powers.source(), powers.stride, tokens(), count, scratch.sums);
+    kernels::LeftUnits left{powers.units(), 1, powers.stride};
+    if (each == 2) {
+      for (int64_t unit = 0; unit < units; ++unit) {
+        const auto rows = powers.part(unit * 2, 2);
+        kernels::pack_depth_unit(layers_.values, rows.source(),
+                                 second_row(rows, unit * 2 + 1 < tokens()), count,
+                                 scratch.powers + unit * kernels::kUnitColumns, 0);
+      }
+      left = {scratch.powers, 1, kernels::kUnitColumns};
+    }
+    kernels::packed_product(
+        layers_.values, {count, dim(), units}, left,
+        {panels_of_image(packed_tokens_, portion, image, units), units * kernels::kUnitColumns},
+        {.out = scratch.slots.values,
+         .out_stride = scratch.slots.stride,
+         .row_factors = scratch.sums});
+    for (int64_t slot = 0; slot < count; ++slot) {
+      const auto target = expert_rows_.part(slot_row(mixing, image, first + slot), 1);
+      std::memcpy(target.units(), scratch.slots.part(slot, 1).units(), row_bytes);
+    }
+  }
+}
+
+void MixingPass::run_experts(const PackedBlock& block, const Team& team,
+                             const MlpScratch& scratch) {
+  const auto& mixing = block.mixing;
+  const int64_t rows = batch_ * mixing.slots_per_expert;
+  // With too few experts to keep the threads busy, threads share each expert's rows.
+  const int64_t parts = mixing.experts >= 2 * team.size ? 1 : std::min(team.size, rows);
+  const auto share = team.share(mixing.experts * parts);
+  for (int64_t index = share.first; index < share.last; ++index) {
+    const int64_t expert = index / parts;
+    const int64_t part = index % parts;
+    const int64_t first = rows * part / parts;
+    const int64_t last = rows * (part + 1) / parts;
+    const bool has_next = index + 1 < share.last;
+    const Unit* const next =
+        has_next ? block.mlp.fc1.panels((index + 1) / parts, 0, 0).data : nullptr;
+    const int64_t blocks = (last - first + kMaxExpertRows - 1) / kMaxExpertRows;
+    for (int64_t at = 0; at < blocks; ++at) {
+      const int64_t begin = first + (last - first) * at / blocks;
+      const int64_t end = first + (last - first) * (at + 1) / blocks;
+      const auto values = expert_rows_.part(expert * rows + begin, end - begin);
+      multiply_mlp(block.mlp, expert, layers_.activation, values,
+                   {.out = values.values, .out_stride = values.stride}, scratch,
+                   at + 1 < blocks ? block.mlp.fc1.panels(expert, 0, 0).data : next);
+    }
+  }
+}
+
+void MixingPass::combine_slots(const PackedMixing& mixing, const Portion& portion) {
+  pack_slots(mixing, portion);
+  portion.barrier();
+  add_slots(mixing, portion);
+}
+
+/// Outputs of experts as right factors.
+void MixingPass::pack_slots(const PackedMixing& mixing, const Portion& portion) {
+  const int64_t each = kernels::values_per_unit(layers_.values);
+  const int64_t units = units_of(mixing.slots());
+  const auto share = portion.of(units);
+  for (int64_t index = share.first; index < share.last; ++index) {
+    const int64_t image = index / units;
+    const int64_t unit = index % units;
+    const int64_t slot = unit * each;
+    const bool has_second = each == 2 && slot + 1 < mixing.slots();
+    const auto second =
+        has_second ? expert_rows_.part(slot_row(mixing, image, slot + 1), 1) : ValueRows{};
+    kernels::pack_depth_unit(
+        layers_.values, expert_rows_.part(slot_row(mixing, image, slot), 1).source(),
+        second.source(), dim(),
+        panels_of_image(packed_slots_, portion, image, units) + unit * kernels::kUnitColumns,
+        units * kernels::kUnitColumns);
+  }
+}
+
+void MixingPass::add_slots(const PackedMixing& mixing, const Portion& portion) {
+  const int64_t units = units_of(mixing.slots());
+  const auto share = portion.of(tokens());
+  for (int64_t at = share.first; at < share.last;) {
+    const int64_t image = at / tokens();
+    const int64_t last = std::min(share.last, (image + 1) * tokens());
+    for_each_block({at, last}, block_rows_, [&](int64_t row, int64_t count) {
+      const auto powers = powers_.part(row, count);
+      kernels::packed_product(
+          layers_.values, {count, dim(), units},
+          {powers.units(), powers.stride / kernels::values_per_unit(layers_.values)},
+          {panels_of_image(packed_slots_, portion, image, units), units * kernels::kUnitColumns},
+          {.out = {.fp32 = x_ + row * dim()},
+           .out_stride = dim(),
+           .row_factors = inverse_sums_ + row,
+           .accumulate = true});
+    });
+    at = last;
+  }
+}
+
+}  // namespace softmoe

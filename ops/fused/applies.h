@@ -1,0 +1,20 @@
+#pragma once
+/// When the operators of this folder stand for libtorch's.
+///
+/// They compute parts of a transformer as single differentiable operators, for training small
+/// models on a CPU, where memory traffic and the overhead of many small operators outweigh the
+/// arithmetic. They compute what libtorch's operators compute under bf16 autocast: products of bf16
+/// factors with fp32 sums, everything else in fp32, gradients of parameters in fp32. Results do not
+/// depend on the number of threads.
+///
+/// The functions in ops/ choose among both; nothing else includes this folder.
+
+#include <torch/types.h>
+
+namespace softmoe::fused {
+
+/// Returns true if `x` and the mode of this thread call for the operators of this folder: bf16
+/// autocast on a CPU whose kernels multiply bf16.
+bool applies(const torch::Tensor& x);
+
+}  // namespace softmoe::fused

@@ -1,0 +1,235 @@
+#include "ops/fused/attention_pass.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <array>
+
+#include "kernels/gemm.h"
+#include "ops/fused/weight_gradient.h"
+#include "runtime/arena.h"
+#include "runtime/thread_team.h"
+
+namespace softmoe::fused {
+namespace {
+
+using kernels::Bf16;
+using kernels::Pair;
+
+/// The smallest number of rows that go through the linear maps together.
+constexpr int64_t kAttentionRows = 64;
+/// Images whose rows go through the linear maps together.
+int64_t group_of(const AttentionCall& call) {
+  return (kAttentionRows + call.image.tokens - 1) / call.image.tokens;
+}
+
+/// Returns true if there are too few images to give each thread its own.
+bool splits_images(const Team& team, const AttentionCall& call) {
+  return call.batch < 2 * team.size && team.size > 1;
+}
+
+/// Scratch memory of the forward pass.
+struct ForwardScratch {
+  Pair* packed_qkv;
+  Pair* packed_proj;
+  float* attention;  // one part per thread
+  int64_t attention_size;
+};
+
+ForwardScratch take_forward(Arena& arena, const AttentionCall& call) {
+  const int64_t dim = call.image.dim();
+  const int64_t threads = at::get_num_threads();
+  const int64_t attention_size = kernels::round_up(kernels::attention_scratch(call.image), 16);
+  arena.reset(Arena::room<Pair>(kernels::packed_size(dim, 3 * dim)) +
+              Arena::room<Pair>(kernels::packed_size(dim, dim)) +
+              Arena::room<float>(threads * attention_size));
+  return {.packed_qkv = arena.take<Pair>(kernels::packed_size(dim, 3 * dim)),
+          .packed_proj = arena.take<Pair>(kernels::packed_size(dim, dim)),
+          .attention = arena.take<float>(threads * attention_size),
+          .attention_size = attention_size};
+}
+
+/// Calls function(first, count) for the rows [first, last) of `range`, some at a time.
+template <typename Function>
+void for_each_chunk(const IndexRange& range, const Function& function) {
+  for (int64_t row = range.first; row < range.last; row += kAttentionRows) {
+    function(row, std::min(kAttentionRows, range.last - row));
+  }
+}
+
+/// The three steps of a pass over `images` images: before(row, rows) and after(row, rows) on rows,
+/// attend(image, heads) between them. Each image goes through all three at once if there are
+/// enough of them for the threads; otherwise threads share rows and heads.
+template <typename Before, typename Attend, typename After>
+void three_steps(const Team& team, const AttentionCall& call, int64_t images, const Before& before,
+                 const Attend& attend, const After& after) {
+  const int64_t tokens = call.image.tokens;
+  const int64_t heads = call.image.heads;
+  if (splits_images(team, call)) {
+    const auto rows = team.share(images * tokens, kernels::kTileRows);
+    for_each_chunk(rows, before);
+    team.barrier();
+    const auto share = team.share(images * heads);
+    for (int64_t index = share.first; index < share.last; ++index) {
+      attend(index / heads, kernels::HeadRange{index % heads, index % heads + 1});
+    }
+    team.barrier();
+    for_each_chunk(rows, after);
+    return;
+  }
+  const auto share = team.share(images);
+  for (int64_t image = share.first; image < share.last; image += group_of(call)) {
+    const int64_t group = std::min(group_of(call), share.last - image);
+    before(image * tokens, group * tokens);
+    for (int64_t index = image; index < image + group; ++index) {
+      attend(index, kernels::HeadRange{0, heads});
+    }
+    after(image * tokens, group * tokens);
+  }
+}
+
+void forward_team(const Team& team, const AttentionCall& call, const AttentionForwardJob& job,
+                  const ForwardScratch& scratch) {
+  const int64_t tokens = call.image.tokens;
+  const int64_t dim = call.image.dim();
+  const auto qkv_columns = team.share(3 * dim, kernels::kPanelColumns);
+  kernels::pack_transposed(job.qkv_weight, dim, dim, qkv_columns.first, qkv_columns.last,
+                           scratch.packed_qkv);
+  const auto proj_columns = team.share(dim, kernels::kPanelColumns);
+  kernels::pack_transposed(job.proj_weight, dim, dim, proj_columns.first, proj_columns.last,
+                           scratch.packed_proj);
+  team.barrier();
+  const auto before = [&](int64_t row, int64_t rows) {
+    const Bf16* x = job.x.bf16 + row * dim;
+    if (job.x.bf16 == nullptr) {
+      x = job.x_kept + row * dim;
+      kernels::to_bf16(job.x.offset(row * dim), dim, rows, dim, job.x_kept + row * dim, dim);
+    }
+    kernels::gemm({rows, 3 * dim, dim / 2}, kernels::left_rows(x, dim), scratch.packed_qkv,
+                  job.qkv_bias, /*residual=*/nullptr, {.bf16 = job.qkv + row * 3 * dim}, 3 * dim);
+  };
+  const auto attend = [&](int64_t image, kernels::HeadRange heads) {
+    const int64_t row = image * tokens;
+    kernels::attention_forward(call.image, heads, job.norm, job.qkv + row * 3 * dim,
+                               job.mixed + row * dim,
+                               scratch.attention + team.rank * scratch.attention_size);
+  };
+  const auto after = [&](int64_t row, int64_t rows) {
+    kernels::gemm({rows, dim, dim / 2}, kernels::left_rows(job.mixed + row * dim, dim),
+                  scratch.packed_proj, job.proj_bias,
+                  job.residual != nullptr ? job.residual + row * dim : nullptr,
+                  job.out.offset(row * dim), dim);
+  };
+  three_steps(team, call, call.batch, before, attend, after);
+}
+
+/// Scratch memory of the backward pass, for one block of images.
+struct AttentionBackwardScratch {
+  Pair* packed_qkv;
+  Pair* packed_proj;
+  Bf16* d_out;       // [rows, dim]
+  Bf16* d_mixed;     // [rows, dim]
+  Bf16* d_qkv;       // [rows, 3 dim]
+  float* attention;  // one part per thread
+  int64_t attention_size;
+  std::array<WeightGradientScratch, 2> weights;
+};
+
+/// Images that the backward pass holds at a time.
+int64_t block_images(const AttentionCall& call) {
+  return std::min(call.batch, std::max<int64_t>(1, kGradientRows / call.image.tokens));
+}
+
+AttentionBackwardScratch take_backward(Arena& arena, const AttentionCall& call) {
+  const int64_t dim = call.image.dim();
+  const int64_t rows = block_images(call) * call.image.tokens;
+  const int64_t threads = at::get_num_threads();
+  const int64_t attention_size = kernels::round_up(kernels::attention_scratch(call.image), 16);
+  arena.reset(Arena::room<Pair>(kernels::packed_size(3 * dim, dim)) +
+              Arena::room<Pair>(kernels::packed_size(dim, dim)) +
+              2 * Arena::room<Bf16>(rows * dim) + Arena::room<Bf16>(rows * 3 * dim) +
+              Arena::room<float>(threads * attention_size) +
+              weight_gradient_room(rows, 3 * dim, dim) + weight_gradient_room(rows, dim, dim));
+  return {.packed_qkv = arena.take<Pair>(kernels::packed_size(3 * dim, dim)),
+          .packed_proj = arena.take<Pair>(kernels::packed_size(dim, dim)),
+          .d_out = arena.take<Bf16>(rows * dim),
+          .d_mixed = arena.take<Bf16>(rows * dim),
+          .d_qkv = arena.take<Bf16>(rows * 3 * dim),
+          .attention = arena.take<float>(threads * attention_size),
+          .attention_size = attention_size,
+          .weights = {take_weight_gradient_scratch(arena, rows, 3 * dim, dim),
+                      take_weight_gradient_scratch(arena, rows, dim, dim)}};
+}
+
+/// Gradients of the values of images [block, block + count); `d_out` are the rows of these images.
+void backward_images(const Team& team, const AttentionCall& call, const AttentionBackwardJob& job,
+                     int64_t block, int64_t count, const Bf16* d_out,
+                     const AttentionBackwardScratch& scratch) {
+  const int64_t tokens = call.image.tokens;
+  const int64_t dim = call.image.dim();
+  float* const d_norms = job.d_norms != nullptr ? job.d_norms + block * 2 * dim : nullptr;
+  const int64_t block_row = block * tokens;
+  const auto before = [&](int64_t row, int64_t rows) {
+    if (job.d_out.bf16 == nullptr) {
+      kernels::to_bf16(job.d_out.offset((block_row + row) * dim), dim, rows, dim,
+                       scratch.d_out + row * dim, dim);
+    }
+    kernels::gemm({rows, dim, dim / 2}, kernels::left_rows(d_out + row * dim, dim),
+                  scratch.packed_proj, /*bias=*/nullptr, /*residual=*/nullptr,
+                  {.bf16 = scratch.d_mixed + row * dim}, dim);
+  };
+  const auto attend = [&](int64_t image, kernels::HeadRange heads) {
+    const int64_t row = image * tokens;
+    kernels::attention_backward(call.image, heads, job.norm, job.qkv + (block_row + row) * 3 * dim,
+                                scratch.d_mixed + row * dim, scratch.d_qkv + row * 3 * dim,
+                                d_norms != nullptr ? d_norms + image * 2 * dim : nullptr,
+                                scratch.attention + team.rank * scratch.attention_size);
+  };
+  const auto after = [&](int64_t row, int64_t rows) {
+    if (job.d_x.fp32 == nullptr && job.d_x.bf16 == nullptr) {
+      return;
+    }
+    kernels::gemm({rows, dim, 3 * dim / 2},
+                  kernels::left_rows(scratch.d_qkv + row * 3 * dim, 3 * dim), scratch.packed_qkv,
+                  /*bias=*/nullptr, /*residual=*/nullptr, job.d_x.offset((block_row + row) * dim),
+                  dim);
+  };
+  three_steps(team, call, count, before, attend, after);
+}
+
+}  // namespace
+
+void attention_pass_forward(const AttentionCall& call, const AttentionForwardJob& job) {
+  const auto scratch = take_forward(thread_arena(), call);
+  run_team([&](const Team& team) { forward_team(team, call, job, scratch); });
+}
+
+void attention_pass_backward(const AttentionCall& call, const AttentionBackwardJob& job) {
+  const int64_t tokens = call.image.tokens;
+  const int64_t dim = call.image.dim();
+  const auto scratch = take_backward(thread_arena(), call);
+  run_team([&](const Team& team) {
+    const auto columns = team.share(dim, kernels::kPanelColumns);
+    kernels::pack_rows(job.qkv_weight, dim, 3 * dim, columns.first, columns.last,
+                       scratch.packed_qkv);
+    kernels::pack_rows(job.proj_weight, dim, dim, columns.first, columns.last, scratch.packed_proj);
+    team.barrier();
+    const int64_t step = block_images(call);
+    for (int64_t block = 0; block < call.batch; block += step) {
+      const int64_t count = std::min(step, call.batch - block);
+      const int64_t at = block * tokens * dim;
+      const Bf16* const d_out = job.d_out.bf16 != nullptr ? job.d_out.bf16 + at : scratch.d_out;
+      backward_images(team, call, job, block, count, d_out, scratch);
+      const std::array<WeightGradient, 2> gradients{
+          {{scratch.d_qkv, 3 * dim, job.x + at, dim, job.d_qkv_weight, job.d_qkv_bias},
+           {d_out, dim, job.mixed + at, dim, job.d_proj_weight, job.d_proj_bias}}};
+      if (gradients[0].is_wanted() || gradients[1].is_wanted()) {
+        team.barrier();
+        weight_gradients(team, count * tokens, gradients, scratch.weights,
+                         /*accumulate=*/block > 0);
+      }
+    }
+  });
+}
+
+}  // namespace softmoe::fused

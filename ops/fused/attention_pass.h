@@ -1,0 +1,54 @@
+#pragma once
+/// The passes of multi-head self-attention with its linear maps over plain memory; attention.cpp
+/// makes an operator of them.
+
+#include "kernels/attention.h"
+
+namespace softmoe::fused {
+
+/// Sizes of one call.
+struct AttentionCall {
+  int64_t batch;
+  kernels::AttentionShape image;
+};
+
+/// Plain memory of the forward pass. `qkv` and `mixed` are kept for the backward pass, and `x_kept`
+/// if x is fp32.
+struct AttentionForwardJob {
+  kernels::Source x;
+  kernels::Source qkv_weight;
+  const float* qkv_bias;
+  kernels::Source proj_weight;
+  const float* proj_bias;
+  kernels::QkNorm norm;
+  const float* residual;
+  kernels::Bf16* x_kept;
+  kernels::Bf16* qkv;
+  kernels::Bf16* mixed;
+  kernels::Target out;
+};
+
+/// Plain memory of the backward pass. Gradients that are null are not computed. `d_norms`
+/// [batch, heads, 2, head_dim] is null without QK-norm; otherwise it holds zeros before the pass
+/// and is to be summed over the first two axes after it.
+struct AttentionBackwardJob {
+  kernels::QkNorm norm;
+  kernels::Source qkv_weight;
+  kernels::Source proj_weight;
+  const kernels::Bf16* x;
+  const kernels::Bf16* qkv;
+  const kernels::Bf16* mixed;
+  kernels::Source d_out;
+  kernels::Target d_x;
+  float* d_qkv_weight;
+  float* d_qkv_bias;
+  float* d_proj_weight;
+  float* d_proj_bias;
+  float* d_norms;
+};
+
+void attention_pass_forward(const AttentionCall& call, const AttentionForwardJob& job);
+
+void attention_pass_backward(const AttentionCall& call, const AttentionBackwardJob& job);
+
+}  // namespace softmoe::fused

@@ -1,0 +1,119 @@
+#include "ops/fused/update.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/level.h"
+#include "kernels/update.h"
+#include "runtime/thread_team.h"
+
+namespace softmoe::fused {
+namespace {
+
+/// Elements that one thread handles at a time; a constant, so that sums do not depend on the number
+/// of threads.
+constexpr int64_t kBlock = 16384;
+
+/// Part of one tensor of a list.
+struct Block {
+  size_t tensor;
+  int64_t first;
+  int64_t count;
+};
+
+std::vector<Block> blocks_of(const std::vector<torch::Tensor>& tensors) {
+  std::vector<Block> blocks;
+  for (size_t index = 0; index < tensors.size(); ++index) {
+    const int64_t count = tensors[index].numel();
+    for (int64_t first = 0; first < count; first += kBlock) {
+      blocks.push_back({index, first, std::min(kBlock, count - first)});
+    }
+  }
+  return blocks;
+}
+
+std::vector<float*> memory_of(const std::vector<torch::Tensor>& tensors) {
+  std::vector<float*> memory;
+  memory.reserve(tensors.size());
+  for (const auto& tensor : tensors) {
+    memory.push_back(tensor.data_ptr<float>());
+  }
+  return memory;
+}
+
+/// Calls function(number, block) for every block.
+template <typename Function>
+void for_each_block(const std::vector<Block>& blocks, const Function& function) {
+  run_team([&](const Team& team) {
+    const auto share = team.share(static_cast<int64_t>(blocks.size()));
+    for (int64_t index = share.first; index < share.last; ++index) {
+      function(static_cast<size_t>(index), blocks[static_cast<size_t>(index)]);
+    }
+  });
+}
+
+kernels::AdamWStep constants_of(const AdamWStep& step) {
+  const auto steps = static_cast<double>(step.step);
+  // What the moments lack of their full weight, as they start from zero.
+  const double correction1 = 1.0 - std::pow(step.beta1, steps);
+  const double correction2 = 1.0 - std::pow(step.beta2, steps);
+  return {.decay = static_cast<float>(1.0 - step.lr * step.decay),
+          .rate = static_cast<float>(step.lr / correction1),
+          .beta1 = static_cast<float>(step.beta1),
+          .beta2 = static_cast<float>(step.beta2),
+          .inverse_correction = static_cast<float>(1.0 / std::sqrt(correction2)),
+          .eps = static_cast<float>(step.eps),
+          .gradient_factor = static_cast<float>(step.gradient_factor)};
+}
+
+}  // namespace
+
+bool takes_update(const std::vector<torch::Tensor>& tensors) {
+  return kernels::has(kernels::Need::kFp32) &&
+         std::all_of(tensors.begin(), tensors.end(), [](const torch::Tensor& tensor) {
+           return tensor.is_cpu() && tensor.scalar_type() == torch::kFloat32 &&
+                  tensor.is_contiguous();
+         });
+}
+
+bool takes_update(const UpdatedTensors& tensors) {
+  return takes_update(tensors.parameters) && takes_update(tensors.gradients) &&
+         std::all_of(tensors.state.begin(), tensors.state.end(),
+                     [](const auto& kind) { return takes_update(kind); });
+}
+
+void adamw(const AdamWStep& step, const UpdatedTensors& tensors) {
+  const auto constants = constants_of(step);
+  const auto gradient = memory_of(tensors.gradients);
+  const auto parameter = memory_of(tensors.parameters);
+  const auto mean = memory_of(tensors.state[0]);
+  const auto mean_square = memory_of(tensors.state[1]);
+  for_each_block(blocks_of(tensors.parameters), [&](size_t, const Block& block) {
+    const auto [index, first, count] = block;
+    kernels::adamw(constants, count, gradient[index] + first, parameter[index] + first,
+                   mean[index] + first, mean_square[index] + first);
+  });
+}
+
+double global_norm(const std::vector<torch::Tensor>& tensors) {
+  const auto memory = memory_of(tensors);
+  const auto blocks = blocks_of(tensors);
+  std::vector<double> sums(blocks.size());
+  for_each_block(blocks, [&](size_t number, const Block& block) {
+    sums[number] = kernels::sum_of_squares(memory[block.tensor] + block.first, block.count);
+  });
+  double sum = 0.0;
+  for (const double part : sums) {
+    sum += part;
+  }
+  return std::sqrt(sum);
+}
+
+void multiply(const std::vector<torch::Tensor>& tensors, double factor) {
+  const auto memory = memory_of(tensors);
+  for_each_block(blocks_of(tensors), [&](size_t, const Block& block) {
+    kernels::multiply(memory[block.tensor] + block.first, block.count, static_cast<float>(factor));
+  });
+}
+
+}  // namespace softmoe::fused

@@ -1,0 +1,54 @@
+#include "ops/fused/weight_gradient.h"
+
+#include <algorithm>
+
+namespace softmoe::fused {
+
+size_t weight_gradient_room(int64_t rows, int64_t outputs, int64_t inputs) {
+  return Arena::room<kernels::Pair>(kernels::packed_size(rows, outputs)) +
+         Arena::room<kernels::Pair>(kernels::packed_size(rows, inputs));
+}
+
+WeightGradientScratch take_weight_gradient_scratch(Arena& arena, int64_t rows, int64_t outputs,
+                                                   int64_t inputs) {
+  return {.left = arena.take<kernels::Pair>(kernels::packed_size(rows, outputs)),
+          .right = arena.take<kernels::Pair>(kernels::packed_size(rows, inputs))};
+}
+
+void weight_gradients(const Team& team, int64_t rows, const std::array<WeightGradient, 2>& pair,
+                      const std::array<WeightGradientScratch, 2>& scratch, bool accumulate) {
+  for (size_t index = 0; index < pair.size(); ++index) {
+    const auto& gradient = pair[index];
+    if (!gradient.is_wanted()) {
+      continue;
+    }
+    if (gradient.d_weight != nullptr) {
+      const auto inputs = team.share(gradient.inputs, kernels::kPanelColumns);
+      kernels::pack_rows({.bf16 = gradient.input}, gradient.inputs, rows, inputs.first, inputs.last,
+                         scratch[index].right);
+    }
+    const auto outputs = team.share(gradient.outputs, 16);
+    if (!accumulate && gradient.d_bias != nullptr) {
+      std::fill(gradient.d_bias + outputs.first, gradient.d_bias + outputs.last, 0.0F);
+    }
+    kernels::pack_left_transposed({.bf16 = gradient.d_out}, gradient.outputs, rows, outputs.first,
+                                  outputs.last, scratch[index].left, gradient.d_bias);
+  }
+  team.barrier();
+  for (size_t index = 0; index < pair.size(); ++index) {
+    const auto& gradient = pair[index];
+    if (gradient.d_weight == nullptr) {
+      continue;
+    }
+    const auto outputs = team.share(gradient.outputs, 16);
+    const auto mode = accumulate         ? kernels::OutputMode::kAdd
+                      : gradient.streams ? kernels::OutputMode::kStream
+                                         : kernels::OutputMode::kReplace;
+    kernels::gemm_left_transposed(outputs.first, outputs.last, gradient.inputs,
+                                  kernels::pairs_of(rows), scratch[index].left,
+                                  scratch[index].right, mode, gradient.d_weight, gradient.inputs);
+  }
+  team.barrier();
+}
+
+}  // namespace softmoe::fused

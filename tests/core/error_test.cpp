@@ -1,0 +1,26 @@
+#include "core/error.h"
+
+#include <c10/util/Exception.h>
+#include <gtest/gtest.h>
+
+namespace softmoe {
+namespace {
+
+TEST(InputError, IsOneLineOfWhereExpectedAndFound) {
+  EXPECT_STREQ(InputError("a.npz", "3 axes", "2").what(), "a.npz: expected 3 axes, found 2");
+}
+
+TEST(SingleLine, JoinsLinesAndCutsBackTraces) {
+  EXPECT_EQ(single_line("one\ntwo\n"), "one; two");
+  EXPECT_EQ(single_line("shape\nException raised from f (most recent call first):\n#1"), "shape");
+  std::string message;
+  try {
+    TORCH_CHECK_VALUE(false, "wrong shape");
+  } catch (const c10::Error& error) {
+    message = single_line(error.what());
+  }
+  EXPECT_EQ(message, "wrong shape");
+}
+
+}  // namespace
+}  // namespace softmoe

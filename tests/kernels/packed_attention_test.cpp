@@ -1,0 +1,128 @@
+#include "kernels/packed_attention.h"
+
+#include <cmath>
+
+#include "kernels/kernel_test.h"
+
+namespace softmoe {
+
+static void PrintTo(Precision precision, std::ostream* out) {
+  *out << (precision == Precision::kBFloat16 ? "Bf16" : "Fp32");
+}
+
+}  // namespace softmoe
+
+namespace softmoe::kernels::packed_attention_test {
+
+using namespace softmoe::test;  // NOLINT: plain C++ to compare with
+
+constexpr double kNormEps = 1e-6;
+
+class PackedAttentionKernel : public testing::TestWithParam<Precision> {
+ protected:
+  void SetUp() override {
+    if (!supported(GetParam())) {
+      GTEST_SKIP() << "this processor does not run the kernels";
+    }
+  }
+  bool is_bf16() const { return GetParam() == Precision::kBFloat16; }
+  double tolerance() const { return is_bf16() ? 1.5e-2 : kFp32Tolerance; }
+
+  /// attend() of all heads: [tokens, dim] from `qkv` [tokens, 3 dim].
+  Floats run(const PackedAttention& attention, const Matrix& qkv) const {
+    const auto fp32 = floats(qkv.values);
+    const auto bf16 = bf16s(qkv.values);
+    const auto size = static_cast<size_t>(attention.tokens * attention.dim());
+    Floats mixed(size);
+    Bf16s mixed_bf16(size);
+    std::vector<Unit> scratch(static_cast<size_t>(attention_scratch(attention)));
+    for (int64_t head = 0; head < attention.heads; ++head) {
+      if (is_bf16()) {
+        attend(attention, head, {.bf16 = bf16.data()}, qkv.columns, {.bf16 = mixed_bf16.data()},
+               attention.dim(), scratch.data());
+      } else {
+        attend(attention, head, {.fp32 = fp32.data()}, qkv.columns, {.fp32 = mixed.data()},
+               attention.dim(), scratch.data());
+      }
+    }
+    return is_bf16() ? floats(mixed_bf16) : mixed;
+  }
+};
+
+/// Columns [first, first + values.columns) of `target` become `values`.
+void put(const Matrix& values, int64_t first, Matrix& target) {
+  for (int64_t row = 0; row < values.rows; ++row) {
+    for (int64_t column = 0; column < values.columns; ++column) {
+      target.at(row, first + column) = values.at(row, column);
+    }
+  }
+}
+
+Matrix scaled(Matrix values, double factor) {
+  for (auto& value : values.values) {
+    value *= factor;
+  }
+  return values;
+}
+
+TEST_P(PackedAttentionKernel, MixesValuesBySoftmaxOfScores) {
+  for (const int64_t tokens : {1, 6, 33, 197}) {
+    constexpr int64_t kHeads = 3;
+    constexpr int64_t kHeadDim = 22;
+    const PackedAttention attention{
+        .precision = GetParam(), .tokens = tokens, .heads = kHeads, .head_dim = kHeadDim};
+    auto qkv = random_matrix(tokens, 3 * attention.dim(), 1);
+    Matrix expected(tokens, attention.dim());
+    for (int64_t head = 0; head < kHeads; ++head) {
+      const auto part = [&](int64_t kind) {
+        const int64_t first = kind * attention.dim() + head * kHeadDim;
+        return qkv.slice(first, first + kHeadDim);
+      };
+      const auto scores =
+          scaled(part(0) * part(1).transposed(), 1.0 / std::sqrt(static_cast<double>(kHeadDim)));
+      put(row_softmax(scores) * part(2), head * kHeadDim, expected);
+    }
+    // The queries carry the factor of the scores.
+    put(scaled(qkv.slice(0, attention.dim()), query_factor(attention)), 0, qkv);
+    EXPECT_TRUE(near(run(attention, qkv), expected.values, tolerance())) << tokens;
+  }
+}
+
+TEST_P(PackedAttentionKernel, NormalisesQueriesAndKeysOfEachHead) {
+  constexpr int64_t kTokens = 37;
+  constexpr int64_t kHeads = 2;
+  constexpr int64_t kHeadDim = 20;
+  PackedAttention attention{.precision = GetParam(),
+                            .tokens = kTokens,
+                            .heads = kHeads,
+                            .head_dim = kHeadDim,
+                            .norm_eps = static_cast<float>(kNormEps)};
+  const auto qkv = random_matrix(kTokens, 3 * attention.dim(), 2);
+  const auto weights = random_matrix(2, kHeadDim, 3);
+  // The norm of the queries carries the factor of the scores.
+  auto query_norm = weights.transposed().slice(0, 1);
+  const auto key_norm = weights.transposed().slice(1, 2);
+  const auto fp32_query_norm = floats(scaled(query_norm, query_factor(attention)).values);
+  const auto fp32_key_norm = floats(key_norm.values);
+  attention.query_norm = fp32_query_norm.data();
+  attention.key_norm = fp32_key_norm.data();
+  Matrix expected(kTokens, attention.dim());
+  for (int64_t head = 0; head < kHeads; ++head) {
+    const auto part = [&](int64_t kind) {
+      const int64_t first = kind * attention.dim() + head * kHeadDim;
+      return qkv.slice(first, first + kHeadDim);
+    };
+    const auto queries = layer_norm(part(0), query_norm.values, {}, kNormEps);
+    const auto keys = layer_norm(part(1), key_norm.values, {}, kNormEps);
+    const auto scores =
+        scaled(queries * keys.transposed(), 1.0 / std::sqrt(static_cast<double>(kHeadDim)));
+    put(row_softmax(scores) * part(2), head * kHeadDim, expected);
+  }
+  EXPECT_TRUE(near(run(attention, qkv), expected.values, is_bf16() ? 3e-2 : 1e-5));
+}
+
+INSTANTIATE_TEST_SUITE_P(Arithmetics, PackedAttentionKernel,
+                         testing::Values(Precision::kFloat32, Precision::kBFloat16),
+                         [](const auto& item) { return testing::PrintToString(item.param); });
+
+}  // namespace softmoe::kernels::packed_attention_test

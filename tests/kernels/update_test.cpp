@@ -1,0 +1,75 @@
+#include "kernels/update.h"
+
+#include <array>
+#include <cmath>
+
+#include "kernels/kernel_test.h"
+
+namespace softmoe::kernels::update_test {
+
+using namespace softmoe::test;  // NOLINT: plain C++ to compare with
+
+using UpdateKernels = KernelTest;
+
+constexpr std::array<int64_t, 4> kCounts{1, 16, 37, 1000};
+
+TEST_F(UpdateKernels, AdamWTakesOneStep) {
+  const AdamWStep step{.decay = 0.99F,
+                       .rate = 0.02F,
+                       .beta1 = 0.875F,
+                       .beta2 = 0.96875F,
+                       .inverse_correction = 1.5F,
+                       .eps = 1e-3F,
+                       .gradient_factor = 0.5F};
+  for (const int64_t count : kCounts) {
+    const auto gradient = random_matrix(1, count, 1);
+    auto parameter = random_matrix(1, count, 2);
+    auto mean = random_matrix(1, count, 3);
+    auto mean_square = random_matrix(1, count, 4);
+    for (auto& value : mean_square.values) {
+      value = std::abs(value);
+    }
+    const auto fp32_gradient = floats(gradient.values);
+    auto fp32_parameter = floats(parameter.values);
+    auto fp32_mean = floats(mean.values);
+    auto fp32_square = floats(mean_square.values);
+    adamw(step, count, fp32_gradient.data(), fp32_parameter.data(), fp32_mean.data(),
+          fp32_square.data());
+    for (int64_t at = 0; at < count; ++at) {
+      const double g = step.gradient_factor * gradient.at(0, at);
+      double& m = mean.at(0, at);
+      double& v = mean_square.at(0, at);
+      m = step.beta1 * m + (1.0 - step.beta1) * g;
+      v = step.beta2 * v + (1.0 - step.beta2) * g * g;
+      double& value = parameter.at(0, at);
+      value =
+          step.decay * value - step.rate * m / (std::sqrt(v) * step.inverse_correction + step.eps);
+    }
+    EXPECT_TRUE(near(fp32_mean, mean.values, kFp32Tolerance)) << count;
+    EXPECT_TRUE(near(fp32_square, mean_square.values, kFp32Tolerance)) << count;
+    EXPECT_TRUE(near(fp32_parameter, parameter.values, kFp32Tolerance)) << count;
+  }
+}
+
+TEST_F(UpdateKernels, SumsSquaresInDoublePrecision) {
+  for (const int64_t count : kCounts) {
+    const auto values = random_matrix(1, count, 5);
+    const auto fp32 = floats(values.values);
+    EXPECT_NEAR(sum_of_squares(fp32.data(), count), dot(values, values), 1e-9) << count;
+  }
+}
+
+TEST_F(UpdateKernels, MultipliesEveryValueOnce) {
+  for (const int64_t count : kCounts) {
+    const auto values = random_matrix(1, count, 6);
+    auto fp32 = floats(values.values);
+    fp32.push_back(7.0F);
+    multiply(fp32.data(), count, 0.25F);
+    for (int64_t at = 0; at < count; ++at) {
+      ASSERT_EQ(fp32[static_cast<size_t>(at)], 0.25F * static_cast<float>(values.at(0, at)));
+    }
+    EXPECT_EQ(fp32.back(), 7.0F);
+  }
+}
+
+}  // namespace softmoe::kernels::update_test

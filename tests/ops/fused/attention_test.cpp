@@ -1,0 +1,98 @@
+#include "ops/fused/attention.h"
+
+#include "ops/operator_checks.h"
+
+namespace softmoe::fused::attention_test {
+
+using test::expect_agreement;
+using test::expect_determinism;
+using test::expect_freezing;
+using test::Operator;
+using test::Tensors;
+
+struct AttentionCase {
+  std::string name;
+  int64_t batch;
+  int64_t tokens;
+  int64_t heads;
+  int64_t head_dim;
+  bool qk_norm;
+  bool residual;
+};
+
+Tensors attention_inputs(const AttentionCase& sizes) {
+  const int64_t dim = sizes.heads * sizes.head_dim;
+  const double scale = 1.0 / std::sqrt(static_cast<double>(dim));
+  const std::vector<int64_t> shape{sizes.batch, sizes.tokens, dim};
+  return {torch::randn(shape),
+          torch::randn({3 * dim, dim}) * scale,
+          torch::randn({3 * dim}),
+          torch::randn({dim, dim}) * scale,
+          torch::randn({dim}),
+          sizes.qk_norm ? torch::randn({sizes.head_dim}) : torch::Tensor(),
+          sizes.qk_norm ? torch::randn({sizes.head_dim}) : torch::Tensor(),
+          sizes.residual ? torch::randn(shape) : torch::Tensor()};
+}
+
+torch::Tensor plain_attention(const Tensors& in, const AttentionCase& sizes) {
+  const auto parts = torch::linear(in[0], in[1], in[2])
+                         .view({sizes.batch, sizes.tokens, 3, sizes.heads, sizes.head_dim})
+                         .permute({2, 0, 3, 1, 4});  // [3, batch, heads, tokens, head_dim]
+  auto queries = parts[0];
+  auto keys = parts[1];
+  if (in[5].defined()) {
+    queries = torch::layer_norm(queries, {sizes.head_dim}, in[5], torch::Tensor(), 1e-6);
+    keys = torch::layer_norm(keys, {sizes.head_dim}, in[6], torch::Tensor(), 1e-6);
+  }
+  const auto scores =
+      queries.matmul(keys.transpose(-2, -1)) / std::sqrt(static_cast<double>(sizes.head_dim));
+  const auto mixed = scores.softmax(-1).matmul(parts[2]).transpose(1, 2).reshape(in[0].sizes());
+  const auto out = torch::linear(mixed, in[3], in[4]);
+  return in[7].defined() ? out + in[7] : out;
+}
+
+using FusedAttention = test::KernelTest;
+class FusedAttentionOfSize : public test::KernelTest,
+                             public testing::WithParamInterface<AttentionCase> {};
+
+TEST_P(FusedAttentionOfSize, AgreesWithLibtorch) {
+  const auto& sizes = GetParam();
+  const auto inputs = attention_inputs(sizes);
+  const Operator fused = [&sizes](const Tensors& in) {
+    return attention(in[0], {in[1], in[2], in[3], in[4], in[5], in[6], 1e-6, sizes.heads}, in[7]);
+  };
+  expect_agreement(
+      fused, [&sizes](const Tensors& in) { return plain_attention(in, sizes); }, inputs);
+  expect_determinism(fused, inputs);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, FusedAttentionOfSize,
+                         testing::Values(AttentionCase{"OneVector", 5, 16, 2, 32, false, true},
+                                         AttentionCase{"Odd", 3, 17, 3, 16, false, false},
+                                         AttentionCase{"Norms", 7, 13, 2, 48, true, true},
+                                         AttentionCase{"Long", 2, 101, 3, 32, true, false},
+                                         AttentionCase{"OneImage", 1, 70, 2, 16, true, true},
+                                         AttentionCase{"ManyRows", 130, 18, 1, 16, false, true}),
+                         [](const auto& test_case) { return test_case.param.name; });
+
+TEST_F(FusedAttention, FrozenInputsLeaveTheOtherGradientsAsTheyAre) {
+  const AttentionCase sizes{"", 5, 17, 3, 16, true, true};
+  expect_freezing(
+      [](const Tensors& in) {
+        return attention(in[0], {in[1], in[2], in[3], in[4], in[5], in[6], 1e-6, 3}, in[7]);
+      },
+      attention_inputs(sizes), {{0}, {3}, {1, 4}, {2, 4}, {4}, {5}, {7, 6}});
+}
+
+TEST_F(FusedAttention, TakesShortSequencesOfWholeVectors) {
+  AttentionParameters parameters{};
+  parameters.qkv_weight = torch::zeros({3 * 64, 64});
+  parameters.proj_weight = torch::zeros({64, 64});
+  parameters.heads = 2;
+  EXPECT_TRUE(takes_attention(parameters, 50));
+  EXPECT_FALSE(takes_attention(parameters, 5000));
+  parameters.heads = 8;  // 8 channels per head
+  EXPECT_FALSE(takes_attention(parameters, 50));
+}
+
+}  // namespace softmoe::fused::attention_test

@@ -1,0 +1,42 @@
+#pragma once
+/// A step after its forward pass, for tests of objectives.
+
+#include <string>
+
+#include "train/objectives.h"
+#include "vit/small_models.h"
+
+namespace softmoe::test {
+
+/// A sparse model after a forward pass, and options that ask for every objective.
+class ObjectiveCase {
+ public:
+  explicit ObjectiveCase(const std::string& router = "tokens_choice") {
+    model_options_ = test::small_moe_options(router);
+    auto model = test::lively_model(model_options_);
+    model->train();
+    batch_ = {.images = test::random_images(model_options_, 5),
+              .labels = torch::tensor({3, 0, 6, 6, 1}),
+              .indices = {}};
+    options_.router_losses.coefficients.fill(0.25);
+    routing_ = model->routing_records(wanted_routing(options_));
+    logits_ = model->forward(batch_.images, &routing_);  // [batch, classes]
+  }
+
+  StepContext context() const {
+    return {.batch = batch_,
+            .logits = logits_,
+            .routing = routing_,
+            .image_losses = classification_losses(options_.loss, logits_, batch_.labels).detach()};
+  }
+  const ObjectiveOptions& options() const { return options_; }
+
+ private:
+  VitOptions model_options_;
+  ObjectiveOptions options_;
+  Batch batch_;
+  RoutingRecords routing_;
+  torch::Tensor logits_;
+};
+
+}  // namespace softmoe::test

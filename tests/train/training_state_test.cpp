@@ -1,0 +1,64 @@
+#include "train/training_state.h"
+
+#include <gtest/gtest.h>
+
+#include "checkpoints/model_checkpoint.h"
+#include "core/error.h"
+#include "support/tensor_matcher.h"
+#include "train/tiny_run.h"
+
+namespace softmoe {
+namespace {
+
+using test::same_bits;
+using test::setup_of;
+using test::tiny_run;
+
+TEST(TrainingState, HasRatesOfItsSitting) {
+  auto state = make_training_state(setup_of(tiny_run()), /*steps_per_epoch=*/10);
+  EXPECT_EQ(state.images_per_second(), 0.0);
+  EXPECT_EQ(state.data_share(), 0.0);
+  state.progress.step = 25;
+  state.sitting = {.updates = 4, .seconds = 2.0, .data_seconds = 0.5};
+  EXPECT_EQ(state.epoch(), 2.5);
+  EXPECT_EQ(state.images_per_second(), 24.0);
+  EXPECT_EQ(state.data_share(), 0.25);
+  EXPECT_EQ(state.last_rate(), state.schedule.rate(24));
+}
+
+TEST(TrainingState, IsRestoredFromItsCheckpoint) {
+  auto run = tiny_run();
+  run.train.seed = 3;
+  run.config = options_to_json(run.train);
+  auto first = make_training_state(setup_of(run), 10);
+  first.progress.step = 7;
+  first.progress.best_top1 = 0.5;
+  const auto checkpoint = to_checkpoint(first, {"a", "b", "c", "d"});
+  EXPECT_EQ(model_description(checkpoint.metadata, "last.h5").class_names.back(), "d");
+
+  auto setup = setup_of(run);
+  setup.start.model = make_model(run.model, /*seed=*/99);
+  auto second = make_training_state(std::move(setup), 10);
+  restore(second, checkpoint, "run/last.h5");
+  EXPECT_EQ(second.progress, first.progress);
+  const auto tensors = named_tensors(*second.model());
+  for (const auto& [name, tensor] : named_tensors(*first.model())) {
+    EXPECT_TRUE(same_bits(tensors.at(name), tensor)) << name;
+  }
+}
+
+TEST(TrainingState, RefusesTheCheckpointOfARunWithOtherOptions) {
+  auto run = tiny_run();
+  const auto checkpoint = to_checkpoint(make_training_state(setup_of(run), 10), {});
+  run.train.log_interval = 1;  // no result depends on it
+  run.config = options_to_json(run.train);
+  auto allowed = make_training_state(setup_of(run), 10);
+  restore(allowed, checkpoint, "run/last.h5");
+  run.train.epochs = 4;
+  run.config = options_to_json(run.train);
+  auto refused = make_training_state(setup_of(run), 10);
+  EXPECT_THROW(restore(refused, checkpoint, "run/last.h5"), UsageError);
+}
+
+}  // namespace
+}  // namespace softmoe

@@ -1,0 +1,23 @@
+#pragma once
+/// AdamW: Adam with decoupled weight decay.
+
+#include <vector>
+
+#include "train/optimizer.h"
+
+namespace softmoe {
+
+/// Loshchilov and Hutter, arXiv:1711.05101, algorithm 2 with the schedule's rate as alpha. Keeps
+/// two moments per parameter.
+class AdamW : public Optimizer {
+ public:
+  AdamW(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options);
+
+ protected:
+  void update(const Group& group, double lr) override;
+
+ private:
+  OptimizerOptions options_;
+};
+
+}  // namespace softmoe

@@ -1,0 +1,55 @@
+#include "train/batch_feed.h"
+
+#include <chrono>
+#include <utility>
+
+#include "core/error.h"
+
+namespace softmoe {
+
+BatchFeed::BatchFeed(const Dataset& set, const Transform& transform, const LoaderOptions& options,
+                     int64_t batches_per_update, const torch::Device& device)
+    : loader_(set, transform, options),
+      batches_per_update_(batches_per_update),
+      batches_per_epoch_(loader_.batches_per_epoch() / batches_per_update * batches_per_update),
+      device_(device) {
+  TORCH_CHECK_VALUE(options.drop_last, "BatchFeed: updates need batches of one size");
+  if (batches_per_epoch_ == 0) {
+    throw InputError("batch-size", "at most the " + std::to_string(set.size()) + " training images",
+                     std::to_string(options.batch_size * batches_per_update));
+  }
+}
+
+Batch BatchFeed::take(int64_t number) {
+  const int64_t in_epoch = number % batches_per_epoch_;
+  if (number != next_ || in_epoch == 0) {
+    loader_.start(number / batches_per_epoch_, in_epoch);
+  }
+  next_ = number + 1;
+  const auto start = std::chrono::steady_clock::now();
+  auto batch = loader_.next();
+  waited_seconds_ +=
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  TORCH_INTERNAL_ASSERT(batch.has_value(), "the loader ended inside an epoch");
+  batch->images = batch->images.to(device_);  // [batch, channels, height, width]
+  batch->labels = batch->labels.to(device_);  // [batch]
+  return std::move(*batch);
+}
+
+Json BatchFeed::bad_images() const {
+  Json json = Json::array();
+  for (const auto& image : loader_.bad_images()) {
+    json.push_back({{"index", image.index}, {"reason", valid_utf8(image.reason)}});
+  }
+  return json;
+}
+
+void BatchFeed::restore_bad_images(const Json& images) {
+  std::vector<BadImage> bad;
+  for (const auto& image : images) {
+    bad.push_back({.index = image.at("index"), .reason = image.at("reason")});
+  }
+  loader_.restore_bad_images(std::move(bad));
+}
+
+}  // namespace softmoe

@@ -1,0 +1,41 @@
+#pragma once
+/// The training batches of a run.
+
+#include <cstdint>
+
+#include "core/options.h"
+#include "datasets/loader.h"
+
+namespace softmoe {
+
+/// Batches by their number in the run, over all its epochs: a batch does not depend on which
+/// batches were taken before. An epoch holds whole updates; the rest of the set is left out of it.
+class BatchFeed {
+ public:
+  /// Loads `set`, which must outlive the feed, with `options` (which drop incomplete batches) and
+  /// moves batches to `device`. Throws InputError if the set has less than `batches_per_update`.
+  BatchFeed(const Dataset& set, const Transform& transform, const LoaderOptions& options,
+            int64_t batches_per_update, const torch::Device& device);
+
+  int64_t updates_per_epoch() const { return batches_per_epoch_ / batches_per_update_; }
+
+  /// Batch `number` >= 0. Those that follow each other are prepared ahead. Throws what
+  /// Loader::next() throws.
+  Batch take(int64_t number);
+  /// Seconds that take() has waited for the loader so far.
+  double waited_seconds() const { return waited_seconds_; }
+
+  /// The images that could not be read so far, for checkpoints.
+  Json bad_images() const;
+  void restore_bad_images(const Json& images);
+
+ private:
+  Loader loader_;
+  int64_t batches_per_update_;
+  int64_t batches_per_epoch_;
+  torch::Device device_;
+  int64_t next_ = -1;  // number of the batch that the loader gives next
+  double waited_seconds_ = 0.0;
+};
+
+}  // namespace softmoe

@@ -1,0 +1,12 @@
+#pragma once
+/// The objective of classification.
+
+#include "train/objective.h"
+
+namespace softmoe {
+
+/// The loss that `options.loss` name of the logits for the labels of the batch: its mean, and its
+/// share per image.
+ObjectiveLoss classification_objective(const ObjectiveOptions& options, const StepContext& context);
+
+}  // namespace softmoe

@@ -1,0 +1,105 @@
+#include "train/finetune_start.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "checkpoints/load_into.h"
+#include "checkpoints/surgery/adapt.h"
+#include "core/error.h"
+#include "core/log.h"
+
+namespace softmoe {
+namespace {
+
+/// Throws if the options contradict each other or the checkpoint.
+void check(const FinetuneOptions& options, const VitOptions& source, const VitOptions& model) {
+  if (options.keep_head && model.num_classes != source.num_classes) {
+    throw InputError("--keep-head: classes of the data set",
+                     std::to_string(source.num_classes) + " as in the checkpoint",
+                     std::to_string(model.num_classes));
+  }
+  if (options.random_weights && options.optimizer_state == "keep") {
+    throw UsageError("--optimizer-state", "reset with --random-weights", "keep");
+  }
+}
+
+/// The part of `state` that belongs to parameters which are not in `fresh`.
+Optimizer::State kept_state(NamedTensors state, const std::vector<std::string>& fresh,
+                            const std::string& checkpoint) {
+  if (state.empty()) {
+    throw InputError("--optimizer-state keep: " + checkpoint, "the state of an optimizer", "none");
+  }
+  Optimizer::State kept;
+  for (auto& [name, tensor] : state) {
+    const auto parameter = name.substr(name.find('/') + 1);
+    if (std::find(fresh.begin(), fresh.end(), parameter) == fresh.end()) {
+      kept[name] = std::move(tensor);
+    }
+  }
+  return kept;
+}
+
+/// Sets the parameters of `model` to `weights`; those that start anew keep their initial values.
+void load_adapted(VisionTransformer& model, AdaptedWeights& weights,
+                  const std::string& checkpoint) {
+  // Initial values go through the same check of names.
+  const auto initial = named_tensors(*model);
+  for (const auto& name : weights.fresh) {
+    weights.tensors[name] = initial.at(name).detach().clone();
+  }
+  load_into(*model, weights.tensors, checkpoint);
+  for (const auto& change : weights.changed) {
+    log_line("adapted " + change);
+  }
+}
+
+ModelDescription description_of(const FinetuneOptions& options) {
+  return model_description(load_metadata(options.checkpoint), options.checkpoint);
+}
+
+}  // namespace
+
+void describe(OptionTable& table, FinetuneOptions& options) {
+  table.add("checkpoint", options.checkpoint, "the checkpoint to start from", {.unit = "file"});
+  table.add("keep-head", options.keep_head,
+            "keep the head if the classes are the same; without it the head starts anew");
+  table.add(
+      "random-weights", options.random_weights,
+      "take the shape of the checkpoint alone and start from random weights, to compare with");
+  describe(table, options.resize);
+  table.add("optimizer-state", options.optimizer_state,
+            "start with no moments, or with the checkpoint's for parameters of the same shape",
+            {.choices = {"reset", "keep"}});
+}
+
+ModelDescription finetune_source(const FinetuneOptions& options) {
+  if (options.checkpoint.empty()) {
+    throw UsageError("--checkpoint is missing: the checkpoint to start from");
+  }
+  auto source = description_of(options);
+  source.options = transfer_options(source.options);
+  return source;
+}
+
+TrainingStart finetune_start(const FinetuneOptions& options, const VitOptions& model,
+                             int64_t seed) {
+  const auto source = description_of(options);
+  check(options, source.options, model);
+  auto resize = options.resize;
+  auto start = fresh_start(source.name, model, seed, resize.resolve(source.resize_mode));
+  if (options.random_weights) {
+    return start;
+  }
+  const bool keeps_state = options.optimizer_state == "keep";
+  auto checkpoint = load_checkpoint(options.checkpoint, {.optimizer = keeps_state});
+  auto weights = adapt_weights(std::move(checkpoint.model), source.options, model,
+                               start.resize_mode, options.keep_head, options.checkpoint);
+  load_adapted(start.model, weights, options.checkpoint);
+  if (keeps_state) {
+    start.optimizer_state =
+        kept_state(std::move(checkpoint.optimizer), weights.fresh, options.checkpoint);
+  }
+  return start;
+}
+
+}  // namespace softmoe

@@ -1,0 +1,37 @@
+#pragma once
+/// Training that starts from a checkpoint, for another data set: other classes, image size or
+/// channels.
+
+#include <cstdint>
+#include <string>
+
+#include "checkpoints/model_checkpoint.h"
+#include "checkpoints/surgery/resize_options.h"
+#include "train/training_start.h"
+
+namespace softmoe {
+
+/// Which checkpoint, and how its weights are carried over.
+struct FinetuneOptions {
+  std::string checkpoint;
+  bool keep_head = false;
+  bool random_weights = false;  ///< take the checkpoint's shape alone
+  ResizeOptions resize;
+  std::string optimizer_state = "reset";  ///< or "keep"
+
+  bool operator==(const FinetuneOptions&) const = default;
+};
+void describe(OptionTable& table, FinetuneOptions& options);
+
+/// What the checkpoint says about its model, with the model's options as fine-tuning starts from
+/// them (transfer_options()); to be changed in classes, image size and channels. Throws UsageError
+/// if no checkpoint is named, InputError that names the file if it cannot be read.
+ModelDescription finetune_source(const FinetuneOptions& options);
+
+/// The weights of the checkpoint in a model of `model`, as adapt_weights() carries them over; what
+/// they do not cover has the initial values that `seed` draws. Lines of the log name what changed.
+/// Throws UsageError for options that contradict each other, InputError for what does not fit the
+/// checkpoint.
+TrainingStart finetune_start(const FinetuneOptions& options, const VitOptions& model, int64_t seed);
+
+}  // namespace softmoe

@@ -1,0 +1,56 @@
+#include "train/hooks/evaluation_hook.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "eval/evaluate.h"
+
+namespace softmoe {
+
+EvaluationHook::EvaluationHook(const Dataset& val_set, Transform transform,
+                               std::function<void()> before_batch)
+    : val_set_(val_set), transform_(std::move(transform)), before_batch_(std::move(before_batch)) {}
+
+void EvaluationHook::at_evaluation(TrainingState& state) {
+  auto result = evaluate_model(state);
+  auto& progress = state.progress;
+  progress.evaluated_step = progress.step;
+  const bool is_best = result.top1 > progress.best_top1;
+  if (is_best) {
+    progress.best_top1 = result.top1;
+    progress.best_step = progress.step;
+  }
+  const auto updates = static_cast<double>(std::max<int64_t>(1, progress.epoch_updates));
+  state.evaluation = {.step = progress.step,
+                      .result = std::move(result),
+                      .train_loss = progress.epoch_loss / updates,
+                      .is_best = is_best};
+  progress.epoch_loss = 0.0;
+  progress.epoch_updates = 0;
+}
+
+void EvaluationHook::at_end(TrainingState& state) {
+  if (state.evaluation.step < 0) {
+    state.evaluation.result = evaluate_model(state);
+  }
+}
+
+ClassificationResult EvaluationHook::evaluate_model(TrainingState& state) const {
+  auto options = state.options().loader;
+  options.shuffle = false;
+  options.drop_last = false;
+  Loader loader(val_set_, transform_, options);
+  auto& model = state.model();
+  model->eval();
+  auto result = evaluate([&model](const torch::Tensor& images) { return model(images); }, loader,
+                         model->options().num_classes,
+                         loss_row(state.options().objectives.loss.loss).likelihood,
+                         {.device = state.setup.device,
+                          .dtype = state.compute_dtype,
+                          .images = val_set_.size(),
+                          .before_batch = before_batch_});
+  model->train();
+  return result;
+}
+
+}  // namespace softmoe

@@ -1,0 +1,33 @@
+#pragma once
+/// Evaluation on the validation set during a run.
+
+#include <functional>
+
+#include "datasets/dataset.h"
+#include "datasets/transforms.h"
+#include "train/hook.h"
+
+namespace softmoe {
+
+/// Fills in TrainingState::evaluation and the best accuracy so far. Comes before the hooks that
+/// write evaluations.
+class EvaluationHook : public Hook {
+ public:
+  /// Evaluates on `val_set`, which must outlive the hook, preprocessed by `transform`. Calls
+  /// `before_batch` before each batch.
+  EvaluationHook(const Dataset& val_set, Transform transform, std::function<void()> before_batch);
+
+  void at_evaluation(TrainingState& state) override;
+  /// Evaluates if this sitting has not yet: the result of a finished run that was started again
+  /// needs an evaluation. Nothing is recorded.
+  void at_end(TrainingState& state) override;
+
+ private:
+  ClassificationResult evaluate_model(TrainingState& state) const;
+
+  const Dataset& val_set_;
+  Transform transform_;
+  std::function<void()> before_batch_;
+};
+
+}  // namespace softmoe

@@ -1,0 +1,37 @@
+#include "train/hooks/log_hook.h"
+
+#include <fmt/format.h>
+
+#include "core/log.h"
+#include "core/progress.h"
+
+namespace softmoe {
+
+void LogHook::at_record(TrainingState& state, TrainingRecord& record) {
+  if (progress_style() == ProgressStyle::kBar) {
+    return;
+  }
+  const int64_t steps_per_epoch = state.length.steps_per_epoch();
+  const int64_t epoch = (state.progress.step - 1) / steps_per_epoch;
+  const int64_t in_epoch = state.progress.step - epoch * steps_per_epoch;
+  const double step_seconds = state.sitting.seconds / static_cast<double>(state.sitting.updates);
+  log_line(fmt::format(
+      "Train: {} [{:>4}/{} ({:3.0f}%)]  Loss: {:.4f} ({:.4f})  Time: {:.3f}s,  {:.1f}/s  "
+      "LR: {:.3e}  Data: {:.0f}%",
+      epoch, in_epoch, steps_per_epoch,
+      100.0 * static_cast<double>(in_epoch) / static_cast<double>(steps_per_epoch),
+      record.update.loss, record.mean_loss, step_seconds, state.images_per_second(),
+      state.last_rate(), 100.0 * state.data_share()));
+}
+
+void LogHook::at_evaluation(TrainingState& state) {
+  const auto& result = state.evaluation.result;
+  log_line(fmt::format(
+      " * epoch {:.2f}  Acc@1 {:.3f} ({:.3f}) Acc@5 {:.3f} ({:.3f})  loss {:.4f}  train loss "
+      "{:.4f}  {:.0f} img/s  {}{}",
+      state.epoch(), 100 * result.top1, 100 * (1 - result.top1), 100 * result.top5,
+      100 * (1 - result.top5), result.loss, state.evaluation.train_loss, state.images_per_second(),
+      format_duration(state.progress.train_seconds), state.evaluation.is_best ? "  best" : ""));
+}
+
+}  // namespace softmoe

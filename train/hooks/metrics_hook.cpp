@@ -1,0 +1,35 @@
+#include "train/hooks/metrics_hook.h"
+
+namespace softmoe {
+
+void MetricsHook::at_record(TrainingState& state, TrainingRecord& record) {
+  const int64_t step = state.progress.step;
+  Json metrics{{"step", step},
+               {"epoch", state.epoch()},
+               {"train_loss", record.mean_loss},
+               {"grad_norm", record.update.gradient_norm},
+               {"lr", state.last_rate()}};
+  if (!record.routing.empty()) {
+    metrics["routing"] = to_json(record.routing);
+  }
+  folder_.add_metrics(metrics);
+  folder_.add_timing({{"step", step},
+                      {"train_seconds", state.progress.train_seconds},
+                      {"images_per_second", state.images_per_second()},
+                      {"data_share", state.data_share()}});
+}
+
+void MetricsHook::at_evaluation(TrainingState& state) {
+  const auto& evaluation = state.evaluation;
+  folder_.add_summary({.epoch = state.epoch(),
+                       .step = state.progress.step,
+                       .train_loss = evaluation.train_loss,
+                       .eval_loss = evaluation.result.loss,
+                       .eval_top1 = evaluation.result.top1,
+                       .eval_top5 = evaluation.result.top5,
+                       .lr = state.last_rate()});
+  folder_.add_timing(
+      {{"step", state.progress.step}, {"train_seconds", state.progress.train_seconds}});
+}
+
+}  // namespace softmoe

@@ -1,0 +1,28 @@
+#include "train/hooks/tensorboard_hook.h"
+
+#include <fmt/format.h>
+
+namespace softmoe {
+
+void TensorBoardHook::at_record(TrainingState& state, TrainingRecord& record) {
+  const int64_t step = state.progress.step;
+  for (const auto& [block, layer] : record.routing) {
+    for (const auto& [name, value] : layer.summary()) {
+      folder_.add_scalar(fmt::format("routing/block{}/{}", block, name), value, step);
+    }
+  }
+  folder_.add_scalar("train/loss", record.mean_loss, step);
+  folder_.add_scalar("train/lr", state.last_rate(), step);
+  folder_.add_scalar("train/grad_norm", record.update.gradient_norm, step);
+  folder_.add_scalar("train/images_per_second", state.images_per_second(), step);
+}
+
+void TensorBoardHook::at_evaluation(TrainingState& state) {
+  const int64_t step = state.progress.step;
+  const auto& result = state.evaluation.result;
+  folder_.add_scalar("eval/loss", result.loss, step);
+  folder_.add_scalar("eval/top1", result.top1, step);
+  folder_.add_scalar("eval/top5", result.top5, step);
+}
+
+}  // namespace softmoe

@@ -1,0 +1,40 @@
+#pragma once
+/// One update of a model: gradients of one or more batches, clipping, the optimizer. The trainer
+/// and the benchmarks of training run this code.
+
+#include <functional>
+#include <vector>
+
+#include "train/optimizer.h"
+#include "train/train_step.h"
+
+namespace softmoe {
+
+/// How an update is made.
+struct UpdateOptions {
+  StepOptions step;         ///< with the number of batches of the update
+  double lr = 1e-3;         ///< learning rate
+  double clip_grad = 1.0;   ///< max norm of all gradients together; 0: no limit
+  uint64_t random_key = 0;  ///< of everything that is random in the update
+};
+
+/// What an update returns.
+struct ModelUpdate {
+  double loss = 0.0;                ///< mean over the batches
+  double gradient_norm = 0.0;       ///< before clipping
+  std::vector<StepResult> batches;  ///< one per batch
+};
+
+/// Updates `model` by `optimizer` from `options.step.batches` batches of `next_batch`, which are on
+/// the model's device. If the loss is NaN or infinite no parameter changes.
+ModelUpdate update_model(VisionTransformer& model, Optimizer& optimizer,
+                         const ObjectiveOptions& objectives,
+                         const std::function<Batch()>& next_batch, const UpdateOptions& options);
+
+/// The update of a training run of `model` with default options and the default losses of its
+/// router, under autocast to `dtype`, as a function for benchmarks: takes images [batch, channels,
+/// height, width] and labels [batch], gives the loss [].
+std::function<torch::Tensor(const torch::Tensor& images, const torch::Tensor& labels)>
+make_train_step(VisionTransformer model, torch::Dtype dtype);
+
+}  // namespace softmoe

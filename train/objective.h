@@ -1,0 +1,58 @@
+#pragma once
+/// Objectives: what a training step minimises. The loss of a step is the sum of the losses of all
+/// objectives that are on; objectives.h has the table.
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "datasets/loader.h"
+#include "softmoe/router_losses.h"
+#include "train/loss.h"
+#include "vit/vision_transformer.h"
+
+namespace softmoe {
+
+/// The options of all objectives.
+struct ObjectiveOptions {
+  LossOptions loss;
+  RouterLossOptions router_losses;
+
+  bool operator==(const ObjectiveOptions&) const = default;
+};
+
+/// What objectives see: a step after its forward pass.
+struct StepContext {
+  const Batch& batch;      ///< with labels; on the device of the model
+  torch::Tensor logits;    ///< [batch, classes]
+  RoutingRecords routing;  ///< by the number of the block; what the objectives want
+  /// [batch], without gradient: the losses per image, summed over the objectives before this one;
+  /// undefined if they have none.
+  torch::Tensor image_losses = {};
+};
+
+/// Numbers about blocks of the model to be recorded, by the number of the block and by name:
+/// [], without gradient.
+using BlockValues = std::map<int64_t, std::map<std::string, torch::Tensor>>;
+
+/// What an objective returns.
+struct ObjectiveLoss {
+  torch::Tensor loss = {};          ///< [], weighted; undefined if the objective does not apply
+  torch::Tensor image_losses = {};  ///< [batch]; undefined if the loss has no share per image
+  BlockValues values = {};
+};
+
+/// A row of the table of objectives.
+struct ObjectiveRow {
+  std::string_view name;
+  std::string_view meaning;
+  /// Returns true if `options` ask for it.
+  bool (*is_on)(const ObjectiveOptions& options);
+  RoutingWants routing;  ///< what it reads of the routing of MoE layers
+  ObjectiveLoss (*loss)(const ObjectiveOptions& options, const StepContext& context);
+};
+
+}  // namespace softmoe

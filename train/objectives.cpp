@@ -1,0 +1,64 @@
+#include "train/objectives.h"
+
+#include <array>
+
+#include "train/classification_objective.h"
+#include "train/router_objective.h"
+
+namespace softmoe {
+namespace {
+
+constexpr std::array<ObjectiveRow, 2> kObjectives{{
+    {.name = "classification",
+     .meaning = "the loss of --loss, mean over images",
+     .is_on = [](const ObjectiveOptions&) { return true; },
+     .routing = {},
+     .loss = classification_objective},
+    {.name = "router",
+     .meaning = "the losses of routers that have a coefficient, sum over layers",
+     .is_on = [](const ObjectiveOptions& options) { return options.router_losses.any(); },
+     .routing = {.scores = true},
+     .loss = router_objective},
+}};
+
+/// The sum of two tensors, either of which may be undefined.
+torch::Tensor sum_of(const torch::Tensor& a, const torch::Tensor& b) {
+  return !a.defined() ? b : !b.defined() ? a : a + b;
+}
+
+}  // namespace
+
+std::span<const ObjectiveRow> objectives() { return kObjectives; }
+
+RoutingWants wanted_routing(const ObjectiveOptions& options) {
+  RoutingWants wants;
+  for (const auto& row : kObjectives) {
+    if (row.is_on(options)) {
+      wants.weights = wants.weights || row.routing.weights;
+      wants.scores = wants.scores || row.routing.scores;
+      wants.load = wants.load || row.routing.load;
+    }
+  }
+  return wants;
+}
+
+ObjectiveLoss objective_loss(const ObjectiveOptions& options, StepContext context) {
+  ObjectiveLoss sum;
+  for (const auto& row : kObjectives) {
+    if (!row.is_on(options)) {
+      continue;
+    }
+    auto part = row.loss(options, context);
+    sum.loss = sum_of(sum.loss, part.loss);                          // []
+    sum.image_losses = sum_of(sum.image_losses, part.image_losses);  // [batch]
+    if (sum.image_losses.defined()) {
+      context.image_losses = sum.image_losses.detach();  // [batch]
+    }
+    for (auto& [block, values] : part.values) {
+      sum.values[block].merge(values);
+    }
+  }
+  return sum;
+}
+
+}  // namespace softmoe

@@ -1,0 +1,30 @@
+#include "train/run_progress.h"
+
+namespace softmoe {
+
+Json to_json(const RunProgress& progress, double epoch) {
+  return {{"step", progress.step},
+          {"epoch", epoch},
+          {"evaluated_step", progress.evaluated_step},
+          {"interval_loss", progress.interval_loss},
+          {"interval_updates", progress.interval_updates},
+          {"epoch_loss", progress.epoch_loss},
+          {"epoch_updates", progress.epoch_updates},
+          {"best_top1", progress.best_top1},
+          {"best_step", progress.best_step},
+          {"train_seconds", progress.train_seconds}};
+}
+
+RunProgress run_progress(const Json& json) {
+  return {.step = json.at("step"),
+          .evaluated_step = json.at("evaluated_step"),
+          .interval_loss = json.at("interval_loss"),
+          .interval_updates = json.at("interval_updates"),
+          .epoch_loss = json.at("epoch_loss"),
+          .epoch_updates = json.at("epoch_updates"),
+          .best_top1 = json.at("best_top1"),
+          .best_step = json.at("best_step"),
+          .train_seconds = json.at("train_seconds")};
+}
+
+}  // namespace softmoe

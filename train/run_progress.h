@@ -1,0 +1,30 @@
+#pragma once
+/// How far a run is.
+
+#include <cstdint>
+
+#include "core/options.h"
+
+namespace softmoe {
+
+/// The counters and sums that a checkpoint keeps.
+struct RunProgress {
+  int64_t step = 0;  ///< updates done
+  int64_t evaluated_step = -1;
+  double interval_loss = 0.0;  ///< sum since the last record
+  int64_t interval_updates = 0;
+  double epoch_loss = 0.0;  ///< sum since the last evaluation
+  int64_t epoch_updates = 0;
+  double best_top1 = -1.0;
+  int64_t best_step = 0;
+  double train_seconds = 0.0;  ///< of all sittings; nothing that is computed depends on it
+
+  bool operator==(const RunProgress&) const = default;
+};
+
+/// As metadata of a checkpoint, with `epoch` behind the step.
+Json to_json(const RunProgress& progress, double epoch);
+/// From metadata of a checkpoint.
+RunProgress run_progress(const Json& json);
+
+}  // namespace softmoe

@@ -1,0 +1,66 @@
+#include "train/run_training.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <ctime>
+#include <utility>
+
+#include "core/log.h"
+#include "runtime/compute_precision.h"
+#include "train/fit_routers.h"
+#include "train/trainer.h"
+#include "vit/cost.h"
+
+namespace softmoe {
+namespace {
+
+/// "20261122-143005-vit_s16-224": the folder of a run without a name.
+std::string default_experiment(const std::string& model_name, const VitOptions& model) {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&now, &local);
+  std::array<char, 32> stamp{};
+  std::strftime(stamp.data(), stamp.size(), "%Y%m%d-%H%M%S", &local);
+  return fmt::format("{}-{}-{}", stamp.data(), model_name, model.image_height());
+}
+
+std::filesystem::path folder_of(const TrainingSetup& setup) {
+  const auto& train = setup.options.train;
+  const auto& experiment = train.experiment;
+  return std::filesystem::path(train.output) /
+         (experiment.empty()
+              ? default_experiment(setup.start.model_name, setup.start.model->options())
+              : experiment);
+}
+
+void log_start(const TrainingSetup& setup, const TrainingData& data, const RunFolder& folder) {
+  const auto& model = setup.start.model->options();
+  const auto cost = model_cost(model);
+  const auto precision = compute_precision(setup.options.train.amp_dtype, setup.device);
+  log_line(
+      fmt::format("{}: {:.2f} M parameters, {:.4f} GFLOP/img, {} classes, {} x {} px, {} on {}",
+                  setup.start.model_name, static_cast<double>(cost.parameters()) / 1e6, cost.gflop,
+                  model.num_classes, model.image_height(), model.image_width(),
+                  enum_name(precision), setup.device.str()));
+  log_line(fmt::format("{} training and {} validation images, run folder {}", data.train->size(),
+                       data.val->size(), folder.path().string()));
+}
+
+}  // namespace
+
+TrainResult run_training(TrainingSetup setup, const TrainingData& data) {
+  RunFolder folder(folder_of(setup));
+  log_start(setup, data, folder);
+  auto& model = setup.start.model;
+  if (model->wants_router_sample() && !folder.has_checkpoint()) {
+    const auto images =
+        fit_routers(model, *data.train, setup.options.preprocess, training_loader(setup.options));
+    log_line(fmt::format("routers learned from {} training images", images));
+  }
+  model->to(setup.device);
+  Trainer trainer(std::move(setup), *data.train, *data.val, folder);
+  return trainer.run();
+}
+
+}  // namespace softmoe

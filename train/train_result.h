@@ -1,0 +1,28 @@
+#pragma once
+/// How a training run ended.
+
+#include <cstdint>
+#include <filesystem>
+
+#include "core/options.h"
+#include "eval/metrics.h"
+#include "train/trainable.h"
+
+namespace softmoe {
+
+struct TrainResult {
+  std::filesystem::path run_folder;
+  int64_t steps = 0;
+  double best_top1 = 0.0;  ///< highest validation accuracy, in [0, 1]
+  int64_t best_step = 0;
+  ClassificationResult last;       ///< the last evaluation
+  double train_seconds = 0.0;      ///< spent in updates, over all sittings
+  double images_per_second = 0.0;  ///< of training, over all sittings
+  LearningShare parameters;
+  Json routing = {};  ///< of the last record, as to_json() of ModelRouting; null for dense models
+};
+
+/// All numbers but the folder.
+Json to_json(const TrainResult& result);
+
+}  // namespace softmoe

@@ -1,0 +1,58 @@
+#include "train/training_data.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+#include "datasets/sources.h"
+#include "train/router_objective.h"
+
+namespace softmoe {
+
+TrainingData open_training_data(const DatasetOptions& options) {
+  TrainingData data{.train = make_dataset(options, options.train_split),
+                    .val = make_dataset(options, options.val_split)};
+  if (data.train->class_names() != data.val->class_names()) {
+    throw InputError(fmt::format("{}: split {}", options.dataset, options.val_split),
+                     fmt::format("the {} classes of split {}", data.train->class_names().size(),
+                                 options.train_split),
+                     fmt::format("{} classes", data.val->class_names().size()));
+  }
+  return data;
+}
+
+void fit_options(RunOptions& options, VitOptions& model, const TrainingData& data,
+                 const std::set<std::string>& keep) {
+  if (!keep.contains("num-classes")) {
+    model.num_classes = static_cast<int64_t>(data.train->class_names().size());
+  }
+  if (!keep.contains("hflip")) {
+    options.preprocess.hflip = usual_hflip(options.data);
+  }
+  if (has_moe(model)) {
+    const auto usual = default_router_losses(model);
+    for (size_t row = 0; row < kRouterLossCount; ++row) {
+      if (!keep.contains(std::string(router_loss_rows()[row].flag))) {
+        options.objectives.router_losses.coefficients[row] = usual.coefficients[row];
+      }
+    }
+  }
+  const auto given_size = options.preprocess.input_size;
+  fit_preprocessing(options.preprocess, model);
+  if (keep.contains("input-size") && given_size != options.preprocess.input_size) {
+    throw UsageError("--input-size", "the model's --in-chans and --img-size",
+                     fmt::format("{}", fmt::join(given_size, " ")));
+  }
+}
+
+void fit_head_bias(const LossOptions& options, VitOptions& model) {
+  if (const auto bias = loss_row(options.loss).head_bias) {
+    model.head_bias = bias(model.num_classes);
+  }
+}
+
+void fit_preprocessing(PreprocessOptions& preprocess, const VitOptions& model) {
+  preprocess.input_size = {model.in_chans, model.image_height(), model.image_width()};
+}
+
+}  // namespace softmoe

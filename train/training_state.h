@@ -1,0 +1,71 @@
+#pragma once
+/// A training run under way.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "checkpoints/checkpoint.h"
+#include "eval/metrics.h"
+#include "train/optimizer.h"
+#include "train/run_length.h"
+#include "train/run_progress.h"
+#include "train/schedule.h"
+#include "train/trainable.h"
+#include "train/training_setup.h"
+
+namespace softmoe {
+
+/// The last evaluation of a sitting.
+struct Evaluation {
+  int64_t step = -1;  ///< updates before it; -1: none yet
+  ClassificationResult result;
+  double train_loss = 0.0;  ///< mean since the evaluation before
+  bool is_best = false;     ///< of the run so far
+};
+
+/// The work of one sitting, for rates. A run that is interrupted has several sittings.
+struct Sitting {
+  int64_t updates = 0;
+  double seconds = 0.0;       ///< spent in updates
+  double data_seconds = 0.0;  ///< of these, spent waiting for batches
+};
+
+/// What the loop keeps of a run and shows to its hooks.
+struct TrainingState {
+  TrainingSetup setup;  ///< with the model that is trained
+  torch::Dtype compute_dtype;
+  LearningShare learning;
+  std::unique_ptr<Optimizer> optimizer;
+  RunLength length;
+  Schedule schedule;
+  RunProgress progress = {};
+  Sitting sitting = {};
+  Evaluation evaluation = {};
+  Json routing = {};  ///< of the last record, as to_json() of ModelRouting; null: none
+
+  const RunOptions& options() const { return setup.options; }
+  VisionTransformer& model() { return setup.start.model; }
+
+  /// Epochs after the updates done.
+  double epoch() const { return length.epoch_of(progress.step); }
+  /// The learning rate of the last update.
+  double last_rate() const { return schedule.rate(progress.step - 1); }
+  int64_t images_per_update() const;
+  double images_per_second() const;  ///< in this sitting
+  double data_share() const;         ///< share of this sitting's time that is spent on data
+};
+
+/// The state of a run whose epochs have `steps_per_epoch` updates, before its first one: chooses
+/// the parameters that learn and makes the optimizer. Throws UsageError for options that contradict
+/// each other.
+TrainingState make_training_state(TrainingSetup setup, int64_t steps_per_epoch);
+
+/// The model with its description, the optimizer, the configuration and the progress.
+Checkpoint to_checkpoint(const TrainingState& state, const std::vector<std::string>& class_names);
+
+/// Continues from `checkpoint`, which was read from `path`. Throws UsageError that names the option
+/// if the run had other options, InputError for tensors that do not fit.
+void restore(TrainingState& state, const Checkpoint& checkpoint, const std::string& path);
+
+}  // namespace softmoe
