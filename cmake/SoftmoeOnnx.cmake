@@ -1,6 +1,6 @@
 # softmoe::onnx_proto: the protobuf classes of ONNX's format.
 #
-# Debian's libonnx-dev carries an ONNXConfig.cmake that finds protobuf in ways of its own, so header
+# The ONNXConfig.cmake of Debian's libonnx-dev looks for protobuf in its own way, so header
 # and library are looked up by file. Sources that use them must not see libtorch's include folder,
 # which carries headers of another protobuf.
 

@@ -1,8 +1,7 @@
 # softmoe::opencv: OpenCV's core, imgproc and imgcodecs.
 #
-# Debian's packages of the single modules carry no OpenCVConfig.cmake (libopencv-dev has it, with a
-# gigabyte of modules that are not used here), so where it is absent headers and libraries are
-# looked up one by one.
+# Debian's packages of single modules have no OpenCVConfig.cmake (libopencv-dev has one, with a gigabyte
+# of modules that are not used here). Without it, headers and libraries are looked up one by one.
 
 add_library(softmoe::opencv INTERFACE IMPORTED GLOBAL)
 find_package(OpenCV QUIET COMPONENTS core imgproc imgcodecs)

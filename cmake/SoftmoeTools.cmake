@@ -1,8 +1,8 @@
-# Compiler cache, linker, warnings, and the one way to declare a library of the project.
+# Compiler cache, linker, warnings, and the function that declares the project's libraries.
 
 find_program(SOFTMOE_CCACHE ccache)
 if(SOFTMOE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # Precompiled headers defeat ccache unless it is told to look through them.
+  # Without this ccache does not cache sources that use a precompiled header.
   set(ccache_launcher ${CMAKE_COMMAND} -E env
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
       CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${SOFTMOE_CCACHE})
@@ -20,14 +20,14 @@ target_compile_options(softmoe_warnings INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
   $<$<BOOL:${SOFTMOE_WERROR}>:-Werror>>)
 
-# ccache keeps results of sources that use a precompiled header only with this flag of gcc.
+# ccache needs this flag of gcc for sources that use a precompiled header.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
 endif()
 
-# In a unity build the sources of one folder are compiled as one, so that a new source meets all of
-# its neighbours at once: whether two others fit together does not depend on it. GROUPED gives a
-# source a group of its own choice.
+# softmoe_group_sources(TARGET): a unity build compiles the sources of each folder as one. (CMake's own
+# batches have a fixed number of sources: adding one moves the others, and two of them may then define
+# equal local names in one batch.)
 function(softmoe_group_sources target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD_MODE GROUP)
   get_target_property(sources ${target} SOURCES)
@@ -43,10 +43,11 @@ endfunction()
 # softmoe_library(NAME [SOURCES ...] [HEADERS ...] [PRIVATE_HEADERS ...] DEPENDS ... [NO_PCH]
 #                 [PRIVATE_DEPENDS ...])
 #
-# Adds the static library softmoe_NAME, alias softmoe::NAME, of the sources and headers in this
-# folder and the ones below it (or of those given). Headers are found from the root of the tree
-# (#include "NAME/header.h"), are installed unless they are private, and are each verified to
-# compile alone. All libraries share the precompiled header of softmoe_core unless NO_PCH is given.
+# Adds the static library softmoe_NAME, alias softmoe::NAME, of the sources and headers in this folder
+# and the folders below it (or of those given). Headers are included from the root of the tree
+# (#include "NAME/header.h") and are installed unless they are private. All libraries share the
+# precompiled header of softmoe_core unless NO_PCH is given: sources without libtorch compile faster
+# without it, since gcc instantiates its pending templates for each source.
 function(softmoe_library name)
   cmake_parse_arguments(arg "NO_PCH" "" "SOURCES;HEADERS;PRIVATE_HEADERS;DEPENDS;PRIVATE_DEPENDS"
                         ${ARGN})

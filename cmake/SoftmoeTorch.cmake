@@ -1,9 +1,9 @@
 # softmoe::torch: libtorch as one imported target.
 #
-# Torch's own TorchConfig.cmake insists on the CUDA toolkit where the library was built with CUDA,
-# and defines targets that shadow protobuf's. A CPU build of ours needs neither, so only the
-# folders are taken from Torch_DIR (or a python3 that has torch) and the libraries are named here.
-# Installed beside the package's config file, so that a consumer finds libtorch in the same way.
+# Torch's own TorchConfig.cmake requires the CUDA toolkit if libtorch was built with CUDA, and defines
+# targets that shadow protobuf's. A CPU build needs neither, so only the folders are taken from
+# Torch_DIR (or a python3 that has torch), and the libraries are named here. This file is installed
+# beside the package's config file, so that a consumer finds libtorch in the same way.
 
 if(NOT Torch_DIR AND DEFINED ENV{Torch_DIR})
   set(Torch_DIR $ENV{Torch_DIR})
@@ -36,7 +36,7 @@ get_filename_component(torch_root ${Torch_DIR}/../../.. ABSOLUTE)
 file(GLOB torch_cudart ${torch_root}/../nvidia/*/lib/libcudart.so.* ${torch_root}/lib/libcudart*)
 file(GLOB torch_cublas ${torch_root}/../nvidia/*/lib/libcublas.so.* ${torch_root}/lib/libcublas*)
 
-# CUDA is used where it can be: the toolkit, a libtorch with CUDA and that library's own needs.
+# CUDA is used if everything is there: the toolkit, a libtorch with CUDA and the libraries it needs.
 set(SOFTMOE_WITH_CUDA OFF)
 if(NOT SOFTMOE_CUDA STREQUAL "OFF")
   find_package(CUDAToolkit QUIET)
@@ -54,7 +54,7 @@ add_library(softmoe::torch INTERFACE IMPORTED GLOBAL)
 target_include_directories(softmoe::torch INTERFACE
   ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
 set(torch_libraries ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
-# libtorch_cpu names CUDA libraries that it does not call on a CPU.
+# libtorch_cpu refers to CUDA libraries that it does not call on a CPU.
 target_link_options(softmoe::torch INTERFACE LINKER:--allow-shlib-undefined)
 if(torch_cudart)
   list(GET torch_cudart 0 first_cudart)
@@ -74,7 +74,7 @@ if(SOFTMOE_WITH_CUDA)
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
   endif()
-  # Nothing of ours refers to libtorch_cuda by symbol: keep it loaded, it registers the kernels.
+  # No symbol of libtorch_cuda is used directly, but it must be loaded, since it registers kernels.
   list(APPEND torch_libraries -Wl,--push-state,--no-as-needed ${torch_root}/lib/libtorch_cuda.so
        ${torch_root}/lib/libc10_cuda.so -Wl,--pop-state)
   target_include_directories(softmoe::torch INTERFACE ${CUDAToolkit_INCLUDE_DIRS})

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Draws docs/folders.svg: the folders of the tree and who includes whom.
+"""Draws docs/folders.svg: the folders of the source tree and which of them include which.
 
-    scripts/draw_folders.py [OUTPUT]    default: docs/folders.svg; "-" writes to stdout
+    scripts/draw_folders.py            writes the picture
+    scripts/draw_folders.py --check    fails if the picture is not current
 
-Reads every #include of the sources, and the folders' descriptions in CONTRIBUTING.md. Arrows that
-follow from others are left out. Without an include nothing moves: the picture changes only if the
-folders do.
+Reads the #include lines of all sources, and the descriptions of the folders in CONTRIBUTING.md.
+Arrows that follow from other arrows are left out.
 """
 
 import functools
@@ -63,7 +63,7 @@ def layers_of(names, edges):
     for _ in names:
         for upper, lower in edges:
             layer[upper] = max(layer[upper], layer[lower] + 1)
-    # Whoever has more arrows from above than to below moves up as far as they let it.
+    # A folder moves up if it has at least as many arrows from above as to folders below.
     for _ in names:
         for name in names:
             above = [layer[upper] for upper, lower in edges if lower == name]
@@ -181,12 +181,13 @@ def drawing(folders):
 
 
 def main():
-    output = sys.argv[1] if len(sys.argv) > 1 else str(ROOT / "docs" / "folders.svg")
+    picture = ROOT / "docs" / "folders.svg"
     svg = drawing(read_folders())
-    if output == "-":
-        sys.stdout.write(svg)
+    if sys.argv[1:] == ["--check"]:
+        if picture.read_text() != svg:
+            sys.exit("docs/folders.svg is not current: run scripts/draw_folders.py")
     else:
-        pathlib.Path(output).write_text(svg)
+        picture.write_text(svg)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ void* map_pages(size_t bytes) {
   if (mapped == MAP_FAILED) {
     return nullptr;
   }
-  constexpr size_t kLargePage = LargeBlocks::kPageBytes;
+  constexpr size_t kAlignment = LargeBlocks::kPageBytes;
   auto* const start = static_cast<char*>(mapped);
-  const size_t before = (kLargePage - reinterpret_cast<uintptr_t>(start) % kLargePage) % kLargePage;
+  const size_t before = (kAlignment - reinterpret_cast<uintptr_t>(start) % kAlignment) % kAlignment;
   if (before > 0) {
     ::munmap(start, before);
   }
-  ::munmap(start + before + bytes, kLargePage - before);
+  ::munmap(start + before + bytes, kAlignment - before);
 #ifdef MADV_HUGEPAGE
   ::madvise(start + before, bytes, MADV_HUGEPAGE);
 #endif

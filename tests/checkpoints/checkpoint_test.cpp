@@ -29,7 +29,7 @@ bool same_memory(const torch::Tensor& a, const torch::Tensor& b) {
          std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
 }
 
-Checkpoint example() {
+Checkpoint example_checkpoint() {
   Checkpoint checkpoint;
   checkpoint.metadata = {{"model", {{"dim", 64}}}, {"classes", {"ä", "b"}}, {"step", 12}};
   checkpoint.model["blocks.0.norm1.weight"] = torch::arange(7, torch::kFloat32);
@@ -75,10 +75,10 @@ TEST(Checkpoint, TakesTensorsOfEveryDevice) {
 TEST(Checkpoint, KeepsGroupsApartAndReadsTheWantedOnes) {
   const test::TemporaryFolder folder;
   const auto path = folder / "a.h5";
-  save_checkpoint(path, example());
+  save_checkpoint(path, example_checkpoint());
 
   const auto all = load_checkpoint(path);
-  EXPECT_EQ(all.metadata, example().metadata);
+  EXPECT_EQ(all.metadata, example_checkpoint().metadata);
   EXPECT_EQ(all.model.size(), 2U);
   EXPECT_EQ(all.optimizer.size(), 2U);
   EXPECT_TRUE(test::same_bits(all.optimizer.at("pos_embed"), torch::full({1, 5, 6}, 4.0)));
@@ -88,22 +88,22 @@ TEST(Checkpoint, KeepsGroupsApartAndReadsTheWantedOnes) {
   const auto weights = load_checkpoint(path, {.optimizer = false});
   EXPECT_EQ(weights.model.size(), 2U);
   EXPECT_TRUE(weights.optimizer.empty());
-  EXPECT_EQ(load_metadata(path), example().metadata);
+  EXPECT_EQ(load_metadata(path), example_checkpoint().metadata);
 }
 
 TEST(Checkpoint, IsAnOrdinaryHdf5File) {
   const test::TemporaryFolder folder;
-  save_checkpoint(folder / "a.h5", example());
+  save_checkpoint(folder / "a.h5", example_checkpoint());
   const auto file = Hdf5File::open(folder / "a.h5");
   EXPECT_EQ(file.info("/model/pos_embed").shape, (std::vector<int64_t>{1, 5, 6}));
   EXPECT_EQ(file.read_text("format_version"), "1");
-  EXPECT_EQ(Json::parse(file.read_text("metadata")), example().metadata);
+  EXPECT_EQ(Json::parse(file.read_text("metadata")), example_checkpoint().metadata);
 }
 
 TEST(Checkpoint, NamesTheDamagedTensor) {
   const test::TemporaryFolder folder;
   const auto path = folder / "a.h5";
-  save_checkpoint(path, example());
+  save_checkpoint(path, example_checkpoint());
   std::string bytes = read_text_file(path);
   const float last = 29;
   const std::string pattern(reinterpret_cast<const char*>(&last), sizeof(last));
@@ -183,14 +183,14 @@ TEST(Checkpoint, IsReadInNoMoreMemoryThanItsTensorsTake) {
 TEST(Checkpoint, MayHoldTensorsInChunks) {
   const test::TemporaryFolder folder;
   const auto path = folder / "a.h5";
-  save_checkpoint(path, example());
-  const auto tensor = example().model.at("blocks.0.norm1.weight");
+  save_checkpoint(path, example_checkpoint());
+  const auto tensor = example_checkpoint().model.at("blocks.0.norm1.weight");
   const auto original = Hdf5File::open(path);
   auto file = Hdf5File::create(folder / "b.h5", folder / "b.h5");
   file.create_growing("/model/blocks.0.norm1.weight", Hdf5Type::kFloat32, {}, 7);
   file.append("/model/blocks.0.norm1.weight", 7, tensor.const_data_ptr());
   file.write("/model/pos_embed", Hdf5Type::kFloat32, {1, 5, 6},
-             example().model.at("pos_embed").const_data_ptr());
+             example_checkpoint().model.at("pos_embed").const_data_ptr());
   for (const char* name : {"format", "format_version", "metadata", "tensors", "checksum"}) {
     file.write_text(name, original.read_text(name));
   }
@@ -202,7 +202,7 @@ TEST(Checkpoint, MayHoldTensorsInChunks) {
 TEST(Checkpoint, NoticesAnyAlteredByteOfItsDescription) {
   const test::TemporaryFolder folder;
   const auto path = folder / "a.h5";
-  save_checkpoint(path, example());
+  save_checkpoint(path, example_checkpoint());
   const std::string whole = read_text_file(path);
   for (const char* text : {"\"dim\":64", "float32", "softmoe-checkpoint", "\"step\":12"}) {
     std::string bytes = whole;
@@ -216,7 +216,7 @@ TEST(Checkpoint, NoticesAnyAlteredByteOfItsDescription) {
 
 TEST(Checkpoint, RefusesEveryTruncation) {
   const test::TemporaryFolder folder;
-  save_checkpoint(folder / "a.h5", example());
+  save_checkpoint(folder / "a.h5", example_checkpoint());
   const std::string whole = read_text_file(folder / "a.h5");
   const auto path = folder / "cut.h5";
   for (size_t length = 0; length < whole.size(); length += 97) {
@@ -248,8 +248,8 @@ TEST(Checkpoint, RefusesOtherFiles) {
 TEST(Checkpoint, LeavesTheOldOneWhenTheDiskIsFull) {
   const test::TemporaryFolder folder;
   const auto path = folder / "a.h5";
-  save_checkpoint(path, example());
-  Checkpoint large = example();
+  save_checkpoint(path, example_checkpoint());
+  Checkpoint large = example_checkpoint();
   large.model["large"] = torch::zeros({200'000});
   const auto message = input_error([&] {
     const test::FileSizeLimit limit(100'000);

@@ -13,7 +13,10 @@ int main(int argc, char** argv) {
   }
   const consumer::Folder folder = argv[1];
   try {
-    consumer::train_a_step();
+    consumer::train_steps();
+    consumer::train(folder);
+    consumer::finetune(folder);
+    consumer::run_few_shot(folder);
     consumer::predict(folder);
     consumer::export_onnx(folder);
     consumer::read_foreign_checkpoint(folder);

@@ -1,33 +1,28 @@
 #include <torch/types.h>
 
-#include "checkpoints/checkpoint.h"
 #include "checkpoints/model_checkpoint.h"
+#include "datasets/sources.h"
 #include "inference/predictor.h"
 #include "tasks.h"
-#include "vit/zoo.h"
 
 namespace consumer {
 
 void predict(const Folder& folder) {
-  softmoe::ModelDescription description;
-  description.name = "vit_ti16";
-  description.options = softmoe::model_preset(description.name);
-  description.options.img_size = {32};
-  description.options.num_classes = 3;
-  description.class_names = {"circle", "square", "star"};
-  description.preprocess = softmoe::default_preprocess(description.options);
-  const auto model = softmoe::make_model(description.options, /*seed=*/1);
-  const auto path = folder / "model.h5";
-  softmoe::save_checkpoint(path, {.metadata = softmoe::to_metadata(description),
-                                  .model = softmoe::named_tensors(*model)});
-
+  const auto path = upstream_checkpoint(folder);
   softmoe::Predictor predictor(softmoe::load_model(path), path.string());
-  const auto images = torch::rand({5, 32, 32, 3});  // [images, height, width, channels]
-  const auto predictions = predictor.predict(images, "five images", /*batch_size=*/2, {.topk = 2});
-  check(predictions.classes.sizes() == torch::IntArrayRef({5, 2}), "shape of the predictions");
-  const auto best = predictions.classes[0][0].item<int64_t>();
-  check(predictor.class_name(best) == description.class_names[static_cast<size_t>(best)],
-        "name of a class");
+
+  softmoe::DatasetOptions digits;
+  digits.dataset = "digits";
+  const auto images = softmoe::make_dataset(digits, "val");
+  const auto labels =
+      predictor.predict(*images, /*batch_size=*/64, /*workers=*/1, {.topk = 3, .logits = true});
+  check(labels.classes.sizes() == torch::IntArrayRef({images->size(), 3}), "shape of the classes");
+  check(labels.logits.size(1) == 10, "number of logits");
+  check(predictor.class_name(labels.classes[0][0].item<int64_t>()).size() == 1, "name of a digit");
+
+  const auto array = torch::rand({2, 16, 16, 3});  // [images, height, width, channels]
+  const auto features = predictor.predict(array, "an array", /*batch_size=*/2, {.features = true});
+  check(features.features.size(0) == 2, "features of an array");
 }
 
 }  // namespace consumer

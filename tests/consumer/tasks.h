@@ -10,14 +10,25 @@ namespace consumer {
 /// The folder for files, which exists and is empty at first.
 using Folder = std::filesystem::path;
 
-/// One optimizer step on a batch.
-void train_a_step();
-/// Writes model.h5 and reads it back as a predictor.
+/// Optimizer steps on one batch, in a loop of this program.
+void train_steps();
+/// Trains a Soft MoE model on the digits and writes its run into runs/upstream.
+void train(const Folder& folder);
+/// Fine-tunes that model and writes runs/finetuned.
+void finetune(const Folder& folder);
+/// Evaluates the features of that model with few shots.
+void run_few_shot(const Folder& folder);
+/// Predicts the labels of images and of an array.
 void predict(const Folder& folder);
-/// Writes model.onnx.
+/// Writes the model as ONNX.
 void export_onnx(const Folder& folder);
-/// Writes a checkpoint under timm's names and reads it back.
+/// Writes a model under the names of another library and reads it back.
 void read_foreign_checkpoint(const Folder& folder);
+
+/// The checkpoint of train().
+inline std::filesystem::path upstream_checkpoint(const Folder& folder) {
+  return folder / "runs" / "upstream" / "last.h5";
+}
 
 inline void check(bool is_right, const std::string& what) {
   if (!is_right) {

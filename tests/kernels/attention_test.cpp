@@ -5,8 +5,7 @@
 
 #include "kernels/kernel_test.h"
 
-namespace softmoe::kernels {
-namespace {
+namespace softmoe::kernels::attention_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
@@ -112,5 +111,4 @@ TEST_F(AttentionKernels, GradientsAreThoseOfFiniteDifferences) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe::kernels
+}  // namespace softmoe::kernels::attention_test

@@ -5,8 +5,7 @@
 
 #include "kernels/kernel_test.h"
 
-namespace softmoe::kernels {
-namespace {
+namespace softmoe::kernels::gemm_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
@@ -227,5 +226,4 @@ TEST_F(GemmKernels, ConversionRoundsToTheNearestAndFillsOddColumns) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe::kernels
+}  // namespace softmoe::kernels::gemm_test

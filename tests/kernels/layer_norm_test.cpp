@@ -2,8 +2,7 @@
 
 #include "kernels/kernel_test.h"
 
-namespace softmoe::kernels {
-namespace {
+namespace softmoe::kernels::layer_norm_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
@@ -108,5 +107,4 @@ TEST_F(LayerNormKernel, GradientsAreThoseOfFiniteDifferences) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe::kernels
+}  // namespace softmoe::kernels::layer_norm_test

@@ -5,8 +5,7 @@
 #include "core/error.h"
 #include "kernels/packed_product.h"
 
-namespace softmoe::kernels {
-namespace {
+namespace softmoe::kernels::level_test {
 
 using testing::HasSubstr;
 using testing::Not;
@@ -61,5 +60,4 @@ TEST(Level, IsLoweredForTheLifeOfAnObject) {
   EXPECT_EQ(supported(Precision::kBFloat16), has(Need::kBf16Products));
 }
 
-}  // namespace
-}  // namespace softmoe::kernels
+}  // namespace softmoe::kernels::level_test

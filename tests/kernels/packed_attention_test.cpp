@@ -4,13 +4,15 @@
 
 #include "kernels/kernel_test.h"
 
-namespace softmoe::kernels {
+namespace softmoe {
 
 static void PrintTo(Precision precision, std::ostream* out) {
   *out << (precision == Precision::kBFloat16 ? "Bf16" : "Fp32");
 }
 
-namespace {
+}  // namespace softmoe
+
+namespace softmoe::kernels::packed_attention_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
@@ -123,5 +125,4 @@ INSTANTIATE_TEST_SUITE_P(Arithmetics, PackedAttentionKernel,
                          testing::Values(Precision::kFloat32, Precision::kBFloat16),
                          [](const auto& item) { return testing::PrintToString(item.param); });
 
-}  // namespace
-}  // namespace softmoe::kernels
+}  // namespace softmoe::kernels::packed_attention_test

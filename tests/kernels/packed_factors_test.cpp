@@ -7,8 +7,7 @@
 
 #include "kernels/kernel_test.h"
 
-namespace softmoe::kernels {
-namespace {
+namespace softmoe::kernels::packed_factors_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
@@ -284,5 +283,4 @@ TEST_F(PackedFactorKernels, ExponentialsComeWithTheirInverseSumsAndZeroPadding) 
   }
 }
 
-}  // namespace
-}  // namespace softmoe::kernels
+}  // namespace softmoe::kernels::packed_factors_test

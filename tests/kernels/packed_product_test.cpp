@@ -9,8 +9,7 @@
 #include "ops/tensor_pointers.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe::kernels {
-namespace {
+namespace softmoe::kernels::packed_product_test {
 
 using test::all_close;
 
@@ -216,5 +215,4 @@ INSTANTIATE_TEST_SUITE_P(Arithmetics, PackedProductTest,
                                          ProductCase{"Planes", LeftKind::kPlanes, 1.5e-2}),
                          [](const auto& item) { return item.param.name; });
 
-}  // namespace
-}  // namespace softmoe::kernels
+}  // namespace softmoe::kernels::packed_product_test

@@ -4,8 +4,7 @@
 
 #include "kernels/kernel_test.h"
 
-namespace softmoe::kernels {
-namespace {
+namespace softmoe::kernels::rows_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
@@ -81,5 +80,4 @@ TEST_F(RowKernels, ScaleGivesBothGradientsOfAGatedRow) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe::kernels
+}  // namespace softmoe::kernels::rows_test

@@ -5,8 +5,7 @@
 
 #include "kernels/kernel_test.h"
 
-namespace softmoe::kernels {
-namespace {
+namespace softmoe::kernels::soft_mixing_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
@@ -252,5 +251,4 @@ TEST_F(SoftMixingKernels, CombineAveragesSlotsIntoTokensWithGradients) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe::kernels
+}  // namespace softmoe::kernels::soft_mixing_test

@@ -5,8 +5,7 @@
 
 #include "kernels/kernel_test.h"
 
-namespace softmoe::kernels {
-namespace {
+namespace softmoe::kernels::update_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
@@ -73,5 +72,4 @@ TEST_F(UpdateKernels, MultipliesEveryValueOnce) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe::kernels
+}  // namespace softmoe::kernels::update_test

@@ -2,8 +2,7 @@
 
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::activation_test {
 
 using test::all_close;
 
@@ -25,5 +24,4 @@ TEST(Activate, OptionsNameTheGelusAlone) {
   EXPECT_EQ(enum_names<Activation>(), (std::vector<std::string>{"tanh", "exact", "quick"}));
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::activation_test

@@ -3,8 +3,7 @@
 #include "ops/operator_checks.h"
 #include "runtime/autocast_guard.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::attention_test {
 
 using test::all_close;
 using test::relative_error;
@@ -73,5 +72,4 @@ TEST(AttentionOp, AttendsHeadByHead) {
   EXPECT_TRUE(all_close(attend(queries, keys, values), scores.softmax(-1).matmul(values)));
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::attention_test

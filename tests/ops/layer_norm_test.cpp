@@ -3,8 +3,7 @@
 #include "ops/operator_checks.h"
 #include "runtime/autocast_guard.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::layer_norm_test {
 
 using test::relative_error;
 
@@ -43,5 +42,4 @@ TEST(LayerNormOp, BranchHandsItsInputThroughAndIsPreciseForRouting) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::layer_norm_test

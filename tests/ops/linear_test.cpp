@@ -3,8 +3,7 @@
 #include "ops/operator_checks.h"
 #include "runtime/autocast_guard.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::linear_test {
 
 using test::relative_error;
 
@@ -38,5 +37,4 @@ TEST(LinearOp, FollowsAutocast) {
   EXPECT_EQ(linear(x, weight, bias).scalar_type(), torch::kBFloat16);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::linear_test

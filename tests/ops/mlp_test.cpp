@@ -4,8 +4,7 @@
 #include "ops/operator_checks.h"
 #include "runtime/autocast_guard.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::mlp_test {
 
 using test::all_close;
 using test::relative_error;
@@ -100,5 +99,4 @@ TEST(MlpOp, DropsInTrainingOnly) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::mlp_test

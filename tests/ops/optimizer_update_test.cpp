@@ -2,8 +2,7 @@
 
 #include "ops/operator_checks.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::optimizer_update_test {
 
 using test::all_close;
 
@@ -90,5 +89,4 @@ TEST(OptimizerUpdate, ClippingLeavesTheRestToTheUpdate) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::optimizer_update_test

@@ -3,8 +3,7 @@
 #include "ops/operator_checks.h"
 #include "runtime/autocast_guard.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::rows_test {
 
 using test::all_close;
 using test::same_bits;
@@ -53,5 +52,4 @@ TEST(RowsOp, RefuseNumbersOfNoRow) {
   EXPECT_THROW(sum_rows(torch::zeros({1, 1, 4}), {}, index, 6), c10::ValueError);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::rows_test

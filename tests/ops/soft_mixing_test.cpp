@@ -3,8 +3,7 @@
 #include "ops/operator_checks.h"
 #include "runtime/autocast_guard.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::soft_mixing_test {
 
 using test::all_close;
 using test::relative_error;
@@ -94,5 +93,4 @@ std::string name_of(const testing::TestParamInfo<SoftMixing>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Steps, SoftMixingOp, testing::ValuesIn(kMixings), name_of);
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::soft_mixing_test

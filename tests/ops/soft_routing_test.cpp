@@ -5,8 +5,7 @@
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::soft_routing_test {
 
 using test::all_close;
 using test::same_bits;
@@ -161,5 +160,4 @@ TEST(RoundThrough, LeavesATensorOfTheDtypeAlone) {
   EXPECT_TRUE(round_through(x, torch::kBFloat16).is_same(x));
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::soft_routing_test

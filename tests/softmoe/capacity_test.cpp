@@ -3,8 +3,7 @@
 #include "io/npz.h"
 #include "support/temporary_folder.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::capacity_test {
 
 TEST(ExpertCapacity, IsThatOfTheReference) {
   const auto path = test::fixture("vmoe/recipe.npz");
@@ -65,5 +64,4 @@ TEST(CapacityFactor, OfEvaluationIsThatOfTrainingUnlessGiven) {
   EXPECT_EQ(capacity_factor(options, /*training=*/false), 4.0);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::capacity_test

@@ -5,8 +5,7 @@
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::experts_test {
 
 using test::all_close;
 using test::same_bits;
@@ -144,5 +143,4 @@ TEST(Experts, RefuseInputsOfAnotherShape) {
   EXPECT_THROW(experts->forward(torch::zeros({4, 6})), c10::ValueError);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::experts_test

@@ -6,8 +6,7 @@
 #include "softmoe/routers.h"
 #include "support/temporary_folder.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::moe_options_test {
 
 using testing::HasSubstr;
 
@@ -132,5 +131,4 @@ TEST(MoeOptions, RefuseWhatIsOutOfRange) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::moe_options_test

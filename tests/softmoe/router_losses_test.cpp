@@ -11,8 +11,7 @@
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::router_losses_test {
 
 using test::all_close;
 using test::fixture;
@@ -416,5 +415,4 @@ TEST(RouterLosses, AreFlagsOfTheirNames) {
   EXPECT_EQ(router_loss_rows()[3].name, "z");
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::router_losses_test

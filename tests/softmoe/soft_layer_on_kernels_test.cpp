@@ -5,8 +5,7 @@
 #include "softmoe/moe_layer.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::soft_layer_on_kernels_test {
 
 struct LayerCase {
   std::string name;
@@ -94,5 +93,4 @@ INSTANTIATE_TEST_SUITE_P(Sizes, SoftLayerOnKernels,
                                          LayerCase{"ManyBlocks", 2, 290, 80, 67, 8}),
                          [](const auto& test_case) { return test_case.param.name; });
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::soft_layer_on_kernels_test

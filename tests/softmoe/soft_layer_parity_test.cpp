@@ -8,8 +8,7 @@
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::soft_layer_parity_test {
 
 using test::all_close;
 using test::fixture;
@@ -205,5 +204,4 @@ INSTANTIATE_TEST_SUITE_P(Mixings, SoftAblationParity,
                                          "identity"),
                          [](const auto& entry) { return entry.param; });
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::soft_layer_parity_test

@@ -8,8 +8,7 @@
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::soft_layer_test {
 
 using test::all_close;
 using test::same_bits;
@@ -275,5 +274,4 @@ TEST(SoftLayer, IdenticalExpertsStartAsOne) {
   EXPECT_FALSE(phi.select(1, 0).equal(phi.select(1, 1)));
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::soft_layer_test

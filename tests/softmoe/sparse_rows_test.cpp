@@ -5,8 +5,7 @@
 #include "softmoe/router.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::sparse_rows_test {
 
 using test::all_close;
 using test::same_bits;
@@ -247,5 +246,4 @@ TEST(SparseRows, OfExpertsThatAreNotThereAreRefused) {
                c10::ValueError);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::sparse_rows_test

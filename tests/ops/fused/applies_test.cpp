@@ -3,8 +3,7 @@
 #include "ops/operator_checks.h"
 #include "runtime/autocast_guard.h"
 
-namespace softmoe::fused {
-namespace {
+namespace softmoe::fused::applies_test {
 
 using FusedApplies = test::KernelTest;
 
@@ -20,5 +19,4 @@ TEST_F(FusedApplies, UnderBf16AutocastOfKernelsOnly) {
   EXPECT_TRUE(applies(x));
 }
 
-}  // namespace
-}  // namespace softmoe::fused
+}  // namespace softmoe::fused::applies_test

@@ -2,8 +2,7 @@
 
 #include "ops/operator_checks.h"
 
-namespace softmoe::fused {
-namespace {
+namespace softmoe::fused::attention_test {
 
 using test::expect_agreement;
 using test::expect_determinism;
@@ -97,5 +96,4 @@ TEST_F(FusedAttention, TakesShortSequencesOfWholeVectors) {
   EXPECT_FALSE(takes_attention(parameters, 50));
 }
 
-}  // namespace
-}  // namespace softmoe::fused
+}  // namespace softmoe::fused::attention_test

@@ -2,8 +2,7 @@
 
 #include "ops/operator_checks.h"
 
-namespace softmoe::fused {
-namespace {
+namespace softmoe::fused::layer_norm_test {
 
 using test::expect_agreement;
 using test::expect_determinism;
@@ -82,5 +81,4 @@ TEST_F(FusedLayerNorm, FrozenInputsLeaveTheOtherGradientsAsTheyAre) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe::fused
+}  // namespace softmoe::fused::layer_norm_test

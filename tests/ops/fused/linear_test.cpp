@@ -2,8 +2,7 @@
 
 #include "ops/operator_checks.h"
 
-namespace softmoe::fused {
-namespace {
+namespace softmoe::fused::linear_test {
 
 using test::expect_determinism;
 using test::expect_freezing;
@@ -40,5 +39,4 @@ TEST_F(FusedLinear, TakesWholeVectorsInFp32) {
   EXPECT_THROW(exact_linear(torch::zeros({3, 32}), torch::zeros({16, 48})), c10::ValueError);
 }
 
-}  // namespace
-}  // namespace softmoe::fused
+}  // namespace softmoe::fused::linear_test

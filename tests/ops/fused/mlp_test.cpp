@@ -2,8 +2,7 @@
 
 #include "ops/operator_checks.h"
 
-namespace softmoe::fused {
-namespace {
+namespace softmoe::fused::mlp_test {
 
 using test::expect_agreement;
 using test::expect_determinism;
@@ -116,5 +115,4 @@ TEST_F(FusedMlp, RefusesAResidualOfAnotherShape) {
   EXPECT_THROW(fused::mlp(in[0], parameters, kTanh, in[5].slice(0, 1)), c10::ValueError);
 }
 
-}  // namespace
-}  // namespace softmoe::fused
+}  // namespace softmoe::fused::mlp_test

@@ -7,8 +7,7 @@
 #include "kernels/level.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe::fused {
-namespace {
+namespace softmoe::fused::row_passes_test {
 
 using test::all_close;
 using test::same_bits;
@@ -161,5 +160,4 @@ TEST(RowPassesDtypes, AreThoseOfTraining) {
   EXPECT_FALSE(takes_rows(torch::zeros({1}, torch::kFloat16)));
 }
 
-}  // namespace
-}  // namespace softmoe::fused
+}  // namespace softmoe::fused::row_passes_test

@@ -3,8 +3,7 @@
 #include "ops/operator_checks.h"
 #include "ops/soft_routing.h"
 
-namespace softmoe::fused {
-namespace {
+namespace softmoe::fused::soft_mixing_test {
 
 constexpr double kEps = 1e-2;  // large enough to matter
 
@@ -157,5 +156,4 @@ TEST(FusedSoftMixingSizes, RefusesSizesThatDoNotFit) {
                c10::ValueError);
 }
 
-}  // namespace
-}  // namespace softmoe::fused
+}  // namespace softmoe::fused::soft_mixing_test

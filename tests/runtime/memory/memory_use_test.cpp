@@ -7,12 +7,12 @@
 namespace softmoe {
 namespace {
 
-constexpr int64_t kMiB = int64_t{1} << 20;
+constexpr int64_t kMebibytes = int64_t{1} << 20;
 
 TEST(MemoryUse, SomeIsAvailableOnEveryDevice) {
   for (const auto& device : present_devices()) {
-    EXPECT_GT(available_memory_bytes(device), kMiB) << device;
-    EXPECT_GT(total_memory_bytes(device), kMiB) << device;
+    EXPECT_GT(available_memory_bytes(device), kMebibytes) << device;
+    EXPECT_GT(total_memory_bytes(device), kMebibytes) << device;
   }
 }
 
@@ -20,11 +20,11 @@ TEST(PeakMemory, CountsWhatWasInUseSinceItsReset) {
   for (const auto& device : present_devices()) {
     const auto before = peak_memory_bytes(device);
     EXPECT_GE(before, 0);
-    torch::zeros({64, kMiB}, device).add_(1);  // 256 MiB, touched and released
+    torch::zeros({64, kMebibytes}, device).add_(1);  // 256 MiB, touched and released
     synchronize(device);
-    EXPECT_GE(peak_memory_bytes(device), before + 200 * kMiB);
+    EXPECT_GE(peak_memory_bytes(device), before + 200 * kMebibytes);
     reset_peak_memory(device);
-    EXPECT_LT(peak_memory_bytes(device), before + 200 * kMiB);
+    EXPECT_LT(peak_memory_bytes(device), before + 200 * kMebibytes);
   }
 }
 

@@ -12,8 +12,7 @@
 #include "io/npz.h"
 #include "support/temporary_folder.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::auction_test {
 
 using test::fixture;
 
@@ -254,5 +253,4 @@ TEST(Assignment, RefusesSizesThatDisagree) {
   EXPECT_NO_THROW(assign(scores.table(), Counts{2, 2, 2}, 0.1));
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::auction_test

@@ -5,8 +5,7 @@
 #include "runtime/device.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::kmeans_test {
 
 using test::same_bits;
 
@@ -134,5 +133,4 @@ TEST(KMeans, RefusesWhatItCannotCountExactly) {
   EXPECT_THROW(kmeans(torch::zeros({0, 2}, torch::kFloat64), {.clusters = 2}), c10::ValueError);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::kmeans_test

@@ -7,8 +7,7 @@
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::sinkhorn_test {
 
 using test::all_close;
 using test::fixture;
@@ -304,5 +303,4 @@ TEST(SinkhornRouter, GivesLossesItsLogits) {
   EXPECT_GT(record.load.entropy.item<double>(), 0.0);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::sinkhorn_test

@@ -5,8 +5,7 @@
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::top_gates_test {
 
 using test::all_close;
 using test::gradients_match;
@@ -132,5 +131,4 @@ TEST(TopGates, RefuseMoreThanThereAre) {
   EXPECT_THROW(top_gates_of_tokens(logits[0], 1), c10::ValueError);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::top_gates_test

@@ -5,8 +5,7 @@
 #include "runtime/device.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::top_indices_test {
 
 using test::same_bits;
 
@@ -75,5 +74,4 @@ TEST(TopIndices, RefuseMoreThanARowHas) {
   EXPECT_THROW(top_indices(torch::zeros({}), 1), c10::ValueError);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::top_indices_test

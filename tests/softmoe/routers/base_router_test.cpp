@@ -6,8 +6,7 @@
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::base_router_test {
 
 using test::all_close;
 using test::fixture;
@@ -211,5 +210,4 @@ TEST(BalancedExperts, AssignEachGroupAlone) {
   EXPECT_THROW(balanced_experts(scores[0]), c10::ValueError);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::base_router_test

@@ -5,8 +5,7 @@
 #include "softmoe/router_losses.h"
 #include "softmoe/routers/sparse_case.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::experts_choice_router_test {
 
 using test::all_close;
 using test::same_bits;
@@ -264,5 +263,4 @@ TEST(ExpertsChoice, PassesOnWhatIsNotANumber) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::experts_choice_router_test

@@ -4,8 +4,7 @@
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::hash_maps_test {
 
 using test::fixture;
 using test::same_bits;
@@ -171,5 +170,4 @@ TEST(HashMaps, UnseenCodesSpreadOverExperts) {
   EXPECT_TRUE(same_bits(loads(map, 4), torch::full({4}, 3, torch::kInt64)));
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::hash_maps_test

@@ -16,7 +16,9 @@ static void PrintTo(ContentCode code, std::ostream* out) {
   *out << (code == ContentCode::kKMeans ? "kmeans" : "projection");
 }
 
-namespace {
+}  // namespace softmoe
+
+namespace softmoe::hash_routers_test {
 
 using test::all_close;
 using test::same_bits;
@@ -402,5 +404,4 @@ TEST(RandomRouter, IsFixedInEvaluation) {
   EXPECT_TRUE(same_bits(first[1], first[0]));
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::hash_routers_test

@@ -6,8 +6,7 @@
 #include "softmoe/router_losses.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::reinforced_router_test {
 
 using test::all_close;
 using test::same_bits;
@@ -136,5 +135,4 @@ TEST(ReinforcedRouter, CostsTwoLinearMapsAndOneExpertAToken) {
   EXPECT_EQ(cost.expert_rows, 7.0);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::reinforced_router_test

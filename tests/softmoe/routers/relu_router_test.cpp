@@ -6,8 +6,7 @@
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::relu_router_test {
 
 using test::all_close;
 using test::same_bits;
@@ -242,5 +241,4 @@ TEST(ReluRouter, CostsItsTargetOfExpertsAToken) {
   EXPECT_EQ(relu_router_cost(options).expert_rows, 35.0) << "no more experts than there are";
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::relu_router_test

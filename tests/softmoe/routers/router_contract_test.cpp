@@ -11,8 +11,7 @@
 #include "softmoe/routers.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::router_contract_test {
 
 using test::all_close;
 using test::same_bits;
@@ -448,5 +447,4 @@ TEST(RouterRegistry, AnUnknownNameListsTheKnownOnes) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::router_contract_test

@@ -7,8 +7,7 @@
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::smear_router_test {
 
 using test::all_close;
 using test::Tolerance;
@@ -131,5 +130,4 @@ TEST(SmearRouter, CostsTheMixtureOfAllParametersForEachImage) {
   EXPECT_EQ(cost.expert_rows, 7.0);
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::smear_router_test

@@ -5,8 +5,7 @@
 #include "softmoe/routers/tokens_choice_router.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::tokens_choice_parity_test {
 
 using test::all_close;
 using test::same_bits;
@@ -135,5 +134,4 @@ INSTANTIATE_TEST_SUITE_P(Noisy, TokensChoiceParity,
                          testing::Values(Setting{"top2_noisy", 2, false, true}), case_name);
 INSTANTIATE_TEST_SUITE_P(Quiet, TokensChoiceLayerParity, testing::ValuesIn(kQuietCases), case_name);
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::tokens_choice_parity_test

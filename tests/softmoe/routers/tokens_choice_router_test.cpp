@@ -7,8 +7,7 @@
 #include "softmoe/router_losses.h"
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::tokens_choice_router_test {
 
 using test::all_close;
 using test::same_bits;
@@ -332,5 +331,4 @@ TEST(TokensChoice, PassesOnWhatIsNotANumber) {
   }
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::tokens_choice_router_test

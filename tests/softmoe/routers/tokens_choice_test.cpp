@@ -4,8 +4,7 @@
 
 #include "support/tensor_matcher.h"
 
-namespace softmoe {
-namespace {
+namespace softmoe::tokens_choice_test {
 
 using test::all_close;
 using test::same_bits;
@@ -153,5 +152,4 @@ TEST(BalancingStep, IsTheSignOfWhatIsMissingWithoutItsMean) {
                         torch::zeros({5}, torch::kFloat64)));
 }
 
-}  // namespace
-}  // namespace softmoe
+}  // namespace softmoe::tokens_choice_test
