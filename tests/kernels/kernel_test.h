@@ -1,6 +1,7 @@
 #pragma once
 /// The fixture of all kernel tests.
 
+#include "kernels/level.h"
 #include "kernels/plain.h"
 
 namespace softmoe::kernels {
@@ -9,7 +10,7 @@ namespace softmoe::kernels {
 class KernelTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!supported()) {
+    if (!has(Need::kBf16Products)) {
       GTEST_SKIP() << "this processor does not run the kernels";
     }
   }

@@ -135,23 +135,6 @@ TEST(VisionTransformer, RefusesImagesOfAnotherShape) {
   EXPECT_THROW(model->forward(torch::zeros({3, 8, 12})), c10::ValueError);
 }
 
-TEST(PatchEmbed, IsAStridedConvolution) {
-  auto options = small_options();
-  PatchEmbed module(options);
-  const torch::NoGradGuard no_grad;
-  module->proj->bias.normal_();
-  const auto images = random_images(options);
-  const auto expected = torch::conv2d(images, module->proj->weight, module->proj->bias,
-                                      /*stride=*/4)
-                            .flatten(2)
-                            .transpose(1, 2);  // [batch, patches, dim]
-  const auto embedded = [&](const torch::Tensor& pixels) {
-    return module->forward(module->patches(pixels));
-  };
-  EXPECT_TRUE(all_close(embedded(images), expected));
-  EXPECT_TRUE(all_close(embedded(images.contiguous(at::MemoryFormat::ChannelsLast)), expected));
-}
-
 /// The patches of the images in another order.
 torch::Tensor permute_patches(const torch::Tensor& images, const torch::Tensor& order) {
   const auto patches = images.view({images.size(0), 3, 2, 4, 3, 4})

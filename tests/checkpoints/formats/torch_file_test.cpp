@@ -5,6 +5,7 @@
 #include <array>
 
 #include "checkpoints/formats/every_dtype.h"
+#include "checkpoints/formats/pickle_bytes.h"
 #include "io/atomic_file.h"
 #include "support/error_text.h"
 #include "support/temporary_folder.h"
@@ -18,64 +19,7 @@ using test::input_error;
 using test::little_endian;
 using test::same_bits;
 using testing::HasSubstr;
-
-// --- Pickles, instruction by instruction ---
-
-std::string text(const std::string& value) { return "X" + little_endian(value.size(), 4) + value; }
-std::string integer(int64_t value) {
-  return "\x8a\x08" + little_endian(static_cast<uint64_t>(value), 8);
-}
-std::string global(const std::string& module, const std::string& name) {
-  return "c" + module + "\n" + name + "\n";
-}
-std::string tuple(const std::vector<std::string>& items) {
-  std::string bytes = "(";
-  for (const auto& item : items) {
-    bytes += item;
-  }
-  return bytes + "t";
-}
-std::string numbers(const std::vector<int64_t>& values) {
-  std::vector<std::string> items;
-  for (const int64_t value : values) {
-    items.push_back(integer(value));
-  }
-  return tuple(items);
-}
-std::string pickle(const std::string& instructions) { return "\x80\x02" + instructions + "."; }
-std::string dict(const std::string& key, const std::string& value) {
-  return "}" + text(key) + value + "s";
-}
-
-/// A reference to storage '0'.
-std::string storage(int64_t elements, const std::string& type = "FloatStorage") {
-  return tuple(
-             {text("storage"), global("torch", type), text("0"), text("cpu"), integer(elements)}) +
-         "Q";
-}
-
-/// A tensor on storage '0' of 6 floats.
-std::string tensor(const std::string& sizes, const std::string& strides, int64_t offset = 0,
-                   const std::string& base = storage(6)) {
-  return global("torch._utils", "_rebuild_tensor_v2") +
-         tuple({base, integer(offset), sizes, strides, "\x89", "}"}) + "R";
-}
-
-std::string six_floats() { return std::string(24, '\0'); }
-
-/// A zip file around a pickle and storage '0'.
-std::string zip_file(const std::string& instructions, const std::string& data = six_floats()) {
-  return test::zip_bytes({{"a/data.pkl", pickle(instructions)}, {"a/data/0", data}});
-}
-
-/// A legacy file around a pickle; `rest` follows it.
-std::string legacy_file(const std::string& instructions, const std::string& rest,
-                        const std::string& machine = "}" + text("little_endian") + "\x88" + "s") {
-  const std::string magic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 12);
-  return pickle(magic) + pickle("M\xe9\x03") + pickle(machine) + pickle(instructions) + rest;
-}
-
-std::string storage_keys() { return pickle("]" + text("0") + "a"); }
+using namespace test::pickles;  // NOLINT: instructions of pickles
 
 // --- What Python writes ---
 

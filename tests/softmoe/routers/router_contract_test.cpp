@@ -1,14 +1,10 @@
 /// What every row of the registry of routers must keep to: a new router is tested from its first
 /// day.
 
-#include <set>
-
-#include "core/error.h"
 #include "runtime/autocast_guard.h"
 #include "runtime/device.h"
-#include "softmoe/moe_layer.h"
 #include "softmoe/router_losses.h"
-#include "softmoe/routers.h"
+#include "softmoe/routers/router_cases.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe::router_contract_test {
@@ -16,93 +12,11 @@ namespace softmoe::router_contract_test {
 using test::all_close;
 using test::same_bits;
 using test::Tolerance;
-
-constexpr int64_t kGridHeight = 3;
-constexpr int64_t kGridWidth = 5;
-constexpr int64_t kTokens = kGridHeight * kGridWidth;
-constexpr int64_t kDim = 12;
-constexpr int64_t kPixels = 7;
-
-MoeLayerOptions layer_options(const std::string& router, int64_t experts, int64_t slots) {
-  MoeLayerOptions options;
-  options.dim = kDim;
-  options.hidden_dim = 20;
-  options.tokens = kTokens;
-  options.grid_height = kGridHeight;
-  options.grid_width = kGridWidth;
-  options.patch_pixels = kPixels;
-  options.moe.router = router;
-  options.moe.experts = experts;
-  options.moe.slots_per_expert = slots;
-  return options;
-}
-
-/// A layer in training, whose router has seen a sample of patches.
-MoeLayer seeded_layer(const MoeLayerOptions& options) {
-  torch::manual_seed(17);
-  MoeLayer layer(options);
-  layer->router().fit(torch::rand({64, kPixels}), /*twin=*/nullptr);
-  return layer;
-}
-
-torch::Tensor seeded_tokens(int64_t batch) {
-  torch::manual_seed(18);
-  return torch::randn({batch, kTokens, kDim});
-}
-
-/// What a model around the layer would know of the same images.
-TokenContext seeded_context(int64_t batch, torch::Device device = torch::kCPU) {
-  torch::manual_seed(19);
-  return {.patches = torch::rand({batch, kTokens, kPixels}).to(device)};
-}
-
-/// The layer's output, drawn alike however often it is asked for.
-torch::Tensor seeded_forward(MoeLayer& layer, const torch::Tensor& tokens,
-                             RoutingRecord* record = nullptr) {
-  const auto context = seeded_context(tokens.size(0), tokens.device());
-  torch::manual_seed(20);
-  return layer->forward(tokens, context, record);
-}
-
-RoutingRecord full_record() { return {.wants = {.weights = true, .scores = true, .load = true}}; }
-
-/// The losses of a training step: one of the outputs, and the router's own.
-torch::Tensor objective(const RouterRow& row, const torch::Tensor& y, const RoutingRecord& record) {
-  torch::manual_seed(21);
-  const auto image_losses = torch::rand({y.size(0)}).to(y.device());
-  const auto own = router_losses(default_router_losses(row), record.scores, image_losses).total;
-  const auto task = y.to(torch::kFloat32).square().sum();  // []
-  return own.defined() ? task + own : task;
-}
-
-/// What every expert makes of every token: [experts, batch * tokens, dim].
-torch::Tensor all_expert_outputs(MoeLayer& layer, const torch::Tensor& tokens) {
-  const auto flat = tokens.flatten(0, 1);  // [batch * tokens, dim]
-  return layer->experts->forward(
-      flat.expand({layer->options().moe.experts, flat.size(0), flat.size(1)}).contiguous());
-}
+using namespace test::any_router;  // NOLINT: layers of any router
 
 class RouterContract : public testing::TestWithParam<std::string> {
  protected:
   const RouterRow& row() const { return router_row(GetParam()); }
-
-  /// One expert, several slots, as many experts as tokens, and where the router can, more.
-  std::vector<MoeLayerOptions> sizes() const {
-    std::vector<MoeLayerOptions> sizes{layer_options(GetParam(), 1, kTokens),
-                                       layer_options(GetParam(), 5, 3),
-                                       layer_options(GetParam(), kTokens, 1)};
-    if (GetParam() != "identity") {
-      sizes.push_back(layer_options(GetParam(), kTokens + 7, 1));
-      sizes.push_back(layer_options(GetParam(), 4, 2));
-      sizes.push_back(layer_options(GetParam(), 6, 0));  // by the capacity factor
-    }
-    return sizes;
-  }
-
-  static std::string text(const MoeLayerOptions& options) {
-    return std::to_string(options.moe.experts) + " experts of " +
-           std::to_string(options.moe.slots_per_expert) + " slots";
-  }
 
   /// Whether outputs in another precision, or on another device, must be close to those in fp32 on
   /// the CPU: not where rounding, or the device's own numbers, may send a token elsewhere.
@@ -122,7 +36,7 @@ class RouterContract : public testing::TestWithParam<std::string> {
 
   void expect_forward_and_backward(const MoeLayerOptions& options, const torch::Device& device,
                                    const std::string& precision, bool training, int64_t batch) {
-    SCOPED_TRACE(text(options) + ", " + precision + ", batch " + std::to_string(batch) +
+    SCOPED_TRACE(size_text(options) + ", " + precision + ", batch " + std::to_string(batch) +
                  (training ? ", training" : ", evaluation"));
     auto plain = seeded_layer(options);
     plain->train(training);
@@ -153,52 +67,9 @@ class RouterContract : public testing::TestWithParam<std::string> {
   }
 };
 
-TEST_P(RouterContract, HasASourceASummaryAndLossesThatExist) {
-  EXPECT_FALSE(row().source.empty());
-  EXPECT_FALSE(row().summary.empty());
-  size_t found = 0;
-  for (const auto& loss : router_loss_rows()) {
-    for (const auto& [name, coefficient] : row().losses) {
-      found += name == loss.name ? 1 : 0;
-      EXPECT_NE(coefficient, 0.0) << name;
-    }
-  }
-  EXPECT_EQ(found, row().losses.size());
-}
-
-TEST_P(RouterContract, DefaultLossesApply) {
-  auto options = layer_options(GetParam(), 5, 3);
-  options.moe.router_noise = 1.0;
-  auto layer = seeded_layer(options);
-  RoutingRecord record{.wants = {.scores = true}};
-  seeded_forward(layer, seeded_tokens(2), &record);
-  const auto losses = router_losses(default_router_losses(row()), record.scores, torch::rand({2}));
-  for (const auto& [name, coefficient] : row().losses) {
-    const auto value = losses.values.find(std::string(name));
-    ASSERT_NE(value, losses.values.end()) << name;
-    EXPECT_TRUE(value->second.isfinite().item<bool>()) << name;
-  }
-  EXPECT_EQ(losses.values.size(), row().losses.size());
-}
-
-TEST_P(RouterContract, SaysWhatItCosts) {
-  for (const auto& options : sizes()) {
-    const auto handle = make_router(options);
-    int64_t parameters = 0;
-    for (const auto& parameter : handle.module->parameters()) {
-      parameters += parameter.numel();
-    }
-    EXPECT_EQ(parameters > 0, row().learned);
-    const auto cost = row().cost(options);
-    EXPECT_EQ(cost.parameters, parameters) << text(options);
-    EXPECT_GE(cost.multiply_adds, 0.0);
-    EXPECT_GT(cost.expert_rows, 0.0);
-  }
-}
-
 TEST_P(RouterContract, RunsForwardAndBackwardInEveryPrecision) {
   for (const auto& device : present_devices()) {
-    for (const auto& options : sizes()) {
+    for (const auto& options : router_sizes(GetParam())) {
       for (const std::string precision : {"float32", "bfloat16", "autocast"}) {
         for (const bool training : {true, false}) {
           for (const int64_t batch : {1, 3}) {
@@ -211,7 +82,7 @@ TEST_P(RouterContract, RunsForwardAndBackwardInEveryPrecision) {
 }
 
 TEST_P(RouterContract, GivesTheSameForTheSameSeed) {
-  for (auto options : sizes()) {
+  for (auto options : router_sizes(GetParam())) {
     options.moe.router_noise = 0.7;
     options.dropout = 0.2;
     const auto run = [&] {
@@ -224,13 +95,13 @@ TEST_P(RouterContract, GivesTheSameForTheSameSeed) {
     };
     const auto first = run();
     const auto second = run();
-    EXPECT_TRUE(same_bits(first.first, second.first)) << text(options);
-    EXPECT_TRUE(same_bits(first.second, second.second)) << text(options);
+    EXPECT_TRUE(same_bits(first.first, second.first)) << size_text(options);
+    EXPECT_TRUE(same_bits(first.second, second.second)) << size_text(options);
   }
 }
 
 TEST_P(RouterContract, EvaluatesWithoutNoise) {
-  for (auto options : sizes()) {
+  for (auto options : router_sizes(GetParam())) {
     const auto tokens = seeded_tokens(2);
     auto quiet = seeded_layer(options);
     quiet->eval();
@@ -239,15 +110,15 @@ TEST_P(RouterContract, EvaluatesWithoutNoise) {
     auto noisy = seeded_layer(options);
     noisy->eval();
     const auto expected = seeded_forward(quiet, tokens);
-    EXPECT_TRUE(same_bits(seeded_forward(noisy, tokens), expected)) << text(options);
+    EXPECT_TRUE(same_bits(seeded_forward(noisy, tokens), expected)) << size_text(options);
     torch::manual_seed(77);
     EXPECT_TRUE(same_bits(noisy->forward(tokens, {.patches = seeded_context(2).patches}), expected))
-        << "drawn in evaluation, " << text(options);
+        << "drawn in evaluation, " << size_text(options);
   }
 }
 
 TEST_P(RouterContract, CloneGivesEqualOutputsAndOwnsItsParameters) {
-  for (const auto& options : sizes()) {
+  for (const auto& options : router_sizes(GetParam())) {
     auto layer = seeded_layer(options);
     layer->eval();
     const auto tokens = seeded_tokens(2);
@@ -255,25 +126,25 @@ TEST_P(RouterContract, CloneGivesEqualOutputsAndOwnsItsParameters) {
     MoeLayer clone(std::dynamic_pointer_cast<MoeLayerImpl>(layer->clone()));
     ASSERT_FALSE(clone.is_empty());
     EXPECT_FALSE(clone->is_training());
-    EXPECT_TRUE(same_bits(seeded_forward(clone, tokens), expected)) << text(options);
+    EXPECT_TRUE(same_bits(seeded_forward(clone, tokens), expected)) << size_text(options);
     const torch::NoGradGuard no_grad;
     for (auto& parameter : layer->parameters()) {
       parameter.zero_();
     }
     const auto of_zeros = seeded_forward(layer, tokens);
-    EXPECT_GT((of_zeros - expected).abs().max().item<double>(), 1e-3) << text(options);
-    EXPECT_TRUE(same_bits(seeded_forward(clone, tokens), expected)) << text(options);
+    EXPECT_GT((of_zeros - expected).abs().max().item<double>(), 1e-3) << size_text(options);
+    EXPECT_TRUE(same_bits(seeded_forward(clone, tokens), expected)) << size_text(options);
     for (auto& parameter : clone->parameters()) {
       parameter.zero_();
     }
-    EXPECT_TRUE(same_bits(seeded_forward(clone, tokens), of_zeros)) << text(options);
+    EXPECT_TRUE(same_bits(seeded_forward(clone, tokens), of_zeros)) << size_text(options);
   }
 }
 
 TEST_P(RouterContract, KeepsARecordOfTheShapeItPromisesAndGivesTheSameWithoutOne) {
-  for (const auto& options : sizes()) {
+  for (const auto& options : router_sizes(GetParam())) {
     for (const bool training : {true, false}) {
-      SCOPED_TRACE(text(options) + (training ? ", training" : ", evaluation"));
+      SCOPED_TRACE(size_text(options) + (training ? ", training" : ", evaluation"));
       auto layer = seeded_layer(options);
       layer->train(training);
       auto record = full_record();
@@ -311,9 +182,9 @@ TEST_P(RouterContract, RecordsNothingThatIsNotWanted) {
 }
 
 TEST_P(RouterContract, CountsTheLoadOfEveryExpert) {
-  for (const auto& options : sizes()) {
+  for (const auto& options : router_sizes(GetParam())) {
     for (const bool training : {true, false}) {
-      SCOPED_TRACE(text(options) + (training ? ", training" : ", evaluation"));
+      SCOPED_TRACE(size_text(options) + (training ? ", training" : ", evaluation"));
       auto layer = seeded_layer(options);
       layer->train(training);
       auto record = full_record();
@@ -348,9 +219,9 @@ TEST_P(RouterContract, CountsTheLoadOfEveryExpert) {
 class SparseRouterContract : public RouterContract {};
 
 TEST_P(SparseRouterContract, OutputsAreWhatTheRecordSays) {
-  for (const auto& options : sizes()) {
+  for (const auto& options : router_sizes(GetParam())) {
     for (const bool training : {true, false}) {
-      SCOPED_TRACE(text(options) + (training ? ", training" : ", evaluation"));
+      SCOPED_TRACE(size_text(options) + (training ? ", training" : ", evaluation"));
       const torch::NoGradGuard no_grad;
       auto layer = seeded_layer(options);
       layer->train(training);
@@ -377,7 +248,7 @@ TEST_P(SparseRouterContract, OutputsAreWhatTheRecordSays) {
 }
 
 TEST_P(RouterContract, EqualExpertsAreOneExpertWhereTheRowSaysSo) {
-  for (auto options : sizes()) {
+  for (auto options : router_sizes(GetParam())) {
     options.moe.expert_init = ExpertInit::kIdentical;
     if (row().equal_experts == EqualExperts::kRenormalized) {
       options.moe.sparse.renormalize_gates = true;
@@ -398,10 +269,10 @@ TEST_P(RouterContract, EqualExpertsAreOneExpertWhereTheRowSaysSo) {
                              : torch::ones({2, kTokens, 1}, torch::kBool);  // [batch, tokens, 1]
     const auto error = ((y - expected) * reached).abs().max().item<double>();
     if (row().equal_experts != EqualExperts::kDiffer) {
-      EXPECT_LT(error, 1e-5) << text(options);
+      EXPECT_LT(error, 1e-5) << size_text(options);
       EXPECT_TRUE(reached.any().item<bool>());
     } else if (options.moe.experts > 1) {
-      EXPECT_GT(error, 1e-3) << text(options);
+      EXPECT_GT(error, 1e-3) << size_text(options);
     }
   }
 }
@@ -428,23 +299,5 @@ std::vector<std::string> sparse_names() {
 
 INSTANTIATE_TEST_SUITE_P(Routers, SparseRouterContract, testing::ValuesIn(sparse_names()),
                          [](const auto& entry) { return entry.param; });
-
-TEST(RouterRegistry, NamesAreDistinct) {
-  const auto names = router_names();
-  EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), names.size());
-  EXPECT_EQ(names.size(), router_rows().size());
-  EXPECT_GE(names.size(), 5U);
-}
-
-TEST(RouterRegistry, AnUnknownNameListsTheKnownOnes) {
-  try {
-    router_row("best");
-    FAIL() << "no error";
-  } catch (const UsageError& error) {
-    for (const auto& name : router_names()) {
-      EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << name;
-    }
-  }
-}
 
 }  // namespace softmoe::router_contract_test
