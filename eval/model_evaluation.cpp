@@ -45,7 +45,8 @@ ClassificationResult evaluate_model(const Forward& forward, const ModelDescripti
 
 Json derived_metadata(const Json& source, const ModelDescription& description) {
   auto metadata = to_metadata(description);
-  const auto config = source.value("config", Json::object());
+  // A model that comes from no file has no metadata.
+  const auto config = source.is_null() ? Json() : source.value("config", Json());
   if (config.contains("amp-dtype")) {
     metadata["config"] = {{"amp-dtype", config.at("amp-dtype")}};
   }

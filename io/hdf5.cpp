@@ -33,6 +33,14 @@ Hdf5Handle make_space(const std::vector<int64_t>& shape) {
   return {H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), H5Sclose};
 }
 
+/// Properties of an array. Without its time of creation equal contents are equal bytes.
+Hdf5Handle dataset_properties() {
+  Hdf5Handle list(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  H5Pset_obj_track_times(list.id(), false);
+  H5Pset_fill_time(list.id(), H5D_FILL_TIME_NEVER);
+  return list;
+}
+
 Hdf5Handle make_link_list() {
   Hdf5Handle list(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
   H5Pset_create_intermediate_group(list.id(), 1);
@@ -100,8 +108,7 @@ void Hdf5File::write(const std::string& name, Hdf5Type type, const std::vector<i
   const Hdf5Lock lock;
   const Hdf5Handle space = make_space(shape);
   const Hdf5Handle element = make_hdf5_type(type);
-  const Hdf5Handle create(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  H5Pset_fill_time(create.id(), H5D_FILL_TIME_NEVER);
+  const Hdf5Handle create = dataset_properties();
   const Hdf5Handle array(H5Dcreate2(state_->file.id(), name.c_str(), element.id(), space.id(),
                                     make_link_list().id(), create.id(), H5P_DEFAULT),
                          H5Dclose);
@@ -126,8 +133,7 @@ void Hdf5File::create_growing(const std::string& name, Hdf5Type type,
   const Hdf5Lock lock;
   const Hdf5Handle space(
       H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), limits.data()), H5Sclose);
-  const Hdf5Handle create(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  H5Pset_fill_time(create.id(), H5D_FILL_TIME_NEVER);
+  const Hdf5Handle create = dataset_properties();
   H5Pset_chunk(create.id(), static_cast<int>(chunk.size()), chunk.data());
   Hdf5Handle array(H5Dcreate2(state_->file.id(), name.c_str(), make_hdf5_type(type).id(),
                               space.id(), make_link_list().id(), create.id(), H5P_DEFAULT),

@@ -3,6 +3,16 @@
 #include "ops/operator_checks.h"
 #include "runtime/autocast_guard.h"
 
+namespace softmoe {
+
+constexpr std::array kMixingNames{"Soft", "SoftUniform", "UniformSoft", "Uniform"};
+
+static void PrintTo(SoftMixing mixing, std::ostream* out) {
+  *out << kMixingNames.at(static_cast<size_t>(mixing));
+}
+
+}  // namespace softmoe
+
 namespace softmoe::soft_mixing_test {
 
 using test::all_close;
@@ -88,9 +98,7 @@ TEST_P(SoftMixingOp, RoundsWhatItMixes) {
       same_bits(soft_combine(outputs_, mix), combine_outputs(outputs, mix.weights().combine)));
 }
 
-std::string name_of(const testing::TestParamInfo<SoftMixing>& info) {
-  return std::array{"Soft", "SoftUniform", "UniformSoft", "Uniform"}[info.index];
-}
-INSTANTIATE_TEST_SUITE_P(Steps, SoftMixingOp, testing::ValuesIn(kMixings), name_of);
+INSTANTIATE_TEST_SUITE_P(Steps, SoftMixingOp, testing::ValuesIn(kMixings),
+                         [](const auto& mixing) { return kMixingNames.at(mixing.index); });
 
 }  // namespace softmoe::soft_mixing_test

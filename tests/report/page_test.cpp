@@ -207,7 +207,7 @@ TEST(Summary, HeadlinesTheSoftMoeRatio) {
   const auto lines = headlines(results);
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(lines[0].value, "5.50\u00d7");
-  EXPECT_THAT(lines[0].meaning, HasSubstr("against vit_h14"));
+  EXPECT_THAT(lines[0].meaning, HasSubstr("relative to vit_h14"));
 }
 
 TEST(Throughput, BarsHaveTheColoursOfOtherSections) {

@@ -33,7 +33,8 @@ TEST_P(FusedLayerNormOfWidth, AgreesWithLibtorch) {
   expect_determinism(fused, inputs);
 }
 
-INSTANTIATE_TEST_SUITE_P(Widths, FusedLayerNormOfWidth, testing::Values(16, 48, 37));
+INSTANTIATE_TEST_SUITE_P(Widths, FusedLayerNormOfWidth, testing::Values(16, 48, 37),
+                         [](const auto& dim) { return "Dim" + std::to_string(dim.param); });
 
 TEST_F(FusedLayerNorm, TakesReducedPrecisionAndNoBias) {
   const Tensors inputs{torch::randn({9, 24}), torch::randn({24})};
