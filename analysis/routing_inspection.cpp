@@ -20,15 +20,14 @@ RoutingKind inspected_kind(const VitOptions& model, const std::string& name) {
 
 }  // namespace
 
-RoutingInspection::RoutingInspection(LoadedModel loaded, std::string name,
-                                     PreprocessOptions preprocess, int64_t count)
+RoutingInspection::RoutingInspection(LoadedModel loaded, std::string name, int64_t count)
     : loaded_(std::move(loaded)),
       name_(std::move(name)),
-      preprocess_(std::move(preprocess)),
       count_(static_cast<size_t>(count)),
       device_(loaded_.model->parameters().front().device()),
       kind_(inspected_kind(loaded_.description.options, name_)),
-      summary_(kind_) {}
+      summary_(kind_),
+      preprocess_(stored_preprocess(loaded_.description, name_)) {}
 
 void RoutingInspection::add(const Dataset& set, const std::vector<int64_t>& indices,
                             const std::vector<std::string>& captions) {

@@ -25,11 +25,10 @@ struct DispatchSheet {
 /// kept and can be drawn.
 class RoutingInspection {
  public:
-  /// `loaded`, called `name` in errors, computes on its own device; `preprocess` prepares its
-  /// images, of which the first `count` are kept.
-  /// Throws InputError if its router mixes experts and sends them no tokens.
-  RoutingInspection(LoadedModel loaded, std::string name, PreprocessOptions preprocess,
-                    int64_t count);
+  /// `loaded`, called `name` in errors, computes on its own device. The first `count` images are
+  /// kept. Throws InputError if the router mixes experts and sends them no tokens, and like
+  /// stored_preprocess().
+  RoutingInspection(LoadedModel loaded, std::string name, int64_t count);
 
   /// Runs the images of `set` at `indices` as one batch; `captions`, one for each, stand below the
   /// images that are drawn. Throws InputError if the model has no MoE layer.
@@ -52,11 +51,11 @@ class RoutingInspection {
 
   LoadedModel loaded_;
   std::string name_;
-  PreprocessOptions preprocess_;
   size_t count_;
   torch::Device device_;
   RoutingKind kind_;
   RoutingSummary summary_;
+  PreprocessOptions preprocess_;
   std::vector<InspectedImage> images_;
   std::vector<RoutingRecords> records_;  // of the batches that hold these images
 };

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "checkpoints/conversion.h"
 #include "checkpoints/convert/reader_notes.h"
 #include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/open_model.h"
+#include "checkpoints/surgery/resize_options.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/conversion.h"
 #include "core/error.h"
 #include "core/name_list.h"
 #include "core/pluralize.h"
@@ -144,35 +146,48 @@ std::string model_text(const ModelDescription& description) {
                      pluralize(options.num_classes, "class", "classes"));
 }
 
-/// Throws if a config that would be replaced belongs to the source or to another model.
-void check_configs(const std::vector<std::filesystem::path>& configs,
-                   const Conversion& conversion) {
-  namespace fs = std::filesystem;
-  std::error_code unknown;
-  const fs::path input(conversion.input);
-  const auto folder = fs::is_directory(input, unknown) ? input : input.parent_path();
-  const bool reads_configs = conversion.model.format != TensorFormat::kHdf5;
-  for (const auto& config : configs) {
-    const auto source = folder / config.filename();
-    if (!fs::exists(config, unknown)) {
-      continue;
-    }
-    if (reads_configs && fs::equivalent(config, source, unknown)) {
-      throw InputError("cannot write " + config.string() +
-                       ": it belongs to CHECKPOINT; OUTPUT needs another folder");
-    }
-    if (!fs::exists(conversion.output, unknown)) {
-      throw InputError("cannot write " + config.string() +
-                       ": it belongs to another model; OUTPUT needs another folder");
+/// Throws UsageError if the user gave preprocessing that a model of these options cannot have.
+void check_given(const CommandLine& line, const PreprocessOptions& preprocess,
+                 const VitOptions& options) {
+  const auto size = input_size(options);
+  if (line.given("input-size") && preprocess.input_size != size) {
+    throw UsageError(
+        "--input-size",
+        fmt::format("{}, as follows from --in-chans and --img-size", fmt::join(size, " ")),
+        fmt::format("{}", fmt::join(preprocess.input_size, " ")));
+  }
+  for (const auto& [name, values] :
+       {std::pair{"mean", &preprocess.mean}, {"std", &preprocess.std}}) {
+    const auto count = std::ssize(*values);
+    if (line.given(name) && count != 1 && count != options.in_chans) {
+      throw UsageError(fmt::format("--{}", name),
+                       options.in_chans == 1
+                           ? "one value for one channel"
+                           : fmt::format("one value or {}, one per channel", options.in_chans),
+                       fmt::format("{} values", count));
     }
   }
 }
 
-void print_result(const Conversion& conversion, const Family& names, TensorFormat format,
+/// What the flags of `line` change of a model whose description is `found`.
+ConversionChanges changes_of(const CommandLine& line, ConvertOptions& options,
+                             const ModelDescription& found) {
+  return {.options = [&line](VitOptions& to) { line.apply(to); },
+          .preprocess =
+              [&line](PreprocessOptions& preprocess, const VitOptions& to) {
+                line.apply(preprocess);
+                check_given(line, preprocess, to);
+              },
+          .resize_mode = options.resize.resolve(found.resize_mode),
+          .class_names = options.class_names};
+}
+
+void print_result(const ConvertedModel& converted, const ConvertOptions& options,
+                  TensorFormat format, const Family& names,
                   const std::vector<std::string>& config_names,
                   const std::vector<std::string>& notes) {
-  const auto& model = conversion.model;
-  fmt::print("{}: {}, family {}{}\n", conversion.input, format_row(model.format).title,
+  const auto& model = converted.model;
+  fmt::print("{}: {}, family {}{}\n", options.checkpoint, format_row(model.format).title,
              model.family, model.prefix.empty() ? "" : fmt::format(", after '{}'", model.prefix));
   if (!model.left_out.empty()) {
     fmt::print("  left out: {}\n", name_list(model.left_out));
@@ -180,13 +195,13 @@ void print_result(const Conversion& conversion, const Family& names, TensorForma
   for (const auto& choice : model.choices) {
     fmt::print("  {}\n", choice);
   }
-  for (const auto& change : conversion.adapted.changed) {
+  for (const auto& change : converted.changed) {
     fmt::print("  changed {}\n", change);
   }
-  if (!conversion.adapted.fresh.empty()) {
-    fmt::print("  starts anew: {}\n", fmt::join(conversion.adapted.fresh, ", "));
+  if (!converted.fresh.empty()) {
+    fmt::print("  starts anew: {}\n", fmt::join(converted.fresh, ", "));
   }
-  fmt::print("{}: {}, names of {}\n", conversion.output, format_row(format).title, names.name);
+  fmt::print("{}: {}, names of {}\n", options.output, format_row(format).title, names.name);
   if (!config_names.empty()) {
     fmt::print("  with {}\n", fmt::join(config_names, ", "));
   }
@@ -219,35 +234,36 @@ void run_convert(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) {
     return;
   }
-  Conversion conversion{.input = options.checkpoint, .output = options.output, .model = {}};
   const auto format = output_format(options);
   const bool drop_head = line.given("num-classes") && model_options.num_classes == 0;
-  conversion.model = read_foreign_model(conversion.input, {.family = options.family,
-                                                           .prefix = options.prefix,
-                                                           .img_size = options.from_img_size,
-                                                           .leave_out = options.leave_out,
-                                                           .drop_head = drop_head});
-  note_odd_values(conversion.model.weights, conversion.input);
-  adapt(conversion, line, options.resize, options.class_names);
-  const auto& description = conversion.model.description;
+  auto source = read_foreign_model(options.checkpoint, {.family = options.family,
+                                                        .prefix = options.prefix,
+                                                        .img_size = options.from_img_size,
+                                                        .leave_out = options.leave_out,
+                                                        .drop_head = drop_head});
+  note_odd_values(source.weights, options.checkpoint);
+  const auto changes = changes_of(line, options, source.description);
+  const auto converted = convert_model(std::move(source), options.checkpoint, changes);
+  const auto& model = converted.model;
+  const auto& description = model.description;
   const auto& names = output_names(options, format, description.options);
-  const auto configs = config_files(conversion.output, format, names);
-  check_configs(configs, conversion);
+  const auto configs = config_files(options.output, format, names);
+  check_replaced_configs(configs, options.output, options.checkpoint, model.format);
   const std::vector<std::string> config_names(configs.begin(), configs.end());
   const auto notes = reader_notes(format, names, description);
   const auto write = [&] {
-    write_foreign_model(conversion.output, format, names, description, conversion.adapted.tensors);
-    print_result(conversion, names, format, config_names, notes);
+    write_foreign_model(options.output, format, names, description, model.weights);
+    print_result(converted, options, format, names, config_names, notes);
   };
-  line.write_json({{"input", conversion.input},
-                   {"input_format", format_row(conversion.model.format).title},
-                   {"family", conversion.model.family},
-                   {"prefix", conversion.model.prefix},
-                   {"choices", conversion.model.choices},
-                   {"left_out", conversion.model.left_out},
-                   {"changed", conversion.adapted.changed},
-                   {"fresh", conversion.adapted.fresh},
-                   {"output", conversion.output},
+  line.write_json({{"input", options.checkpoint},
+                   {"input_format", format_row(model.format).title},
+                   {"family", model.family},
+                   {"prefix", model.prefix},
+                   {"choices", model.choices},
+                   {"left_out", model.left_out},
+                   {"changed", converted.changed},
+                   {"fresh", converted.fresh},
+                   {"output", options.output},
                    {"output_format", format_row(format).title},
                    {"config_files", config_names},
                    {"names", names.name},

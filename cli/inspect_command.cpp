@@ -10,7 +10,6 @@
 #include "core/log.h"
 #include "datasets/image_file.h"
 #include "inference/image_inputs.h"
-#include "inference/predictor.h"
 #include "io/atomic_file.h"
 
 namespace softmoe::cli {
@@ -74,12 +73,6 @@ Selection select_images(const InspectOptions& options, const DatasetOptions& dat
   selection.indices = random_permutation(selection.set->size(), rng);
   selection.indices.resize(std::min(selection.indices.size(), static_cast<size_t>(wanted)));
   return selection;
-}
-
-RoutingInspection open_inspection(const InspectOptions& options, const torch::Device& device) {
-  auto loaded = open_model(options.checkpoint, device);
-  auto preprocess = stored_preprocess(loaded.description, options.checkpoint);
-  return {std::move(loaded), options.checkpoint, std::move(preprocess), options.count};
 }
 
 /// Runs all images of the selection, a batch at a time.
@@ -153,7 +146,8 @@ void run_inspect(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) {
     return;
   }
-  auto inspection = open_inspection(options, line.device());
+  RoutingInspection inspection(open_model(options.checkpoint, line.device()), options.checkpoint,
+                               options.count);
   const auto selection = select_images(options, data, paths);
   compute_batches(line.device(), options.batch_size,
                   [&] { run_images(inspection, selection, options.batch_size); });

@@ -211,10 +211,10 @@ TEST_F(Convert, OverwritesNoConfigOfAnotherModel) {
   // That of the source, and that of a neighbour.
   EXPECT_TRUE(fails_with_one_line(
       convert(path("model.safetensors"), path("other.safetensors"), huggingface), 1,
-      {path("config.json"), "belongs to CHECKPOINT"}));
+      {path("config.json"), "belongs to " + path("model.safetensors")}));
   EXPECT_TRUE(
       fails_with_one_line(convert(path("model.safetensors"), path("model.safetensors"), timm), 1,
-                          {path("config.json"), "belongs to CHECKPOINT"}));
+                          {path("config.json"), "belongs to " + path("model.safetensors")}));
   EXPECT_TRUE(fails_with_one_line(convert(path("tiny.h5"), path("other.safetensors"), timm), 1,
                                   {path("config.json"), "another model"}));
   EXPECT_FALSE(std::filesystem::exists(path("other.safetensors")));

@@ -220,7 +220,7 @@ const TwoWays kCommands[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Commands, GrammarOf, testing::ValuesIn(kCommands),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& test_case) { return std::string(test_case.param.name); });
 
 TEST(Operands, OfPredictAndInspectStandBeforeTheImages) {
   const TemporaryFolder folder;

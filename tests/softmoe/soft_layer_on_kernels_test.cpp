@@ -15,6 +15,7 @@ struct LayerCase {
   int64_t experts;
   int64_t slots_per_expert;
 };
+void PrintTo(const LayerCase& test_case, std::ostream* out) { *out << test_case.name; }
 
 double relative_error(const torch::Tensor& actual, const torch::Tensor& expected) {
   const auto reference = expected.to(torch::kFloat64);

@@ -4,8 +4,8 @@
 
 #include <limits>
 
+#include "ops/optimizer_update.h"
 #include "support/tensor_matcher.h"
-#include "train/gradient_norm.h"
 #include "train/optimizers.h"
 #include "train/router_objective.h"
 #include "vit/small_models.h"

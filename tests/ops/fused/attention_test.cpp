@@ -19,6 +19,7 @@ struct AttentionCase {
   bool qk_norm;
   bool residual;
 };
+void PrintTo(const AttentionCase& test_case, std::ostream* out) { *out << test_case.name; }
 
 Tensors attention_inputs(const AttentionCase& sizes) {
   const int64_t dim = sizes.heads * sizes.head_dim;

@@ -21,6 +21,7 @@ struct MlpCase {
   Activation activation;
   bool residual;
 };
+void PrintTo(const MlpCase& test_case, std::ostream* out) { *out << test_case.name; }
 
 Tensors mlp_inputs(const MlpCase& sizes) {
   const int64_t dim = sizes.shape.back();

@@ -26,8 +26,8 @@ struct RowCase {
   torch::Dtype other;
   kernels::Level level;
 };
-
 void PrintTo(const RowCase& test_case, std::ostream* out) { *out << test_case.name; }
+
 
 class RowPasses : public testing::TestWithParam<RowCase> {
  protected:

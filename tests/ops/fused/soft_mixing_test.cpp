@@ -15,6 +15,7 @@ struct MixingCase {
   int64_t experts;
   int64_t slots_per_expert;
 };
+void PrintTo(const MixingCase& test_case, std::ostream* out) { *out << test_case.name; }
 
 using test::relative_error;
 
