@@ -1,5 +1,6 @@
 #include "datasets/batch_maker.h"
 
+#include <c10/util/Exception.h>
 #include <fmt/format.h>
 
 #include "core/error.h"

@@ -1,5 +1,6 @@
 #include "datasets/image_file.h"
 
+#include <c10/util/Exception.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

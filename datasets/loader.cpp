@@ -1,5 +1,7 @@
 #include "datasets/loader.h"
 
+#include <c10/util/Exception.h>
+
 #include <mutex>
 #include <opencv2/core/utility.hpp>
 

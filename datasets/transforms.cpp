@@ -1,5 +1,6 @@
 #include "datasets/transforms.h"
 
+#include <c10/util/Exception.h>
 #include <fmt/format.h>
 
 #include <opencv2/core.hpp>

@@ -1,5 +1,6 @@
 #include "datasets/characters/font_face.h"
 
+#include <c10/util/Exception.h>
 #include <ft2build.h>
 #include FT_FREETYPE_H
 #include FT_OUTLINE_H

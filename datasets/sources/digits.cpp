@@ -1,5 +1,6 @@
 #include "datasets/sources/digits.h"
 
+#include <c10/util/Exception.h>
 #include <zlib.h>
 
 #include <array>

@@ -1,5 +1,6 @@
 #include "datasets/sources/raw_dataset.h"
 
+#include <c10/util/Exception.h>
 #include <fmt/format.h>
 
 #include <cstring>

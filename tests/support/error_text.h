@@ -9,8 +9,8 @@
 
 namespace softmoe::test {
 
-/// The message of the `Error` that `action` throws; the test fails where it throws none, or where
-/// the message is not one line.
+/// The message of the `Error` that `action` throws. The test fails if nothing is thrown, or if the
+/// message is not one line.
 template <typename Error, typename Action>
 std::string error_text(const Action& action) {
   try {

@@ -6,7 +6,7 @@
 
 namespace softmoe::test {
 
-/// While one exists, no file of this process can grow above `bytes`: a disk that fills up.
+/// Limits all files of this process to `bytes` for the life of the object, like a full disk.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) : old_handler_(std::signal(SIGXFSZ, SIG_IGN)) {

@@ -1,5 +1,5 @@
 #pragma once
-/// Autograd's gradients against central differences.
+/// Compares the gradients of autograd with central differences.
 
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
@@ -21,11 +21,12 @@ struct NamedLeaf {
 struct GradientCheck {
   double step = 1e-5;
   double tolerance = 1e-6;   ///< of the largest gradient of a leaf
-  int64_t coordinates = 40;  ///< of each leaf, evenly spread; a smaller leaf gives all it has
+  int64_t coordinates = 40;  ///< of each leaf, evenly spread; of a smaller leaf all
 };
 
-/// EXPECT_TRUE(gradients_match(f, leaves)): whether the gradients of the scalar `function()` with
-/// respect to the fp64 `leaves` equal its central differences. The function must be deterministic.
+/// EXPECT_TRUE(gradients_match(f, leaves)): succeeds if the gradients of the scalar `function()`
+/// with respect to the fp64 `leaves` equal its central differences. The function must be
+/// deterministic.
 inline testing::AssertionResult gradients_match(const std::function<torch::Tensor()>& function,
                                                 const std::vector<NamedLeaf>& leaves,
                                                 GradientCheck check = {}) {
@@ -55,7 +56,7 @@ inline testing::AssertionResult gradients_match(const std::function<torch::Tenso
       values[index] = value;
       const double expected = (above - below) / (2 * check.step);
       const double actual = derivatives[index].item<double>();
-      // A NaN fails this comparison, as it should.
+      // NaN fails this comparison.
       if (!(std::abs(actual - expected) <= check.tolerance * std::max(largest, 1e-3))) {
         return testing::AssertionFailure()
                << "gradient of " << leaf.name << " at element " << index << ": " << actual

@@ -1,5 +1,5 @@
 #pragma once
-/// How much memory something takes at most.
+/// The peak of a process's memory.
 
 #include <cstdint>
 #include <fstream>
@@ -9,8 +9,8 @@
 
 namespace softmoe::test {
 
-/// By how much the memory that this process holds grew at most while `work` ran; nothing where the
-/// system does not let us ask, or where a sanitizer takes memory too.
+/// The largest growth of this process's memory while `work` runs, in bytes; nothing if the system
+/// does not tell, or if a sanitizer uses memory, too.
 template <typename Work>
 std::optional<int64_t> peak_growth(const Work& work) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -18,7 +18,7 @@ std::optional<int64_t> peak_growth(const Work& work) {
   return std::nullopt;
 #else
   std::ofstream reset("/proc/self/clear_refs");
-  reset << "5" << std::flush;  // the peak begins anew at what is held now
+  reset << "5" << std::flush;  // sets the peak to the memory in use
   const bool is_reset = static_cast<bool>(reset);
   const int64_t before = peak_memory_bytes(torch::kCPU);
   work();

@@ -25,11 +25,11 @@ ProgramRun run_peer(const std::string& script, const std::vector<std::string>& a
   ProgramSetting setting;
   setting.executable = peers_python().value();
   setting.timeout = std::chrono::seconds(300);
-  // Nothing is to be fetched while tests run.
+  // Tests must not fetch anything.
   setting.environment = {{"HF_HUB_OFFLINE", "1"}, {"OMP_NUM_THREADS", "2"}};
-  std::vector<std::string> words{(kSourceFolder / "tests" / script).string()};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  return run_program(words, setting);
+  std::vector<std::string> argv{(kSourceFolder / "tests" / script).string()};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  return run_program(argv, setting);
 }
 
 }  // namespace softmoe::test

@@ -1,6 +1,5 @@
 #pragma once
-/// Python and the libraries that this project is compared with, where scripts/peers.sh brought
-/// them.
+/// Python and the libraries that this project is compared with; scripts/peers.sh installs them.
 
 #include <optional>
 #include <string>
@@ -10,10 +9,10 @@
 
 namespace softmoe::test {
 
-/// Why a test that needs them is skipped.
+/// The reason why a test that needs them is skipped.
 inline constexpr const char* kNoPeers = "needs the Python libraries of scripts/peers.sh";
 
-/// The interpreter: $SOFTMOE_PEERS_PYTHON, or that of .deps/peers; nothing where there is none.
+/// The interpreter: $SOFTMOE_PEERS_PYTHON, or that of .deps/peers; nothing if there is none.
 std::optional<std::string> peers_python();
 
 /// Runs `script`, a file below tests/, with arguments. There must be an interpreter.

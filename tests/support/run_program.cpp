@@ -31,31 +31,31 @@ Pipe open_pipe() {
   return {.read_end = ends[0], .write_end = ends[1]};
 }
 
-std::vector<std::string> environment_words(const std::map<std::string, std::string>& changes) {
-  std::vector<std::string> words;
-  for (char** word = environ; *word != nullptr; ++word) {
-    const std::string text = *word;
+std::vector<std::string> environment_entries(const std::map<std::string, std::string>& changes) {
+  std::vector<std::string> entries;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
     if (!changes.contains(text.substr(0, text.find('=')))) {
-      words.push_back(text);
+      entries.push_back(text);
     }
   }
   for (const auto& [name, value] : changes) {
-    std::string word = name;
-    words.push_back(word.append("=").append(value));
+    std::string entry = name;
+    entries.push_back(entry.append("=").append(value));
   }
-  return words;
+  return entries;
 }
 
-std::vector<char*> pointers(std::vector<std::string>& words) {
+std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> result;
-  for (auto& word : words) {
-    result.push_back(word.data());
+  for (auto& text : texts) {
+    result.push_back(text.data());
   }
   result.push_back(nullptr);
   return result;
 }
 
-/// Between fork and exec only what is safe in a copy of a process with threads.
+/// Becomes the program, with only such calls as are safe in a copy of a process with threads.
 [[noreturn]] void become_program(char* const* arguments, char* const* environment, int input,
                                  int output, int error, const ProgramSetting& setting) {
   ::dup2(input, STDIN_FILENO);
@@ -64,7 +64,7 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   if (setting.file_size_limit) {
     const rlimit limit{.rlim_cur = *setting.file_size_limit, .rlim_max = *setting.file_size_limit};
     ::setrlimit(RLIMIT_FSIZE, &limit);
-    // The write is to fail as on a full disk, instead of a signal that ends the program.
+    // The write then fails as on a full disk; otherwise a signal would end the program.
     ::signal(SIGXFSZ, SIG_IGN);
   }
   if (setting.memory_limit) {
@@ -80,13 +80,13 @@ void write_all(int file, const std::string& text) {
   while (written < text.size()) {
     const auto count = ::write(file, text.data() + written, text.size() - written);
     if (count <= 0) {
-      return;  // the program does not want it
+      return;  // the program does not read it
     }
     written += static_cast<size_t>(count);
   }
 }
 
-/// Reads what the program says until it closes both ends; interrupts or kills it where asked to.
+/// Reads the program's output until it closes both pipes; interrupts or kills it if `setting` asks.
 void listen(pid_t child, int output, int error, const ProgramSetting& setting, ProgramRun& run) {
   const auto end = Clock::now() + setting.timeout;
   std::array<pollfd, 2> files{pollfd{.fd = output, .events = POLLIN, .revents = 0},
@@ -132,10 +132,10 @@ std::vector<std::string> lines_of(const std::string& text) {
 std::vector<std::string> ProgramRun::error_lines() const { return lines_of(error); }
 
 ProgramRun run_program(const std::vector<std::string>& arguments, const ProgramSetting& setting) {
-  std::vector<std::string> words{setting.executable};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  auto environment = environment_words(setting.environment);
-  const auto argument_pointers = pointers(words);
+  std::vector<std::string> argv{setting.executable};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  auto environment = environment_entries(setting.environment);
+  const auto argument_pointers = pointers(argv);
   const auto environment_pointers = pointers(environment);
   const Pipe input = open_pipe();
   const Pipe error = open_pipe();

@@ -1,5 +1,5 @@
 #pragma once
-/// The real program, and others beside it, run as a user runs them.
+/// Runs the real program, or another one, as a user does.
 
 #include <chrono>
 #include <csignal>
@@ -12,26 +12,26 @@
 
 namespace softmoe::test {
 
-/// What the program gets beside its arguments.
+/// The surroundings of the program, beside its arguments.
 struct ProgramSetting {
   std::string executable = SOFTMOE_PROGRAM;          ///< the program
-  std::map<std::string, std::string> environment{};  ///< over that of the test
-  std::string input{};                               ///< on its standard input
-  std::string output_file{};  ///< takes standard output, such as /dev/full; empty: captured
-  /// No file may grow above this many bytes: a disk that fills up.
+  std::map<std::string, std::string> environment{};  ///< changes to that of the test
+  std::string input{};                               ///< its standard input
+  std::string output_file{};  ///< for standard output, such as /dev/full; empty: captured
+  /// The maximum size of its files in bytes, like a full disk.
   std::optional<uint64_t> file_size_limit{};
-  /// The program may not have more bytes of data than this: a machine of little memory.
+  /// The maximum size of its data in bytes, like a machine with little memory.
   std::optional<uint64_t> memory_limit{};
-  /// Sends `signal` once, as soon as this is true of what stands on standard error; asked often.
+  /// Sends `signal` once, as soon as this returns true for the text on standard error so far.
   std::function<bool(const std::string& error_text)> interrupt_when{};
   int signal = SIGINT;
-  std::chrono::seconds timeout{120};  ///< then it is killed
+  std::chrono::seconds timeout{120};  ///< after this time it is killed
 };
 
-/// How it ended and what it said.
+/// The end and the output of the program.
 struct ProgramRun {
-  int exit_code = -1;        ///< 128 + the signal where one ended it
-  bool interrupted = false;  ///< whether interrupt_when became true
+  int exit_code = -1;        ///< 128 + the signal if one ended it
+  bool interrupted = false;  ///< true if interrupt_when became true
   std::string output{};
   std::string error{};
 

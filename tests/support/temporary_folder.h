@@ -5,7 +5,7 @@
 
 namespace softmoe::test {
 
-/// A fresh folder, removed with all that is in it.
+/// A new folder; it is removed with all its files.
 class TemporaryFolder {
  public:
   TemporaryFolder();

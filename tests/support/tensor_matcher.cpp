@@ -49,7 +49,7 @@ testing::AssertionResult all_close(const torch::Tensor& actual, const torch::Ten
   if (error.le(allowed).all().item<bool>()) {
     return testing::AssertionSuccess();
   }
-  // argmax takes a NaN first, which is what should be shown.
+  // argmax prefers NaN, so NaN is shown first.
   const int64_t worst = error.argmax().item<int64_t>();
   return testing::AssertionFailure()
          << "largest error " << error[worst].item<double>() << " (allowed " << allowed << ") at "

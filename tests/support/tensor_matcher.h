@@ -1,12 +1,12 @@
 #pragma once
-/// Comparison of tensors that says where they differ most.
+/// Comparison of tensors that shows the largest difference.
 
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
 namespace softmoe::test {
 
-/// How far two tensors may be apart: |actual - expected| <= absolute + relative * max|expected|.
+/// How far two tensors may differ: |actual - expected| <= absolute + relative * max|expected|.
 struct Tolerance {
   double absolute = 0.0;
   double relative = 0.0;
@@ -23,7 +23,7 @@ testing::AssertionResult all_close(const torch::Tensor& actual, const torch::Ten
 /// With parity_tolerance of the actual tensor's dtype.
 testing::AssertionResult all_close(const torch::Tensor& actual, const torch::Tensor& expected);
 
-/// Whether two tensors have equal dtype, shape and bits.
+/// Succeeds if two tensors have equal dtype, shape and bits.
 testing::AssertionResult same_bits(const torch::Tensor& actual, const torch::Tensor& expected);
 
 }  // namespace softmoe::test

@@ -1,5 +1,5 @@
 #pragma once
-/// Zip archives byte by byte, honest or not.
+/// Zip archives byte by byte, valid or not.
 
 #include <cstdint>
 #include <string>
@@ -30,7 +30,7 @@ inline uint32_t crc32_of(std::string_view data) {
   return ~crc;
 }
 
-/// An archive of members that are stored as they are, names and order as given.
+/// An archive of members that are stored without compression, with names and order as given.
 inline std::string zip_bytes(const std::vector<std::pair<std::string, std::string>>& members) {
   std::string archive;
   std::string directory;
