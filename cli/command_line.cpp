@@ -230,7 +230,7 @@ void CommandLine::apply_table(const OptionTable& table) const {
 
 std::set<std::string> CommandLine::given_names() const {
   std::set<std::string> names;
-  for (const auto& [name, words] : given_) {
+  for (const auto& [name, values] : given_) {
     names.insert(name);
   }
   return names;

@@ -12,7 +12,7 @@
 namespace softmoe {
 namespace {
 
-constexpr int64_t kSmallSide = 64;  // below, kAuto takes images whole
+constexpr int64_t kSmallSide = 64;  // kAuto does not crop smaller images
 
 void check_list(const std::string& name, const std::vector<double>& values,
                 const std::string& expected, bool good) {
@@ -51,17 +51,17 @@ void describe(OptionTable& table, PreprocessOptions& options) {
             "share of the resized image's side that a center crop keeps", {.min = 0.01, .max = 1});
   table.add("crop-floor", options.crop_floor,
             "the place of a center crop is cut to whole pixels (Hugging Face), not rounded (timm)");
-  table.add("scale", options.scale, "inception crop: least and largest share of the area");
-  table.add("ratio", options.ratio, "inception crop: least and largest width over height");
+  table.add("scale", options.scale, "inception crop: min and max share of the area");
+  table.add("ratio", options.ratio, "inception crop: min and max width over height");
   table.add("padding", options.padding, "padded crop: black on each side",
             {.unit = "px", .min = 0});
   table.add("hflip", options.hflip,
-            "probability of mirroring a training image; not given: 0.5 where a mirrored image of "
+            "probability of mirroring a training image; not given: 0.5 if a mirrored image of "
             "the data set keeps its label, 0 for letters and digits",
             {.min = 0, .max = 1, .follows = "by --dataset"});
   table.add("interpolation", options.interpolation, "filter for resizing, as Pillow defines it");
-  table.add("mean", options.mean, "subtracted from pixels in [0, 1]: one value or one a channel");
-  table.add("std", options.std, "divides them then; mean and std of 0.5 give [-1, 1]",
+  table.add("mean", options.mean, "subtracted from pixels in [0, 1]: one value or one per channel");
+  table.add("std", options.std, "divides what is left; mean and std of 0.5 give [-1, 1]",
             {.min = 1e-9});
 }
 

@@ -10,7 +10,7 @@
 namespace softmoe {
 namespace {
 
-constexpr int kInceptionTries = 10;  // random boxes that may fall outside before the centre serves
+constexpr int kInceptionTries = 10;  // random boxes outside of the image, then the centre is used
 
 double at_channel(const std::vector<double>& values, size_t channel) {
   return values[values.size() == 1 ? 0 : channel];
@@ -117,7 +117,8 @@ Box Transform::inception_box(int height, int width, Rng& rng) const {
   return {left, top, left + box_width, top + box_height};
 }
 
-// As timm and torchvision count: whole sizes of the resized image, a whole offset of the window.
+// As timm and torchvision do it: the size of the resized image and the offset of the window are
+// whole pixels.
 Box Transform::center_box(int height, int width) const {
   const double least_height = std::floor(static_cast<double>(height_) / options_.crop_pct);
   const double least_width = std::floor(static_cast<double>(width_) / options_.crop_pct);
