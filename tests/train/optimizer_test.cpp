@@ -2,9 +2,9 @@
 #include <torch/types.h>
 
 #include "core/error.h"
+#include "ops/optimizer_update.h"
 #include "runtime/device.h"
 #include "support/tensor_matcher.h"
-#include "train/gradient_norm.h"
 #include "train/optimizer_cases.h"
 #include "train/optimizers.h"
 

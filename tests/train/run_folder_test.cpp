@@ -26,9 +26,9 @@ const std::string kHeader = "epoch,step,train_loss,eval_loss,eval_top1,eval_top5
 
 /// A run of 12 updates: metrics after every second, an evaluation after every third, a checkpoint
 /// after every fourth. Numbers are such that each takes all its digits to print.
-class TinyRun {
+class FolderRun {
  public:
-  explicit TinyRun(const fs::path& path) : folder_(path) {}
+  explicit FolderRun(const fs::path& path) : folder_(path) {}
 
   /// Trains from the last checkpoint to update `until` and stops without saving.
   void sit(int64_t until) {
@@ -81,14 +81,14 @@ class TinyRun {
 
 TEST(RunFolder, InterruptedAnywhereAndResumedEqualsUninterrupted) {
   const TemporaryFolder folder;
-  TinyRun whole(folder / "whole");
+  FolderRun whole(folder / "whole");
   whole.sit(12);
   const auto expected = whole.outcome();
   ASSERT_EQ(expected.size(), 7U);  // three records, last, best, two of the history
   for (int64_t death = 0; death <= 12; ++death) {
     const auto path = folder / ("run" + std::to_string(death));
-    { TinyRun(path).sit(death); }
-    TinyRun run(path);
+    { FolderRun(path).sit(death); }
+    FolderRun run(path);
     run.sit(12);
     EXPECT_EQ(run.outcome(), expected) << "died after update " << death;
   }
@@ -96,11 +96,11 @@ TEST(RunFolder, InterruptedAnywhereAndResumedEqualsUninterrupted) {
 
 TEST(RunFolder, CrashThatTearsTheLastLineIsRepaired) {
   const TemporaryFolder folder;
-  TinyRun whole(folder / "whole");
+  FolderRun whole(folder / "whole");
   whole.sit(12);
   const auto expected = whole.outcome();
   for (const std::string name : {"metrics.jsonl", "summary.csv", "timing.jsonl"}) {
-    { TinyRun(folder / name).sit(11); }
+    { FolderRun(folder / name).sit(11); }
     const auto path = folder / name / name;
     auto text = read_text_file(path);
     // The last record is newer than the checkpoint after update 8; no byte of it may matter.
@@ -111,7 +111,7 @@ TEST(RunFolder, CrashThatTearsTheLastLineIsRepaired) {
       const auto kept = read_text_file(path);
       EXPECT_TRUE(kept.ends_with('\n') && text.starts_with(kept)) << name << " cut to " << size;
     }
-    TinyRun run(folder / name);
+    FolderRun run(folder / name);
     run.sit(12);
     EXPECT_EQ(run.outcome(), expected) << name;
   }
@@ -126,7 +126,7 @@ TEST(RunFolder, SummaryWithATornHeaderBeginsAnew) {
 
 TEST(RunFolder, StepZeroStartsRecordsAnew) {
   const TemporaryFolder folder;
-  { TinyRun(folder.path()).sit(3); }
+  { FolderRun(folder.path()).sit(3); }
   RunFolder run(folder.path());
   run.begin(0);
   EXPECT_EQ(read_text_file(folder / "metrics.jsonl"), "");

@@ -52,7 +52,7 @@ TEST_F(UpcycleStart, HeadStartsAnewForOtherClasses) {
 }
 
 TEST_F(UpcycleStart, KeepsTheStateOfTheOptimizerIfAsked) {
-  options_.upcycling.optimizer_state = "keep";
+  options_.upcycling.optimizer_state = OptimizerState::kKeep;
   const auto start = upcycle_start(options_, sparse_options(), test::small_classes(), 3);
   EXPECT_TRUE(start.optimizer_state.contains("exp_avg/blocks.2.moe.experts.fc1_weight"));
 }

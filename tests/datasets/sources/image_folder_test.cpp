@@ -114,14 +114,14 @@ TEST(ImageFolder, NamesWhatIsMissing) {
   EXPECT_THROW(open_image_folder(folder.path(), "nonsense"), InputError);
 }
 
-struct BadImage {
+struct BadFile {
   const char* name;
   std::vector<uint8_t> bytes;
 };
 
-void PrintTo(const BadImage& image, std::ostream* out) { *out << image.name; }
+void PrintTo(const BadFile& image, std::ostream* out) { *out << image.name; }
 
-class BadImageFile : public testing::TestWithParam<BadImage> {};
+class BadImageFile : public testing::TestWithParam<BadFile> {};
 
 TEST_P(BadImageFile, IsNamed) {
   const TemporaryFolder folder;
@@ -151,15 +151,15 @@ std::vector<uint8_t> png_with_flipped_bit(std::vector<uint8_t> bytes) {
 INSTANTIATE_TEST_SUITE_P(
     Files, BadImageFile,
     testing::Values(
-        BadImage{"Empty", {}}, BadImage{"Text", {'n', 'o', ' ', 'i', 'm', 'a', 'g', 'e', '\n'}},
-        BadImage{"JpegHeaderAlone", {0xFF, 0xD8, 0xFF, 0xE0}},
-        BadImage{"JpegWithoutItsEnd", first_part(jpeg_bytes(picture(48, 64, 1)), 0.97)},
-        BadImage{"HalfAJpeg", first_part(jpeg_bytes(picture(48, 64, 1)), 0.5)},
-        BadImage{"JpegThatEndsInside", end_marker_inside(jpeg_bytes(picture(48, 64, 1)))},
-        BadImage{"PngWithoutItsEnd", first_part(encode_png(picture(48, 64, 1)), 0.999)},
-        BadImage{"PngSignatureAlone", first_part(encode_png(picture(48, 64, 1)), 0.0015)},
-        BadImage{"HalfAPng", first_part(encode_png(picture(48, 64, 1)), 0.5)},
-        BadImage{"DamagedPng", png_with_flipped_bit(encode_png(picture(48, 64, 1)))}),
+        BadFile{"Empty", {}}, BadFile{"Text", {'n', 'o', ' ', 'i', 'm', 'a', 'g', 'e', '\n'}},
+        BadFile{"JpegHeaderAlone", {0xFF, 0xD8, 0xFF, 0xE0}},
+        BadFile{"JpegWithoutItsEnd", first_part(jpeg_bytes(picture(48, 64, 1)), 0.97)},
+        BadFile{"HalfAJpeg", first_part(jpeg_bytes(picture(48, 64, 1)), 0.5)},
+        BadFile{"JpegThatEndsInside", end_marker_inside(jpeg_bytes(picture(48, 64, 1)))},
+        BadFile{"PngWithoutItsEnd", first_part(encode_png(picture(48, 64, 1)), 0.999)},
+        BadFile{"PngSignatureAlone", first_part(encode_png(picture(48, 64, 1)), 0.0015)},
+        BadFile{"HalfAPng", first_part(encode_png(picture(48, 64, 1)), 0.5)},
+        BadFile{"DamagedPng", png_with_flipped_bit(encode_png(picture(48, 64, 1)))}),
     [](const auto& test) { return test.param.name; });
 
 TEST(ImageFolder, NamesAFileThatVanished) {
