@@ -21,7 +21,7 @@ double memory_bandwidth() {
   for (int round = 0; round < 5; ++round) {
     std::atomic<uint64_t> total{0};
     const auto start = std::chrono::steady_clock::now();
-    run_team([&](const Team& team) {
+    run_team([&](const ThreadTeam& team) {
       const auto share = team.share(memory.numel(), kLine);
       uint64_t sum = 0;
       for (int64_t at = share.first; at < share.last; at += kLine) {

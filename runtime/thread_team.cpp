@@ -16,7 +16,7 @@ namespace {
 class Pool {
  public:
   /// Runs `function` on `size` threads, the calling one included.
-  void run(int64_t size, c10::function_ref<void(const Team&)> function) {
+  void run(int64_t size, c10::function_ref<void(const ThreadTeam&)> function) {
     for (; workers_ + 1 < size; ++workers_) {
       std::thread([this, rank = workers_ + 1, seen = job_.load()] { work(rank, seen); }).detach();
     }
@@ -25,7 +25,7 @@ class Pool {
     const uint32_t round = (job_.load(std::memory_order_relaxed) >> kSizeBits) + 1;
     job_.store(round << kSizeBits | static_cast<uint32_t>(size), std::memory_order_release);
     job_.notify_all();
-    function(Team{.rank = 0, .size = size, .meeting = &barrier_});
+    function(ThreadTeam{.rank = 0, .size = size, .meeting = &barrier_});
     barrier_.wait();
   }
 
@@ -45,7 +45,7 @@ class Pool {
       seen = job_.load(std::memory_order_acquire);
       const int64_t size = seen & ((1U << kSizeBits) - 1);
       if (rank < size) {
-        (*function_)(Team{.rank = rank, .size = size, .meeting = &barrier_});
+        (*function_)(ThreadTeam{.rank = rank, .size = size, .meeting = &barrier_});
         barrier_.wait();
       }
     }
@@ -55,29 +55,29 @@ class Pool {
   int64_t workers_ = 0;
   TeamBarrier barrier_;
   std::atomic<uint32_t> job_{0};
-  c10::function_ref<void(const Team&)>* function_ = nullptr;
+  c10::function_ref<void(const ThreadTeam&)>* function_ = nullptr;
 };
 
 }  // namespace
 
-void Team::barrier() const {
+void ThreadTeam::barrier() const {
   if (size > 1) {
     meeting->wait();
   }
 }
 
-IndexRange Team::share(int64_t total, int64_t multiple) const {
+IndexRange ThreadTeam::share(int64_t total, int64_t multiple) const {
   const int64_t units = (total + multiple - 1) / multiple;
   const auto bound = [&](int64_t part) { return std::min(total, units * part / size * multiple); };
   return {bound(rank), bound(rank + 1)};
 }
 
-void run_team(c10::function_ref<void(const Team&)> function) {
+void run_team(c10::function_ref<void(const ThreadTeam&)> function) {
   const int64_t size = std::min<int64_t>(at::get_num_threads(), Pool::kMaxSize);
   static auto* const pool = new Pool;  // never destroyed: its threads may still wait at exit
   const std::unique_lock lock(pool->mutex(), std::try_to_lock);
   if (size == 1 || !lock.owns_lock()) {
-    function(Team{});
+    function(ThreadTeam{});
     return;
   }
   pool->run(size, function);

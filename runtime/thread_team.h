@@ -22,7 +22,7 @@ struct IndexRange {
 class TeamBarrier;
 
 /// The team as one of its threads sees it.
-struct Team {
+struct ThreadTeam {
   int64_t rank = 0;  ///< of this thread
   int64_t size = 1;  ///< number of threads
   TeamBarrier* meeting = nullptr;
@@ -35,6 +35,6 @@ struct Team {
 
 /// Runs `function` on all threads, or on the calling thread alone if another team is at work.
 /// `function` must not throw and must not call operators of tensors.
-void run_team(c10::function_ref<void(const Team&)> function);
+void run_team(c10::function_ref<void(const ThreadTeam&)> function);
 
 }  // namespace softmoe

@@ -55,7 +55,7 @@ void EmbeddingPass::embed_patches(const float* image, int64_t first, int64_t cou
            count, {.out = {.fp32 = out}, .out_stride = options.dim, .accumulate = true});
 }
 
-void EmbeddingPass::run(const Team& team, const float* images, int64_t batch,
+void EmbeddingPass::run(const ThreadTeam& team, const float* images, int64_t batch,
                         const Scratch& scratch, float* x) const {
   const auto& options = layers_.options;
   const int64_t dim = options.dim;

@@ -23,7 +23,7 @@ class EmbeddingPass {
 
   /// Fills `x` [batch, tokens, dim] from `images` [batch, in_chans, height, width], all threads of
   /// the team together. This thread's share of the rows of `x` is ready when it returns.
-  void run(const Team& team, const float* images, int64_t batch, const Scratch& scratch,
+  void run(const ThreadTeam& team, const float* images, int64_t batch, const Scratch& scratch,
            float* x) const;
 
  private:

@@ -12,7 +12,7 @@ HeadPass::Scratch HeadPass::take_scratch(Arena& arena) const {
           .pooled = arena.take<float>(layers_.options.pooled_dim())};
 }
 
-void HeadPass::pool(const Team& team, const float* x, int64_t batch, const Scratch& scratch,
+void HeadPass::pool(const ThreadTeam& team, const float* x, int64_t batch, const Scratch& scratch,
                     float* features) const {
   const auto& options = layers_.options;
   const auto share = team.share(batch);
@@ -86,7 +86,7 @@ void HeadPass::finish_image(const float* pooled, bool is_normed, const Scratch& 
 void HeadPass::run(const float* features, int64_t batch, float* logits) const {
   const auto& options = layers_.options;
   const int64_t inputs = options.head_inputs();
-  run_team([&](const Team& team) {
+  run_team([&](const ThreadTeam& team) {
     const auto columns = team.share(options.num_classes, kernels::kUnitColumns);
     if (columns.first == columns.last) {
       return;

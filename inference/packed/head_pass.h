@@ -21,7 +21,7 @@ class HeadPass {
   Scratch take_scratch(Arena& arena) const;
 
   /// This thread's share of `features` [batch, feature_dim] of `x` [batch, tokens, dim].
-  void pool(const Team& team, const float* x, int64_t batch, const Scratch& scratch,
+  void pool(const ThreadTeam& team, const float* x, int64_t batch, const Scratch& scratch,
             float* features) const;
 
   /// `features` [batch, feature_dim] of pooled tokens [batch, dim].

@@ -155,7 +155,7 @@ void MixingPass::average_tokens(const PackedMixing& mixing, const Portion& porti
   }
 }
 
-void MixingPass::run_experts(const PackedBlock& block, const Team& team,
+void MixingPass::run_experts(const PackedBlock& block, const ThreadTeam& team,
                              const MlpScratch& scratch) {
   const auto& mixing = block.mixing;
   const int64_t rows = batch_ * mixing.slots_per_expert;

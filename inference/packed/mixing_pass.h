@@ -40,7 +40,7 @@ class MixingPass {
   /// 2: the inputs of experts, averages of the tokens of an image.
   void fill_slots(const PackedMixing& mixing, const Portion& portion, const Scratch& scratch);
   /// 3: each expert's rows through its MLP, in place.
-  void run_experts(const PackedBlock& block, const Team& team, const MlpScratch& scratch);
+  void run_experts(const PackedBlock& block, const ThreadTeam& team, const MlpScratch& scratch);
   /// 4: adds to each token its average of the slots of its image.
   void combine_slots(const PackedMixing& mixing, const Portion& portion);
 

@@ -97,7 +97,7 @@ void PackedPass::reserve(int64_t batch, int64_t threads) {
 
 void PackedPass::run_features(const float* images, int64_t batch, float* features) {
   reserve(batch, at::get_num_threads());
-  run_team([&](const Team& team) {
+  run_team([&](const ThreadTeam& team) {
     run_blocks(team, images);
     team.barrier();
     head_.pool(team, x_, batch, memory_of(team).head, features);
@@ -107,7 +107,7 @@ void PackedPass::run_features(const float* images, int64_t batch, float* feature
 void PackedPass::run_tokens(const float* images, int64_t batch, float* tokens) {
   reserve(batch, at::get_num_threads());
   const int64_t dim = layers_.options.dim;
-  run_team([&](const Team& team) {
+  run_team([&](const ThreadTeam& team) {
     run_blocks(team, images);
     const auto share = team.share(rows());
     const int64_t at = share.first * dim;
@@ -128,14 +128,14 @@ void PackedPass::run_head(const float* features, int64_t batch, float* logits) {
   head_.run(features, batch, logits);
 }
 
-void PackedPass::run_blocks(const Team& team, const float* images) {
+void PackedPass::run_blocks(const ThreadTeam& team, const float* images) {
   embedding_.run(team, images, batch_, memory_of(team).embedding, x_);
   for (const auto& block : layers_.blocks) {
     run_block(team, block);
   }
 }
 
-void PackedPass::run_block(const Team& team, const PackedBlock& block) {
+void PackedPass::run_block(const ThreadTeam& team, const PackedBlock& block) {
   const auto& memory = memory_of(team);
   for_each_portion(team, batch_, [&](const Portion& portion) {
     project_queries(block, portion, memory);

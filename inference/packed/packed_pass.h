@@ -47,13 +47,13 @@ class PackedPass {
 
   void reserve(int64_t batch, int64_t threads);
   ThreadMemory take_thread_memory(Arena& arena) const;
-  const ThreadMemory& memory_of(const Team& team) const {
+  const ThreadMemory& memory_of(const ThreadTeam& team) const {
     return thread_memory_[static_cast<size_t>(team.rank)];
   }
   int64_t rows() const { return batch_ * layers_.options.tokens(); }
 
-  void run_blocks(const Team& team, const float* images);
-  void run_block(const Team& team, const PackedBlock& block);
+  void run_blocks(const ThreadTeam& team, const float* images);
+  void run_block(const ThreadTeam& team, const PackedBlock& block);
   void project_queries(const PackedBlock& block, const Portion& portion,
                        const ThreadMemory& memory);
   void attend(const PackedBlock& block, const Portion& portion, const ThreadMemory& memory);

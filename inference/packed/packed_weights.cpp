@@ -77,7 +77,7 @@ void PackedWeights::pack(const torch::Tensor& weight, const torch::Tensor& facto
   const bool copies = by == nullptr && holds_units(weight, precision_);
   const auto* const raw = static_cast<const std::byte*>(weight.const_data_ptr());
   const auto row_bytes = static_cast<size_t>(panel_units_) * sizeof(Unit);
-  run_team([&](const Team& team) {
+  run_team([&](const ThreadTeam& team) {
     Arena& arena = thread_arena();
     const int64_t room = kernels::kUnitColumns * panel_units_;
     arena.reset(Arena::room<Unit>(room));

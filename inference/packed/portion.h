@@ -10,7 +10,7 @@ namespace softmoe {
 /// What one thread does at a time: a share of all images together with the other threads, which it
 /// waits for between the steps, or one whole image alone, whose values stay in its caches.
 struct Portion {
-  const Team& team;
+  const ThreadTeam& team;
   int64_t images;      ///< of the batch
   int64_t image = -1;  ///< -1: a share of all
 
@@ -39,7 +39,7 @@ inline int64_t places(int64_t images, int64_t threads) {
 
 /// Calls function(portion) for all portions of this thread.
 template <typename Function>
-void for_each_portion(const Team& team, int64_t images, const Function& function) {
+void for_each_portion(const ThreadTeam& team, int64_t images, const Function& function) {
   if (!takes_whole_images(images, team.size)) {
     function(Portion{team, images});
     return;

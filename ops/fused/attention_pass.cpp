@@ -24,7 +24,7 @@ int64_t group_of(const AttentionCall& call) {
 }
 
 /// Returns true if there are too few images to give each thread its own.
-bool splits_images(const Team& team, const AttentionCall& call) {
+bool splits_images(const ThreadTeam& team, const AttentionCall& call) {
   return call.batch < 2 * team.size && team.size > 1;
 }
 
@@ -61,8 +61,8 @@ void for_each_chunk(const IndexRange& range, const Function& function) {
 /// attend(image, heads) between them. Each image goes through all three at once if there are
 /// enough of them for the threads; otherwise threads share rows and heads.
 template <typename Before, typename Attend, typename After>
-void three_steps(const Team& team, const AttentionCall& call, int64_t images, const Before& before,
-                 const Attend& attend, const After& after) {
+void three_steps(const ThreadTeam& team, const AttentionCall& call, int64_t images,
+                 const Before& before, const Attend& attend, const After& after) {
   const int64_t tokens = call.image.tokens;
   const int64_t heads = call.image.heads;
   if (splits_images(team, call)) {
@@ -88,7 +88,7 @@ void three_steps(const Team& team, const AttentionCall& call, int64_t images, co
   }
 }
 
-void forward_team(const Team& team, const AttentionCall& call, const AttentionForwardJob& job,
+void forward_team(const ThreadTeam& team, const AttentionCall& call, const AttentionForwardJob& job,
                   const ForwardScratch& scratch) {
   const int64_t tokens = call.image.tokens;
   const int64_t dim = call.image.dim();
@@ -162,9 +162,9 @@ AttentionBackwardScratch take_backward(Arena& arena, const AttentionCall& call) 
 }
 
 /// Gradients of the values of images [block, block + count); `d_out` are the rows of these images.
-void backward_images(const Team& team, const AttentionCall& call, const AttentionBackwardJob& job,
-                     int64_t block, int64_t count, const Bf16* d_out,
-                     const AttentionBackwardScratch& scratch) {
+void backward_images(const ThreadTeam& team, const AttentionCall& call,
+                     const AttentionBackwardJob& job, int64_t block, int64_t count,
+                     const Bf16* d_out, const AttentionBackwardScratch& scratch) {
   const int64_t tokens = call.image.tokens;
   const int64_t dim = call.image.dim();
   float* const d_norms = job.d_norms != nullptr ? job.d_norms + block * 2 * dim : nullptr;
@@ -201,14 +201,14 @@ void backward_images(const Team& team, const AttentionCall& call, const Attentio
 
 void attention_pass_forward(const AttentionCall& call, const AttentionForwardJob& job) {
   const auto scratch = take_forward(thread_arena(), call);
-  run_team([&](const Team& team) { forward_team(team, call, job, scratch); });
+  run_team([&](const ThreadTeam& team) { forward_team(team, call, job, scratch); });
 }
 
 void attention_pass_backward(const AttentionCall& call, const AttentionBackwardJob& job) {
   const int64_t tokens = call.image.tokens;
   const int64_t dim = call.image.dim();
   const auto scratch = take_backward(thread_arena(), call);
-  run_team([&](const Team& team) {
+  run_team([&](const ThreadTeam& team) {
     const auto columns = team.share(dim, kernels::kPanelColumns);
     kernels::pack_rows(job.qkv_weight, dim, 3 * dim, columns.first, columns.last,
                        scratch.packed_qkv);

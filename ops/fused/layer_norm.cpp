@@ -38,7 +38,7 @@ torch::Tensor forward_all(const torch::Tensor& x, const kernels::LayerNormShape&
   auto y = at::empty(x.sizes(), dtype);  // [..., dim]
   const auto [source, target] = std::pair(source_of(x), target_of(y));
   float* kept = statistics.data_ptr<float>();
-  run_team([&](const Team& team) {
+  run_team([&](const ThreadTeam& team) {
     const auto [first, last] = team.share(shape.rows);
     kernels::layer_norm_forward(part_of(shape, first, last), source.offset(first * shape.dim),
                                 target.offset(first * shape.dim), kept + 2 * first);
@@ -47,7 +47,7 @@ torch::Tensor forward_all(const torch::Tensor& x, const kernels::LayerNormShape&
 }
 
 /// Sums the gradients of weight and bias of all chunks into the first, `sums` [chunks, 2, dim].
-void add_chunks(const Team& team, int64_t chunks, int64_t dim, float* sums) {
+void add_chunks(const ThreadTeam& team, int64_t chunks, int64_t dim, float* sums) {
   const auto columns = team.share(2 * dim, /*multiple=*/16);
   for (int64_t chunk = 1; chunk < chunks; ++chunk) {
     for (int64_t column = columns.first; column < columns.last; ++column) {
@@ -90,7 +90,7 @@ class LayerNormFunction : public torch::autograd::Function<LayerNormFunction> {
     float* const sums = partial.data_ptr<float>();
     const auto [source, d_source, target] =
         std::tuple(source_of(x), source_of(d_y), target_of(d_x));
-    run_team([&](const Team& team) {
+    run_team([&](const ThreadTeam& team) {
       const auto share = team.share(chunks);
       for (int64_t chunk = share.first; chunk < share.last; ++chunk) {
         const int64_t first = chunk * kNormRows;

@@ -27,7 +27,7 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     auto y = at::empty(sizes, torch::kFloat32);  // [..., outputs]
     auto packed = at::empty({kernels::packed_linear_size(shape)}, torch::kFloat32);
     kernels::pack_linear(shape, factors.const_data_ptr<float>(), packed.data_ptr<float>());
-    run_team([&](const Team& team) {
+    run_team([&](const ThreadTeam& team) {
       const auto rows = team.share(shape.rows, /*multiple=*/8);
       kernels::fp32_linear(shape, rows.first, rows.last, input.const_data_ptr<float>(),
                            packed.const_data_ptr<float>(), y.data_ptr<float>());
@@ -51,7 +51,7 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
                                       packed.data_ptr<float>());
     }
     auto d_weight = context->needs_input_grad(1) ? at::empty_like(weight) : torch::Tensor();
-    run_team([&](const Team& team) {
+    run_team([&](const ThreadTeam& team) {
       if (d_x.defined()) {
         const auto rows = team.share(shape.rows, /*multiple=*/8);
         kernels::fp32_linear_d_x(shape, rows.first, rows.last, d_y.const_data_ptr<float>(),

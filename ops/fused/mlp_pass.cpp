@@ -55,7 +55,7 @@ PackedWeights take_packed(Arena& arena, const MlpShape& shape) {
           .fc2 = arena.take<Pair>(kernels::packed_size(shape.hidden, shape.dim))};
 }
 
-void forward_expert(const Team& team, const MlpShape& shape, const MlpForwardJob& job,
+void forward_expert(const ThreadTeam& team, const MlpShape& shape, const MlpForwardJob& job,
                     const PackedWeights& packed, Bf16* hidden) {
   const int64_t dim = shape.dim;
   const auto hidden_share = team.share(shape.hidden, kernels::kPanelColumns);
@@ -146,7 +146,7 @@ MlpBackwardScratch take_backward(Arena& arena, const MlpShape& shape) {
 }
 
 /// Gradients of the values of rows [block, block + count) of the expert, whose `d_out` is given.
-void backward_rows(const Team& team, const MlpShape& shape, const MlpBackwardJob& job,
+void backward_rows(const ThreadTeam& team, const MlpShape& shape, const MlpBackwardJob& job,
                    int64_t block, int64_t count, const Bf16* d_out,
                    const MlpBackwardScratch& scratch) {
   const int64_t dim = shape.dim;
@@ -214,7 +214,7 @@ bool is_streamed(const MlpShape& shape, const float* d_weight) {
          2 * shape.experts * shape.dim * shape.hidden * int64_t{sizeof(float)} > kCachedBytes;
 }
 
-void backward_expert(const Team& team, const MlpShape& shape, const MlpBackwardJob& job,
+void backward_expert(const ThreadTeam& team, const MlpShape& shape, const MlpBackwardJob& job,
                      const MlpBackwardScratch& scratch) {
   const int64_t dim = shape.dim;
   const int64_t hidden = shape.hidden;
@@ -254,13 +254,13 @@ void backward_expert(const Team& team, const MlpShape& shape, const MlpBackwardJ
 template <typename Take, typename Run>
 void for_each_expert(int64_t experts, size_t room, const Take& take, const Run& run) {
   if (experts >= 2 * at::get_num_threads()) {
-    run_team([&](const Team& team) {
+    run_team([&](const ThreadTeam& team) {
       Arena& arena = thread_arena();
       arena.reset(room);
       const auto scratch = take(arena);
       const auto share = team.share(experts);
       for (int64_t index = share.first; index < share.last; ++index) {
-        run(Team{}, index, scratch);
+        run(ThreadTeam{}, index, scratch);
       }
     });
     return;
@@ -268,7 +268,7 @@ void for_each_expert(int64_t experts, size_t room, const Take& take, const Run& 
   Arena& arena = thread_arena();
   arena.reset(room);
   const auto scratch = take(arena);
-  run_team([&](const Team& team) {
+  run_team([&](const ThreadTeam& team) {
     for (int64_t index = 0; index < experts; ++index) {
       run(team, index, scratch);
       team.barrier();
@@ -321,7 +321,7 @@ void mlp_forward(const MlpShape& shape, const MlpForwardJob& job) {
       [&](Arena& arena) {
         return std::pair(take_packed(arena, shape), arena.take<Bf16>(threads * chunk));
       },
-      [&](const Team& team, int64_t index, const std::pair<PackedWeights, Bf16*>& scratch) {
+      [&](const ThreadTeam& team, int64_t index, const std::pair<PackedWeights, Bf16*>& scratch) {
         const auto own_job = job_of(job, shape, index);
         if (team.size == 1 && shape.rows <= kFewRows) {
           forward_few_rows(shape, own_job, scratch.first, scratch.second);
@@ -335,7 +335,7 @@ void mlp_backward(const MlpShape& shape, const MlpBackwardJob& job) {
   for_each_expert(
       shape.experts, backward_room(shape),
       [&](Arena& arena) { return take_backward(arena, shape); },
-      [&](const Team& team, int64_t index, const MlpBackwardScratch& scratch) {
+      [&](const ThreadTeam& team, int64_t index, const MlpBackwardScratch& scratch) {
         backward_expert(team, shape, job_of(job, shape, index), scratch);
       });
 }

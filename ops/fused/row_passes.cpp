@@ -13,7 +13,7 @@ namespace {
 /// Calls function(first, last) for each thread's share of `count` rows.
 template <typename Function>
 void for_each_share(int64_t count, const Function& function) {
-  run_team([&](const Team& team) {
+  run_team([&](const ThreadTeam& team) {
     const auto share = team.share(count);
     function(share.first, share.last);
   });

@@ -25,7 +25,7 @@ MixingShape shape_of(const torch::Tensor& tokens, int64_t slots, int64_t experts
 
 /// Runs image(number, scratch) for every image of the batch.
 template <typename Function>
-void for_each_image(const Team& team, const MixingShape& shape, const Function& image) {
+void for_each_image(const ThreadTeam& team, const MixingShape& shape, const Function& image) {
   const int64_t size = kernels::mixing_scratch(shape);
   Arena& arena = thread_arena();
   arena.reset(Arena::room<float>(size));
@@ -41,7 +41,7 @@ torch::Tensor logits_like(const MixingShape& shape) {
 }
 
 /// The part of the keys' gradient that one thread computes: whole panels if there are enough.
-kernels::KeyPart part_of(const Team& team, const MixingShape& shape) {
+kernels::KeyPart part_of(const ThreadTeam& team, const MixingShape& shape) {
   if (shape.panels() >= 4 * team.size) {
     const auto panels = team.share(shape.panels());
     return {panels.first, panels.last, 0, shape.dim};
@@ -65,7 +65,7 @@ class DispatchFunction : public torch::autograd::Function<DispatchFunction> {
     auto panels = at::empty({shape.keys()}, torch::kFloat32);
     kernels::pack_keys(shape, own_keys.const_data_ptr<float>(), panels.data_ptr<float>());
     const auto* const rows = x.const_data_ptr<float>();
-    run_team([&](const Team& team) {
+    run_team([&](const ThreadTeam& team) {
       for_each_image(team, shape, [&](int64_t image, float* scratch) {
         kernels::soft_dispatch_forward(
             shape, image, rows + image * shape.tokens * shape.dim, panels.const_data_ptr<float>(),
@@ -97,7 +97,7 @@ class DispatchFunction : public torch::autograd::Function<DispatchFunction> {
     kernels::transpose_keys(shape, panels.const_data_ptr<float>(), transposed.data_ptr<float>());
     const auto* const rows = x.const_data_ptr<float>();
     const auto d_source = source_of(d_inputs);
-    run_team([&](const Team& team) {
+    run_team([&](const ThreadTeam& team) {
       for_each_image(team, shape, [&](int64_t image, float* scratch) {
         const int64_t at = image * shape.tokens * shape.dim;
         const int64_t at_logits = image * shape.logits();
@@ -139,7 +139,7 @@ class CombineFunction : public torch::autograd::Function<CombineFunction> {
     auto out = at::empty({shape.batch, shape.tokens, shape.dim}, torch::kFloat32);
     auto stats = at::empty({2, shape.batch, shape.tokens}, torch::kFloat32);
     const auto source = source_of(outputs);
-    run_team([&](const Team& team) {
+    run_team([&](const ThreadTeam& team) {
       for_each_image(team, shape, [&](int64_t image, float* scratch) {
         kernels::soft_combine_forward(
             shape, image, logits.const_data_ptr<float>() + image * shape.logits(), source,
@@ -160,7 +160,7 @@ class CombineFunction : public torch::autograd::Function<CombineFunction> {
     auto d_expert_outputs = at::empty_like(outputs);  // [experts, rows, dim]
     auto d_logits = at::empty_like(logits);           // [batch, panels, tokens, 32]
     const auto [source, target] = std::pair(source_of(outputs), target_of(d_expert_outputs));
-    run_team([&](const Team& team) {
+    run_team([&](const ThreadTeam& team) {
       for_each_image(team, shape, [&](int64_t image, float* scratch) {
         const int64_t at = image * shape.tokens * shape.dim;
         const int64_t at_logits = image * shape.logits();

@@ -44,7 +44,7 @@ std::vector<float*> memory_of(const std::vector<torch::Tensor>& tensors) {
 /// Calls function(number, block) for every block.
 template <typename Function>
 void for_each_block(const std::vector<Block>& blocks, const Function& function) {
-  run_team([&](const Team& team) {
+  run_team([&](const ThreadTeam& team) {
     const auto share = team.share(static_cast<int64_t>(blocks.size()));
     for (int64_t index = share.first; index < share.last; ++index) {
       function(static_cast<size_t>(index), blocks[static_cast<size_t>(index)]);

@@ -15,7 +15,8 @@ WeightGradientScratch take_weight_gradient_scratch(Arena& arena, int64_t rows, i
           .right = arena.take<kernels::Pair>(kernels::packed_size(rows, inputs))};
 }
 
-void weight_gradients(const Team& team, int64_t rows, const std::array<WeightGradient, 2>& pair,
+void weight_gradients(const ThreadTeam& team, int64_t rows,
+                      const std::array<WeightGradient, 2>& pair,
                       const std::array<WeightGradientScratch, 2>& scratch, bool accumulate) {
   for (size_t index = 0; index < pair.size(); ++index) {
     const auto& gradient = pair[index];

@@ -41,7 +41,8 @@ WeightGradientScratch take_weight_gradient_scratch(Arena& arena, int64_t rows, i
 
 /// Computes two of them over the same rows, the threads of `team` sharing the outputs, and waits
 /// for them; with `accumulate` they are added to what is there.
-void weight_gradients(const Team& team, int64_t rows, const std::array<WeightGradient, 2>& pair,
+void weight_gradients(const ThreadTeam& team, int64_t rows,
+                      const std::array<WeightGradient, 2>& pair,
                       const std::array<WeightGradientScratch, 2>& scratch, bool accumulate);
 
 }  // namespace softmoe::fused

@@ -14,7 +14,7 @@ namespace softmoe {
 namespace {
 
 /// With this many threads, whatever the number of cores.
-class ThreadTeam : public testing::TestWithParam<int64_t> {
+class ThreadTeamTest : public testing::TestWithParam<int64_t> {
  protected:
   void SetUp() override { set_compute_threads(GetParam()); }
   void TearDown() override { set_compute_threads(0); }
@@ -28,7 +28,7 @@ TEST(TeamShare, CoversEveryIndexOnceInMultiples) {
       for (const int64_t multiple : {1, 8, 32}) {
         int64_t end = 0;
         for (int64_t rank = 0; rank < size; ++rank) {
-          const auto share = Team{.rank = rank, .size = size}.share(total, multiple);
+          const auto share = ThreadTeam{.rank = rank, .size = size}.share(total, multiple);
           ASSERT_EQ(share.first, end) << rank << " of " << size;
           ASSERT_LE(share.first, share.last);
           ASSERT_TRUE(share.first % multiple == 0 || share.first == total);
@@ -43,10 +43,10 @@ TEST(TeamShare, CoversEveryIndexOnceInMultiples) {
   }
 }
 
-TEST_P(ThreadTeam, RunsTheFunctionOnceOnEveryThread) {
+TEST_P(ThreadTeamTest, RunsTheFunctionOnceOnEveryThread) {
   std::vector<int> calls(size());
   std::vector<std::thread::id> threads(size());
-  run_team([&](const Team& team) {
+  run_team([&](const ThreadTeam& team) {
     ASSERT_EQ(team.size, GetParam());
     const auto rank = static_cast<size_t>(team.rank);
     ++calls[rank];
@@ -60,11 +60,11 @@ TEST_P(ThreadTeam, RunsTheFunctionOnceOnEveryThread) {
 }
 
 /// The values are plain memory, so that a thread sanitizer sees a barrier that orders nothing.
-TEST_P(ThreadTeam, BarriersOrderTheirPhases) {
+TEST_P(ThreadTeamTest, BarriersOrderTheirPhases) {
   constexpr int kPhases = 300;
   std::vector<int> phase_of(size(), -1);
   std::atomic<int> wrong = 0;
-  run_team([&](const Team& team) {
+  run_team([&](const ThreadTeam& team) {
     for (int phase = 0; phase < kPhases; ++phase) {
       phase_of[static_cast<size_t>(team.rank)] = phase;
       team.barrier();
@@ -77,20 +77,20 @@ TEST_P(ThreadTeam, BarriersOrderTheirPhases) {
   EXPECT_EQ(wrong, 0);
 }
 
-TEST_P(ThreadTeam, ResultsAreThereWhenManyShortTeamsEnd) {
+TEST_P(ThreadTeamTest, ResultsAreThereWhenManyShortTeamsEnd) {
   std::vector<int64_t> sums(size());
   for (int64_t round = 0; round < 2000; ++round) {
-    run_team([&](const Team& team) { sums[static_cast<size_t>(team.rank)] += round; });
+    run_team([&](const ThreadTeam& team) { sums[static_cast<size_t>(team.rank)] += round; });
     ASSERT_EQ(sums.front(), sums.back());
   }
   EXPECT_EQ(sums, std::vector<int64_t>(size(), 2000 * 1999 / 2));
 }
 
-TEST_P(ThreadTeam, TeamsWithinATeamRunAlone) {
+TEST_P(ThreadTeamTest, TeamsWithinATeamRunAlone) {
   std::atomic<int64_t> calls = 0;
   std::atomic<int64_t> largest = 0;
-  run_team([&](const Team& outer) {
-    run_team([&](const Team& inner) {
+  run_team([&](const ThreadTeam& outer) {
+    run_team([&](const ThreadTeam& inner) {
       ++calls;
       largest = std::max<int64_t>(largest, inner.size);
       inner.barrier();  // of one thread: returns at once
@@ -101,7 +101,7 @@ TEST_P(ThreadTeam, TeamsWithinATeamRunAlone) {
   EXPECT_EQ(largest, 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Sizes, ThreadTeam, testing::Values(1, 2, 3, 5),
+INSTANTIATE_TEST_SUITE_P(Sizes, ThreadTeamTest, testing::Values(1, 2, 3, 5),
                          [](const auto& size) { return std::to_string(size.param) + "Threads"; });
 
 TEST(ThreadTeams, OfChangingSizesEachHaveTheirOwn) {
@@ -109,7 +109,7 @@ TEST(ThreadTeams, OfChangingSizesEachHaveTheirOwn) {
     for (const int64_t size : {4, 2, 5, 3, 1, 2}) {
       set_compute_threads(size);
       std::vector<int> calls(5);
-      run_team([&](const Team& team) {
+      run_team([&](const ThreadTeam& team) {
         ++calls[static_cast<size_t>(team.rank)];
         team.barrier();
       });
@@ -128,7 +128,7 @@ TEST(ThreadTeams, OfSeveralCallersDoTheWholeWorkOfEach) {
       set_compute_threads(2);
       for (int round = 0; round < 300; ++round) {
         std::vector<int> visits(kTotal);
-        run_team([&](const Team& team) {
+        run_team([&](const ThreadTeam& team) {
           const auto share = team.share(kTotal);
           for (int64_t index = share.first; index < share.last; ++index) {
             ++visits[static_cast<size_t>(index)];

@@ -18,6 +18,7 @@ TEST(MemoryUse, SomeIsAvailableOnEveryDevice) {
 
 TEST(PeakMemory, CountsWhatWasInUseSinceItsReset) {
   for (const auto& device : present_devices()) {
+    reset_peak_memory(device);
     const auto before = peak_memory_bytes(device);
     EXPECT_GE(before, 0);
     torch::zeros({64, kMebibytes}, device).add_(1);  // 256 MiB, touched and released
