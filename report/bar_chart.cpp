@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "core/table.h"
 #include "report/number_text.h"
 #include "report/svg_parts.h"
 
@@ -24,7 +23,7 @@ std::string value_text(const BarChart& chart, const Bar& bar) {
 
 /// The width of the value and the note behind a bar.
 double text_width(const BarChart& chart, const Bar& bar) {
-  const auto characters = text_width(value_text(chart, bar)) + text_width(bar.note);
+  const auto characters = text_length(value_text(chart, bar)) + text_length(bar.note);
   return kCharacter * static_cast<double>(characters) + (bar.note.empty() ? 8.0 : 18.0);
 }
 
@@ -86,7 +85,7 @@ std::string bar_svg(const BarChart& chart, const Bar& bar, double top, double pi
   if (!bar.note.empty()) {
     svg += fmt::format(R"(<text class="tick" x="{:.1f}" y="{:.1f}">{}</text>)",
                        std::max(text_x, track) + 15.0 +
-                           kCharacter * static_cast<double>(text_width(value_text(chart, bar))),
+                           kCharacter * static_cast<double>(text_length(value_text(chart, bar))),
                        bar_top + 12.0, escape_html(bar.note));
   }
   return svg;

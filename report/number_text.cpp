@@ -2,14 +2,27 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
-
-#include "core/table.h"
 
 namespace softmoe::report {
 namespace {
 
 bool is_continuation_byte(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+/// Three significant digits of `value` in the largest of five units, each 1000 times the previous
+/// one.
+std::string scaled_text(double value, const std::array<const char*, 5>& units) {
+  if (!std::isfinite(value)) {
+    return kNoValue;
+  }
+  size_t unit = 0;
+  while (std::abs(value) >= 999.5 && unit + 1 < units.size()) {
+    value /= 1000.0;
+    ++unit;
+  }
+  return (unit == 0 ? fixed_text(value, 0) : short_text(value)) + units[unit];
+}
 
 }  // namespace
 
@@ -58,15 +71,25 @@ std::string duration_text(double seconds) {
 }
 
 std::string bytes_text(double bytes) {
-  return std::isfinite(bytes) ? format_bytes(std::llround(bytes)) : kNoValue;
+  static constexpr std::array<const char*, 5> kUnits{" B", " kB", " MB", " GB", " TB"};
+  return scaled_text(bytes, kUnits);
 }
 
 std::string count_text(double count) {
-  return std::isfinite(count) ? format_count(std::llround(count)) : kNoValue;
+  static constexpr std::array<const char*, 5> kUnits{"", "k", "M", "B", "T"};
+  return scaled_text(count, kUnits);
+}
+
+int64_t text_length(const std::string& text) {
+  int64_t length = 0;
+  for (const char byte : text) {
+    length += is_continuation_byte(byte) ? 0 : 1;
+  }
+  return length;
 }
 
 std::string shortened(const std::string& text, int64_t limit) {
-  if (text_width(text) <= limit) {
+  if (text_length(text) <= limit) {
     return text;
   }
   std::string kept;

@@ -28,6 +28,9 @@ std::string bytes_text(double bytes);
 /// A large count such as parameters: "21.7M", "3.68B".
 std::string count_text(double count);
 
+/// Number of characters (not bytes) of UTF-8 text.
+int64_t text_length(const std::string& text);
+
 /// `text` cut to at most `limit` characters; if something was cut, the last one is an ellipsis.
 std::string shortened(const std::string& text, int64_t limit);
 

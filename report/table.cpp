@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "core/table.h"
+#include <algorithm>
+
+#include "report/number_text.h"
 #include "report/svg_parts.h"
 
 namespace softmoe::report {
@@ -33,6 +35,17 @@ std::string heading_html(const std::string& name) {
   return html;
 }
 
+std::string padded(const std::string& text, int64_t width, bool to_right) {
+  const std::string spaces(static_cast<size_t>(std::max<int64_t>(0, width - text_length(text))),
+                           ' ');
+  return to_right ? spaces + text : text + spaces;
+}
+
+std::string without_trailing_spaces(std::string line) {
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line;
+}
+
 }  // namespace
 
 std::string table_html(const Table& table) {
@@ -55,23 +68,30 @@ std::string table_html(const Table& table) {
 }
 
 std::string table_text(const Table& table) {
-  std::vector<std::string> headings;
-  std::vector<Align> alignment;
-  for (const auto& column : table.columns) {
-    headings.push_back(column.name);
-    alignment.push_back(column.numeric ? Align::kRight : Align::kLeft);
-  }
-  TextTable text(headings, alignment);
-  text.add_rule();
-  for (const auto& row : table.rows) {
-    std::vector<std::string> cells;
-    for (const auto& cell : row.cells) {
-      cells.push_back(cell.text);
+  std::vector<int64_t> widths;
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    widths.push_back(text_length(table.columns[i].name));
+    for (const auto& row : table.rows) {
+      widths[i] = std::max(widths[i], text_length(row.cells.at(i).text));
     }
-    text.add_row(cells);
   }
-  return (table.title.empty() ? "" : table.title + "\n") + text.text() +
-         (table.note.empty() ? "" : table.note + "\n");
+  std::string header;
+  std::string rule;
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    header +=
+        (i == 0 ? "" : "  ") + padded(table.columns[i].name, widths[i], table.columns[i].numeric);
+    rule += (i == 0 ? "" : "  ") + std::string(static_cast<size_t>(widths[i]), '-');
+  }
+  std::string text = table.title.empty() ? "" : table.title + "\n";
+  text += without_trailing_spaces(header) + "\n" + rule + "\n";
+  for (const auto& row : table.rows) {
+    std::string line;
+    for (size_t i = 0; i < table.columns.size(); ++i) {
+      line += (i == 0 ? "" : "  ") + padded(row.cells[i].text, widths[i], table.columns[i].numeric);
+    }
+    text += without_trailing_spaces(line) + "\n";
+  }
+  return table.note.empty() ? text : text + table.note + "\n";
 }
 
 }  // namespace softmoe::report

@@ -36,19 +36,20 @@ std::string zoo_or_file_name(const VitOptions& options, const std::filesystem::p
   return is_usual && !folder.empty() ? folder : stem;
 }
 
-/// The config of a file if it is of the family's kind, with the preprocessor's in it; else null.
-Json config_of(const TensorFile& file, const FamilyConfigs& configs) {
-  const std::string key(configs.key);
+/// The config files beside a file if they are of the family's kind.
+ConfigFiles configs_of(const TensorFile& file, const FamilyConfigs& known) {
+  ConfigFiles configs;
+  const std::string key(known.key);
   if (key.empty() || !file.config.is_object() || !file.config.contains(key)) {
-    return nullptr;
+    return configs;
   }
-  auto config = file.config;
+  configs.config = file.config;
   const auto path = file.path.parent_path() / kPreprocessorName;
   std::error_code error;
-  if (configs.preprocessor != nullptr && std::filesystem::is_regular_file(path, error)) {
-    config["preprocessor"] = parse_sorted_json(MappedFile::open(path)->bytes(), path.string());
+  if (known.preprocessor != nullptr && std::filesystem::is_regular_file(path, error)) {
+    configs.preprocessor = parse_sorted_json(MappedFile::open(path)->bytes(), path.string());
   }
-  return config;
+  return configs;
 }
 
 /// How the code of a family resizes the positions of a model with these weights.
@@ -122,9 +123,10 @@ void describe_model(ForeignModel& model, const TensorFile& file, const Family& f
   description.options =
       guess_options(model.weights, family, hints, file.path.string(), model.choices);
   description.name = zoo_or_file_name(description.options, file.path);
-  description.preprocess = guess_preprocess(description.options, family, hints.config,
+  description.preprocess = guess_preprocess(description.options, family, hints.configs,
                                             file.path.string(), model.choices);
-  description.class_names = config_class_names(hints.config, description.options.num_classes);
+  description.class_names =
+      config_class_names(hints.configs.config, description.options.num_classes);
   description.resize_mode = usual_resize(family.code, model.weights);
 }
 
@@ -165,7 +167,7 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
     return model;
   }
   describe_model(model, file, family,
-                 {.config = config_of(file, family.configs),
+                 {.configs = configs_of(file, family.configs),
                   .heads = renamed.heads,
                   .img_size = hints.img_size,
                   .has_qkv_bias = renamed.has_qkv_bias});

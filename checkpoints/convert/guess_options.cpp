@@ -34,7 +34,11 @@ class OptionsGuess {
  public:
   OptionsGuess(const ForeignWeights& weights, const ModelHints& hints,
                std::vector<std::string>& choices)
-      : weights_(weights), family_(weights.family()), hints_(hints), choices_(choices) {}
+      : weights_(weights),
+        family_(weights.family()),
+        hints_(hints),
+        config_(hints.configs.config),
+        choices_(choices) {}
 
   VitOptions options() {
     guess_sizes();
@@ -43,7 +47,7 @@ class OptionsGuess {
     guess_blocks();
     guess_heads();
     guess_semantics();
-    guess_positions(weights_, hints_.config, hints_.img_size, options_, choices_);
+    guess_positions(weights_, config_, hints_.img_size, options_, choices_);
     check_order_of_norms();
     return options_;
   }
@@ -89,8 +93,7 @@ class OptionsGuess {
     } else {
       options_.global_pool = GlobalPool::kAvg;
     }
-    options_.global_pool =
-        config_pool(hints_.config, weights_.where()).value_or(options_.global_pool);
+    options_.global_pool = config_pool(config_, weights_.where()).value_or(options_.global_pool);
     guess_pooled_prefix();
   }
 
@@ -102,8 +105,8 @@ class OptionsGuess {
       return;
     }
     const std::string exception = "test_vit3";
-    const auto given = config_field<bool>(timm_arguments(hints_.config), "pool_include_prefix");
-    const bool is_exception = config_architecture(hints_.config) == exception;
+    const auto given = config_field<bool>(timm_arguments(config_), "pool_include_prefix");
+    const bool is_exception = config_architecture(config_) == exception;
     options_.pool_include_prefix = given.value_or(is_exception);
     choose("pool-include-prefix", options_.pool_include_prefix ? "true" : "false",
            given          ? "config.json"
@@ -176,7 +179,7 @@ class OptionsGuess {
     } else if (hints_.heads > 0) {
       options_.heads = hints_.heads;
     } else {
-      const auto configured = config_heads(hints_.config, options_.dim, weights_.where());
+      const auto configured = config_heads(config_, options_.dim, weights_.where());
       options_.heads = configured ? *configured : usual_heads();
     }
   }
@@ -197,12 +200,12 @@ class OptionsGuess {
     const auto of_family = fmt::format("family {}", family_.name);
     options_.gelu = family_.code.gelu;
     if (options_.mlp_layer == MlpLayer::kMlp) {
-      const auto activation = config_gelu(hints_.config, weights_.where());
+      const auto activation = config_gelu(config_, weights_.where());
       options_.gelu = activation ? activation->gelu : family_.code.gelu;
       choose("gelu", enum_name(options_.gelu), activation ? activation->reason : of_family);
     }
-    const auto* const variant = find_variant(family_, options_, config_architecture(hints_.config));
-    const auto eps = config_eps(hints_.config, weights_.where());
+    const auto* const variant = find_variant(family_, options_, config_architecture(config_));
+    const auto eps = config_eps(config_, weights_.where());
     options_.norm_eps =
         eps.value_or(variant != nullptr ? variant->norm_eps : family_.code.norm_eps);
     choose("norm-eps", fmt::format("{:g}", options_.norm_eps), eps ? "config.json" : of_family);
@@ -214,7 +217,7 @@ class OptionsGuess {
     if (!hints_.has_qkv_bias) {
       choose("qkv-bias", "0", "the file has none");
     }
-    const auto name = config_architecture(hints_.config).value_or("");
+    const auto name = config_architecture(config_).value_or("");
     const bool could_be = name.empty() && !hints_.has_qkv_bias && options_.prefix_tokens() == 0 &&
                           options_.layer_scale == 0;
     if (family_.code.norms_after_branches &&
@@ -228,6 +231,7 @@ class OptionsGuess {
   const ForeignWeights& weights_;
   const Family& family_;
   const ModelHints& hints_;
+  const Json& config_;
   std::vector<std::string>& choices_;
   VitOptions options_;
 };

@@ -5,12 +5,13 @@
 #include <vector>
 
 #include "checkpoints/convert/families.h"
+#include "checkpoints/convert/read_config.h"
 
 namespace softmoe {
 
 /// What is known of a foreign model beside its weights.
 struct ModelHints {
-  Json config;                         ///< of Hugging Face or timm, or null
+  ConfigFiles configs;
   int64_t heads = 0;                   ///< if a layout told them, else 0
   std::vector<int64_t> img_size = {};  ///< height and width, if the user gives them
   bool has_qkv_bias = true;            ///< false: the file has none

@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "checkpoints/convert/preprocessor.h"
-#include "checkpoints/convert/read_config.h"
 #include "core/error.h"
 
 namespace softmoe {
@@ -72,12 +71,12 @@ void check_values(const std::string& name, const std::vector<double>& values, bo
 }  // namespace
 
 PreprocessOptions guess_preprocess(const VitOptions& options, const Family& family,
-                                   const Json& config, const std::string& where,
+                                   const ConfigFiles& configs, const std::string& where,
                                    std::vector<std::string>& choices) {
-  auto preprocess = family_preprocess(options, family, config);
-  read_pretrained(config, preprocess);
-  read_preprocessor(config_field<Json>(config, "preprocessor").value_or(Json()),
-                    where + ": preprocessor_config.json", preprocess, choices);
+  auto preprocess = family_preprocess(options, family, configs.config);
+  read_pretrained(configs.config, preprocess);
+  read_preprocessor(configs.preprocessor, where + ": preprocessor_config.json", preprocess,
+                    choices);
   check_values("mean", preprocess.mean, /*above_zero=*/false, where);
   preprocess.mean = fit_channels("mean", preprocess.mean, options.in_chans, choices);
   check_values("std", preprocess.std, /*above_zero=*/true, where);

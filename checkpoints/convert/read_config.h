@@ -42,6 +42,12 @@ std::optional<T> checked_field(const Json& config, const std::string& name,
   return value;
 }
 
+/// The config files beside the weights of a foreign model; null: none.
+struct ConfigFiles {
+  Json config;        ///< config.json
+  Json preprocessor;  ///< preprocessor_config.json
+};
+
 /// The arguments with which a config of timm makes its model; null: none.
 Json timm_arguments(const Json& config);
 

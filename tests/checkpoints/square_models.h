@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "checkpoints/module_tensors.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"
 

@@ -55,7 +55,7 @@ TEST(NumberText, PicksUnits) {
 }
 
 TEST(NumberText, CutsBetweenCharacters) {
-  EXPECT_EQ(text_width("\u03bb = 1"), 5);
+  EXPECT_EQ(text_length("\u03bb = 1"), 5);
   EXPECT_EQ(shortened("\u03bb\u03bb\u03bb\u03bb", 3), "\u03bb\u03bb\u2026");
   EXPECT_EQ(shortened("abc", 3), "abc");
 }

@@ -7,12 +7,14 @@
 #include "checkpoints/convert/foreign_model.h"
 #include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/load_into.h"
+#include "checkpoints/module_tensors.h"
 #include "checkpoints/surgery/patch_resize.h"
 #include "io/npz.h"
 #include "ops/initialization.h"
 #include "support/peers.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
+#include "vit/vision_transformer.h"
 
 namespace softmoe {
 namespace {
