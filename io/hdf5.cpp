@@ -33,7 +33,7 @@ Hdf5Handle make_space(const std::vector<int64_t>& shape) {
   return {H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), H5Sclose};
 }
 
-/// Properties of an array. Without its time of creation equal contents are equal bytes.
+/// Properties of an array, which keeps no time of its creation.
 Hdf5Handle dataset_properties() {
   Hdf5Handle list(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   H5Pset_obj_track_times(list.id(), false);
