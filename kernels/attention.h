@@ -1,6 +1,6 @@
 #pragma once
-/// Softmax attention within one image, all heads, in fp32 between bf16 tensors: for sequences whose
-/// scores fit into the second-level cache.
+/// Softmax attention within one image, all heads, in fp32 between tensors of fp32 or bf16: for
+/// sequences whose scores fit into the second-level cache.
 
 #include <cstdint>
 
@@ -24,23 +24,23 @@ struct QkNorm {
   const float* key = nullptr;
 };
 
-/// Floats of scratch memory that the functions below need.
-int64_t attention_scratch(const AttentionShape& shape);
-
 /// Heads [first, last).
 struct HeadRange {
   int64_t first;
   int64_t last;
 };
 
-/// `mixed` [tokens, dim] from `qkv` [tokens, 3 dim]: queries, keys and values of all heads.
-void attention_forward(const AttentionShape& shape, HeadRange heads, const QkNorm& norm,
-                       const Bf16* qkv, Bf16* mixed, float* scratch);
-
-/// `d_qkv` [tokens, 3 dim] from `d_mixed` [tokens, dim]; with QK-norm adds the gradients of its
-/// weights to `d_norm` [heads, 2, head_dim] (queries, keys).
-void attention_backward(const AttentionShape& shape, HeadRange heads, const QkNorm& norm,
-                        const Bf16* qkv, const Bf16* d_mixed, Bf16* d_qkv, float* d_norm,
-                        float* scratch);
+struct AttentionKernels {
+  /// Floats of scratch memory that the other functions need.
+  int64_t (*attention_scratch)(const AttentionShape& shape);
+  /// `mixed` [tokens, dim] from `qkv` [tokens, 3 dim]: queries, keys and values of all heads.
+  void (*attention_forward)(const AttentionShape& shape, HeadRange heads, const QkNorm& norm,
+                            Source qkv, Target mixed, float* scratch);
+  /// `d_qkv` [tokens, 3 dim] from `d_mixed` [tokens, dim]; with QK-norm adds the gradients of its
+  /// weights to `d_norm` [heads, 2, head_dim] (queries, keys).
+  void (*attention_backward)(const AttentionShape& shape, HeadRange heads, const QkNorm& norm,
+                             Source qkv, Source d_mixed, Target d_qkv, float* d_norm,
+                             float* scratch);
+};
 
 }  // namespace softmoe::kernels

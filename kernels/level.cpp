@@ -7,81 +7,152 @@
 #include <cstdlib>
 
 #include "core/error.h"
+#include "kernels/table.h"
 
+// The build defines SOFTMOE_WITH_X86 if it contains the levels for x86-64.
 namespace softmoe::kernels {
+
+namespace portable {
+const KernelTable& kernel_table();
+}  // namespace portable
+#ifdef SOFTMOE_WITH_X86
+namespace avx2 {
+const KernelTable& kernel_table();
+}  // namespace avx2
+namespace avx2_vnni {
+extern const IntegerProductKernels kIntegerProductKernels;
+}  // namespace avx2_vnni
+namespace avx512 {
+const KernelTable& kernel_table();
+}  // namespace avx512
+namespace avx512_vnni {
+extern const IntegerProductKernels kIntegerProductKernels;
+}  // namespace avx512_vnni
+namespace avx512_bf16 {
+const KernelTable& kernel_table();
+}  // namespace avx512_bf16
+#endif
+
 namespace {
 
-bool has_avx512_bf16() {
-#ifdef SOFTMOE_WITH_AVX512
-  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-         __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-         __builtin_cpu_supports("avx512bf16") != 0;
-#else
-  return false;
-#endif
-}
+/// What the code knows of a level.
+struct LevelRow {
+  Level level;
+  bool (*runs_here)();
+  const KernelTable& (*table)();
+  bool outdoes_libtorch;  ///< in fp32 and bf16
+  bool multiplies_bf16;
+};
 
-bool has_avx512_vnni() {
-#ifdef SOFTMOE_WITH_AVX512
-  static const bool present = __builtin_cpu_supports("avx512vnni") != 0;
-  return present;
-#else
-  return false;
-#endif
+#ifdef SOFTMOE_WITH_X86
+bool runs_avx2() {
+  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
 }
+bool runs_avx512() {
+  return runs_avx2() && __builtin_cpu_supports("avx512f") != 0 &&
+         __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
+         __builtin_cpu_supports("avx512dq") != 0;
+}
+bool runs_avx512_vnni() { return runs_avx512() && __builtin_cpu_supports("avx512vnni") != 0; }
 
-std::vector<Level> levels_up_to(Level highest) {
-  std::vector<Level> levels;
-  for (const auto& [candidate, name] : kEnumNames<Level>) {
-    if (candidate <= highest) {
-      levels.push_back(candidate);
-    }
-  }
-  return levels;
+/// Products of integers by VNNI beside the kernels of `base`.
+KernelTable with_integer_products(const KernelTable& base, const IntegerProductKernels& products) {
+  KernelTable table = base;
+  static_cast<IntegerProductKernels&>(table) = products;
+  return table;
+}
+const KernelTable& avx2_vnni_table() {
+  static const KernelTable table =
+      with_integer_products(avx2::kernel_table(), avx2_vnni::kIntegerProductKernels);
+  return table;
+}
+const KernelTable& avx512_vnni_table() {
+  static const KernelTable table =
+      with_integer_products(avx512::kernel_table(), avx512_vnni::kIntegerProductKernels);
+  return table;
+}
+#endif
+
+const LevelRow kLevels[] = {
+    {Level::kPortable, [] { return true; }, portable::kernel_table, false, false},
+#ifdef SOFTMOE_WITH_X86
+    {Level::kAvx2, runs_avx2, avx2::kernel_table, true, false},
+    {Level::kAvx2Vnni, [] { return runs_avx2() && __builtin_cpu_supports("avxvnni") != 0; },
+     avx2_vnni_table, true, false},
+    {Level::kAvx512, runs_avx512, avx512::kernel_table, true, false},
+    {Level::kAvx512Vnni, runs_avx512_vnni, avx512_vnni_table, true, false},
+    {Level::kAvx512Bf16,
+     [] { return runs_avx512_vnni() && __builtin_cpu_supports("avx512bf16") != 0; },
+     avx512_bf16::kernel_table, true, true},
+#endif
+};
+
+const LevelRow& row_of(Level level) {
+  return *std::find_if(std::begin(kLevels), std::end(kLevels),
+                       [level](const LevelRow& row) { return row.level == level; });
 }
 
 std::atomic<Level>& current_level() {
   static std::atomic<Level> current{[] {
     const char* const wanted = std::getenv("SOFTMOE_ISA");
-    return allowed_level(wanted != nullptr ? wanted : "", highest_level());
+    return chosen_level(wanted != nullptr ? wanted : "", present_levels());
   }()};
   return current;
 }
 
-}  // namespace
-
-Level highest_level() {
-  static const Level highest = has_avx512_bf16() ? Level::kAvx512Bf16 : Level::kPortable;
-  return highest;
+bool is_among(const std::vector<Level>& levels, Level level) {
+  return std::find(levels.begin(), levels.end(), level) != levels.end();
 }
 
-std::vector<Level> present_levels() { return levels_up_to(highest_level()); }
+std::string names_of(const std::vector<Level>& levels) {
+  std::string names;
+  for (const Level level : levels) {
+    names += (names.empty() ? "" : ", ") + enum_name(level);
+  }
+  return names;
+}
 
-Level allowed_level(std::string_view wanted, Level highest) {
+}  // namespace
+
+const std::vector<Level>& present_levels() {
+  static const std::vector<Level> present = [] {
+    std::vector<Level> levels;
+    for (const LevelRow& row : kLevels) {
+      if (row.runs_here()) {
+        levels.push_back(row.level);
+      }
+    }
+    return levels;
+  }();
+  return present;
+}
+
+Level highest_level() { return present_levels().back(); }
+
+Level chosen_level(std::string_view wanted, const std::vector<Level>& present) {
   if (wanted.empty()) {
-    return highest;
+    return present.back();
   }
   const auto named = enum_value<Level>(wanted);
-  if (named && *named <= highest) {
+  if (named && is_among(present, *named)) {
     return *named;
   }
-  std::string allowed;
-  for (const Level candidate : levels_up_to(highest)) {
-    allowed += (allowed.empty() ? "" : ", ") + enum_name(candidate);
-  }
-  throw UsageError("SOFTMOE_ISA", "one of " + allowed + ", which this processor runs",
+  throw UsageError("SOFTMOE_ISA", "one of " + names_of(present) + ", which this processor runs",
                    "'" + printable_text(wanted) + "'");
 }
 
 Level level() { return current_level(); }
 
 bool has(Need need) {
-  return level() == Level::kAvx512Bf16 && (need != Need::kInt8Products || has_avx512_vnni());
+  const LevelRow& row = row_of(level());
+  return need == Need::kBf16Products ? row.multiplies_bf16 : row.outdoes_libtorch;
 }
 
+const KernelTable& table_of(Level level) { return row_of(level).table(); }
+
 ScopedLevel::ScopedLevel(Level level) : previous_(kernels::level()) {
-  TORCH_CHECK_VALUE(level <= highest_level(), "ScopedLevel: this processor runs levels up to ",
-                    enum_name(highest_level()), ", found ", enum_name(level));
+  TORCH_CHECK_VALUE(is_among(present_levels(), level), "ScopedLevel: this processor runs ",
+                    names_of(present_levels()), ", found ", enum_name(level));
   current_level() = level;
 }
 

@@ -23,14 +23,18 @@ struct PackedAttention {
 
 /// What the scores have to be multiplied by beforehand, in the weights of the queries or of their
 /// norm: the usual 1 / sqrt(head_dim), and in bf16 1 / ln 2, since powers are then of two.
-float query_factor(const PackedAttention& attention);
+inline float query_factor(const PackedAttention& attention) {
+  const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(attention.head_dim));
+  return attention.precision == Precision::kBFloat16 ? scale * 1.44269504F : scale;
+}
 
-/// Units of scratch memory of attend().
-int64_t attention_scratch(const PackedAttention& attention);
-
-/// Head `head` of `mixed` [tokens, dim] from `qkv` [tokens, 3 dim], both fp32 or bf16 as the
-/// precision says, with rows `..._stride` values apart (even for bf16).
-void attend(const PackedAttention& attention, int64_t head, Source qkv, int64_t qkv_stride,
-            Target mixed, int64_t mixed_stride, Unit* scratch);
+struct PackedAttentionKernels {
+  /// Units of scratch memory of attend().
+  int64_t (*attend_scratch)(const PackedAttention& attention);
+  /// Head `head` of `mixed` [tokens, dim] from `qkv` [tokens, 3 dim], both fp32 or bf16 as the
+  /// precision says, with rows `..._stride` values apart (even for bf16).
+  void (*attend)(const PackedAttention& attention, int64_t head, Source qkv, int64_t qkv_stride,
+                 Target mixed, int64_t mixed_stride, Unit* scratch);
+};
 
 }  // namespace softmoe::kernels

@@ -2,49 +2,21 @@
 /// Matrix products whose right factor was packed once: what inference is made of.
 ///
 /// out [rows, columns] = a [rows, depth] b [depth, columns], with factors of one of three
-/// precisions, kFloat32, kBFloat16 or kInt8, that share their memory layout: 32 bits along the
-/// depth are a unit, which holds one fp32, two bf16 or four 8-bit integers. Sums are fp32, those of
-/// integers exact. `b` lies in panels of 32 columns, [columns / 32, units, 32].
+/// precisions, kFloat32, kBFloat16 or kInt8, that lie as units.h says. Sums are fp32, those of
+/// integers exact.
 
 #include <cstdint>
 
 #include "core/activation.h"
-#include "core/precision.h"
-#include "kernels/types.h"
+#include "kernels/units.h"
 
 namespace softmoe::kernels {
-
-using Unit = uint32_t;
-
-inline constexpr int64_t values_per_unit(Precision precision) {
-  return precision == Precision::kFloat32 ? 1 : precision == Precision::kBFloat16 ? 2 : 4;
-}
-inline constexpr int64_t units_of(Precision precision, int64_t depth) {
-  const int64_t values = values_per_unit(precision);
-  return (depth + values - 1) / values;
-}
-
-/// Columns of a panel.
-inline constexpr int64_t kUnitColumns = 32;
-inline constexpr int64_t panels_of(int64_t columns) {
-  return (columns + kUnitColumns - 1) / kUnitColumns;
-}
-
-/// Returns true if the level in use multiplies in `precision`.
-bool supported(Precision precision);
 
 /// Sizes of a product.
 struct ProductShape {
   int64_t rows;
   int64_t columns;
   int64_t units;
-};
-
-/// The left factor: unit u of row r is at data[r * row_stride + u * unit_stride].
-struct LeftUnits {
-  const Unit* data;
-  int64_t row_stride;
-  int64_t unit_stride = 1;
 };
 
 /// The right factor: panels `panel_stride` units apart. While one is multiplied the one behind it
@@ -84,24 +56,19 @@ struct ProductFinish {
   IntegerScales integers{};
 };
 
-/// Multiplies on the calling thread.
-void product_fp32(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
-                  const ProductFinish& finish);
-void product_bf16(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
-                  const ProductFinish& finish);
-void product_int8(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
-                  const ProductFinish& finish);
+/// Products of fp32 or bf16, on the calling thread. Levels that do not multiply bf16 make fp32 of
+/// it on the way.
+struct FloatProductKernels {
+  void (*product_fp32)(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
+                       const ProductFinish& finish);
+  void (*product_bf16)(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
+                       const ProductFinish& finish);
+};
 
-inline void packed_product(Precision precision, const ProductShape& shape, const LeftUnits& left,
-                           const RightPanels& right, const ProductFinish& finish) {
-  switch (precision) {
-    case Precision::kFloat32:
-      return product_fp32(shape, left, right, finish);
-    case Precision::kBFloat16:
-      return product_bf16(shape, left, right, finish);
-    default:
-      return product_int8(shape, left, right, finish);
-  }
-}
+/// Products of 8-bit integers, on the calling thread.
+struct IntegerProductKernels {
+  void (*product_int8)(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
+                       const ProductFinish& finish);
+};
 
 }  // namespace softmoe::kernels

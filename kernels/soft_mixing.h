@@ -29,34 +29,11 @@ struct MixingShape {
   int64_t keys() const { return round_up(dim, 32) * panels() * 32; }
 };
 
-/// Floats of scratch memory that each function below needs.
-int64_t mixing_scratch(const MixingShape& shape);
-
-/// `panels` [panels of slots, dim, 32] from `keys` [dim, slots].
-void pack_keys(const MixingShape& shape, const float* keys, float* panels);
-/// `transposed` [panels of channels, slots rounded up to 32, 32] from the panels of pack_keys().
-void transpose_keys(const MixingShape& shape, const float* panels, float* transposed);
-/// `keys` [dim, slots] from the panels of pack_keys().
-void unpack_keys(const MixingShape& shape, const float* panels, float* keys);
-
-/// Logits and expert inputs of image number `image` from its `x` [tokens, dim]; `expert_inputs` is
-/// the memory of all images.
-void soft_dispatch_forward(const MixingShape& shape, int64_t image, const float* x,
-                           const float* key_panels, float* logits, Bf16* expert_inputs,
-                           float* scratch);
-
 /// What soft_dispatch_backward reads; `d_logits` (in panels) may be null.
 struct MixingGradients {
   Source d_expert_inputs;
   const float* d_logits;
 };
-
-/// `d_x` [tokens, dim], and `d_raw` (in panels), the gradient of x keys before the division by the
-/// token's norm.
-void soft_dispatch_backward(const MixingShape& shape, int64_t image, const float* x,
-                            const float* transposed_keys, const float* logits,
-                            const MixingGradients& gradients, float* d_x, float* d_raw,
-                            float* scratch);
 
 /// A part of the gradient of the keys.
 struct KeyPart {
@@ -66,25 +43,49 @@ struct KeyPart {
   int64_t last_channel;
 };
 
-/// One part of `d_keys` [panels of slots, dim, 32] = x^T d_raw over the tokens of all images.
-void soft_keys_backward(const MixingShape& shape, const KeyPart& part, const float* x,
-                        const float* d_raw, float* d_keys);
-
 /// What a token's softmax over slots needs beside its logits, [tokens] each.
 struct RowSoftmax {
   float* maxima;
   float* inverse_sums;
 };
 
-/// `out` [tokens, dim] of one image from its logits, and `softmax`.
-void soft_combine_forward(const MixingShape& shape, int64_t image, const float* logits,
-                          Source expert_outputs, const RowSoftmax& softmax, float* out,
-                          float* scratch);
+/// Tokens into slots, and the parameters of slots.
+struct SoftDispatchKernels {
+  /// Floats of scratch memory that any of the other functions needs.
+  int64_t (*mixing_scratch)(const MixingShape& shape);
+  /// `panels` [panels of slots, dim, 32] from `keys` [dim, slots].
+  void (*pack_keys)(const MixingShape& shape, const float* keys, float* panels);
+  /// `transposed` [panels of channels, slots rounded up to 32, 32] from the panels of pack_keys().
+  void (*transpose_keys)(const MixingShape& shape, const float* panels, float* transposed);
+  /// `keys` [dim, slots] from the panels of pack_keys().
+  void (*unpack_keys)(const MixingShape& shape, const float* panels, float* keys);
+  /// Logits and expert inputs of image number `image` from its `x` [tokens, dim]; `expert_inputs`
+  /// is the memory of all images.
+  void (*soft_dispatch_forward)(const MixingShape& shape, int64_t image, const float* x,
+                                const float* key_panels, float* logits, Target expert_inputs,
+                                float* scratch);
+  /// `d_x` [tokens, dim], and `d_raw` (in panels), the gradient of x keys before the division by
+  /// the token's norm.
+  void (*soft_dispatch_backward)(const MixingShape& shape, int64_t image, const float* x,
+                                 const float* transposed_keys, const float* logits,
+                                 const MixingGradients& gradients, float* d_x, float* d_raw,
+                                 float* scratch);
+  /// One part of `d_keys` [panels of slots, dim, 32] = x^T d_raw over the tokens of all images.
+  void (*soft_keys_backward)(const MixingShape& shape, const KeyPart& part, const float* x,
+                             const float* d_raw, float* d_keys);
+};
 
-/// Gradients of soft_combine_forward() for one image from `out` and `d_out` [tokens, dim].
-void soft_combine_backward(const MixingShape& shape, int64_t image, const float* logits,
-                           const RowSoftmax& softmax, Source expert_outputs, const float* out,
-                           const float* d_out, Target d_expert_outputs, float* d_logits,
-                           float* scratch);
+/// Slot outputs into tokens.
+struct SoftCombineKernels {
+  /// `out` [tokens, dim] of one image from its logits, and `softmax`.
+  void (*soft_combine_forward)(const MixingShape& shape, int64_t image, const float* logits,
+                               Source expert_outputs, const RowSoftmax& softmax, float* out,
+                               float* scratch);
+  /// Gradients of soft_combine_forward() for one image from `out` and `d_out` [tokens, dim].
+  void (*soft_combine_backward)(const MixingShape& shape, int64_t image, const float* logits,
+                                const RowSoftmax& softmax, Source expert_outputs, const float* out,
+                                const float* d_out, Target d_expert_outputs, float* d_logits,
+                                float* scratch);
+};
 
 }  // namespace softmoe::kernels

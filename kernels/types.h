@@ -8,6 +8,8 @@ namespace softmoe::kernels {
 
 /// The bits of a bfloat16.
 using Bf16 = uint16_t;
+/// 32 bits along the depth of a product: see units.h.
+using Unit = uint32_t;
 
 /// A matrix in one of two precisions: one pointer is set.
 struct Source {

@@ -16,14 +16,14 @@ struct AdamWStep {
   float gradient_factor;  ///< of the gradient, before anything else
 };
 
-/// Updates `count` parameters and their moments from their gradients.
-void adamw(const AdamWStep& step, int64_t count, const float* gradient, float* parameter,
-           float* mean, float* mean_square);
-
-/// Sum of the squares of `count` values.
-double sum_of_squares(const float* values, int64_t count);
-
-/// Multiplies `count` values by `factor`.
-void multiply(float* values, int64_t count, float factor);
+struct UpdateKernels {
+  /// Updates `count` parameters and their moments from their gradients.
+  void (*adamw)(const AdamWStep& step, int64_t count, const float* gradient, float* parameter,
+                float* mean, float* mean_square);
+  /// Sum of the squares of `count` values.
+  double (*sum_of_squares)(const float* values, int64_t count);
+  /// Multiplies `count` values by `factor`.
+  void (*multiply)(float* values, int64_t count, float factor);
+};
 
 }  // namespace softmoe::kernels

@@ -44,7 +44,7 @@ void EmbeddingPass::embed_patches(const float* image, int64_t first, int64_t cou
   const int64_t pixels = patch_pixels(options);
   for (int64_t index = 0; index < count; ++index) {
     copy_patch(options, image, first + index, scratch.patch);
-    kernels::encode_row(layers_.patch.precision(), {.fp32 = scratch.patch}, pixels, 1.0F,
+    kernels::table().encode_row(layers_.patch.precision(), {.fp32 = scratch.patch}, pixels, 1.0F,
                         scratch.pixels.part(index, 1).units());
   }
   const int64_t token = options.prefix_tokens() + first;
@@ -82,7 +82,7 @@ void EmbeddingPass::run(const ThreadTeam& team, const float* images, int64_t bat
   if (layers_.pre_norm.defined()) {
     const auto of_rows = team.share(batch * options.tokens());
     float* const rows = x + of_rows.first * dim;
-    kernels::norm_rows(layers_.pre_norm.rows(), rows, dim, of_rows.last - of_rows.first, rows, dim,
+    kernels::table().norm_rows(layers_.pre_norm.rows(), rows, dim, of_rows.last - of_rows.first, rows, dim,
                        nullptr, 0);
   }
 }

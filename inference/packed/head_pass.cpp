@@ -46,14 +46,14 @@ void HeadPass::pool_image(const float* x, const Scratch& scratch, float* feature
   const float share = 1.0F / static_cast<float>(options.pooled_tokens());
   float* mean = scratch.pooled;
   if (options.global_pool == GlobalPool::kTokenAvg) {
-    kernels::norm_rows(layers_.norm.rows(), x, dim, 1, scratch.pooled, dim, nullptr, 0);
+    kernels::table().norm_rows(layers_.norm.rows(), x, dim, 1, scratch.pooled, dim, nullptr, 0);
     mean += dim;
   }
   std::fill_n(mean, dim, 0.0F);
   for (int64_t token = options.first_pooled_token(); token < options.tokens(); ++token) {
     const float* values = x + token * dim;
     if (norm_first) {
-      kernels::norm_rows(layers_.norm.rows(), values, dim, 1, scratch.row, dim, nullptr, 0);
+      kernels::table().norm_rows(layers_.norm.rows(), values, dim, 1, scratch.row, dim, nullptr, 0);
       values = scratch.row;
     }
     for (int64_t channel = 0; channel < dim; ++channel) {
@@ -70,7 +70,7 @@ void HeadPass::finish_image(const float* pooled, bool is_normed, const Scratch& 
   const int64_t inputs = layers_.options.pooled_dim();
   const int64_t outputs = layers_.options.head_inputs();
   if (!is_normed) {
-    kernels::norm_rows(layers_.norm.rows(), pooled, dim, 1, scratch.row, dim, nullptr, 0);
+    kernels::table().norm_rows(layers_.norm.rows(), pooled, dim, 1, scratch.row, dim, nullptr, 0);
     pooled = scratch.row;
   }
   if (!layers_.pre_logits.defined()) {
@@ -87,7 +87,7 @@ void HeadPass::run(const float* features, int64_t batch, float* logits) const {
   const auto& options = layers_.options;
   const int64_t inputs = options.head_inputs();
   run_team([&](const ThreadTeam& team) {
-    const auto columns = team.share(options.num_classes, kernels::kUnitColumns);
+    const auto columns = team.share(options.num_classes, kernels::kPanelColumns);
     if (columns.first == columns.last) {
       return;
     }

@@ -39,7 +39,7 @@ void MixingPass::take_memory(Arena& arena, int64_t batch, int64_t places, float*
     return;
   }
   const int64_t rows = batch * tokens();
-  const int64_t panels = kernels::panels_of(dim()) * kernels::kUnitColumns;
+  const int64_t panels = kernels::panels_of(dim()) * kernels::kPanelColumns;
   powers_ = take_rows(arena, layers_.values, rows, kernels::round_up(max_slots_, 2));
   inverse_sums_ = arena.take<float>(rows);
   packed_tokens_ = arena.take<Unit>(places * panels * units_of(tokens()));
@@ -54,9 +54,9 @@ MixingPass::Scratch MixingPass::take_scratch(Arena& arena) const {
   return {.normed = arena.take<float>(block_rows_ * dim()),
           .logits = arena.take<float>(block_rows_ * kernels::round_up(max_slots_, 32)),
           .norms = arena.take<float>(block_rows_),
-          .powers = arena.take<Unit>(units_of(tokens()) * kernels::kUnitColumns),
-          .slots = take_rows(arena, layers_.values, kernels::kUnitColumns, dim()),
-          .sums = arena.take<float>(kernels::kUnitColumns)};
+          .powers = arena.take<Unit>(units_of(tokens()) * kernels::kPanelColumns),
+          .slots = take_rows(arena, layers_.values, kernels::kPanelColumns, dim()),
+          .sums = arena.take<float>(kernels::kPanelColumns)};
 }
 
 int64_t MixingPass::slot_row(const PackedMixing& mixing, int64_t image, int64_t slot) const {
@@ -66,7 +66,7 @@ int64_t MixingPass::slot_row(const PackedMixing& mixing, int64_t image, int64_t 
 
 Unit* MixingPass::panels_of_image(Unit* all, const Portion& portion, int64_t image,
                                   int64_t units) const {
-  return all + portion.place(image) * kernels::panels_of(dim()) * units * kernels::kUnitColumns;
+  return all + portion.place(image) * kernels::panels_of(dim()) * units * kernels::kPanelColumns;
 }
 
 void MixingPass::weigh_slots(const PackedBlock& block, int64_t row, int64_t count,
@@ -75,7 +75,7 @@ void MixingPass::weigh_slots(const PackedBlock& block, int64_t row, int64_t coun
   const auto tokens = normed_.part(row, count);
   // Logits are fp32 in every precision.
   float* const normed = scratch.normed;
-  kernels::norm_rows(block.norm2.rows(), x_ + row * dim(), dim(), count, normed, dim(),
+  kernels::table().norm_rows(block.norm2.rows(), x_ + row * dim(), dim(), count, normed, dim(),
                      tokens.values.bf16, tokens.stride);
   if (tokens.values.fp32 != nullptr) {
     for (int64_t index = 0; index < count; ++index) {
@@ -83,12 +83,12 @@ void MixingPass::weigh_slots(const PackedBlock& block, int64_t row, int64_t coun
                   static_cast<size_t>(dim()) * sizeof(float));
     }
   }
-  kernels::inverse_norms(normed, dim(), count, dim(), mixing.eps, scratch.norms);
+  kernels::table().inverse_norms(normed, dim(), count, dim(), mixing.eps, scratch.norms);
   const int64_t stride = kernels::round_up(mixing.slots(), 32);
   multiply(mixing.keys, {}, Operand{.left = {reinterpret_cast<const Unit*>(normed), dim()}}, count,
            {.out = {.fp32 = scratch.logits}, .out_stride = stride, .row_factors = scratch.norms});
   const auto powers = powers_.part(row, count);
-  kernels::exponential_rows(scratch.logits, stride, count, mixing.slots(),
+  kernels::table().exponential_rows(scratch.logits, stride, count, mixing.slots(),
                             kernels::round_up(mixing.slots(), 2), powers.values, powers.stride,
                             inverse_sums_ + row);
 }
@@ -110,10 +110,10 @@ void MixingPass::pack_tokens(const Portion& portion) {
     const int64_t unit = index % units;
     const int64_t token = unit * each;
     const auto rows = normed_.part(image * tokens() + token, 2);
-    kernels::pack_depth_unit(
+    kernels::table().pack_depth_unit(
         layers_.values, rows.source(), second_row(rows, each == 2 && token + 1 < tokens()), dim(),
-        panels_of_image(packed_tokens_, portion, image, units) + unit * kernels::kUnitColumns,
-        units * kernels::kUnitColumns);
+        panels_of_image(packed_tokens_, portion, image, units) + unit * kernels::kPanelColumns,
+        units * kernels::kPanelColumns);
   }
 }
 
@@ -127,24 +127,24 @@ void MixingPass::average_tokens(const PackedMixing& mixing, const Portion& porti
   const auto share = portion.of(panels);
   for (int64_t index = share.first; index < share.last; ++index) {
     const int64_t image = index / panels;
-    const int64_t first = index % panels * kernels::kUnitColumns;
-    const int64_t count = std::min(kernels::kUnitColumns, mixing.slots() - first);
+    const int64_t first = index % panels * kernels::kPanelColumns;
+    const int64_t count = std::min(kernels::kPanelColumns, mixing.slots() - first);
     auto powers = powers_.part(image * tokens(), tokens());
     powers.values = powers.values.offset(first);
-    kernels::inverse_column_sums(powers.source(), powers.stride, tokens(), count, scratch.sums);
+    kernels::table().inverse_column_sums(powers.source(), powers.stride, tokens(), count, scratch.sums);
     kernels::LeftUnits left{powers.units(), 1, powers.stride};
     if (each == 2) {
       for (int64_t unit = 0; unit < units; ++unit) {
         const auto rows = powers.part(unit * 2, 2);
-        kernels::pack_depth_unit(layers_.values, rows.source(),
+        kernels::table().pack_depth_unit(layers_.values, rows.source(),
                                  second_row(rows, unit * 2 + 1 < tokens()), count,
-                                 scratch.powers + unit * kernels::kUnitColumns, 0);
+                                 scratch.powers + unit * kernels::kPanelColumns, 0);
       }
-      left = {scratch.powers, 1, kernels::kUnitColumns};
+      left = {scratch.powers, 1, kernels::kPanelColumns};
     }
-    kernels::packed_product(
+    kernels::table().packed_product(
         layers_.values, {count, dim(), units}, left,
-        {panels_of_image(packed_tokens_, portion, image, units), units * kernels::kUnitColumns},
+        {panels_of_image(packed_tokens_, portion, image, units), units * kernels::kPanelColumns},
         {.out = scratch.slots.values,
          .out_stride = scratch.slots.stride,
          .row_factors = scratch.sums});
@@ -200,11 +200,11 @@ void MixingPass::pack_slots(const PackedMixing& mixing, const Portion& portion) 
     const bool has_second = each == 2 && slot + 1 < mixing.slots();
     const auto second =
         has_second ? expert_rows_.part(slot_row(mixing, image, slot + 1), 1) : ValueRows{};
-    kernels::pack_depth_unit(
+    kernels::table().pack_depth_unit(
         layers_.values, expert_rows_.part(slot_row(mixing, image, slot), 1).source(),
         second.source(), dim(),
-        panels_of_image(packed_slots_, portion, image, units) + unit * kernels::kUnitColumns,
-        units * kernels::kUnitColumns);
+        panels_of_image(packed_slots_, portion, image, units) + unit * kernels::kPanelColumns,
+        units * kernels::kPanelColumns);
   }
 }
 
@@ -216,10 +216,10 @@ void MixingPass::add_slots(const PackedMixing& mixing, const Portion& portion) {
     const int64_t last = std::min(share.last, (image + 1) * tokens());
     for_each_block({at, last}, block_rows_, [&](int64_t row, int64_t count) {
       const auto powers = powers_.part(row, count);
-      kernels::packed_product(
+      kernels::table().packed_product(
           layers_.values, {count, dim(), units},
           {powers.units(), powers.stride / kernels::values_per_unit(layers_.values)},
-          {panels_of_image(packed_slots_, portion, image, units), units * kernels::kUnitColumns},
+          {panels_of_image(packed_slots_, portion, image, units), units * kernels::kPanelColumns},
           {.out = {.fp32 = x_ + row * dim()},
            .out_stride = dim(),
            .row_factors = inverse_sums_ + row,

@@ -33,7 +33,7 @@ torch::Tensor fp32(const torch::Tensor& tensor) {
 /// The weight or bias of SwiGLU's fc1, gates [hidden, ...] before values [hidden, ...], with 16
 /// gates and their values in turn, and zeros up to whole panels.
 torch::Tensor paired(const torch::Tensor& fc1) {
-  constexpr int64_t kEach = kernels::kUnitColumns / 2;
+  constexpr int64_t kEach = kernels::kPanelColumns / 2;
   const int64_t hidden = fc1.size(0) / 2;
   const int64_t panels = kernels::panels_of(2 * hidden);
   auto parts = fc1.reshape({2, hidden, -1});  // [2, hidden, rest]

@@ -52,11 +52,11 @@ Operand operand_of(const PackedWeights& weights, const ValueRows& rows, int64_t 
   }
   const int64_t stride = integer_stride(columns);
   if (weights.wide_rows()) {
-    kernels::quantize_planes(rows.values.bf16, rows.stride, rows.count, columns, scratch.units,
+    kernels::table().quantize_planes(rows.values.bf16, rows.stride, rows.count, columns, scratch.units,
                              stride, scratch.scales);
     return {.left = {scratch.units, stride}, .scales = scratch.scales};
   }
-  kernels::quantize_bytes(rows.source(), rows.stride, rows.count, columns, scratch.units, stride,
+  kernels::table().quantize_bytes(rows.source(), rows.stride, rows.count, columns, scratch.units, stride,
                           scratch.scales, scratch.zeros);
   return {.left = {scratch.units, stride}, .scales = scratch.scales, .zeros = scratch.zeros};
 }
@@ -72,7 +72,7 @@ void multiply(const PackedWeights& weights, const LinearPart& part, const Operan
                      .column_sums = weights.sums(part.expert, part.column, part.chunk)};
   auto panels = weights.panels(part.expert, part.column, part.chunk);
   panels.next = part.next;
-  kernels::packed_product(weights.precision(),
+  kernels::table().packed_product(weights.precision(),
                           {rows, columns, kernels::units_of(weights.precision(), depth)},
                           operand.left, panels, finish);
 }

@@ -25,7 +25,7 @@ bool holds_units(const torch::Tensor& weight, Precision precision) {
 
 /// Returns true if the packed weights fit where `weight` is, and nobody else holds it.
 bool packs_in_place(const torch::Tensor& weight, const PackingOptions& options, int64_t columns) {
-  return holds_units(weight, options.precision) && columns % kernels::kUnitColumns == 0 &&
+  return holds_units(weight, options.precision) && columns % kernels::kPanelColumns == 0 &&
          weight.is_contiguous() && weight.use_count() == 1 && weight.storage().use_count() == 1 &&
          weight.storage().resizable();
 }
@@ -55,7 +55,7 @@ PackedWeights::PackedWeights(torch::Tensor weight, const torch::Tensor& bias,
   weight = weight.contiguous();
   const auto integers = torch::dtype(torch::kInt32);
   const std::vector<int64_t> shape{experts_, kernels::panels_of(columns_), panel_units_,
-                                   kernels::kUnitColumns};
+                                   kernels::kPanelColumns};
   units_ = packs_in_place(weight, options, columns_)
                ? weight.view(-1).view(torch::kInt32).view(shape)
                : at::empty(shape, integers);
@@ -79,14 +79,14 @@ void PackedWeights::pack(const torch::Tensor& weight, const torch::Tensor& facto
   const auto row_bytes = static_cast<size_t>(panel_units_) * sizeof(Unit);
   run_team([&](const ThreadTeam& team) {
     Arena& arena = thread_arena();
-    const int64_t room = kernels::kUnitColumns * panel_units_;
+    const int64_t room = kernels::kPanelColumns * panel_units_;
     arena.reset(Arena::room<Unit>(room));
     auto* const rows = arena.take<Unit>(room);
     const auto share = team.share(experts_ * panels);
     for (int64_t index = share.first; index < share.last; ++index) {
       const int64_t expert = index / panels;
-      const int64_t first = index % panels * kernels::kUnitColumns;
-      const int64_t count = std::min(kernels::kUnitColumns, columns_ - first);
+      const int64_t first = index % panels * kernels::kPanelColumns;
+      const int64_t count = std::min(kernels::kPanelColumns, columns_ - first);
       if (copies) {  // since a panel may take the place of its own rows
         const int64_t column = expert * columns_ + first;
         std::memcpy(rows, raw + static_cast<size_t>(column) * row_bytes,
@@ -99,23 +99,23 @@ void PackedWeights::pack(const torch::Tensor& weight, const torch::Tensor& facto
         Unit* const target = rows + row * panel_units_;
         if (precision_ == Precision::kInt8) {
           scales[at] =
-              kernels::encode_row_int8(source.offset(at * depth_), depth_, factor, chunk_, target,
+              kernels::table().encode_row_int8(source.offset(at * depth_), depth_, factor, chunk_, target,
                                        sums + expert * chunks() * columns_ + column, columns_);
         } else {
-          kernels::encode_row(precision_, source.offset(at * depth_), depth_, factor, target);
+          kernels::table().encode_row(precision_, source.offset(at * depth_), depth_, factor, target);
         }
       }
-      kernels::pack_panel(rows, panel_units_, count, panel_units_,
-                          units + index * panel_units_ * kernels::kUnitColumns);
+      kernels::table().pack_panel(rows, panel_units_, count, panel_units_,
+                          units + index * panel_units_ * kernels::kPanelColumns);
     }
   });
 }
 
 kernels::RightPanels PackedWeights::panels(int64_t expert, int64_t column, int64_t chunk) const {
-  const int64_t stride = panel_units_ * kernels::kUnitColumns;
+  const int64_t stride = panel_units_ * kernels::kPanelColumns;
   const int64_t first =
-      chunk * chunk_ / kernels::values_per_unit(precision_) * kernels::kUnitColumns;
-  const int64_t panel = expert * kernels::panels_of(columns_) + column / kernels::kUnitColumns;
+      chunk * chunk_ / kernels::values_per_unit(precision_) * kernels::kPanelColumns;
+  const int64_t panel = expert * kernels::panels_of(columns_) + column / kernels::kPanelColumns;
   return {static_cast<const Unit*>(units_.const_data_ptr()) + panel * stride + first, stride};
 }
 

@@ -14,7 +14,7 @@ namespace softmoe::fused {
 namespace {
 
 using kernels::Bf16;
-using kernels::Pair;
+using kernels::Unit;
 
 /// The smallest number of rows that go through the linear maps together.
 constexpr int64_t kAttentionRows = 64;
@@ -39,7 +39,7 @@ struct ForwardScratch {
 ForwardScratch take_forward(Arena& arena, const AttentionCall& call) {
   const int64_t dim = call.image.dim();
   const int64_t threads = at::get_num_threads();
-  const int64_t attention_size = kernels::round_up(kernels::attention_scratch(call.image), 16);
+  const int64_t attention_size = kernels::round_up(kernels::table().attention_scratch(call.image), 16);
   arena.reset(Arena::room<Pair>(kernels::packed_size(dim, 3 * dim)) +
               Arena::room<Pair>(kernels::packed_size(dim, dim)) +
               Arena::room<float>(threads * attention_size));
@@ -93,29 +93,29 @@ void forward_team(const ThreadTeam& team, const AttentionCall& call, const Atten
   const int64_t tokens = call.image.tokens;
   const int64_t dim = call.image.dim();
   const auto qkv_columns = team.share(3 * dim, kernels::kPanelColumns);
-  kernels::pack_transposed(job.qkv_weight, dim, dim, qkv_columns.first, qkv_columns.last,
+  kernels::table().pack_transposed(job.qkv_weight, dim, dim, qkv_columns.first, qkv_columns.last,
                            scratch.packed_qkv);
   const auto proj_columns = team.share(dim, kernels::kPanelColumns);
-  kernels::pack_transposed(job.proj_weight, dim, dim, proj_columns.first, proj_columns.last,
+  kernels::table().pack_transposed(job.proj_weight, dim, dim, proj_columns.first, proj_columns.last,
                            scratch.packed_proj);
   team.barrier();
   const auto before = [&](int64_t row, int64_t rows) {
     const Bf16* x = job.x.bf16 + row * dim;
     if (job.x.bf16 == nullptr) {
       x = job.x_kept + row * dim;
-      kernels::to_bf16(job.x.offset(row * dim), dim, rows, dim, job.x_kept + row * dim, dim);
+      kernels::table().to_bf16(job.x.offset(row * dim), dim, rows, dim, job.x_kept + row * dim, dim);
     }
-    kernels::gemm({rows, 3 * dim, dim / 2}, kernels::left_rows(x, dim), scratch.packed_qkv,
+    kernels::table().gemm({rows, 3 * dim, dim / 2}, kernels::left_rows(x, dim), scratch.packed_qkv,
                   job.qkv_bias, /*residual=*/nullptr, {.bf16 = job.qkv + row * 3 * dim}, 3 * dim);
   };
   const auto attend = [&](int64_t image, kernels::HeadRange heads) {
     const int64_t row = image * tokens;
-    kernels::attention_forward(call.image, heads, job.norm, job.qkv + row * 3 * dim,
+    kernels::table().attention_forward(call.image, heads, job.norm, job.qkv + row * 3 * dim,
                                job.mixed + row * dim,
                                scratch.attention + team.rank * scratch.attention_size);
   };
   const auto after = [&](int64_t row, int64_t rows) {
-    kernels::gemm({rows, dim, dim / 2}, kernels::left_rows(job.mixed + row * dim, dim),
+    kernels::table().gemm({rows, dim, dim / 2}, kernels::left_rows(job.mixed + row * dim, dim),
                   scratch.packed_proj, job.proj_bias,
                   job.residual != nullptr ? job.residual + row * dim : nullptr,
                   job.out.offset(row * dim), dim);
@@ -144,7 +144,7 @@ AttentionBackwardScratch take_backward(Arena& arena, const AttentionCall& call) 
   const int64_t dim = call.image.dim();
   const int64_t rows = block_images(call) * call.image.tokens;
   const int64_t threads = at::get_num_threads();
-  const int64_t attention_size = kernels::round_up(kernels::attention_scratch(call.image), 16);
+  const int64_t attention_size = kernels::round_up(kernels::table().attention_scratch(call.image), 16);
   arena.reset(Arena::room<Pair>(kernels::packed_size(3 * dim, dim)) +
               Arena::room<Pair>(kernels::packed_size(dim, dim)) +
               2 * Arena::room<Bf16>(rows * dim) + Arena::room<Bf16>(rows * 3 * dim) +
@@ -171,16 +171,16 @@ void backward_images(const ThreadTeam& team, const AttentionCall& call,
   const int64_t block_row = block * tokens;
   const auto before = [&](int64_t row, int64_t rows) {
     if (job.d_out.bf16 == nullptr) {
-      kernels::to_bf16(job.d_out.offset((block_row + row) * dim), dim, rows, dim,
+      kernels::table().to_bf16(job.d_out.offset((block_row + row) * dim), dim, rows, dim,
                        scratch.d_out + row * dim, dim);
     }
-    kernels::gemm({rows, dim, dim / 2}, kernels::left_rows(d_out + row * dim, dim),
+    kernels::table().gemm({rows, dim, dim / 2}, kernels::left_rows(d_out + row * dim, dim),
                   scratch.packed_proj, /*bias=*/nullptr, /*residual=*/nullptr,
                   {.bf16 = scratch.d_mixed + row * dim}, dim);
   };
   const auto attend = [&](int64_t image, kernels::HeadRange heads) {
     const int64_t row = image * tokens;
-    kernels::attention_backward(call.image, heads, job.norm, job.qkv + (block_row + row) * 3 * dim,
+    kernels::table().attention_backward(call.image, heads, job.norm, job.qkv + (block_row + row) * 3 * dim,
                                 scratch.d_mixed + row * dim, scratch.d_qkv + row * 3 * dim,
                                 d_norms != nullptr ? d_norms + image * 2 * dim : nullptr,
                                 scratch.attention + team.rank * scratch.attention_size);
@@ -189,7 +189,7 @@ void backward_images(const ThreadTeam& team, const AttentionCall& call,
     if (job.d_x.fp32 == nullptr && job.d_x.bf16 == nullptr) {
       return;
     }
-    kernels::gemm({rows, dim, 3 * dim / 2},
+    kernels::table().gemm({rows, dim, 3 * dim / 2},
                   kernels::left_rows(scratch.d_qkv + row * 3 * dim, 3 * dim), scratch.packed_qkv,
                   /*bias=*/nullptr, /*residual=*/nullptr, job.d_x.offset((block_row + row) * dim),
                   dim);
@@ -210,9 +210,9 @@ void attention_pass_backward(const AttentionCall& call, const AttentionBackwardJ
   const auto scratch = take_backward(thread_arena(), call);
   run_team([&](const ThreadTeam& team) {
     const auto columns = team.share(dim, kernels::kPanelColumns);
-    kernels::pack_rows(job.qkv_weight, dim, 3 * dim, columns.first, columns.last,
+    kernels::table().pack_rows(job.qkv_weight, dim, 3 * dim, columns.first, columns.last,
                        scratch.packed_qkv);
-    kernels::pack_rows(job.proj_weight, dim, dim, columns.first, columns.last, scratch.packed_proj);
+    kernels::table().pack_rows(job.proj_weight, dim, dim, columns.first, columns.last, scratch.packed_proj);
     team.barrier();
     const int64_t step = block_images(call);
     for (int64_t block = 0; block < call.batch; block += step) {

@@ -40,7 +40,7 @@ torch::Tensor forward_all(const torch::Tensor& x, const kernels::LayerNormShape&
   float* kept = statistics.data_ptr<float>();
   run_team([&](const ThreadTeam& team) {
     const auto [first, last] = team.share(shape.rows);
-    kernels::layer_norm_forward(part_of(shape, first, last), source.offset(first * shape.dim),
+    kernels::table().layer_norm_forward(part_of(shape, first, last), source.offset(first * shape.dim),
                                 target.offset(first * shape.dim), kept + 2 * first);
   });
   return y;
@@ -95,7 +95,7 @@ class LayerNormFunction : public torch::autograd::Function<LayerNormFunction> {
       for (int64_t chunk = share.first; chunk < share.last; ++chunk) {
         const int64_t first = chunk * kNormRows;
         const int64_t at = first * shape.dim;
-        kernels::layer_norm_backward(part_of(shape, first, std::min(shape.rows, first + kNormRows)),
+        kernels::table().layer_norm_backward(part_of(shape, first, std::min(shape.rows, first + kNormRows)),
                                      source.offset(at), kept + 2 * first, d_source.offset(at),
                                      skip != nullptr ? skip + at : nullptr, target.offset(at),
                                      sums + chunk * 2 * shape.dim);

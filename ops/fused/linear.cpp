@@ -25,11 +25,11 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     auto sizes = x.sizes().vec();
     sizes.back() = shape.outputs;
     auto y = at::empty(sizes, torch::kFloat32);  // [..., outputs]
-    auto packed = at::empty({kernels::packed_linear_size(shape)}, torch::kFloat32);
-    kernels::pack_linear(shape, factors.const_data_ptr<float>(), packed.data_ptr<float>());
+    auto packed = at::empty({kernels::table().packed_linear_size(shape)}, torch::kFloat32);
+    kernels::table().pack_linear(shape, factors.const_data_ptr<float>(), packed.data_ptr<float>());
     run_team([&](const ThreadTeam& team) {
       const auto rows = team.share(shape.rows, /*multiple=*/8);
-      kernels::fp32_linear(shape, rows.first, rows.last, input.const_data_ptr<float>(),
+      kernels::table().fp32_linear(shape, rows.first, rows.last, input.const_data_ptr<float>(),
                            packed.const_data_ptr<float>(), y.data_ptr<float>());
     });
     context->save_for_backward({input, factors});
@@ -46,23 +46,23 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     torch::Tensor packed;
     if (context->needs_input_grad(0)) {
       d_x = at::empty_like(x);
-      packed = at::empty({kernels::packed_linear_size(shape)}, torch::kFloat32);
-      kernels::pack_linear_transposed(shape, weight.const_data_ptr<float>(),
+      packed = at::empty({kernels::table().packed_linear_size(shape)}, torch::kFloat32);
+      kernels::table().pack_linear_transposed(shape, weight.const_data_ptr<float>(),
                                       packed.data_ptr<float>());
     }
     auto d_weight = context->needs_input_grad(1) ? at::empty_like(weight) : torch::Tensor();
     run_team([&](const ThreadTeam& team) {
       if (d_x.defined()) {
         const auto rows = team.share(shape.rows, /*multiple=*/8);
-        kernels::fp32_linear_d_x(shape, rows.first, rows.last, d_y.const_data_ptr<float>(),
+        kernels::table().fp32_linear_d_x(shape, rows.first, rows.last, d_y.const_data_ptr<float>(),
                                  packed.const_data_ptr<float>(), d_x.data_ptr<float>());
       }
       if (d_weight.defined()) {
-        const int64_t room = kernels::fp32_linear_scratch(shape);
+        const int64_t room = kernels::table().fp32_linear_scratch(shape);
         Arena& arena = thread_arena();
         arena.reset(Arena::room<float>(room));
         const auto outputs = team.share(shape.outputs, /*multiple=*/16);
-        kernels::fp32_linear_d_weight(shape, outputs.first, outputs.last, x.const_data_ptr<float>(),
+        kernels::table().fp32_linear_d_weight(shape, outputs.first, outputs.last, x.const_data_ptr<float>(),
                                       d_y.const_data_ptr<float>(), arena.take<float>(room),
                                       d_weight.data_ptr<float>());
       }

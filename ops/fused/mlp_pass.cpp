@@ -13,7 +13,7 @@ namespace softmoe::fused {
 namespace {
 
 using kernels::Bf16;
-using kernels::Pair;
+using kernels::Unit;
 
 /// Rows that go through both layers before the next ones do: their hidden values stay in the
 /// second-level cache.
@@ -59,10 +59,10 @@ void forward_expert(const ThreadTeam& team, const MlpShape& shape, const MlpForw
                     const PackedWeights& packed, Bf16* hidden) {
   const int64_t dim = shape.dim;
   const auto hidden_share = team.share(shape.hidden, kernels::kPanelColumns);
-  kernels::pack_transposed(job.fc1_weight, dim, dim, hidden_share.first, hidden_share.last,
+  kernels::table().pack_transposed(job.fc1_weight, dim, dim, hidden_share.first, hidden_share.last,
                            packed.fc1);
   const auto dim_share = team.share(dim, kernels::kPanelColumns);
-  kernels::pack_transposed(job.fc2_weight, shape.hidden, shape.hidden, dim_share.first,
+  kernels::table().pack_transposed(job.fc2_weight, shape.hidden, shape.hidden, dim_share.first,
                            dim_share.last, packed.fc2);
   team.barrier();
   const auto rows = team.share(shape.rows, kernels::kTileRows);
@@ -71,13 +71,13 @@ void forward_expert(const ThreadTeam& team, const MlpShape& shape, const MlpForw
     const Bf16* x = job.x.bf16 + row * dim;
     if (job.x.bf16 == nullptr) {
       x = job.x_kept + row * dim;
-      kernels::to_bf16(job.x.offset(row * dim), dim, count, dim, job.x_kept + row * dim, dim);
+      kernels::table().to_bf16(job.x.offset(row * dim), dim, count, dim, job.x_kept + row * dim, dim);
     }
-    kernels::gemm_gelu({count, shape.hidden, dim / 2}, kernels::left_rows(x, dim), packed.fc1,
+    kernels::table().gemm_gelu({count, shape.hidden, dim / 2}, kernels::left_rows(x, dim), packed.fc1,
                        job.fc1_bias, shape.activation,
                        job.before != nullptr ? job.before + row * shape.hidden : nullptr, hidden,
                        shape.hidden);
-    kernels::gemm({count, dim, shape.hidden / 2}, kernels::left_rows(hidden, shape.hidden),
+    kernels::table().gemm({count, dim, shape.hidden / 2}, kernels::left_rows(hidden, shape.hidden),
                   packed.fc2, job.fc2_bias,
                   job.residual != nullptr ? job.residual + row * dim : nullptr,
                   job.out.offset(row * dim), dim);
@@ -93,30 +93,30 @@ void forward_few_rows(const MlpShape& shape, const MlpForwardJob& job, const Pac
   const Bf16* x = job.x.bf16;
   if (x == nullptr) {
     x = job.x_kept;
-    kernels::to_bf16(job.x, dim, rows, dim, job.x_kept, dim);
+    kernels::table().to_bf16(job.x, dim, rows, dim, job.x_kept, dim);
   }
   for (int64_t column = 0; column < hidden; column += kColumns) {
     const int64_t count = std::min(kColumns, hidden - column);
-    kernels::pack_transposed(job.fc1_weight.offset(column * dim), dim, dim, 0, count, packed.fc1);
+    kernels::table().pack_transposed(job.fc1_weight.offset(column * dim), dim, dim, 0, count, packed.fc1);
     const auto next = column + kColumns < hidden
                           ? kernels::upcoming(job.fc1_weight.offset((column + kColumns) * dim), dim,
                                               kColumns, dim)
                           : kernels::upcoming(job.fc2_weight, hidden, kColumns, hidden);
-    kernels::gemm_gelu({rows, count, dim / 2, next}, kernels::left_rows(x, dim), packed.fc1,
+    kernels::table().gemm_gelu({rows, count, dim / 2, next}, kernels::left_rows(x, dim), packed.fc1,
                        job.fc1_bias + column, shape.activation,
                        job.before != nullptr ? job.before + column : nullptr, values + column,
                        hidden);
   }
   for (int64_t column = 0; column < dim; column += kColumns) {
     const int64_t count = std::min(kColumns, dim - column);
-    kernels::pack_transposed(job.fc2_weight.offset(column * hidden), hidden, hidden, 0, count,
+    kernels::table().pack_transposed(job.fc2_weight.offset(column * hidden), hidden, hidden, 0, count,
                              packed.fc2);
     const auto next =
         column + kColumns < dim
             ? kernels::upcoming(job.fc2_weight.offset((column + kColumns) * hidden), hidden,
                                 kColumns, hidden)
             : kernels::upcoming(job.fc1_weight.offset(hidden * dim), dim, kColumns, dim);
-    kernels::gemm({rows, count, hidden / 2, next}, kernels::left_rows(values, hidden), packed.fc2,
+    kernels::table().gemm({rows, count, hidden / 2, next}, kernels::left_rows(values, hidden), packed.fc2,
                   job.fc2_bias + column, job.residual != nullptr ? job.residual + column : nullptr,
                   job.out.offset(column), dim);
   }
@@ -155,15 +155,15 @@ void backward_rows(const ThreadTeam& team, const MlpShape& shape, const MlpBackw
   for (int64_t row = rows.first; row < rows.last; row += kMlpRows) {
     const int64_t chunk = std::min(kMlpRows, rows.last - row);
     if (job.d_out.bf16 == nullptr) {
-      kernels::to_bf16(job.d_out.offset((block + row) * dim), dim, chunk, dim,
+      kernels::table().to_bf16(job.d_out.offset((block + row) * dim), dim, chunk, dim,
                        scratch.d_out + row * dim, dim);
     }
-    kernels::gemm_gelu_backward(
+    kernels::table().gemm_gelu_backward(
         {chunk, hidden, dim / 2}, kernels::left_rows(d_out + row * dim, dim), scratch.packed.fc2,
         shape.activation, job.before + (block + row) * hidden, scratch.after + row * hidden,
         scratch.d_before + row * hidden, hidden);
     if (job.d_x.fp32 != nullptr || job.d_x.bf16 != nullptr) {
-      kernels::gemm({chunk, dim, hidden / 2},
+      kernels::table().gemm({chunk, dim, hidden / 2},
                     kernels::left_rows(scratch.d_before + row * hidden, hidden), scratch.packed.fc1,
                     /*bias=*/nullptr, /*residual=*/nullptr, job.d_x.offset((block + row) * dim),
                     dim);
@@ -176,17 +176,17 @@ void backward_few_rows(const MlpShape& shape, const MlpBackwardJob& job, const B
                        const MlpBackwardScratch& scratch) {
   const auto [rows, dim, hidden] = std::tuple(shape.rows, shape.dim, shape.hidden);
   if (job.d_out.bf16 == nullptr) {
-    kernels::to_bf16(job.d_out, dim, rows, dim, scratch.d_out, dim);
+    kernels::table().to_bf16(job.d_out, dim, rows, dim, scratch.d_out, dim);
   }
   for (int64_t column = 0; column < hidden; column += kPartColumns) {
     const int64_t count = std::min(kPartColumns, hidden - column);
-    kernels::pack_rows(job.fc2_weight.offset(column), hidden, dim, 0, count, scratch.packed.fc2);
+    kernels::table().pack_rows(job.fc2_weight.offset(column), hidden, dim, 0, count, scratch.packed.fc2);
     const auto next =
         column + kPartColumns < hidden
             ? kernels::upcoming(job.fc2_weight.offset(column + kPartColumns), hidden, dim,
                                 std::min(kPartColumns, hidden - column - kPartColumns))
             : kernels::upcoming(job.fc1_weight, dim, hidden, std::min(kPartColumns, dim));
-    kernels::gemm_gelu_backward({rows, count, dim / 2, next}, kernels::left_rows(d_out, dim),
+    kernels::table().gemm_gelu_backward({rows, count, dim / 2, next}, kernels::left_rows(d_out, dim),
                                 scratch.packed.fc2, shape.activation, job.before + column,
                                 scratch.after + column, scratch.d_before + column, hidden);
   }
@@ -195,12 +195,12 @@ void backward_few_rows(const MlpShape& shape, const MlpBackwardJob& job, const B
   }
   for (int64_t column = 0; column < dim; column += kPartColumns) {
     const int64_t count = std::min(kPartColumns, dim - column);
-    kernels::pack_rows(job.fc1_weight.offset(column), dim, hidden, 0, count, scratch.packed.fc1);
+    kernels::table().pack_rows(job.fc1_weight.offset(column), dim, hidden, 0, count, scratch.packed.fc1);
     const int64_t rest = std::min(kPartColumns, dim - column - kPartColumns);
     const auto next = rest > 0 ? kernels::upcoming(job.fc1_weight.offset(column + kPartColumns),
                                                    dim, hidden, rest)
                                : kernels::Upcoming{};
-    kernels::gemm({rows, count, hidden / 2, next}, kernels::left_rows(scratch.d_before, hidden),
+    kernels::table().gemm({rows, count, hidden / 2, next}, kernels::left_rows(scratch.d_before, hidden),
                   scratch.packed.fc1, /*bias=*/nullptr, /*residual=*/nullptr,
                   job.d_x.offset(column), dim);
   }
@@ -221,10 +221,10 @@ void backward_expert(const ThreadTeam& team, const MlpShape& shape, const MlpBac
   const bool few_rows = team.size == 1 && shape.rows <= kFewRows;
   if (!few_rows) {
     const auto dim_share = team.share(dim, kernels::kPanelColumns);
-    kernels::pack_rows(job.fc1_weight, dim, hidden, dim_share.first, dim_share.last,
+    kernels::table().pack_rows(job.fc1_weight, dim, hidden, dim_share.first, dim_share.last,
                        scratch.packed.fc1);
     const auto hidden_share = team.share(hidden, kernels::kPanelColumns);
-    kernels::pack_rows(job.fc2_weight, hidden, dim, hidden_share.first, hidden_share.last,
+    kernels::table().pack_rows(job.fc2_weight, hidden, dim, hidden_share.first, hidden_share.last,
                        scratch.packed.fc2);
     team.barrier();
   }

@@ -117,7 +117,7 @@ struct Vectorised {
       if (index[row] < 0) {
         zero(target.offset(row * dim), dim);
       } else {
-        kernels::copy_row(source.offset(index[row] * dim), dim, target.offset(row * dim));
+        kernels::table().copy_row(source.offset(index[row] * dim), dim, target.offset(row * dim));
       }
     }
   }
@@ -128,7 +128,7 @@ struct Vectorised {
     const auto [source, target] = std::pair(source_of(x), target_of(out));
     for (int64_t at = first; at < last; ++at) {
       const int64_t begin = rows.first[at];
-      kernels::sum_rows(source, fp32_or_null(gate), rows.row.data() + begin,
+      kernels::table().sum_rows(source, fp32_or_null(gate), rows.row.data() + begin,
                         rows.first[at + 1] - begin, dim, target.offset(at * dim));
     }
   }
@@ -149,11 +149,11 @@ struct Vectorised {
         zero(at, dim);
       } else if (d_factors != nullptr) {
         product =
-            kernels::scale_row(source_of(x).offset(row * dim), out_row, factors[row], dim, at);
+            kernels::table().scale_row(source_of(x).offset(row * dim), out_row, factors[row], dim, at);
       } else if (factors != nullptr) {
-        kernels::scale_row(out_row, out_row, factors[row], dim, at);
+        kernels::table().scale_row(out_row, out_row, factors[row], dim, at);
       } else {
-        kernels::copy_row(out_row, dim, at);
+        kernels::table().copy_row(out_row, dim, at);
       }
       if (d_factors != nullptr) {
         d_factors[row] = product;

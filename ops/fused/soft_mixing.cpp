@@ -26,7 +26,7 @@ MixingShape shape_of(const torch::Tensor& tokens, int64_t slots, int64_t experts
 /// Runs image(number, scratch) for every image of the batch.
 template <typename Function>
 void for_each_image(const ThreadTeam& team, const MixingShape& shape, const Function& image) {
-  const int64_t size = kernels::mixing_scratch(shape);
+  const int64_t size = kernels::table().mixing_scratch(shape);
   Arena& arena = thread_arena();
   arena.reset(Arena::room<float>(size));
   auto* const scratch = arena.take<float>(size);
@@ -63,11 +63,11 @@ class DispatchFunction : public torch::autograd::Function<DispatchFunction> {
     auto inputs = at::empty({experts, shape.batch * shape.slots_per_expert, shape.dim},
                             torch::kBFloat16);  // [experts, rows, dim]
     auto panels = at::empty({shape.keys()}, torch::kFloat32);
-    kernels::pack_keys(shape, own_keys.const_data_ptr<float>(), panels.data_ptr<float>());
+    kernels::table().pack_keys(shape, own_keys.const_data_ptr<float>(), panels.data_ptr<float>());
     const auto* const rows = x.const_data_ptr<float>();
     run_team([&](const ThreadTeam& team) {
       for_each_image(team, shape, [&](int64_t image, float* scratch) {
-        kernels::soft_dispatch_forward(
+        kernels::table().soft_dispatch_forward(
             shape, image, rows + image * shape.tokens * shape.dim, panels.const_data_ptr<float>(),
             logits.data_ptr<float>() + image * shape.logits(), bf16_of(inputs), scratch);
       });
@@ -94,14 +94,14 @@ class DispatchFunction : public torch::autograd::Function<DispatchFunction> {
     auto d_raw = logits_like(shape);
     auto d_key_panels = at::empty({keys_learn ? shape.keys() : 0}, torch::kFloat32);
     auto transposed = at::empty({shape.keys()}, torch::kFloat32);
-    kernels::transpose_keys(shape, panels.const_data_ptr<float>(), transposed.data_ptr<float>());
+    kernels::table().transpose_keys(shape, panels.const_data_ptr<float>(), transposed.data_ptr<float>());
     const auto* const rows = x.const_data_ptr<float>();
     const auto d_source = source_of(d_inputs);
     run_team([&](const ThreadTeam& team) {
       for_each_image(team, shape, [&](int64_t image, float* scratch) {
         const int64_t at = image * shape.tokens * shape.dim;
         const int64_t at_logits = image * shape.logits();
-        kernels::soft_dispatch_backward(
+        kernels::table().soft_dispatch_backward(
             shape, image, rows + at, transposed.const_data_ptr<float>(),
             logits.const_data_ptr<float>() + at_logits,
             {.d_expert_inputs = d_source, .d_logits = d_logits.const_data_ptr<float>() + at_logits},
@@ -109,14 +109,14 @@ class DispatchFunction : public torch::autograd::Function<DispatchFunction> {
       });
       if (keys_learn) {
         team.barrier();
-        kernels::soft_keys_backward(shape, part_of(team, shape), rows,
+        kernels::table().soft_keys_backward(shape, part_of(team, shape), rows,
                                     d_raw.const_data_ptr<float>(), d_key_panels.data_ptr<float>());
       }
     });
     torch::Tensor d_keys;  // [dim, slots]
     if (keys_learn) {
       d_keys = at::empty({shape.dim, shape.slots()}, torch::kFloat32);
-      kernels::unpack_keys(shape, d_key_panels.const_data_ptr<float>(), d_keys.data_ptr<float>());
+      kernels::table().unpack_keys(shape, d_key_panels.const_data_ptr<float>(), d_keys.data_ptr<float>());
     }
     const auto dtype = static_cast<torch::Dtype>(context->saved_data["token_dtype"].toInt());
     return {d_x.to(dtype), d_keys, {}, {}};
@@ -141,7 +141,7 @@ class CombineFunction : public torch::autograd::Function<CombineFunction> {
     const auto source = source_of(outputs);
     run_team([&](const ThreadTeam& team) {
       for_each_image(team, shape, [&](int64_t image, float* scratch) {
-        kernels::soft_combine_forward(
+        kernels::table().soft_combine_forward(
             shape, image, logits.const_data_ptr<float>() + image * shape.logits(), source,
             softmax_of(shape, stats, image),
             out.data_ptr<float>() + image * shape.tokens * shape.dim, scratch);
@@ -164,7 +164,7 @@ class CombineFunction : public torch::autograd::Function<CombineFunction> {
       for_each_image(team, shape, [&](int64_t image, float* scratch) {
         const int64_t at = image * shape.tokens * shape.dim;
         const int64_t at_logits = image * shape.logits();
-        kernels::soft_combine_backward(shape, image, logits.const_data_ptr<float>() + at_logits,
+        kernels::table().soft_combine_backward(shape, image, logits.const_data_ptr<float>() + at_logits,
                                        softmax_of(shape, stats, image), source,
                                        out.const_data_ptr<float>() + at,
                                        d_out.const_data_ptr<float>() + at, target,

@@ -90,7 +90,7 @@ void adamw(const AdamWStep& step, const UpdatedTensors& tensors) {
   const auto mean_square = memory_of(tensors.state[1]);
   for_each_block(blocks_of(tensors.parameters), [&](size_t, const Block& block) {
     const auto [index, first, count] = block;
-    kernels::adamw(constants, count, gradient[index] + first, parameter[index] + first,
+    kernels::table().adamw(constants, count, gradient[index] + first, parameter[index] + first,
                    mean[index] + first, mean_square[index] + first);
   });
 }
@@ -100,7 +100,7 @@ double global_norm(const std::vector<torch::Tensor>& tensors) {
   const auto blocks = blocks_of(tensors);
   std::vector<double> sums(blocks.size());
   for_each_block(blocks, [&](size_t number, const Block& block) {
-    sums[number] = kernels::sum_of_squares(memory[block.tensor] + block.first, block.count);
+    sums[number] = kernels::table().sum_of_squares(memory[block.tensor] + block.first, block.count);
   });
   double sum = 0.0;
   for (const double part : sums) {
@@ -112,7 +112,7 @@ double global_norm(const std::vector<torch::Tensor>& tensors) {
 void multiply(const std::vector<torch::Tensor>& tensors, double factor) {
   const auto memory = memory_of(tensors);
   for_each_block(blocks_of(tensors), [&](size_t, const Block& block) {
-    kernels::multiply(memory[block.tensor] + block.first, block.count, static_cast<float>(factor));
+    kernels::table().multiply(memory[block.tensor] + block.first, block.count, static_cast<float>(factor));
   });
 }
 

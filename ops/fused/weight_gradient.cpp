@@ -5,14 +5,14 @@
 namespace softmoe::fused {
 
 size_t weight_gradient_room(int64_t rows, int64_t outputs, int64_t inputs) {
-  return Arena::room<kernels::Pair>(kernels::packed_size(rows, outputs)) +
-         Arena::room<kernels::Pair>(kernels::packed_size(rows, inputs));
+  return Arena::room<kernels::Unit>(kernels::packed_size(rows, outputs)) +
+         Arena::room<kernels::Unit>(kernels::packed_size(rows, inputs));
 }
 
 WeightGradientScratch take_weight_gradient_scratch(Arena& arena, int64_t rows, int64_t outputs,
                                                    int64_t inputs) {
-  return {.left = arena.take<kernels::Pair>(kernels::packed_size(rows, outputs)),
-          .right = arena.take<kernels::Pair>(kernels::packed_size(rows, inputs))};
+  return {.left = arena.take<kernels::Unit>(kernels::packed_size(rows, outputs)),
+          .right = arena.take<kernels::Unit>(kernels::packed_size(rows, inputs))};
 }
 
 void weight_gradients(const ThreadTeam& team, int64_t rows,
@@ -25,14 +25,14 @@ void weight_gradients(const ThreadTeam& team, int64_t rows,
     }
     if (gradient.d_weight != nullptr) {
       const auto inputs = team.share(gradient.inputs, kernels::kPanelColumns);
-      kernels::pack_rows({.bf16 = gradient.input}, gradient.inputs, rows, inputs.first, inputs.last,
+      kernels::table().pack_rows({.bf16 = gradient.input}, gradient.inputs, rows, inputs.first, inputs.last,
                          scratch[index].right);
     }
     const auto outputs = team.share(gradient.outputs, 16);
     if (!accumulate && gradient.d_bias != nullptr) {
       std::fill(gradient.d_bias + outputs.first, gradient.d_bias + outputs.last, 0.0F);
     }
-    kernels::pack_left_transposed({.bf16 = gradient.d_out}, gradient.outputs, rows, outputs.first,
+    kernels::table().pack_left_transposed({.bf16 = gradient.d_out}, gradient.outputs, rows, outputs.first,
                                   outputs.last, scratch[index].left, gradient.d_bias);
   }
   team.barrier();
@@ -45,7 +45,7 @@ void weight_gradients(const ThreadTeam& team, int64_t rows,
     const auto mode = accumulate         ? kernels::OutputMode::kAdd
                       : gradient.streams ? kernels::OutputMode::kStream
                                          : kernels::OutputMode::kReplace;
-    kernels::gemm_left_transposed(outputs.first, outputs.last, gradient.inputs,
+    kernels::table().gemm_left_transposed(outputs.first, outputs.last, gradient.inputs,
                                   kernels::pairs_of(rows), scratch[index].left,
                                   scratch[index].right, mode, gradient.d_weight, gradient.inputs);
   }

@@ -30,8 +30,8 @@ struct WeightGradient {
 
 /// Packed factors of one WeightGradient.
 struct WeightGradientScratch {
-  kernels::Pair* left;
-  kernels::Pair* right;
+  kernels::Unit* left;
+  kernels::Unit* right;
 };
 
 /// Bytes that take_weight_gradient_scratch() needs for products over up to `rows` rows.

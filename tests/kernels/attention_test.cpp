@@ -9,7 +9,8 @@ namespace softmoe::kernels::attention_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-using AttentionKernels = KernelTest;
+class AttentionTest : public KernelTest {};
+INSTANTIATE_TEST_SUITE_P(Levels, AttentionTest, every_level(), level_name);
 
 constexpr double kNormEps = 1e-6;
 
@@ -51,7 +52,7 @@ struct Example {
         norms(has_norms ? random_matrix(2, head_dim, 2) : Matrix(0, head_dim)),
         bf16_qkv(bf16s(qkv.values)),
         fp32_norms(floats(norms.values)),
-        scratch(static_cast<size_t>(attention_scratch(shape))) {}
+        scratch(static_cast<size_t>(table().attention_scratch(shape))) {}
 
   QkNorm norm() const {
     return norms.rows == 0
@@ -67,7 +68,7 @@ struct Example {
   Floats scratch;
 };
 
-TEST_F(AttentionKernels, MixValuesBySoftmaxOfScores) {
+TEST_P(AttentionTest, MixValuesBySoftmaxOfScores) {
   for (const bool has_norms : {false, true}) {
     for (const int64_t tokens : {1, 5, 16, 33}) {
       Example example(tokens, 3, 16, has_norms);
@@ -75,15 +76,16 @@ TEST_F(AttentionKernels, MixValuesBySoftmaxOfScores) {
       Bf16s mixed(expected.values.size());
       // The heads in two calls, as two threads would.
       for (const auto& heads : {HeadRange{0, 1}, HeadRange{1, 3}}) {
-        attention_forward(example.shape, heads, example.norm(), example.bf16_qkv.data(),
-                          mixed.data(), example.scratch.data());
+        table().attention_forward(example.shape, heads, example.norm(),
+                                  {.bf16 = example.bf16_qkv.data()}, {.bf16 = mixed.data()},
+                                  example.scratch.data());
       }
       EXPECT_TRUE(near(floats(mixed), expected.values, kBf16Tolerance)) << tokens;
     }
   }
 }
 
-TEST_F(AttentionKernels, GradientsAreThoseOfFiniteDifferences) {
+TEST_P(AttentionTest, GradientsAreThoseOfFiniteDifferences) {
   for (const bool has_norms : {false, true}) {
     Example example(17, 2, 32, has_norms);
     const auto& shape = example.shape;
@@ -95,8 +97,9 @@ TEST_F(AttentionKernels, GradientsAreThoseOfFiniteDifferences) {
     Bf16s actual(d_qkv.size());
     const auto norm_size = static_cast<size_t>(2 * shape.head_dim);
     Floats d_norm(2 * norm_size);
-    attention_backward(shape, {0, 2}, example.norm(), example.bf16_qkv.data(), bf16_d_mixed.data(),
-                       actual.data(), has_norms ? d_norm.data() : nullptr, example.scratch.data());
+    table().attention_backward(shape, {0, 2}, example.norm(), {.bf16 = example.bf16_qkv.data()},
+                               {.bf16 = bf16_d_mixed.data()}, {.bf16 = actual.data()},
+                               has_norms ? d_norm.data() : nullptr, example.scratch.data());
     EXPECT_TRUE(near(floats(actual), d_qkv, kBf16Tolerance)) << has_norms;
     if (has_norms) {
       const auto expected = gradient(

@@ -8,7 +8,8 @@ namespace softmoe::kernels::fp32_linear_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-using Fp32LinearKernels = KernelTest;
+class Fp32LinearTest : public KernelTest {};
+INSTANTIATE_TEST_SUITE_P(Levels, Fp32LinearTest, every_level(), level_name);
 
 /// Rows beyond those that one block of a kernel takes are among them.
 constexpr std::array<LinearShape, 4> kShapes{{{.rows = 1, .inputs = 16, .outputs = 32},
@@ -25,7 +26,7 @@ struct LinearExample {
         fp32_x(floats(x.values)),
         fp32_weight(floats(weight.values)),
         fp32_d_y(floats(d_y.values)),
-        packed(static_cast<size_t>(packed_linear_size(shape))) {}
+        packed(static_cast<size_t>(table().packed_linear_size(shape))) {}
 
   Matrix x;
   Matrix weight;
@@ -36,45 +37,46 @@ struct LinearExample {
   Floats packed;
 };
 
-TEST_F(Fp32LinearKernels, MultipliesByTheTransposedWeight) {
+TEST_P(Fp32LinearTest, MultipliesByTheTransposedWeight) {
   for (const auto& shape : kShapes) {
     LinearExample example(shape);
-    pack_linear(shape, example.fp32_weight.data(), example.packed.data());
+    table().pack_linear(shape, example.fp32_weight.data(), example.packed.data());
     const auto expected = example.x * example.weight.transposed();
     Floats y(expected.values.size());
     const int64_t middle = shape.rows / 2;
     for (const auto& [first, last] : {std::pair{int64_t{0}, middle}, {middle, shape.rows}}) {
-      fp32_linear(shape, first, last, example.fp32_x.data(), example.packed.data(), y.data());
+      table().fp32_linear(shape, first, last, example.fp32_x.data(), example.packed.data(),
+                          y.data());
     }
     EXPECT_TRUE(near(y, expected.values, kFp32Tolerance)) << shape.rows;
   }
 }
 
-TEST_F(Fp32LinearKernels, GradientOfTheInputs) {
+TEST_P(Fp32LinearTest, GradientOfTheInputs) {
   for (const auto& shape : kShapes) {
     LinearExample example(shape);
-    pack_linear_transposed(shape, example.fp32_weight.data(), example.packed.data());
+    table().pack_linear_transposed(shape, example.fp32_weight.data(), example.packed.data());
     const auto expected = example.d_y * example.weight;
     Floats d_x(expected.values.size());
     const int64_t middle = shape.rows / 3;
     for (const auto& [first, last] : {std::pair{int64_t{0}, middle}, {middle, shape.rows}}) {
-      fp32_linear_d_x(shape, first, last, example.fp32_d_y.data(), example.packed.data(),
-                      d_x.data());
+      table().fp32_linear_d_x(shape, first, last, example.fp32_d_y.data(), example.packed.data(),
+                              d_x.data());
     }
     EXPECT_TRUE(near(d_x, expected.values, kFp32Tolerance)) << shape.rows;
   }
 }
 
-TEST_F(Fp32LinearKernels, GradientOfTheWeight) {
+TEST_P(Fp32LinearTest, GradientOfTheWeight) {
   for (const auto& shape : kShapes) {
     const LinearExample example(shape);
     const auto expected = example.d_y.transposed() * example.x;
-    Floats scratch(static_cast<size_t>(fp32_linear_scratch(shape)));
+    Floats scratch(static_cast<size_t>(table().fp32_linear_scratch(shape)));
     Floats d_weight(expected.values.size(), 7.0F);
     for (const auto& [first, last] :
          {std::pair{int64_t{0}, int64_t{16}}, {int64_t{16}, shape.outputs}}) {
-      fp32_linear_d_weight(shape, first, last, example.fp32_x.data(), example.fp32_d_y.data(),
-                           scratch.data(), d_weight.data());
+      table().fp32_linear_d_weight(shape, first, last, example.fp32_x.data(),
+                                   example.fp32_d_y.data(), scratch.data(), d_weight.data());
     }
     EXPECT_TRUE(near(d_weight, expected.values, kFp32Tolerance)) << shape.rows;
   }

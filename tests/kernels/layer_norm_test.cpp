@@ -6,7 +6,8 @@ namespace softmoe::kernels::layer_norm_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-using LayerNormKernel = KernelTest;
+class LayerNormTest : public KernelTest {};
+INSTANTIATE_TEST_SUITE_P(Levels, LayerNormTest, every_level(), level_name);
 
 constexpr int64_t kRows = 7;
 constexpr double kEps = 1e-5;
@@ -40,7 +41,7 @@ struct Example {
   Floats fp32_bias;
 };
 
-TEST_F(LayerNormKernel, NormalisesRowsOfAnyWidth) {
+TEST_P(LayerNormTest, NormalisesRowsOfAnyWidth) {
   for (const int64_t dim : {2, 16, 37, 80}) {
     for (const bool has_bias : {false, true}) {
       const Example example(dim);
@@ -52,16 +53,16 @@ TEST_F(LayerNormKernel, NormalisesRowsOfAnyWidth) {
       Bf16s y_bf16(example.size());
       Floats statistics(2 * kRows);
       const auto shape = example.shape(has_bias);
-      layer_norm_forward(shape, {.fp32 = x.data()}, {.fp32 = y.data()}, statistics.data());
+      table().layer_norm_forward(shape, {.fp32 = x.data()}, {.fp32 = y.data()}, statistics.data());
       EXPECT_TRUE(near(y, expected.values, 1e-5)) << dim;
-      layer_norm_forward(shape, {.bf16 = x_bf16.data()}, {.bf16 = y_bf16.data()},
-                         statistics.data());
+      table().layer_norm_forward(shape, {.bf16 = x_bf16.data()}, {.bf16 = y_bf16.data()},
+                                 statistics.data());
       EXPECT_TRUE(near(floats(y_bf16), expected.values, kBf16Tolerance)) << dim;
     }
   }
 }
 
-TEST_F(LayerNormKernel, GradientsAreThoseOfFiniteDifferences) {
+TEST_P(LayerNormTest, GradientsAreThoseOfFiniteDifferences) {
   for (const int64_t dim : {5, 16, 37}) {
     const Example example(dim);
     const auto d_y = random_matrix(kRows, dim, 4);
@@ -81,11 +82,12 @@ TEST_F(LayerNormKernel, GradientsAreThoseOfFiniteDifferences) {
     const auto shape = example.shape(true);
     Floats y(example.size());
     Floats statistics(2 * kRows);
-    layer_norm_forward(shape, {.fp32 = x.data()}, {.fp32 = y.data()}, statistics.data());
+    table().layer_norm_forward(shape, {.fp32 = x.data()}, {.fp32 = y.data()}, statistics.data());
     Floats actual(example.size());
     Floats d_affine(static_cast<size_t>(2 * dim), 1.0F);  // what is there is added to
-    layer_norm_backward(shape, {.fp32 = x.data()}, statistics.data(), {.fp32 = fp32_d_y.data()},
-                        /*d_skip=*/nullptr, {.fp32 = actual.data()}, d_affine.data());
+    table().layer_norm_backward(shape, {.fp32 = x.data()}, statistics.data(),
+                                {.fp32 = fp32_d_y.data()},
+                                /*d_skip=*/nullptr, {.fp32 = actual.data()}, d_affine.data());
     EXPECT_TRUE(near(actual, d_x, 1e-5)) << dim;
     auto expected = d_weight;
     expected.insert(expected.end(), d_bias.begin(), d_bias.end());
@@ -97,8 +99,9 @@ TEST_F(LayerNormKernel, GradientsAreThoseOfFiniteDifferences) {
     // The gradient of a residual branch is added.
     const auto skip = random_matrix(kRows, dim, 5);
     const auto fp32_skip = floats(skip.values);
-    layer_norm_backward(shape, {.fp32 = x.data()}, statistics.data(), {.fp32 = fp32_d_y.data()},
-                        fp32_skip.data(), {.fp32 = actual.data()}, d_affine.data());
+    table().layer_norm_backward(shape, {.fp32 = x.data()}, statistics.data(),
+                                {.fp32 = fp32_d_y.data()}, fp32_skip.data(),
+                                {.fp32 = actual.data()}, d_affine.data());
     auto with_skip = skip;
     for (size_t index = 0; index < d_x.size(); ++index) {
       with_skip.values[index] += d_x[index];

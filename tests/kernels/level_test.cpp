@@ -3,61 +3,66 @@
 #include <gmock/gmock.h>
 
 #include "core/error.h"
-#include "kernels/packed_product.h"
+#include "kernels/table.h"
 
 namespace softmoe::kernels::level_test {
 
 using testing::HasSubstr;
-using testing::Not;
 
-TEST(Level, IsTheHighestUnlessTheVariableNamesALowerOne) {
-  for (const Level highest : {Level::kPortable, Level::kAvx512Bf16}) {
-    EXPECT_EQ(allowed_level("", highest), highest);
-    EXPECT_EQ(allowed_level(enum_name(highest), highest), highest);
-    EXPECT_EQ(allowed_level("portable", highest), Level::kPortable);
+const std::vector<Level> kFew{Level::kPortable, Level::kAvx2, Level::kAvx512};
+
+TEST(Level, IsTheHighestUnlessTheVariableNamesAnother) {
+  EXPECT_EQ(chosen_level("", kFew), Level::kAvx512);
+  for (const Level wanted : kFew) {
+    EXPECT_EQ(chosen_level(enum_name(wanted), kFew), wanted);
   }
 }
 
-std::string error_of(std::string_view wanted, Level highest) {
+std::string error_of(std::string_view wanted) {
   try {
-    allowed_level(wanted, highest);
+    chosen_level(wanted, kFew);
   } catch (const UsageError& error) {
     return error.what();
   }
   return "no error";
 }
 
-TEST(Level, OfOtherNamesNamesTheVariableAndWhatTheProcessorAllows) {
-  const auto unknown = error_of("avx9", Level::kAvx512Bf16);
-  EXPECT_THAT(unknown, HasSubstr("SOFTMOE_ISA: expected one of portable, avx512_bf16"));
-  EXPECT_THAT(unknown, HasSubstr("found 'avx9'"));
-  const auto too_high = error_of("avx512_bf16", Level::kPortable);
-  EXPECT_THAT(too_high, HasSubstr("SOFTMOE_ISA: expected one of portable, which"));
-  EXPECT_THAT(too_high, HasSubstr("found 'avx512_bf16'"));
+TEST(Level, OfOtherNamesNamesTheVariableAndWhatTheProcessorRuns) {
+  for (const char* const wanted : {"avx9", "avx512_bf16", "avx2_vnni"}) {
+    EXPECT_THAT(error_of(wanted),
+                HasSubstr("SOFTMOE_ISA: expected one of portable, avx2, avx512, which"));
+    EXPECT_THAT(error_of(wanted), HasSubstr("found '" + std::string(wanted) + "'"));
+  }
 }
 
-TEST(Level, PresentOnesRiseToTheHighest) {
-  const auto levels = present_levels();
+TEST(Level, PresentOnesRiseFromThePortableToTheHighest) {
+  const auto& levels = present_levels();
   ASSERT_FALSE(levels.empty());
   EXPECT_EQ(levels.front(), Level::kPortable);
   EXPECT_EQ(levels.back(), highest_level());
   EXPECT_TRUE(std::is_sorted(levels.begin(), levels.end()));
 }
 
-TEST(Level, IsLoweredForTheLifeOfAnObject) {
+TEST(Level, ChangesForTheLifeOfAnObject) {
   const Level before = level();
-  const bool had_fp32 = has(Need::kFp32);
-  {
-    const ScopedLevel portable(Level::kPortable);
-    EXPECT_EQ(level(), Level::kPortable);
-    for (const Need need : {Need::kFp32, Need::kBf16Products, Need::kInt8Products}) {
-      EXPECT_FALSE(has(need));
-    }
-    EXPECT_FALSE(supported(Precision::kFloat32));
+  for (const Level wanted : present_levels()) {
+    const ScopedLevel scope(wanted);
+    EXPECT_EQ(level(), wanted);
+    EXPECT_EQ(&table(), &table_of(wanted));
+    EXPECT_EQ(has(Need::kFp32), wanted != Level::kPortable);
+    EXPECT_EQ(has(Need::kBf16), wanted != Level::kPortable);
+    EXPECT_EQ(has(Need::kBf16Products), wanted == Level::kAvx512Bf16);
   }
   EXPECT_EQ(level(), before);
-  EXPECT_EQ(has(Need::kFp32), had_fp32);
-  EXPECT_EQ(supported(Precision::kBFloat16), has(Need::kBf16Products));
+}
+
+TEST(Level, EachHasKernelsOfItsOwn) {
+  for (const Level one : present_levels()) {
+    for (const Level other : present_levels()) {
+      // Levels with VNNI share all but the products of integers with the level below.
+      EXPECT_EQ(table_of(one).product_int8 == table_of(other).product_int8, one == other);
+    }
+  }
 }
 
 }  // namespace softmoe::kernels::level_test

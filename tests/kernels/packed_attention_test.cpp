@@ -4,28 +4,17 @@
 
 #include "kernels/kernel_test.h"
 
-namespace softmoe {
-
-static void PrintTo(Precision precision, std::ostream* out) {
-  *out << (precision == Precision::kBFloat16 ? "Bf16" : "Fp32");
-}
-
-}  // namespace softmoe
-
 namespace softmoe::kernels::packed_attention_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
 constexpr double kNormEps = 1e-6;
 
-class PackedAttentionKernel : public testing::TestWithParam<Precision> {
+class PackedAttentionTest : public testing::TestWithParam<std::tuple<Level, Precision>> {
  protected:
-  void SetUp() override {
-    if (!supported(GetParam())) {
-      GTEST_SKIP() << "this processor does not run the kernels";
-    }
-  }
-  bool is_bf16() const { return GetParam() == Precision::kBFloat16; }
+  void SetUp() override { level_.emplace(std::get<Level>(GetParam())); }
+  static Precision precision() { return std::get<Precision>(GetParam()); }
+  static bool is_bf16() { return precision() == Precision::kBFloat16; }
   double tolerance() const { return is_bf16() ? 1.5e-2 : kFp32Tolerance; }
 
   /// attend() of all heads: [tokens, dim] from `qkv` [tokens, 3 dim].
@@ -35,18 +24,21 @@ class PackedAttentionKernel : public testing::TestWithParam<Precision> {
     const auto size = static_cast<size_t>(attention.tokens * attention.dim());
     Floats mixed(size);
     Bf16s mixed_bf16(size);
-    std::vector<Unit> scratch(static_cast<size_t>(attention_scratch(attention)));
+    std::vector<Unit> scratch(static_cast<size_t>(table().attend_scratch(attention)));
     for (int64_t head = 0; head < attention.heads; ++head) {
       if (is_bf16()) {
-        attend(attention, head, {.bf16 = bf16.data()}, qkv.columns, {.bf16 = mixed_bf16.data()},
-               attention.dim(), scratch.data());
+        table().attend(attention, head, {.bf16 = bf16.data()}, qkv.columns,
+                       {.bf16 = mixed_bf16.data()}, attention.dim(), scratch.data());
       } else {
-        attend(attention, head, {.fp32 = fp32.data()}, qkv.columns, {.fp32 = mixed.data()},
-               attention.dim(), scratch.data());
+        table().attend(attention, head, {.fp32 = fp32.data()}, qkv.columns, {.fp32 = mixed.data()},
+                       attention.dim(), scratch.data());
       }
     }
     return is_bf16() ? floats(mixed_bf16) : mixed;
   }
+
+ private:
+  std::optional<ScopedLevel> level_;
 };
 
 /// Columns [first, first + values.columns) of `target` become `values`.
@@ -65,12 +57,12 @@ Matrix scaled(Matrix values, double factor) {
   return values;
 }
 
-TEST_P(PackedAttentionKernel, MixesValuesBySoftmaxOfScores) {
+TEST_P(PackedAttentionTest, MixesValuesBySoftmaxOfScores) {
   for (const int64_t tokens : {1, 6, 33, 197}) {
     constexpr int64_t kHeads = 3;
     constexpr int64_t kHeadDim = 22;
     const PackedAttention attention{
-        .precision = GetParam(), .tokens = tokens, .heads = kHeads, .head_dim = kHeadDim};
+        .precision = precision(), .tokens = tokens, .heads = kHeads, .head_dim = kHeadDim};
     auto qkv = random_matrix(tokens, 3 * attention.dim(), 1);
     Matrix expected(tokens, attention.dim());
     for (int64_t head = 0; head < kHeads; ++head) {
@@ -88,11 +80,11 @@ TEST_P(PackedAttentionKernel, MixesValuesBySoftmaxOfScores) {
   }
 }
 
-TEST_P(PackedAttentionKernel, NormalisesQueriesAndKeysOfEachHead) {
+TEST_P(PackedAttentionTest, NormalisesQueriesAndKeysOfEachHead) {
   constexpr int64_t kTokens = 37;
   constexpr int64_t kHeads = 2;
   constexpr int64_t kHeadDim = 20;
-  PackedAttention attention{.precision = GetParam(),
+  PackedAttention attention{.precision = precision(),
                             .tokens = kTokens,
                             .heads = kHeads,
                             .head_dim = kHeadDim,
@@ -121,8 +113,12 @@ TEST_P(PackedAttentionKernel, NormalisesQueriesAndKeysOfEachHead) {
   EXPECT_TRUE(near(run(attention, qkv), expected.values, is_bf16() ? 3e-2 : 1e-5));
 }
 
-INSTANTIATE_TEST_SUITE_P(Arithmetics, PackedAttentionKernel,
-                         testing::Values(Precision::kFloat32, Precision::kBFloat16),
-                         [](const auto& item) { return testing::PrintToString(item.param); });
+INSTANTIATE_TEST_SUITE_P(Levels, PackedAttentionTest,
+                         testing::Combine(every_level(), testing::Values(Precision::kFloat32,
+                                                                         Precision::kBFloat16)),
+                         [](const auto& item) {
+                           return enum_name(std::get<Level>(item.param)) + "_" +
+                                  enum_name(std::get<Precision>(item.param));
+                         });
 
 }  // namespace softmoe::kernels::packed_attention_test

@@ -1,11 +1,10 @@
 #include "kernels/packed_product.h"
 
-#include <gtest/gtest.h>
 #include <torch/types.h>
 
 #include <algorithm>
 
-#include "kernels/packed_factors.h"
+#include "kernels/kernel_test.h"
 #include "ops/tensor_pointers.h"
 #include "support/tensor_matcher.h"
 
@@ -26,26 +25,26 @@ Packed pack(Precision precision, const torch::Tensor& w) {
   const int64_t depth = w.size(1);
   const int64_t units = units_of(precision, depth);
   Packed packed;
-  packed.panel_stride = units * kUnitColumns;
+  packed.panel_stride = units * kPanelColumns;
   packed.units.resize(static_cast<size_t>(panels_of(columns) * packed.panel_stride));
   packed.scales.resize(static_cast<size_t>(columns));
   packed.sums.resize(static_cast<size_t>(columns));
-  std::vector<Unit> rows(static_cast<size_t>(kUnitColumns * units));
-  for (int64_t first = 0; first < columns; first += kUnitColumns) {
-    const int64_t count = std::min(kUnitColumns, columns - first);
+  std::vector<Unit> rows(static_cast<size_t>(kPanelColumns * units));
+  for (int64_t first = 0; first < columns; first += kPanelColumns) {
+    const int64_t count = std::min(kPanelColumns, columns - first);
     for (int64_t row = 0; row < count; ++row) {
       const auto column = static_cast<size_t>(first + row);
       const Source source{.fp32 = w.const_data_ptr<float>() + (first + row) * depth};
       Unit* const target = rows.data() + row * units;
       if (precision == Precision::kInt8) {
         packed.scales[column] =
-            encode_row_int8(source, depth, 1.0F, depth, target, &packed.sums[column], 0);
+            table().encode_row_int8(source, depth, 1.0F, depth, target, &packed.sums[column], 0);
       } else {
-        encode_row(precision, source, depth, 1.0F, target);
+        table().encode_row(precision, source, depth, 1.0F, target);
       }
     }
-    pack_panel(rows.data(), units, count, units,
-               packed.units.data() + first / kUnitColumns * packed.panel_stride);
+    table().pack_panel(rows.data(), units, count, units,
+                       packed.units.data() + first / kPanelColumns * packed.panel_stride);
   }
   return packed;
 }
@@ -81,14 +80,14 @@ void multiply(LeftKind kind, const torch::Tensor& a, const torch::Tensor& w, Pro
   const auto* const values = a.const_data_ptr<float>();
   const auto bf16 = a.to(torch::kBFloat16);
   if (kind == LeftKind::kBytes) {
-    quantize_bytes({.fp32 = values}, depth, rows, depth, left.data(), stride, scales.data(),
-                   zeros.data());
+    table().quantize_bytes({.fp32 = values}, depth, rows, depth, left.data(), stride, scales.data(),
+                           zeros.data());
   } else if (kind == LeftKind::kPlanes) {
-    quantize_planes(bf16_of(bf16), depth, rows, depth, left.data(), stride, scales.data());
+    table().quantize_planes(bf16_of(bf16), depth, rows, depth, left.data(), stride, scales.data());
   } else {
     for (int64_t row = 0; row < rows; ++row) {
-      encode_row(precision, {.fp32 = values + row * depth}, depth, 1.0F,
-                 left.data() + row * stride);
+      table().encode_row(precision, {.fp32 = values + row * depth}, depth, 1.0F,
+                         left.data() + row * stride);
     }
   }
   if (precision == Precision::kInt8) {
@@ -97,19 +96,21 @@ void multiply(LeftKind kind, const torch::Tensor& a, const torch::Tensor& w, Pro
                        .column_scales = packed.scales.data(),
                        .column_sums = packed.sums.data()};
   }
-  packed_product(precision, {rows, w.size(0), units}, {left.data(), stride},
-                 {packed.units.data(), packed.panel_stride}, finish);
+  table().packed_product(precision, {rows, w.size(0), units}, {left.data(), stride},
+                         {packed.units.data(), packed.panel_stride}, finish);
 }
 
-class PackedProductTest : public testing::TestWithParam<ProductCase> {
+class PackedProductTest : public testing::TestWithParam<std::tuple<Level, ProductCase>> {
  protected:
   void SetUp() override {
-    if (!supported(precision_of(GetParam().kind))) {
-      GTEST_SKIP() << "the processor has no such products";
-    }
+    level_.emplace(std::get<Level>(GetParam()));
     torch::manual_seed(11);
   }
-  test::Tolerance tolerance() const { return {.absolute = 0, .relative = GetParam().tolerance}; }
+  static const ProductCase& test_case() { return std::get<ProductCase>(GetParam()); }
+  static test::Tolerance tolerance() { return {.absolute = 0, .relative = test_case().tolerance}; }
+
+ private:
+  std::optional<ScopedLevel> level_;
 };
 
 TEST_P(PackedProductTest, MultipliesAnyNumberOfRowsAndColumns) {
@@ -119,7 +120,7 @@ TEST_P(PackedProductTest, MultipliesAnyNumberOfRowsAndColumns) {
       const auto w = torch::randn({columns, depth});
       const auto bias = torch::randn({columns});
       auto out = torch::full({rows, columns}, 7.0F);
-      multiply(GetParam().kind, a, w,
+      multiply(test_case().kind, a, w,
                {.out = target_of(out), .out_stride = columns, .bias = fp32_or_null(bias)});
       EXPECT_TRUE(all_close(out, a.matmul(w.t()) + bias, tolerance()))
           << rows << " x " << depth << " x " << columns;
@@ -133,7 +134,7 @@ TEST_P(PackedProductTest, AddsToWhatIsThereTimesFactorsOfRows) {
   const auto factors = torch::rand({17}) + 0.5;
   const auto before = torch::randn({17, 40});
   auto out = before.clone();
-  multiply(GetParam().kind, a, w,
+  multiply(test_case().kind, a, w,
            {.out = target_of(out),
             .out_stride = 40,
             .row_factors = fp32_or_null(factors),
@@ -146,7 +147,7 @@ TEST_P(PackedProductTest, WritesNothingBeyondItsColumns) {
   const auto a = torch::randn({15, 40});
   const auto w = torch::randn({35, 40});
   auto wide = torch::full({15, 50}, 3.0F);
-  multiply(GetParam().kind, a, w, {.out = target_of(wide), .out_stride = 50});
+  multiply(test_case().kind, a, w, {.out = target_of(wide), .out_stride = 50});
   EXPECT_TRUE((wide.slice(1, 35) == 3.0F).all().item<bool>());
 }
 
@@ -160,14 +161,14 @@ TEST_P(PackedProductTest, AppliesActivations) {
       {Activation::kGeluQuick, before * torch::sigmoid(1.702 * before)}};
   for (const auto& [activation, expected] : activations) {
     auto out = torch::empty({9, 45});
-    multiply(GetParam().kind, a, w,
+    multiply(test_case().kind, a, w,
              {.out = target_of(out), .out_stride = 45, .activation = activation});
     EXPECT_TRUE(all_close(out, expected, tolerance())) << static_cast<int>(activation);
     auto rounded = torch::empty({9, 45}, torch::kBFloat16);
-    multiply(GetParam().kind, a, w,
+    multiply(test_case().kind, a, w,
              {.out = target_of(rounded), .out_stride = 45, .activation = activation});
     EXPECT_TRUE(all_close(rounded.to(torch::kFloat32), expected,
-                          {.absolute = 0, .relative = GetParam().tolerance + 4e-3}))
+                          {.absolute = 0, .relative = test_case().tolerance + 4e-3}))
         << static_cast<int>(activation);
   }
 }
@@ -182,7 +183,7 @@ TEST_P(PackedProductTest, MultipliesValuesByTheSiluOfTheirGates) {
         (torch::silu(panels.select(2, 0)) * panels.select(2, 1)).flatten(1);  // [rows, 48]
     auto out = torch::full({rows, 50}, 3.0F);
     const auto run = [&](torch::Tensor& target) {
-      multiply(GetParam().kind, a, w,
+      multiply(test_case().kind, a, w,
                {.out = target_of(target),
                 .out_stride = 50,
                 .bias = fp32_or_null(bias),
@@ -194,7 +195,7 @@ TEST_P(PackedProductTest, MultipliesValuesByTheSiluOfTheirGates) {
     auto rounded = out.to(torch::kBFloat16).fill_(3.0);
     run(rounded);
     EXPECT_TRUE(all_close(rounded.slice(1, 0, 48).to(torch::kFloat32), expected,
-                          {.absolute = 0, .relative = GetParam().tolerance + 4e-3}));
+                          {.absolute = 0, .relative = test_case().tolerance + 4e-3}));
     EXPECT_TRUE((rounded.slice(1, 48) == 3.0F).all().item<bool>());
   }
 }
@@ -204,15 +205,19 @@ TEST_P(PackedProductTest, IsExactForOneColumnOfAUnitMatrix) {
   const auto a = torch::arange(1, 18).to(torch::kFloat32).unsqueeze(1) * torch::ones({17, 8});
   const auto w = torch::eye(8);
   auto out = torch::empty({17, 8});
-  multiply(GetParam().kind, a, w, {.out = target_of(out), .out_stride = 8});
+  multiply(test_case().kind, a, w, {.out = target_of(out), .out_stride = 8});
   EXPECT_TRUE(all_close(out, a, {.absolute = 0, .relative = 2e-6}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Arithmetics, PackedProductTest,
-                         testing::Values(ProductCase{"Fp32", LeftKind::kFp32, 2e-6},
-                                         ProductCase{"Bf16", LeftKind::kBf16, 1e-2},
-                                         ProductCase{"Bytes", LeftKind::kBytes, 2e-2},
-                                         ProductCase{"Planes", LeftKind::kPlanes, 1.5e-2}),
-                         [](const auto& item) { return item.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Levels, PackedProductTest,
+    testing::Combine(every_level(),
+                     testing::Values(ProductCase{"Fp32", LeftKind::kFp32, 2e-6},
+                                     ProductCase{"Bf16", LeftKind::kBf16, 1e-2},
+                                     ProductCase{"Bytes", LeftKind::kBytes, 2e-2},
+                                     ProductCase{"Planes", LeftKind::kPlanes, 1.5e-2})),
+    [](const auto& item) {
+      return enum_name(std::get<Level>(item.param)) + "_" + std::get<ProductCase>(item.param).name;
+    });
 
 }  // namespace softmoe::kernels::packed_product_test

@@ -8,11 +8,12 @@ namespace softmoe::kernels::rows_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-using RowKernels = KernelTest;
+class RowsTest : public KernelTest {};
+INSTANTIATE_TEST_SUITE_P(Levels, RowsTest, every_level(), level_name);
 
 constexpr std::array<int64_t, 4> kDims{1, 16, 23, 64};
 
-TEST_F(RowKernels, CopyConvertsBetweenPrecisions) {
+TEST_P(RowsTest, CopyConvertsBetweenPrecisions) {
   for (const int64_t dim : kDims) {
     const auto row = random_matrix(1, dim, 1);
     const auto fp32 = floats(row.values);
@@ -20,8 +21,8 @@ TEST_F(RowKernels, CopyConvertsBetweenPrecisions) {
     // One value beyond the row must stay as it is.
     Floats to_fp32(static_cast<size_t>(dim) + 1, 7.0F);
     Bf16s to_bf16(static_cast<size_t>(dim) + 1, 7);
-    copy_row({.bf16 = bf16.data()}, dim, {.fp32 = to_fp32.data()});
-    copy_row({.fp32 = fp32.data()}, dim, {.bf16 = to_bf16.data()});
+    table().copy_row({.bf16 = bf16.data()}, dim, {.fp32 = to_fp32.data()});
+    table().copy_row({.fp32 = fp32.data()}, dim, {.bf16 = to_bf16.data()});
     EXPECT_EQ(to_fp32.back(), 7.0F);
     EXPECT_EQ(to_bf16.back(), 7);
     to_fp32.pop_back();
@@ -31,7 +32,7 @@ TEST_F(RowKernels, CopyConvertsBetweenPrecisions) {
   }
 }
 
-TEST_F(RowKernels, SumsRowsByIndexWithGates) {
+TEST_P(RowsTest, SumsRowsByIndexWithGates) {
   constexpr std::array<int64_t, 3> kIndex{4, 0, 2};
   for (const int64_t dim : kDims) {
     const auto rows = random_matrix(5, dim, 2);
@@ -49,19 +50,21 @@ TEST_F(RowKernels, SumsRowsByIndexWithGates) {
       }
       const float* const gate = has_gates ? fp32_gates.data() : nullptr;
       Floats out(static_cast<size_t>(dim));
-      sum_rows({.fp32 = fp32.data()}, gate, kIndex.data(), 3, dim, {.fp32 = out.data()});
+      table().sum_rows({.fp32 = fp32.data()}, gate, kIndex.data(), 3, dim, {.fp32 = out.data()});
       EXPECT_TRUE(near(out, expected.values, kFp32Tolerance)) << dim;
       Bf16s out_bf16(static_cast<size_t>(dim));
-      sum_rows({.bf16 = bf16.data()}, gate, kIndex.data(), 3, dim, {.bf16 = out_bf16.data()});
+      table().sum_rows({.bf16 = bf16.data()}, gate, kIndex.data(), 3, dim,
+                       {.bf16 = out_bf16.data()});
       EXPECT_TRUE(near(floats(out_bf16), expected.values, kBf16Tolerance)) << dim;
     }
     Floats nothing(static_cast<size_t>(dim), 7.0F);
-    sum_rows({.fp32 = fp32.data()}, nullptr, kIndex.data(), 0, dim, {.fp32 = nothing.data()});
+    table().sum_rows({.fp32 = fp32.data()}, nullptr, kIndex.data(), 0, dim,
+                     {.fp32 = nothing.data()});
     EXPECT_EQ(nothing, Floats(static_cast<size_t>(dim), 0.0F));
   }
 }
 
-TEST_F(RowKernels, ScaleGivesBothGradientsOfAGatedRow) {
+TEST_P(RowsTest, ScaleGivesBothGradientsOfAGatedRow) {
   constexpr double kGate = -1.5;
   for (const int64_t dim : kDims) {
     const auto row = random_matrix(1, dim, 4);
@@ -69,8 +72,8 @@ TEST_F(RowKernels, ScaleGivesBothGradientsOfAGatedRow) {
     const auto bf16 = bf16s(row.values);
     const auto fp32_d_out = floats(d_out.values);
     Floats d_row(static_cast<size_t>(dim));
-    const float d_gate = scale_row({.bf16 = bf16.data()}, {.fp32 = fp32_d_out.data()},
-                                   static_cast<float>(kGate), dim, {.fp32 = d_row.data()});
+    const float d_gate = table().scale_row({.bf16 = bf16.data()}, {.fp32 = fp32_d_out.data()},
+                                           static_cast<float>(kGate), dim, {.fp32 = d_row.data()});
     EXPECT_NEAR(d_gate, dot(row, d_out), 1e-5 * static_cast<double>(dim));
     auto expected = d_out;
     for (auto& value : expected.values) {

@@ -9,7 +9,8 @@ namespace softmoe::kernels::soft_mixing_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-using SoftMixingKernels = KernelTest;
+class SoftMixingTest : public KernelTest {};
+INSTANTIATE_TEST_SUITE_P(Levels, SoftMixingTest, every_level(), level_name);
 
 constexpr double kEps = 1e-6;
 
@@ -105,9 +106,9 @@ struct Call {
         key_panels(static_cast<size_t>(shape.keys())),
         logits(static_cast<size_t>(shape.batch * shape.logits())),
         expert_inputs(expert_values(shape)),
-        scratch(static_cast<size_t>(mixing_scratch(shape))) {
+        scratch(static_cast<size_t>(table().mixing_scratch(shape))) {
     const auto fp32_keys = floats(keys.values);
-    pack_keys(shape, fp32_keys.data(), key_panels.data());
+    table().pack_keys(shape, fp32_keys.data(), key_panels.data());
     for (int64_t image = 0; image < shape.batch; ++image) {
       images.push_back(random_matrix(shape.tokens, shape.dim, 10 + static_cast<uint32_t>(image)));
       const auto rows = floats(images.back().values);
@@ -119,8 +120,9 @@ struct Call {
   float* image_logits(int64_t image) { return logits.data() + image * shape.logits(); }
   void dispatch() {
     for (int64_t image = 0; image < shape.batch; ++image) {
-      soft_dispatch_forward(shape, image, image_x(image), key_panels.data(), image_logits(image),
-                            expert_inputs.data(), scratch.data());
+      table().soft_dispatch_forward(shape, image, image_x(image), key_panels.data(),
+                                    image_logits(image), {.bf16 = expert_inputs.data()},
+                                    scratch.data());
     }
   }
 
@@ -134,16 +136,16 @@ struct Call {
   Floats scratch;
 };
 
-TEST_F(SoftMixingKernels, KeysComeBackFromTheirPanels) {
+TEST_P(SoftMixingTest, KeysComeBackFromTheirPanels) {
   for (const auto& shape : kShapes) {
     const Call call(shape);
     Floats keys(call.keys.values.size());
-    unpack_keys(shape, call.key_panels.data(), keys.data());
+    table().unpack_keys(shape, call.key_panels.data(), keys.data());
     EXPECT_EQ(keys, floats(call.keys.values));
   }
 }
 
-TEST_F(SoftMixingKernels, DispatchAveragesTokensIntoSlots) {
+TEST_P(SoftMixingTest, DispatchAveragesTokensIntoSlots) {
   for (const auto& shape : kShapes) {
     Call call(shape);
     call.dispatch();
@@ -160,7 +162,7 @@ TEST_F(SoftMixingKernels, DispatchAveragesTokensIntoSlots) {
   }
 }
 
-TEST_F(SoftMixingKernels, GradientsOfDispatchAreThoseOfFiniteDifferences) {
+TEST_P(SoftMixingTest, GradientsOfDispatchAreThoseOfFiniteDifferences) {
   for (const auto& shape : kShapes) {
     Call call(shape);
     call.dispatch();
@@ -178,13 +180,13 @@ TEST_F(SoftMixingKernels, GradientsOfDispatchAreThoseOfFiniteDifferences) {
       return dot(plain_dispatch(x, logits), d_inputs[image]) + dot(logits, d_logits[image]);
     };
     Floats transposed(call.key_panels.size());
-    transpose_keys(shape, call.key_panels.data(), transposed.data());
+    table().transpose_keys(shape, call.key_panels.data(), transposed.data());
     Floats d_raw(call.logits.size());
     for (int64_t image = 0; image < shape.batch; ++image) {
       const auto& x = call.images[static_cast<size_t>(image)];
       const auto d_logit_panels = to_panels(shape, d_logits[static_cast<size_t>(image)]);
       Floats d_x(x.values.size());
-      soft_dispatch_backward(
+      table().soft_dispatch_backward(
           shape, image, call.image_x(image), transposed.data(), call.image_logits(image),
           {.d_expert_inputs = {.fp32 = all_d_inputs.data()}, .d_logits = d_logit_panels.data()},
           d_x.data(), d_raw.data() + image * shape.logits(), call.scratch.data());
@@ -196,12 +198,12 @@ TEST_F(SoftMixingKernels, GradientsOfDispatchAreThoseOfFiniteDifferences) {
 
     Floats d_key_panels(call.key_panels.size());
     const int64_t middle = 8;  // channels; the halves are the parts of two threads
-    soft_keys_backward(shape, {0, shape.panels(), 0, middle}, call.x.data(), d_raw.data(),
-                       d_key_panels.data());
-    soft_keys_backward(shape, {0, shape.panels(), middle, shape.dim}, call.x.data(), d_raw.data(),
-                       d_key_panels.data());
+    table().soft_keys_backward(shape, {0, shape.panels(), 0, middle}, call.x.data(), d_raw.data(),
+                               d_key_panels.data());
+    table().soft_keys_backward(shape, {0, shape.panels(), middle, shape.dim}, call.x.data(),
+                               d_raw.data(), d_key_panels.data());
     Floats d_keys(call.keys.values.size());
-    unpack_keys(shape, d_key_panels.data(), d_keys.data());
+    table().unpack_keys(shape, d_key_panels.data(), d_keys.data());
     const auto expected = gradient(
         [&](const Matrix& keys) {
           double sum = 0.0;
@@ -215,9 +217,9 @@ TEST_F(SoftMixingKernels, GradientsOfDispatchAreThoseOfFiniteDifferences) {
   }
 }
 
-TEST_F(SoftMixingKernels, CombineAveragesSlotsIntoTokensWithGradients) {
+TEST_P(SoftMixingTest, CombineAveragesSlotsIntoTokensWithGradients) {
   for (const auto& shape : kShapes) {
-    Floats scratch(static_cast<size_t>(mixing_scratch(shape)));
+    Floats scratch(static_cast<size_t>(table().mixing_scratch(shape)));
     Floats all_outputs(expert_values(shape));
     Floats all_d_outputs(all_outputs.size());
     for (int64_t image = 0; image < shape.batch; ++image) {
@@ -232,15 +234,15 @@ TEST_F(SoftMixingKernels, CombineAveragesSlotsIntoTokensWithGradients) {
       Floats inverse_sums(tokens);
       const RowSoftmax softmax{.maxima = maxima.data(), .inverse_sums = inverse_sums.data()};
       Floats out(d_out.values.size());
-      soft_combine_forward(shape, image, panels.data(), {.fp32 = all_outputs.data()}, softmax,
-                           out.data(), scratch.data());
+      table().soft_combine_forward(shape, image, panels.data(), {.fp32 = all_outputs.data()},
+                                   softmax, out.data(), scratch.data());
       EXPECT_TRUE(near(out, plain_combine(logits, outputs).values, 1e-5)) << shape.slots();
 
       const auto fp32_d_out = floats(d_out.values);
       Floats d_logits(panels.size());
-      soft_combine_backward(shape, image, panels.data(), softmax, {.fp32 = all_outputs.data()},
-                            out.data(), fp32_d_out.data(), {.fp32 = all_d_outputs.data()},
-                            d_logits.data(), scratch.data());
+      table().soft_combine_backward(
+          shape, image, panels.data(), softmax, {.fp32 = all_outputs.data()}, out.data(),
+          fp32_d_out.data(), {.fp32 = all_d_outputs.data()}, d_logits.data(), scratch.data());
       const auto d_outputs = gradient(
           [&](const Matrix& values) { return dot(plain_combine(logits, values), d_out); }, outputs);
       EXPECT_TRUE(near(slots_of(shape, image, all_d_outputs), d_outputs, 1e-5)) << shape.slots();

@@ -9,11 +9,12 @@ namespace softmoe::kernels::update_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-using UpdateKernels = KernelTest;
+class UpdateTest : public KernelTest {};
+INSTANTIATE_TEST_SUITE_P(Levels, UpdateTest, every_level(), level_name);
 
 constexpr std::array<int64_t, 4> kCounts{1, 16, 37, 1000};
 
-TEST_F(UpdateKernels, AdamWTakesOneStep) {
+TEST_P(UpdateTest, AdamWTakesOneStep) {
   const AdamWStep step{.decay = 0.99F,
                        .rate = 0.02F,
                        .beta1 = 0.875F,
@@ -33,8 +34,8 @@ TEST_F(UpdateKernels, AdamWTakesOneStep) {
     auto fp32_parameter = floats(parameter.values);
     auto fp32_mean = floats(mean.values);
     auto fp32_square = floats(mean_square.values);
-    adamw(step, count, fp32_gradient.data(), fp32_parameter.data(), fp32_mean.data(),
-          fp32_square.data());
+    table().adamw(step, count, fp32_gradient.data(), fp32_parameter.data(), fp32_mean.data(),
+                  fp32_square.data());
     for (int64_t at = 0; at < count; ++at) {
       const double g = step.gradient_factor * gradient.at(0, at);
       double& m = mean.at(0, at);
@@ -51,20 +52,20 @@ TEST_F(UpdateKernels, AdamWTakesOneStep) {
   }
 }
 
-TEST_F(UpdateKernels, SumsSquaresInDoublePrecision) {
+TEST_P(UpdateTest, SumsSquaresInDoublePrecision) {
   for (const int64_t count : kCounts) {
     const auto values = random_matrix(1, count, 5);
     const auto fp32 = floats(values.values);
-    EXPECT_NEAR(sum_of_squares(fp32.data(), count), dot(values, values), 1e-9) << count;
+    EXPECT_NEAR(table().sum_of_squares(fp32.data(), count), dot(values, values), 1e-9) << count;
   }
 }
 
-TEST_F(UpdateKernels, MultipliesEveryValueOnce) {
+TEST_P(UpdateTest, MultipliesEveryValueOnce) {
   for (const int64_t count : kCounts) {
     const auto values = random_matrix(1, count, 6);
     auto fp32 = floats(values.values);
     fp32.push_back(7.0F);
-    multiply(fp32.data(), count, 0.25F);
+    table().multiply(fp32.data(), count, 0.25F);
     for (int64_t at = 0; at < count; ++at) {
       ASSERT_EQ(fp32[static_cast<size_t>(at)], 0.25F * static_cast<float>(values.at(0, at)));
     }

@@ -1,17 +1,14 @@
-#include "kernels/fp32_linear.h"
+#include "kernels/simd/fp32_gemm.h"
+#include "kernels/simd/groups.h"
+#include "kernels/simd/panels.h"
 
-#include "kernels/avx512/fp32_gemm.h"
-#include "kernels/avx512/panels.h"
-
-namespace softmoe::kernels {
+namespace softmoe::kernels::SOFTMOE_LEVEL {
 namespace {
 
 /// Rows that go through all panels of the weight before the next ones do.
 constexpr int64_t kLinearRows = 128;
 /// Rows whose gradients are added up at a time.
 constexpr int64_t kSummedRows = 256;
-
-}  // namespace
 
 int64_t packed_linear_size(const LinearShape& shape) {
   return round_up(shape.inputs, kPanel) * round_up(shape.outputs, kPanel);
@@ -80,4 +77,14 @@ void fp32_linear_d_weight(const LinearShape& shape, int64_t first, int64_t last,
   }
 }
 
-}  // namespace softmoe::kernels
+}  // namespace
+
+const LinearKernels kLinearKernels{.packed_linear_size = packed_linear_size,
+                                   .pack_linear = pack_linear,
+                                   .pack_linear_transposed = pack_linear_transposed,
+                                   .fp32_linear = fp32_linear,
+                                   .fp32_linear_d_x = fp32_linear_d_x,
+                                   .fp32_linear_scratch = fp32_linear_scratch,
+                                   .fp32_linear_d_weight = fp32_linear_d_weight};
+
+}  // namespace softmoe::kernels::SOFTMOE_LEVEL

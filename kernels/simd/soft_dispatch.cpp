@@ -1,28 +1,30 @@
 // Tokens into slots, forward and backward, and the parameters of slots.
 
-#include "kernels/avx512/soft_mixing_parts.h"
+#include "kernels/simd/groups.h"
+#include "kernels/simd/math.h"
+#include "kernels/simd/soft_mixing_parts.h"
 
-namespace softmoe::kernels {
+namespace softmoe::kernels::SOFTMOE_LEVEL {
 namespace {
 
 /// Softmax over the tokens, that is over each column of a panel.
 void softmax_columns(int64_t tokens, int64_t columns, const float* logits, float* weights) {
-  for (int64_t column = 0; column < columns; column += 16) {
-    __m512 largest = _mm512_loadu_ps(logits + column);
+  for (int64_t column = 0; column < columns; column += kLanes) {
+    Floats largest = load(logits + column);
     for (int64_t token = 1; token < tokens; ++token) {
-      largest = _mm512_max_ps(largest, _mm512_loadu_ps(logits + token * kPanel + column));
+      largest = max(largest, load(logits + token * kPanel + column));
     }
-    __m512 sum = _mm512_setzero_ps();
+    Floats sum = zero();
     for (int64_t token = 0; token < tokens; ++token) {
       const int64_t at = token * kPanel + column;
-      const __m512 power = exp_exact(_mm512_sub_ps(_mm512_loadu_ps(logits + at), largest));
-      _mm512_storeu_ps(weights + at, power);
-      sum = _mm512_add_ps(sum, power);
+      const Floats power = exp_exact(sub(load(logits + at), largest));
+      store(weights + at, power);
+      sum = add(sum, power);
     }
-    const __m512 inverse = _mm512_div_ps(_mm512_set1_ps(1.0F), sum);
+    const Floats inverse = div(set1(1.0F), sum);
     for (int64_t token = 0; token < tokens; ++token) {
       const int64_t at = token * kPanel + column;
-      _mm512_storeu_ps(weights + at, _mm512_mul_ps(_mm512_loadu_ps(weights + at), inverse));
+      store(weights + at, mul(load(weights + at), inverse));
     }
   }
 }
@@ -30,16 +32,16 @@ void softmax_columns(int64_t tokens, int64_t columns, const float* logits, float
 /// d_weights becomes weights (d_weights - sum over tokens of weights d_weights).
 void softmax_columns_backward(int64_t tokens, int64_t columns, const float* weights,
                               float* d_weights) {
-  for (int64_t column = 0; column < columns; column += 16) {
-    __m512 sum = _mm512_setzero_ps();
+  for (int64_t column = 0; column < columns; column += kLanes) {
+    Floats sum = zero();
     for (int64_t token = 0; token < tokens; ++token) {
       const int64_t at = token * kPanel + column;
-      sum = _mm512_fmadd_ps(_mm512_loadu_ps(weights + at), _mm512_loadu_ps(d_weights + at), sum);
+      sum = fmadd(load(weights + at), load(d_weights + at), sum);
     }
     for (int64_t token = 0; token < tokens; ++token) {
       const int64_t at = token * kPanel + column;
-      const __m512 off = _mm512_sub_ps(_mm512_loadu_ps(d_weights + at), sum);
-      _mm512_storeu_ps(d_weights + at, _mm512_mul_ps(_mm512_loadu_ps(weights + at), off));
+      const Floats off = sub(load(d_weights + at), sum);
+      store(d_weights + at, mul(load(weights + at), off));
     }
   }
 }
@@ -54,10 +56,10 @@ void inverse_norms(const MixingShape& shape, const float* x, float* inverse) {
 /// Multiplies each row of a panel by its token's factor.
 void scale_rows(int64_t tokens, int64_t columns, const float* factors, float* panel) {
   for (int64_t token = 0; token < tokens; ++token) {
-    const __m512 factor = _mm512_set1_ps(factors[token]);
-    for (int64_t column = 0; column < columns; column += 16) {
+    const Floats factor = set1(factors[token]);
+    for (int64_t column = 0; column < columns; column += kLanes) {
       float* const at = panel + token * kPanel + column;
-      _mm512_storeu_ps(at, _mm512_mul_ps(_mm512_loadu_ps(at), factor));
+      store(at, mul(load(at), factor));
     }
   }
 }
@@ -67,29 +69,25 @@ void scale_rows(int64_t tokens, int64_t columns, const float* factors, float* pa
 void norms_backward(int64_t tokens, int64_t columns, const float* logits, const float* inverse,
                     float* d_logits, float* sums) {
   for (int64_t token = 0; token < tokens; ++token) {
-    const __m512 factor = _mm512_set1_ps(inverse[token]);
-    __m512 sum = _mm512_setzero_ps();
-    for (int64_t column = 0; column < columns; column += 16) {
-      const __mmask16 mask = lanes16(column, columns);
+    const Floats factor = set1(inverse[token]);
+    Floats sum = zero();
+    for (int64_t column = 0; column < columns; column += kLanes) {
+      const Mask mask = lanes(column, columns);
       float* const at = d_logits + token * kPanel + column;
-      const __m512 d_logit = _mm512_maskz_loadu_ps(mask, at);
-      sum = _mm512_fmadd_ps(d_logit, _mm512_maskz_loadu_ps(mask, logits + token * kPanel + column),
-                            sum);
-      _mm512_storeu_ps(at, _mm512_mul_ps(d_logit, factor));
+      const Floats d_logit = load(mask, at);
+      sum = fmadd(d_logit, load(mask, logits + token * kPanel + column), sum);
+      store(at, mul(d_logit, factor));
     }
-    sums[token] += _mm512_reduce_add_ps(sum);
+    sums[token] += sum_of(sum);
   }
 }
 
 void add_panel(int64_t tokens, int64_t columns, const float* source, float* target) {
   for (int64_t token = 0; token < tokens; ++token) {
-    for (int64_t column = 0; column < columns; column += 16) {
-      const __mmask16 mask = lanes16(column, columns);
+    for (int64_t column = 0; column < columns; column += kLanes) {
+      const Mask mask = lanes(column, columns);
       float* const at = target + token * kPanel + column;
-      _mm512_mask_storeu_ps(
-          at, mask,
-          _mm512_add_ps(_mm512_maskz_loadu_ps(mask, at),
-                        _mm512_maskz_loadu_ps(mask, source + token * kPanel + column)));
+      store(at, mask, add(load(mask, at), load(mask, source + token * kPanel + column)));
     }
   }
 }
@@ -98,16 +96,13 @@ void add_panel(int64_t tokens, int64_t columns, const float* source, float* targ
 void add_norm_gradient(const MixingShape& shape, const float* x, const float* inverse,
                        const float* sums, float* d_x) {
   for (int64_t token = 0; token < shape.tokens; ++token) {
-    const __m512 factor = _mm512_set1_ps(-sums[token] * inverse[token] * inverse[token]);
-    for (int64_t channel = 0; channel < shape.dim; channel += 16) {
+    const Floats factor = set1(-sums[token] * inverse[token] * inverse[token]);
+    for (int64_t channel = 0; channel < shape.dim; channel += kLanes) {
       float* const at = d_x + token * shape.dim + channel;
-      _mm512_storeu_ps(at, _mm512_fmadd_ps(factor, _mm512_loadu_ps(x + token * shape.dim + channel),
-                                           _mm512_loadu_ps(at)));
+      store(at, fmadd(factor, load(x + token * shape.dim + channel), load(at)));
     }
   }
 }
-
-}  // namespace
 
 int64_t mixing_scratch(const MixingShape& shape) {
   const int64_t block = shape.slots() < kBlockSlots ? shape.slots() : kBlockSlots;
@@ -120,11 +115,10 @@ int64_t mixing_scratch(const MixingShape& shape) {
 void pack_keys(const MixingShape& shape, const float* keys, float* panels) {
   for (int64_t panel = 0; panel < shape.panels(); ++panel) {
     for (int64_t channel = 0; channel < shape.dim; ++channel) {
-      for (int64_t lane = 0; lane < kPanel; lane += 16) {
+      for (int64_t lane = 0; lane < kPanel; lane += kLanes) {
         const int64_t slot = panel * kPanel + lane;
-        _mm512_storeu_ps(panels + (panel * shape.dim + channel) * kPanel + lane,
-                         _mm512_maskz_loadu_ps(lanes16(slot, shape.slots()),
-                                               keys + channel * shape.slots() + slot));
+        store(panels + (panel * shape.dim + channel) * kPanel + lane,
+              load(lanes(slot, shape.slots()), keys + channel * shape.slots() + slot));
       }
     }
   }
@@ -145,18 +139,17 @@ void transpose_keys(const MixingShape& shape, const float* panels, float* transp
 void unpack_keys(const MixingShape& shape, const float* panels, float* keys) {
   for (int64_t panel = 0; panel < shape.panels(); ++panel) {
     for (int64_t channel = 0; channel < shape.dim; ++channel) {
-      for (int64_t lane = 0; lane < kPanel; lane += 16) {
+      for (int64_t lane = 0; lane < kPanel; lane += kLanes) {
         const int64_t slot = panel * kPanel + lane;
-        _mm512_mask_storeu_ps(
-            keys + channel * shape.slots() + slot, lanes16(slot, shape.slots()),
-            _mm512_loadu_ps(panels + (panel * shape.dim + channel) * kPanel + lane));
+        store(keys + channel * shape.slots() + slot, lanes(slot, shape.slots()),
+              load(panels + (panel * shape.dim + channel) * kPanel + lane));
       }
     }
   }
 }
 
 void soft_dispatch_forward(const MixingShape& shape, int64_t image, const float* x,
-                           const float* key_panels, float* logits, Bf16* expert_inputs,
+                           const float* key_panels, float* logits, Target expert_inputs,
                            float* scratch) {
   Scratch memory(scratch);
   float* const inverse = memory.take(shape.tokens);
@@ -174,7 +167,7 @@ void soft_dispatch_forward(const MixingShape& shape, int64_t image, const float*
     softmax_columns(shape.tokens, count, of_panel, weights);
     panels_product(as_columns(weights, kPanel), count, x_panels, shape.tokens, shape.tokens,
                    shape.dim, /*accumulate=*/false, values, shape.dim);
-    store_slots(shape, image, panel * kPanel, count, values, {.bf16 = expert_inputs});
+    store_slots(shape, image, panel * kPanel, count, values, expert_inputs);
   }
 }
 
@@ -230,4 +223,14 @@ void soft_keys_backward(const MixingShape& shape, const KeyPart& part, const flo
   }
 }
 
-}  // namespace softmoe::kernels
+}  // namespace
+
+const SoftDispatchKernels kSoftDispatchKernels{.mixing_scratch = mixing_scratch,
+                                               .pack_keys = pack_keys,
+                                               .transpose_keys = transpose_keys,
+                                               .unpack_keys = unpack_keys,
+                                               .soft_dispatch_forward = soft_dispatch_forward,
+                                               .soft_dispatch_backward = soft_dispatch_backward,
+                                               .soft_keys_backward = soft_keys_backward};
+
+}  // namespace softmoe::kernels::SOFTMOE_LEVEL

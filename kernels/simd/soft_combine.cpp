@@ -1,47 +1,47 @@
 // Slot outputs into tokens, forward and backward.
 
-#include "kernels/avx512/soft_mixing_parts.h"
+#include "kernels/simd/groups.h"
+#include "kernels/simd/math.h"
+#include "kernels/simd/soft_mixing_parts.h"
 
-namespace softmoe::kernels {
+namespace softmoe::kernels::SOFTMOE_LEVEL {
 namespace {
 
 /// The largest logit of each token: [tokens].
-void row_maxima(const MixingShape& shape, const float* logits, float* lanes, float* maxima) {
+void row_maxima(const MixingShape& shape, const float* logits, float* partial, float* maxima) {
   for (int64_t token = 0; token < shape.tokens; ++token) {
-    _mm512_storeu_ps(lanes + token * 16, _mm512_set1_ps(-__builtin_inff()));
+    store(partial + token * kLanes, set1(-__builtin_inff()));
   }
   for (int64_t panel = 0; panel < shape.panels(); ++panel) {
     const float* const values = logits + panel * shape.tokens * kPanel;
     const int64_t count = panel_slots(shape, panel);
     for (int64_t token = 0; token < shape.tokens; ++token) {
-      __m512 largest = _mm512_loadu_ps(lanes + token * 16);
-      for (int64_t lane = 0; lane < count; lane += 16) {
-        largest = _mm512_mask_max_ps(largest, lanes16(lane, count), largest,
-                                     _mm512_loadu_ps(values + token * kPanel + lane));
+      Floats largest = load(partial + token * kLanes);
+      for (int64_t lane = 0; lane < count; lane += kLanes) {
+        largest = max(lanes(lane, count), largest, load(values + token * kPanel + lane));
       }
-      _mm512_storeu_ps(lanes + token * 16, largest);
+      store(partial + token * kLanes, largest);
     }
   }
   for (int64_t token = 0; token < shape.tokens; ++token) {
-    maxima[token] = _mm512_reduce_max_ps(_mm512_loadu_ps(lanes + token * 16));
+    maxima[token] = max_of(load(partial + token * kLanes));
   }
 }
 
 /// powers = e^(logits - maxima) for `tokens` rows of one panel with `count` slots; adds them to
-/// `lanes` [tokens, 16].
+/// `partial` [tokens, kLanes].
 void powers_of(int64_t tokens, int64_t count, const float* logits, const float* maxima,
-               float* powers, float* lanes) {
+               float* powers, float* partial) {
   for (int64_t token = 0; token < tokens; ++token) {
-    const __m512 shift = _mm512_set1_ps(maxima[token]);
-    __m512 sum = _mm512_loadu_ps(lanes + token * 16);
-    for (int64_t lane = 0; lane < count; lane += 16) {
+    const Floats shift = set1(maxima[token]);
+    Floats sum = load(partial + token * kLanes);
+    for (int64_t lane = 0; lane < count; lane += kLanes) {
       const int64_t at = token * kPanel + lane;
-      const __m512 power = _mm512_maskz_mov_ps(
-          lanes16(lane, count), exp_exact(_mm512_sub_ps(_mm512_loadu_ps(logits + at), shift)));
-      _mm512_storeu_ps(powers + at, power);
-      sum = _mm512_add_ps(sum, power);
+      const Floats power = keep(lanes(lane, count), exp_exact(sub(load(logits + at), shift)));
+      store(powers + at, power);
+      sum = add(sum, power);
     }
-    _mm512_storeu_ps(lanes + token * 16, sum);
+    store(partial + token * kLanes, sum);
   }
 }
 
@@ -50,34 +50,32 @@ void softmax_rows_backward(int64_t tokens, int64_t count, const float* logits,
                            const RowSoftmax& softmax, const float* products, float* weights,
                            const float* d_weights, float* d_logits) {
   for (int64_t token = 0; token < tokens; ++token) {
-    const __m512 shift = _mm512_set1_ps(softmax.maxima[token]);
-    const __m512 inverse = _mm512_set1_ps(softmax.inverse_sums[token]);
-    const __m512 product = _mm512_set1_ps(products[token]);
-    for (int64_t lane = 0; lane < count; lane += 16) {
+    const Floats shift = set1(softmax.maxima[token]);
+    const Floats inverse = set1(softmax.inverse_sums[token]);
+    const Floats product = set1(products[token]);
+    for (int64_t lane = 0; lane < count; lane += kLanes) {
       const int64_t at = token * kPanel + lane;
-      const __m512 weight =
-          _mm512_mul_ps(exp_exact(_mm512_sub_ps(_mm512_loadu_ps(logits + at), shift)), inverse);
-      _mm512_storeu_ps(weights + at, weight);
-      const __m512 off = _mm512_sub_ps(_mm512_loadu_ps(d_weights + at), product);
-      _mm512_storeu_ps(d_logits + at, _mm512_mul_ps(weight, off));
+      const Floats weight = mul(exp_exact(sub(load(logits + at), shift)), inverse);
+      store(weights + at, weight);
+      const Floats off = sub(load(d_weights + at), product);
+      store(d_logits + at, mul(weight, off));
     }
   }
 }
 
 /// Divides the rows of `out` by the sums of their powers.
-void divide_by_sums(const MixingShape& shape, const float* lanes, float* inverse_sums, float* out) {
+void divide_by_sums(const MixingShape& shape, const float* partial, float* inverse_sums,
+                    float* out) {
   for (int64_t token = 0; token < shape.tokens; ++token) {
-    const float sum = _mm512_reduce_add_ps(_mm512_loadu_ps(lanes + token * 16));
+    const float sum = sum_of(load(partial + token * kLanes));
     inverse_sums[token] = 1.0F / sum;
-    const __m512 inverse = _mm512_set1_ps(inverse_sums[token]);
-    for (int64_t channel = 0; channel < shape.dim; channel += 16) {
+    const Floats inverse = set1(inverse_sums[token]);
+    for (int64_t channel = 0; channel < shape.dim; channel += kLanes) {
       float* const at = out + token * shape.dim + channel;
-      _mm512_storeu_ps(at, _mm512_mul_ps(_mm512_loadu_ps(at), inverse));
+      store(at, mul(load(at), inverse));
     }
   }
 }
-
-}  // namespace
 
 void soft_combine_forward(const MixingShape& shape, int64_t image, const float* logits,
                           Source expert_outputs, const RowSoftmax& softmax, float* out,
@@ -85,11 +83,11 @@ void soft_combine_forward(const MixingShape& shape, int64_t image, const float* 
   Scratch memory(scratch);
   const int64_t block = shape.slots() < kBlockSlots ? shape.slots() : kBlockSlots;
   const int64_t rows = shape.tokens < kBlockTokens ? shape.tokens : kBlockTokens;
-  float* const lanes = memory.take(shape.tokens * 16);
+  float* const partial = memory.take(shape.tokens * kLanes);
   float* const values = memory.take(channels_room(shape, block));
   float* const powers = memory.take(rows * round_up(block, kPanel));
-  row_maxima(shape, logits, lanes, softmax.maxima);
-  __builtin_memset(lanes, 0, static_cast<size_t>(shape.tokens) * 16 * sizeof(float));
+  row_maxima(shape, logits, partial, softmax.maxima);
+  __builtin_memset(partial, 0, static_cast<size_t>(shape.tokens * kLanes) * sizeof(float));
   for (int64_t first = 0; first < shape.slots(); first += block) {
     const int64_t count = shape.slots() - first < block ? shape.slots() - first : block;
     load_slots(shape, image, first, count, expert_outputs, block, values);
@@ -98,13 +96,13 @@ void soft_combine_forward(const MixingShape& shape, int64_t image, const float* 
       for (int64_t slot = 0; slot < count; slot += kPanel) {
         powers_of(tokens, panel_slots(shape, (first + slot) / kPanel),
                   logits + (first + slot) * shape.tokens + token * kPanel, softmax.maxima + token,
-                  powers + slot * tokens, lanes + token * 16);
+                  powers + slot * tokens, partial + token * kLanes);
       }
       panels_product(as_panels(powers, tokens), tokens, values, block, count, shape.dim,
                      /*accumulate=*/first > 0, out + token * shape.dim, shape.dim);
     }
   }
-  divide_by_sums(shape, lanes, softmax.inverse_sums, out);
+  divide_by_sums(shape, partial, softmax.inverse_sums, out);
 }
 
 void soft_combine_backward(const MixingShape& shape, int64_t image, const float* logits,
@@ -138,4 +136,9 @@ void soft_combine_backward(const MixingShape& shape, int64_t image, const float*
   }
 }
 
-}  // namespace softmoe::kernels
+}  // namespace
+
+const SoftCombineKernels kSoftCombineKernels{.soft_combine_forward = soft_combine_forward,
+                                             .soft_combine_backward = soft_combine_backward};
+
+}  // namespace softmoe::kernels::SOFTMOE_LEVEL

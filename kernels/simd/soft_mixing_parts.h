@@ -1,8 +1,7 @@
 #pragma once
-/// What dispatch and combine of soft mixing share. Internal linkage, as math.h.
+/// What dispatch and combine of soft mixing share. Internal linkage, as vector.h.
 
-#include "kernels/avx512/fp32_gemm.h"
-#include "kernels/avx512/panels.h"
+#include "kernels/simd/panels.h"
 #include "kernels/soft_mixing.h"
 
 namespace softmoe::kernels {
@@ -53,13 +52,9 @@ inline void store_slots(const MixingShape& shape, int64_t image, int64_t first, 
                         const float* values, Target target) {
   for (int64_t slot = 0; slot < count; ++slot) {
     const int64_t row = slot_row(shape, image, first + slot) * shape.dim;
-    for (int64_t channel = 0; channel < shape.dim; channel += 16) {
-      const __m512 value = _mm512_loadu_ps(values + slot * shape.dim + channel);
-      if (target.bf16 != nullptr) {
-        store_bf16(target.bf16 + row + channel, value);
-      } else {
-        _mm512_storeu_ps(target.fp32 + row + channel, value);
-      }
+    for (int64_t channel = 0; channel < shape.dim; channel += kLanes) {
+      const Floats value = load(values + slot * shape.dim + channel);
+      store(target, row + channel, value);
     }
   }
 }
@@ -83,11 +78,11 @@ inline void rows_to_panels(const MixingShape& shape, const float* rows, float* p
 
 /// The product of two rows.
 inline float dot(const float* left, const float* right, int64_t count) {
-  __m512 sum = _mm512_setzero_ps();
-  for (int64_t at = 0; at < count; at += 16) {
-    sum = _mm512_fmadd_ps(_mm512_loadu_ps(left + at), _mm512_loadu_ps(right + at), sum);
+  Floats sum = zero();
+  for (int64_t at = 0; at < count; at += kLanes) {
+    sum = fmadd(load(left + at), load(right + at), sum);
   }
-  return _mm512_reduce_add_ps(sum);
+  return sum_of(sum);
 }
 
 /// Floats of `rows` rows in panels of channels.

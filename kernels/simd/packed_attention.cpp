@@ -1,9 +1,7 @@
-#include "kernels/packed_attention.h"
+#include "kernels/simd/groups.h"
+#include "kernels/simd/math.h"
 
-#include "kernels/avx512/math.h"
-#include "kernels/packed_factors.h"
-
-namespace softmoe::kernels {
+namespace softmoe::kernels::SOFTMOE_LEVEL {
 namespace {
 
 /// Queries whose scores are held at a time.
@@ -30,7 +28,7 @@ Head divide(const PackedAttention& attention, Unit* scratch) {
   Head head{};
   head.depth = units_of(attention.precision, attention.head_dim);
   head.units = units_of(attention.precision, attention.tokens);
-  head.score_stride = panels_of(attention.tokens) * kUnitColumns;
+  head.score_stride = panels_of(attention.tokens) * kPanelColumns;
   // A whole number of vectors, and odd in cache lines.
   head.weight_stride = round_up(head.units, 32) + 16;
   int64_t used = 0;
@@ -40,8 +38,8 @@ Head divide(const PackedAttention& attention, Unit* scratch) {
     return scratch == nullptr ? nullptr : scratch + first;
   };
   const auto take_floats = [&](int64_t size) { return reinterpret_cast<float*>(take(size)); };
-  head.keys = take(panels_of(attention.tokens) * head.depth * kUnitColumns);
-  head.values = take(panels_of(attention.head_dim) * head.units * kUnitColumns);
+  head.keys = take(panels_of(attention.tokens) * head.depth * kPanelColumns);
+  head.values = take(panels_of(attention.head_dim) * head.units * kPanelColumns);
   if (attention.query_norm != nullptr) {
     head.normed_queries = take(attention.tokens * head.depth);
     head.normed_keys = take(attention.tokens * head.depth);
@@ -65,19 +63,20 @@ void normed_rows(const PackedAttention& attention, const float* weight, Source r
   const RowNorm norm{attention.head_dim, attention.norm_eps, weight, nullptr};
   const bool is_bf16 = attention.precision == Precision::kBFloat16;
   for (int64_t token = 0; token < attention.tokens; ++token) {
-    encode_row(Precision::kFloat32, rows.offset(token * stride), attention.head_dim, 1.0F,
-               reinterpret_cast<Unit*>(head.row));
+    kFactorKernels.encode_row(Precision::kFloat32, rows.offset(token * stride), attention.head_dim,
+                              1.0F, reinterpret_cast<Unit*>(head.row));
     Unit* const target = out + token * head.depth;
-    norm_rows(norm, head.row, 0, 1, is_bf16 ? nullptr : reinterpret_cast<float*>(target), 0,
-              is_bf16 ? reinterpret_cast<Bf16*>(target) : nullptr, 0);
+    kFactorKernels.norm_rows(norm, head.row, 0, 1,
+                             is_bf16 ? nullptr : reinterpret_cast<float*>(target), 0,
+                             is_bf16 ? reinterpret_cast<Bf16*>(target) : nullptr, 0);
   }
 }
 
 void pack_keys(const PackedAttention& attention, const Unit* keys, int64_t stride,
                const Head& head) {
-  for (int64_t token = 0; token < attention.tokens; token += kUnitColumns) {
-    pack_panel(keys + token * stride, stride, attention.tokens - token, head.depth,
-               head.keys + token * head.depth);
+  for (int64_t token = 0; token < attention.tokens; token += kPanelColumns) {
+    kFactorKernels.pack_panel(keys + token * stride, stride, attention.tokens - token, head.depth,
+                              head.keys + token * head.depth);
   }
 }
 
@@ -87,9 +86,10 @@ void pack_values(const PackedAttention& attention, Source values, int64_t stride
   for (int64_t unit = 0; unit < head.units; ++unit) {
     const int64_t token = unit * each;
     const bool has_second = each == 2 && token + 1 < attention.tokens;
-    pack_depth_unit(attention.precision, values.offset(token * stride),
-                    has_second ? values.offset((token + 1) * stride) : Source{}, attention.head_dim,
-                    head.values + unit * kUnitColumns, head.units * kUnitColumns);
+    kFactorKernels.pack_depth_unit(attention.precision, values.offset(token * stride),
+                                   has_second ? values.offset((token + 1) * stride) : Source{},
+                                   attention.head_dim, head.values + unit * kPanelColumns,
+                                   head.units * kPanelColumns);
   }
 }
 
@@ -102,63 +102,54 @@ static_assert(kQueries % kPowerRows == 0);
 template <bool kBf16>
 void power_rows(int64_t first, int64_t tokens, const Head& head) {
   const float* const scores = head.scores + first * head.score_stride;
-  __m512 shift[kPowerRows];
-  __m512 sum[kPowerRows];
+  Floats shift[kPowerRows];
+  Floats sum[kPowerRows];
 #pragma GCC unroll 4
   for (int row = 0; row < kPowerRows; ++row) {
-    shift[row] = _mm512_set1_ps(-__builtin_inff());
-    sum[row] = _mm512_setzero_ps();
+    shift[row] = set1(-__builtin_inff());
+    sum[row] = zero();
   }
-  for (int64_t at = 0; at < tokens; at += 16) {
-    const __mmask16 mask = lanes16(at, tokens);
+  for (int64_t at = 0; at < tokens; at += kLanes) {
+    const Mask mask = lanes(at, tokens);
 #pragma GCC unroll 4
     for (int row = 0; row < kPowerRows; ++row) {
-      shift[row] = _mm512_mask_max_ps(shift[row], mask, shift[row],
-                                      _mm512_loadu_ps(scores + row * head.score_stride + at));
+      shift[row] = max(mask, shift[row], load(scores + row * head.score_stride + at));
     }
   }
 #pragma GCC unroll 4
   for (int row = 0; row < kPowerRows; ++row) {
-    shift[row] = _mm512_set1_ps(_mm512_reduce_max_ps(shift[row]));
+    shift[row] = set1(max_of(shift[row]));
   }
-  for (int64_t at = 0; at < tokens; at += 16) {
-    const __mmask16 mask = lanes16(at, tokens);
+  for (int64_t at = 0; at < tokens; at += kLanes) {
+    const Mask mask = lanes(at, tokens);
 #pragma GCC unroll 4
     for (int row = 0; row < kPowerRows; ++row) {
-      const __m512 off =
-          _mm512_sub_ps(_mm512_loadu_ps(scores + row * head.score_stride + at), shift[row]);
-      const __m512 power = _mm512_maskz_mov_ps(mask, kBf16 ? exp2_rough(off) : exp_exact(off));
-      sum[row] = _mm512_add_ps(sum[row], power);
+      const Floats off = sub(load(scores + row * head.score_stride + at), shift[row]);
+      const Floats power = keep(mask, kBf16 ? exp2_rough(off) : exp_exact(off));
+      sum[row] = add(sum[row], power);
       Unit* const weights = head.weights + (first + row) * head.weight_stride;
       if constexpr (kBf16) {
         store_bf16(reinterpret_cast<Bf16*>(weights) + at, power);
       } else {
-        _mm512_storeu_ps(reinterpret_cast<float*>(weights) + at, power);
+        store(reinterpret_cast<float*>(weights) + at, power);
       }
     }
   }
 #pragma GCC unroll 4
   for (int row = 0; row < kPowerRows; ++row) {
-    head.inverse_sums[first + row] = 1.0F / _mm512_reduce_add_ps(sum[row]);
+    head.inverse_sums[first + row] = 1.0F / sum_of(sum[row]);
   }
 }
 
-}  // namespace
-
-float query_factor(const PackedAttention& attention) {
-  const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(attention.head_dim));
-  return attention.precision == Precision::kBFloat16 ? scale * 1.44269504F : scale;
-}
-
-int64_t attention_scratch(const PackedAttention& attention) {
-  return divide(attention, nullptr).size;
-}
+int64_t attend_scratch(const PackedAttention& attention) { return divide(attention, nullptr).size; }
 
 void attend(const PackedAttention& attention, int64_t head_index, Source qkv, int64_t qkv_stride,
             Target mixed, int64_t mixed_stride, Unit* scratch) {
   const Head head = divide(attention, scratch);
   const Precision precision = attention.precision;
   const bool is_bf16 = precision == Precision::kBFloat16;
+  const auto product =
+      is_bf16 ? kFloatProductKernels.product_bf16 : kFloatProductKernels.product_fp32;
   const int64_t first = head_index * attention.head_dim;
   const Source query_rows = qkv.offset(first);
   const Source key_rows = qkv.offset(attention.dim() + first);
@@ -172,24 +163,28 @@ void attend(const PackedAttention& attention, int64_t head_index, Source qkv, in
     pack_keys(attention, as_units(key_rows), queries.row_stride, head);
   }
   pack_values(attention, qkv.offset(2 * attention.dim() + first), qkv_stride, head);
-  const RightPanels keys{head.keys, head.depth * kUnitColumns};
-  const RightPanels values{head.values, head.units * kUnitColumns};
+  const RightPanels keys{head.keys, head.depth * kPanelColumns};
+  const RightPanels values{head.values, head.units * kPanelColumns};
   const Target out = mixed.offset(first);
   for (int64_t query = 0; query < attention.tokens; query += kQueries) {
     const int64_t rows = attention.tokens - query < kQueries ? attention.tokens - query : kQueries;
-    packed_product(precision, {rows, attention.tokens, head.depth},
-                   {queries.data + query * queries.row_stride, queries.row_stride}, keys,
-                   {.out = {.fp32 = head.scores}, .out_stride = head.score_stride});
+    product({rows, attention.tokens, head.depth},
+            {queries.data + query * queries.row_stride, queries.row_stride}, keys,
+            {.out = {.fp32 = head.scores}, .out_stride = head.score_stride});
     for (int64_t row = 0; row < rows; row += kPowerRows) {
       is_bf16 ? power_rows<true>(row, attention.tokens, head)
               : power_rows<false>(row, attention.tokens, head);
     }
-    packed_product(precision, {rows, attention.head_dim, head.units},
-                   {head.weights, head.weight_stride}, values,
-                   {.out = out.offset(query * mixed_stride),
-                    .out_stride = mixed_stride,
-                    .row_factors = head.inverse_sums});
+    product({rows, attention.head_dim, head.units}, {head.weights, head.weight_stride}, values,
+            {.out = out.offset(query * mixed_stride),
+             .out_stride = mixed_stride,
+             .row_factors = head.inverse_sums});
   }
 }
 
-}  // namespace softmoe::kernels
+}  // namespace
+
+const PackedAttentionKernels kPackedAttentionKernels{.attend_scratch = attend_scratch,
+                                                     .attend = attend};
+
+}  // namespace softmoe::kernels::SOFTMOE_LEVEL

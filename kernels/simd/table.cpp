@@ -1,0 +1,16 @@
+#include "kernels/table.h"
+
+#include "kernels/simd/groups.h"
+
+namespace softmoe::kernels::SOFTMOE_LEVEL {
+
+const KernelTable& kernel_table() {
+  static const KernelTable table{
+      kGemmKernels,          kPackKernels,   kAttentionKernels,       kLinearKernels,
+      kLayerNormKernels,     kRowKernels,    kSoftDispatchKernels,    kSoftCombineKernels,
+      kUpdateKernels,        kFactorKernels, kPackedAttentionKernels, kFloatProductKernels,
+      kIntegerProductKernels};
+  return table;
+}
+
+}  // namespace softmoe::kernels::SOFTMOE_LEVEL
