@@ -21,7 +21,7 @@
 #include "bench/inference_limits.h"
 #include "bench/run_bench.h"
 #include "inference/inference_model.h"
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 #include "runtime/memory/kept_memory.h"
 #include "vit/cost.h"
 #include "vit/zoo.h"

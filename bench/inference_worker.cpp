@@ -21,7 +21,7 @@
 #include "bench/run_bench.h"
 #include "core/options.h"
 #include "inference/inference_model.h"
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 #include "vit/zoo.h"
 
 namespace softmoe {

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "bench/run_bench.h"
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 #include "runtime/machine.h"
 #include "train/optimizers.h"
 #include "train/train_step.h"

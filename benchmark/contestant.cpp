@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 #include "runtime/device.h"
 #include "runtime/memory/memory_limit.h"
 #include "runtime/memory/memory_use.h"

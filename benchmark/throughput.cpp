@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/table.h"
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 #include "runtime/memory/memory_limit.h"
 #include "runtime/memory/memory_use.h"
 

@@ -1,6 +1,6 @@
 #include "benchmark/throughput_subject.h"
 
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 
 namespace softmoe {
 

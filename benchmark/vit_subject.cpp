@@ -2,8 +2,8 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "ops/compute_precision.h"
 #include "ops/initialization.h"
-#include "runtime/compute_precision.h"
 #include "vit/cost.h"
 
 namespace softmoe {

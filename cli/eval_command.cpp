@@ -12,7 +12,7 @@
 #include "eval/model_evaluation.h"
 #include "inference/inference_model.h"
 #include "inference/predictor.h"
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 
 namespace softmoe::cli {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "core/pluralize.h"
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 
 namespace softmoe {
 

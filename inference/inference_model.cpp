@@ -8,7 +8,7 @@
 #include "core/tensor_check.h"
 #include "inference/modules/module_engine.h"
 #include "inference/packed/packed_engine.h"
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 
 namespace softmoe {
 

@@ -20,9 +20,10 @@ struct Source {
     return {fp32 != nullptr ? fp32 + elements : nullptr,
             bf16 != nullptr ? bf16 + elements : nullptr};
   }
+  explicit operator bool() const { return fp32 != nullptr || bf16 != nullptr; }
 };
 
-/// A matrix in one of two precisions to write to: one pointer is set.
+/// A matrix in one of two precisions to write to: one pointer is set, or none to write nothing.
 struct Target {
   float* fp32 = nullptr;
   Bf16* bf16 = nullptr;
@@ -31,6 +32,8 @@ struct Target {
     return {fp32 != nullptr ? fp32 + elements : nullptr,
             bf16 != nullptr ? bf16 + elements : nullptr};
   }
+  operator Source() const { return {fp32, bf16}; }
+  explicit operator bool() const { return fp32 != nullptr || bf16 != nullptr; }
 };
 
 inline constexpr int64_t round_up(int64_t value, int64_t multiple) {

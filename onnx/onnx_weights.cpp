@@ -3,7 +3,7 @@
 #include "checkpoints/convert/transposed.h"
 #include "core/error.h"
 #include "onnx/onnx_ops.h"
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 
 namespace softmoe {
 namespace {

@@ -35,8 +35,9 @@ torch::Tensor attention_in_steps(const torch::Tensor& x, const AttentionParamete
 torch::Tensor attention(const torch::Tensor& x, const AttentionParameters& parameters,
                         const AttentionDropout& dropout, const torch::Tensor& residual) {
   const bool drops = dropout.training && (dropout.output > 0 || dropout.weights > 0);
-  if (!drops && fused::applies(x) && fused::takes_attention(parameters, x.size(1))) {
-    return fused::attention(x, parameters, residual);  // [batch, tokens, dim]
+  const auto precision = fused::precision_of(x);
+  if (!drops && precision && fused::takes_attention(parameters, x.size(1))) {
+    return fused::attention(x, parameters, *precision, residual);  // [batch, tokens, dim]
   }
   const auto out = attention_in_steps(x, parameters, dropout);  // [batch, tokens, dim]
   return residual.defined() ? residual + out : out;             // [batch, tokens, dim]

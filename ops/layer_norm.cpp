@@ -1,5 +1,6 @@
 #include "ops/layer_norm.h"
 
+#include "ops/compute_precision.h"
 #include "ops/fused/applies.h"
 #include "ops/fused/layer_norm.h"
 
@@ -7,7 +8,7 @@ namespace softmoe {
 namespace {
 
 bool is_fused(const torch::Tensor& x, const torch::Tensor& weight) {
-  return fused::applies(x) && fused::takes_layer_norm(weight);
+  return fused::precision_of(x).has_value() && fused::takes_layer_norm(weight);
 }
 
 }  // namespace
@@ -21,8 +22,9 @@ torch::Tensor layer_norm(const torch::Tensor& x, const torch::Tensor& weight,
 NormedBranch layer_norm_branch(const torch::Tensor& x, const torch::Tensor& weight,
                                const torch::Tensor& bias, double eps, NormedFor use) {
   if (is_fused(x, weight)) {
-    const auto dtype = use == NormedFor::kProducts ? torch::kBFloat16 : torch::kFloat32;
-    return fused::layer_norm_branch(x, weight, bias, eps, dtype);
+    const auto precision =
+        use == NormedFor::kProducts ? *fused::precision_of(x) : Precision::kFloat32;
+    return fused::layer_norm_branch(x, weight, bias, eps, tensor_dtype(precision));
   }
   return {.normed = layer_norm(x, weight, bias, eps), .skip = x};
 }

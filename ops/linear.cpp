@@ -12,7 +12,7 @@ torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight,
 }
 
 torch::Tensor exact_linear(const torch::Tensor& x, const torch::Tensor& weight) {
-  if (fused::applies(x) && fused::takes_linear(x, weight)) {
+  if (fused::precision_of(x) && fused::takes_linear(x, weight)) {
     return fused::exact_linear(x, weight);  // [..., outputs]
   }
   const auto dtype = x.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;

@@ -8,9 +8,11 @@
 namespace softmoe {
 namespace {
 
-bool is_fused(const torch::Tensor& x, const MlpParameters& parameters, Activation activation,
-              const MlpDropout& dropout) {
-  return !dropout.drops() && fused::applies(x) && fused::takes_mlp(parameters, activation);
+/// The precision of the fused operator if it takes the call.
+std::optional<Precision> fused_precision(const torch::Tensor& x, const MlpParameters& parameters,
+                                         Activation activation, const MlpDropout& dropout) {
+  return !dropout.drops() && fused::takes_mlp(parameters, activation) ? fused::precision_of(x)
+                                                                      : std::nullopt;
 }
 
 torch::Tensor dropped(const torch::Tensor& x, const MlpDropout& dropout) {
@@ -28,8 +30,8 @@ torch::Tensor batched_linear(const torch::Tensor& x, const torch::Tensor& weight
 
 torch::Tensor mlp(const torch::Tensor& x, const MlpParameters& parameters, Activation activation,
                   const MlpDropout& dropout, const torch::Tensor& residual) {
-  if (is_fused(x, parameters, activation, dropout)) {
-    return fused::mlp(x, parameters, activation, residual);  // [..., dim]
+  if (const auto precision = fused_precision(x, parameters, activation, dropout)) {
+    return fused::mlp(x, parameters, activation, *precision, residual);  // [..., dim]
   }
   const auto& [fc1_weight, fc1_bias, fc2_weight, fc2_bias] = parameters;
   const auto hidden = dropped(activate(linear(x, fc1_weight, fc1_bias), activation), dropout);
@@ -39,8 +41,8 @@ torch::Tensor mlp(const torch::Tensor& x, const MlpParameters& parameters, Activ
 
 torch::Tensor expert_mlp(const torch::Tensor& x, const MlpParameters& parameters,
                          Activation activation, const MlpDropout& dropout) {
-  if (is_fused(x, parameters, activation, dropout)) {
-    return fused::mlp(x, parameters, activation);  // [experts, rows, dim]
+  if (const auto precision = fused_precision(x, parameters, activation, dropout)) {
+    return fused::mlp(x, parameters, activation, *precision);  // [experts, rows, dim]
   }
   const auto& [fc1_weight, fc1_bias, fc2_weight, fc2_bias] = parameters;
   const auto hidden =

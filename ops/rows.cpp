@@ -15,7 +15,7 @@ using torch::autograd::variable_list;
 
 /// Returns true if the operators around take bf16 rows and give fp32 tokens.
 bool is_mixed(const torch::Tensor& x) {
-  return fused::applies(x) && x.scalar_type() != torch::kFloat64;
+  return fused::precision_of(x) == Precision::kBFloat16 && x.scalar_type() != torch::kFloat64;
 }
 
 /// The rows of x by number, zeros for -1.

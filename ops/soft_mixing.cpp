@@ -6,9 +6,12 @@
 namespace softmoe {
 namespace {
 
-bool is_fused(const torch::Tensor& tokens, const SoftMixingOptions& options) {
-  return options.mixing == SoftMixing::kSoft && !options.rounds_to_bf16 && options.noise <= 0 &&
-         fused::applies(tokens) && fused::takes_soft_mixing(tokens);
+/// The precision of expert inputs if the fused operators take the call.
+std::optional<Precision> fused_precision(const torch::Tensor& tokens,
+                                         const SoftMixingOptions& options) {
+  const bool is_plain =
+      options.mixing == SoftMixing::kSoft && !options.rounds_to_bf16 && options.noise <= 0;
+  return is_plain && fused::takes_soft_mixing(tokens) ? fused::precision_of(tokens) : std::nullopt;
 }
 
 bool learns_dispatch(SoftMixing mixing) {
@@ -58,9 +61,10 @@ SoftDispatch soft_dispatch(const torch::Tensor& tokens, const SlotParameters& pa
   const auto& [phi, scale] = parameters;
   SoftDispatch result;
   result.mix.options_ = options;
-  if (is_fused(tokens, options)) {
+  if (const auto precision = fused_precision(tokens, options)) {
     const auto keys = soft_keys(phi, scale, options.eps);  // [dim, slots]
-    const auto dispatched = fused::soft_dispatch(tokens, keys, options.experts, options.eps);
+    const auto dispatched =
+        fused::soft_dispatch(tokens, keys, options.experts, options.eps, *precision);
     result.expert_inputs = dispatched.expert_inputs;  // [experts, rows, dim]
     result.mix.panels_ = dispatched.logits;
     return result;

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "core/log.h"
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 #include "train/fit_routers.h"
 #include "train/trainer.h"
 #include "vit/cost.h"

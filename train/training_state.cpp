@@ -7,7 +7,7 @@
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 #include "train/optimizers.h"
 
 namespace softmoe {

@@ -7,7 +7,7 @@
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
 #include "runtime/autocast_guard.h"
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 #include "runtime/device.h"
 #include "softmoe/routers.h"
 #include "vit/position_embedding.h"

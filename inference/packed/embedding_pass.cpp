@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "inference/packed/portion.h"
+#include "kernels/table.h"
 
 namespace softmoe {
 namespace {
@@ -45,7 +46,7 @@ void EmbeddingPass::embed_patches(const float* image, int64_t first, int64_t cou
   for (int64_t index = 0; index < count; ++index) {
     copy_patch(options, image, first + index, scratch.patch);
     kernels::table().encode_row(layers_.patch.precision(), {.fp32 = scratch.patch}, pixels, 1.0F,
-                        scratch.pixels.part(index, 1).units());
+                                scratch.pixels.part(index, 1).units());
   }
   const int64_t token = options.prefix_tokens() + first;
   float* const out = x + token * options.dim;
@@ -82,8 +83,8 @@ void EmbeddingPass::run(const ThreadTeam& team, const float* images, int64_t bat
   if (layers_.pre_norm.defined()) {
     const auto of_rows = team.share(batch * options.tokens());
     float* const rows = x + of_rows.first * dim;
-    kernels::table().norm_rows(layers_.pre_norm.rows(), rows, dim, of_rows.last - of_rows.first, rows, dim,
-                       nullptr, 0);
+    kernels::table().norm_rows(layers_.pre_norm.rows(), rows, dim, of_rows.last - of_rows.first,
+                               rows, dim, nullptr, 0);
   }
 }
 

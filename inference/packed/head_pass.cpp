@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/table.h"
+
 namespace softmoe {
 
 using kernels::Unit;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/table.h"
+
 namespace softmoe {
 namespace {
 
@@ -76,7 +78,7 @@ void MixingPass::weigh_slots(const PackedBlock& block, int64_t row, int64_t coun
   // Logits are fp32 in every precision.
   float* const normed = scratch.normed;
   kernels::table().norm_rows(block.norm2.rows(), x_ + row * dim(), dim(), count, normed, dim(),
-                     tokens.values.bf16, tokens.stride);
+                             tokens.values.bf16, tokens.stride);
   if (tokens.values.fp32 != nullptr) {
     for (int64_t index = 0; index < count; ++index) {
       std::memcpy(tokens.values.fp32 + index * tokens.stride, normed + index * dim(),
@@ -89,8 +91,8 @@ void MixingPass::weigh_slots(const PackedBlock& block, int64_t row, int64_t coun
            {.out = {.fp32 = scratch.logits}, .out_stride = stride, .row_factors = scratch.norms});
   const auto powers = powers_.part(row, count);
   kernels::table().exponential_rows(scratch.logits, stride, count, mixing.slots(),
-                            kernels::round_up(mixing.slots(), 2), powers.values, powers.stride,
-                            inverse_sums_ + row);
+                                    kernels::round_up(mixing.slots(), 2), powers.values,
+                                    powers.stride, inverse_sums_ + row);
 }
 
 void MixingPass::fill_slots(const PackedMixing& mixing, const Portion& portion,
@@ -131,14 +133,15 @@ void MixingPass::average_tokens(const PackedMixing& mixing, const Portion& porti
     const int64_t count = std::min(kernels::kPanelColumns, mixing.slots() - first);
     auto powers = powers_.part(image * tokens(), tokens());
     powers.values = powers.values.offset(first);
-    kernels::table().inverse_column_sums(powers.source(), powers.stride, tokens(), count, scratch.sums);
+    kernels::table().inverse_column_sums(powers.source(), powers.stride, tokens(), count,
+                                         scratch.sums);
     kernels::LeftUnits left{powers.units(), 1, powers.stride};
     if (each == 2) {
       for (int64_t unit = 0; unit < units; ++unit) {
         const auto rows = powers.part(unit * 2, 2);
         kernels::table().pack_depth_unit(layers_.values, rows.source(),
-                                 second_row(rows, unit * 2 + 1 < tokens()), count,
-                                 scratch.powers + unit * kernels::kPanelColumns, 0);
+                                         second_row(rows, unit * 2 + 1 < tokens()), count,
+                                         scratch.powers + unit * kernels::kPanelColumns, 0);
       }
       left = {scratch.powers, 1, kernels::kPanelColumns};
     }

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "checkpoints/load_into.h"
+#include "ops/compute_precision.h"
 #include "ops/initialization.h"
 #include "runtime/autocast_guard.h"
-#include "runtime/compute_precision.h"
 
 namespace softmoe {
 namespace {

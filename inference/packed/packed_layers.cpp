@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/table.h"
 #include "ops/soft_routing.h"
 #include "vit/moe_blocks.h"
 #include "vit/position_embedding.h"
@@ -239,7 +240,8 @@ bool can_pack(const VitOptions& options, const NamedTensors& weights, Precision 
   if (precision == Precision::kFloat16 || precision == Precision::kFloat64) {
     return false;
   }
-  if (!kernels::supported(has_8_bit_weights(precision) ? Precision::kInt8 : Precision::kBFloat16)) {
+  // Without fast kernels, libtorch's operators are faster in fp32, and in fp32 alone.
+  if (precision == Precision::kFloat32 && !kernels::has(kernels::Need::kFp32)) {
     return false;
   }
   // Pairs of bf16 do not reach from one head or row into the next.

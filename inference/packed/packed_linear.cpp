@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/table.h"
+
 namespace softmoe {
 
 using kernels::Unit;
@@ -52,12 +54,12 @@ Operand operand_of(const PackedWeights& weights, const ValueRows& rows, int64_t 
   }
   const int64_t stride = integer_stride(columns);
   if (weights.wide_rows()) {
-    kernels::table().quantize_planes(rows.values.bf16, rows.stride, rows.count, columns, scratch.units,
-                             stride, scratch.scales);
+    kernels::table().quantize_planes(rows.values.bf16, rows.stride, rows.count, columns,
+                                     scratch.units, stride, scratch.scales);
     return {.left = {scratch.units, stride}, .scales = scratch.scales};
   }
-  kernels::table().quantize_bytes(rows.source(), rows.stride, rows.count, columns, scratch.units, stride,
-                          scratch.scales, scratch.zeros);
+  kernels::table().quantize_bytes(rows.source(), rows.stride, rows.count, columns, scratch.units,
+                                  stride, scratch.scales, scratch.zeros);
   return {.left = {scratch.units, stride}, .scales = scratch.scales, .zeros = scratch.zeros};
 }
 
@@ -73,8 +75,8 @@ void multiply(const PackedWeights& weights, const LinearPart& part, const Operan
   auto panels = weights.panels(part.expert, part.column, part.chunk);
   panels.next = part.next;
   kernels::table().packed_product(weights.precision(),
-                          {rows, columns, kernels::units_of(weights.precision(), depth)},
-                          operand.left, panels, finish);
+                                  {rows, columns, kernels::units_of(weights.precision(), depth)},
+                                  operand.left, panels, finish);
 }
 
 void multiply_mlp(const PackedMlp& mlp, int64_t expert, Activation activation,

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/table.h"
+
 namespace softmoe {
 namespace {
 
@@ -66,7 +68,7 @@ PackedPass::ThreadMemory PackedPass::take_thread_memory(Arena& arena) const {
   ThreadMemory memory;
   memory.normed = take_rows(arena, layers_.values, block_rows_, layers_.options.dim);
   memory.embedding = embedding_.take_scratch(arena);
-  memory.attention = arena.take<kernels::Unit>(kernels::table().attention_scratch(attention_));
+  memory.attention = arena.take<kernels::Unit>(kernels::table().attend_scratch(attention_));
   memory.head = head_.take_scratch(arena);
   memory.mixing = mixing_.take_scratch(arena);
   memory.mlp = take_mlp_scratch(arena, layers_, std::max(block_rows_, mixing_.expert_rows(batch_)));
@@ -113,7 +115,8 @@ void PackedPass::run_tokens(const float* images, int64_t batch, float* tokens) {
     const int64_t at = share.first * dim;
     const int64_t count = share.last - share.first;
     if (layers_.options.final_norm == FinalNorm::kTokens) {
-      kernels::table().norm_rows(layers_.norm.rows(), x_ + at, dim, count, tokens + at, dim, nullptr, 0);
+      kernels::table().norm_rows(layers_.norm.rows(), x_ + at, dim, count, tokens + at, dim,
+                                 nullptr, 0);
     } else {
       std::copy_n(x_ + at, count * dim, tokens + at);
     }
@@ -165,7 +168,7 @@ void PackedPass::project_queries(const PackedBlock& block, const Portion& portio
   for_each_block(portion.of(tokens), block_rows_, [&](int64_t row, int64_t count) {
     const auto normed = memory.normed.part(0, count);
     kernels::table().norm_rows(block.norm1.rows(), x_ + row * dim, dim, count, normed.values.fp32,
-                       normed.stride, normed.values.bf16, normed.stride);
+                               normed.stride, normed.values.bf16, normed.stride);
     const auto out = qkv_.part(portion.place(0) * tokens + row, count);
     multiply(block.qkv, {}, operand_of(block.qkv, normed, dim, memory.integers), count,
              {.out = out.values, .out_stride = out.stride});
@@ -184,8 +187,8 @@ void PackedPass::attend(const PackedBlock& block, const Portion& portion,
     const int64_t image = index / attention.heads;
     const auto qkv = qkv_.part(portion.place(image) * attention.tokens, attention.tokens);
     const auto mixed = mixed_.part(image * attention.tokens, attention.tokens);
-    kernels::table().attend(attention, index % attention.heads, qkv.source(), qkv.stride, mixed.values,
-                    mixed.stride, memory.attention);
+    kernels::table().attend(attention, index % attention.heads, qkv.source(), qkv.stride,
+                            mixed.values, mixed.stride, memory.attention);
   }
 }
 
@@ -205,8 +208,9 @@ void PackedPass::finish_block(const PackedBlock& block, const Portion& portion,
           return;
         }
         const auto normed = memory.normed.part(0, count);
-        kernels::table().norm_rows(block.norm2.rows(), x_ + row * dim, dim, count, normed.values.fp32,
-                           normed.stride, normed.values.bf16, normed.stride);
+        kernels::table().norm_rows(block.norm2.rows(), x_ + row * dim, dim, count,
+                                   normed.values.fp32, normed.stride, normed.values.bf16,
+                                   normed.stride);
         multiply_mlp(block.mlp, /*expert=*/0, layers_.activation, normed, add_to_x, memory.mlp,
                      /*next=*/nullptr);
       });

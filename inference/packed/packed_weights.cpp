@@ -6,10 +6,10 @@
 #include <cstddef>
 #include <cstring>
 
-#include "kernels/packed_factors.h"
+#include "kernels/table.h"
+#include "ops/compute_precision.h"
 #include "ops/tensor_pointers.h"
 #include "runtime/arena.h"
-#include "runtime/compute_precision.h"
 #include "runtime/thread_team.h"
 
 namespace softmoe {
@@ -98,15 +98,16 @@ void PackedWeights::pack(const torch::Tensor& weight, const torch::Tensor& facto
         const float factor = by != nullptr ? by[column] : 1.0F;
         Unit* const target = rows + row * panel_units_;
         if (precision_ == Precision::kInt8) {
-          scales[at] =
-              kernels::table().encode_row_int8(source.offset(at * depth_), depth_, factor, chunk_, target,
-                                       sums + expert * chunks() * columns_ + column, columns_);
+          scales[at] = kernels::table().encode_row_int8(
+              source.offset(at * depth_), depth_, factor, chunk_, target,
+              sums + expert * chunks() * columns_ + column, columns_);
         } else {
-          kernels::table().encode_row(precision_, source.offset(at * depth_), depth_, factor, target);
+          kernels::table().encode_row(precision_, source.offset(at * depth_), depth_, factor,
+                                      target);
         }
       }
       kernels::table().pack_panel(rows, panel_units_, count, panel_units_,
-                          units + index * panel_units_ * kernels::kPanelColumns);
+                                  units + index * panel_units_ * kernels::kPanelColumns);
     }
   });
 }

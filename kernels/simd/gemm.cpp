@@ -130,7 +130,7 @@ void gemm_gelu_of(const GemmShape& shape, const LeftUnits& a, const Unit* b, con
     store_pair(after, at, mask, gelu<kGelu, kExact>(low, nullptr),
                gelu<kGelu, kExact>(high, nullptr));
   };
-  if (before.fp32 == nullptr && before.bf16 == nullptr) {
+  if (!before) {
     product(
         shape, a, b, bias, stride, [&](int64_t at) { fetch(after, at); }, activated);
     return;

@@ -57,8 +57,6 @@ inline void fetch(Source source, int64_t index) {
     fetch_line(source.fp32 + index + 16);
   }
 }
-inline void fetch(Target target, int64_t index) { fetch(Source{target.fp32, target.bf16}, index); }
-
 /// Lane masks that fold away if every vector is full.
 template <bool kFull>
 inline Mask lanes_of(int64_t first, int64_t count) {

@@ -5,11 +5,26 @@
 #include "kernels/level.h"
 
 namespace softmoe::fused {
+namespace {
 
-bool applies(const torch::Tensor& x) {
-  return x.is_cpu() && at::autocast::is_autocast_enabled(at::kCPU) &&
-         at::autocast::get_autocast_dtype(at::kCPU) == at::kBFloat16 &&
-         kernels::has(kernels::Need::kBf16Products);
+/// What the mode of this thread asks of products with `x`, if fp32 or bf16.
+std::optional<Precision> wanted_precision(const torch::Tensor& x) {
+  if (!at::autocast::is_autocast_enabled(at::kCPU)) {
+    return x.scalar_type() == torch::kFloat32 ? std::optional(Precision::kFloat32) : std::nullopt;
+  }
+  return at::autocast::get_autocast_dtype(at::kCPU) == at::kBFloat16
+             ? std::optional(Precision::kBFloat16)
+             : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Precision> precision_of(const torch::Tensor& x) {
+  if (!x.is_cpu() || x.numel() == 0) {
+    return std::nullopt;
+  }
+  const auto wanted = wanted_precision(x);
+  return wanted && kernels::has(kernels::need_of(*wanted)) ? wanted : std::nullopt;
 }
 
 }  // namespace softmoe::fused

@@ -6,7 +6,9 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/tensor_check.h"
+#include "ops/compute_precision.h"
 #include "ops/fused/attention_pass.h"
+#include "ops/fused/values.h"
 #include "ops/tensor_pointers.h"
 
 namespace softmoe::fused {
@@ -15,15 +17,16 @@ namespace {
 /// Longest sequence: the scores of one head take tokens^2 * 8 bytes of the second-level cache.
 constexpr int64_t kMaxTokens = 288;
 
-AttentionCall call_of(const torch::Tensor& x, int64_t heads, double eps) {
-  return {.batch = x.size(0),
+AttentionCall call_of(const torch::Tensor& x, int64_t heads, double eps, Precision precision) {
+  return {.precision = precision,
+          .batch = x.size(0),
           .image = {.tokens = x.size(1),
                     .heads = heads,
                     .head_dim = x.size(2) / heads,
                     .norm_eps = static_cast<float>(eps)}};
 }
 
-/// What the forward pass keeps for the backward pass, bf16.
+/// What the forward pass keeps for the backward pass, in the precision of the products.
 struct KeptOfAttention {
   torch::Tensor x;      // [batch, tokens, dim]
   torch::Tensor qkv;    // [batch, tokens, 3 dim]
@@ -31,16 +34,16 @@ struct KeptOfAttention {
 };
 
 torch::Tensor attention_forward(const torch::Tensor& x, const AttentionParameters& parameters,
-                                const torch::Tensor& residual, KeptOfAttention& kept) {
-  const auto call = call_of(x, parameters.heads, parameters.norm_eps);
+                                Precision precision, const torch::Tensor& residual,
+                                KeptOfAttention& kept) {
+  const auto call = call_of(x, parameters.heads, parameters.norm_eps, precision);
   const auto input = contiguous_values(x);
-  const auto bf16 = torch::dtype(torch::kBFloat16);
-  const bool converts = input.scalar_type() != torch::kBFloat16;
-  kept.x = converts ? at::empty(x.sizes(), bf16) : input;
-  kept.qkv = at::empty({call.batch, call.image.tokens, 3 * call.image.dim()}, bf16);
-  kept.mixed = at::empty(x.sizes(), bf16);
+  const auto dtype = tensor_dtype(precision);
+  kept.x = is_rounded(source_of(input), precision) ? at::empty(x.sizes(), dtype) : input;
+  kept.qkv = at::empty({call.batch, call.image.tokens, 3 * call.image.dim()}, dtype);
+  kept.mixed = at::empty(x.sizes(), dtype);
   const auto rest = residual.defined() ? residual.contiguous() : residual;
-  auto out = at::empty(x.sizes(), rest.defined() ? torch::kFloat32 : torch::kBFloat16);
+  auto out = at::empty(x.sizes(), rest.defined() ? torch::kFloat32 : dtype);
   const AttentionForwardJob job{
       .x = source_of(input),
       .qkv_weight = source_of(parameters.qkv_weight),
@@ -49,9 +52,9 @@ torch::Tensor attention_forward(const torch::Tensor& x, const AttentionParameter
       .proj_bias = fp32_or_null(parameters.proj_bias),
       .norm = {fp32_or_null(parameters.q_norm), fp32_or_null(parameters.k_norm)},
       .residual = fp32_or_null(rest),
-      .x_kept = bf16_of(kept.x),
-      .qkv = bf16_of(kept.qkv),
-      .mixed = bf16_of(kept.mixed),
+      .x_kept = target_of(kept.x),
+      .qkv = target_of(kept.qkv),
+      .mixed = target_of(kept.mixed),
       .out = target_of(out)};
   attention_pass_forward(call, job);
   return out;
@@ -64,7 +67,8 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
                                const torch::Tensor& proj_weight, const torch::Tensor& proj_bias,
                                const std::optional<torch::Tensor>& q_norm,
                                const std::optional<torch::Tensor>& k_norm, double norm_eps,
-                               int64_t heads, const std::optional<torch::Tensor>& residual) {
+                               int64_t heads, Precision precision,
+                               const std::optional<torch::Tensor>& residual) {
     KeptOfAttention kept;
     auto out = attention_forward(x,
                                  {.qkv_weight = qkv_weight,
@@ -75,11 +79,12 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
                                   .k_norm = tensor_of(k_norm),
                                   .norm_eps = norm_eps,
                                   .heads = heads},
-                                 tensor_of(residual), kept);
+                                 precision, tensor_of(residual), kept);
     context->save_for_backward({kept.x, kept.qkv, kept.mixed, qkv_weight, proj_weight,
                                 tensor_of(q_norm), tensor_of(k_norm)});
     context->saved_data["norm_eps"] = norm_eps;
     context->saved_data["heads"] = heads;
+    context->saved_data["precision"] = static_cast<int64_t>(precision);
     context->saved_data["x_is_bf16"] = x.scalar_type() == torch::kBFloat16;
     context->saved_data["has_residual"] = residual.has_value();
     return out;
@@ -89,8 +94,9 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
                                                  torch::autograd::variable_list d_outputs) {
     const auto saved = context->get_saved_variables();
     const auto& x = saved[0];
-    const auto call = call_of(x, context->saved_data["heads"].toInt(),
-                              context->saved_data["norm_eps"].toDouble());
+    const auto call =
+        call_of(x, context->saved_data["heads"].toInt(), context->saved_data["norm_eps"].toDouble(),
+                static_cast<Precision>(context->saved_data["precision"].toInt()));
     const bool x_is_bf16 = context->saved_data["x_is_bf16"].toBool();
     const int64_t dim = call.image.dim();
     torch::Tensor d_x;
@@ -114,9 +120,9 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
     attention_pass_backward(call, {.norm = {fp32_or_null(saved[5]), fp32_or_null(saved[6])},
                                    .qkv_weight = source_of(saved[3]),
                                    .proj_weight = source_of(saved[4]),
-                                   .x = bf16_of(x),
-                                   .qkv = bf16_of(saved[1]),
-                                   .mixed = bf16_of(saved[2]),
+                                   .x = source_of(x),
+                                   .qkv = source_of(saved[1]),
+                                   .mixed = source_of(saved[2]),
                                    .d_out = source_of(d_out),
                                    .d_x = target_of(d_x),
                                    .d_qkv_weight = writable_or_null(gradients.qkv_weight),
@@ -139,6 +145,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
             gradients.k_norm,
             {},
             {},
+            {},
             has_residual ? d_outputs[0] : torch::Tensor()};
   }
 };
@@ -153,7 +160,7 @@ bool takes_attention(const AttentionParameters& parameters, int64_t tokens) {
 }
 
 torch::Tensor attention(const torch::Tensor& x, const AttentionParameters& parameters,
-                        const torch::Tensor& residual) {
+                        Precision precision, const torch::Tensor& residual) {
   check_shape("attention: x", x, {-1, -1, parameters.qkv_weight.size(1)});
   TORCH_CHECK_VALUE(takes_attention(parameters, x.size(1)), "attention: ", x.size(1), " tokens, ",
                     parameters.heads, " heads of ", x.size(2), " channels in all");
@@ -162,12 +169,12 @@ torch::Tensor attention(const torch::Tensor& x, const AttentionParameters& param
   const auto rest = residual.defined() ? residual.to(torch::kFloat32) : residual;
   if (!at::GradMode::is_enabled()) {
     KeptOfAttention kept;
-    return attention_forward(x, parameters, rest, kept);
+    return attention_forward(x, parameters, precision, rest, kept);
   }
-  return AttentionFunction::apply(x, parameters.qkv_weight, parameters.qkv_bias,
-                                  parameters.proj_weight, parameters.proj_bias,
-                                  optional_of(parameters.q_norm), optional_of(parameters.k_norm),
-                                  parameters.norm_eps, parameters.heads, optional_of(rest));
+  return AttentionFunction::apply(
+      x, parameters.qkv_weight, parameters.qkv_bias, parameters.proj_weight, parameters.proj_bias,
+      optional_of(parameters.q_norm), optional_of(parameters.k_norm), parameters.norm_eps,
+      parameters.heads, precision, optional_of(rest));
 }
 
 }  // namespace softmoe::fused

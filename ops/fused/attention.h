@@ -9,9 +9,9 @@ namespace softmoe::fused {
 /// contiguous fp32 weights.
 bool takes_attention(const AttentionParameters& parameters, int64_t tokens);
 
-/// softmoe::attention() without dropout, in fp32 with a residual and in bf16 without. Throws
+/// softmoe::attention() without dropout, in fp32 with a residual and in `precision` without. Throws
 /// c10::ValueError for sizes that it does not take.
 torch::Tensor attention(const torch::Tensor& x, const AttentionParameters& parameters,
-                        const torch::Tensor& residual = {});
+                        Precision precision, const torch::Tensor& residual = {});
 
 }  // namespace softmoe::fused

@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <array>
 
-#include "kernels/gemm.h"
+#include "kernels/table.h"
+#include "ops/fused/values.h"
 #include "ops/fused/weight_gradient.h"
 #include "runtime/arena.h"
 #include "runtime/thread_team.h"
@@ -13,7 +14,8 @@
 namespace softmoe::fused {
 namespace {
 
-using kernels::Bf16;
+using kernels::Source;
+using kernels::Target;
 using kernels::Unit;
 
 /// The smallest number of rows that go through the linear maps together.
@@ -23,6 +25,12 @@ int64_t group_of(const AttentionCall& call) {
   return (kAttentionRows + call.image.tokens - 1) / call.image.tokens;
 }
 
+/// Sizes of a product of `rows` rows.
+kernels::GemmShape shape_of(const AttentionCall& call, int64_t rows, int64_t columns,
+                            int64_t depth) {
+  return {call.precision, rows, columns, kernels::units_of(call.precision, depth)};
+}
+
 /// Returns true if there are too few images to give each thread its own.
 bool splits_images(const ThreadTeam& team, const AttentionCall& call) {
   return call.batch < 2 * team.size && team.size > 1;
@@ -30,8 +38,8 @@ bool splits_images(const ThreadTeam& team, const AttentionCall& call) {
 
 /// Scratch memory of the forward pass.
 struct ForwardScratch {
-  Pair* packed_qkv;
-  Pair* packed_proj;
+  Unit* packed_qkv;
+  Unit* packed_proj;
   float* attention;  // one part per thread
   int64_t attention_size;
 };
@@ -39,12 +47,13 @@ struct ForwardScratch {
 ForwardScratch take_forward(Arena& arena, const AttentionCall& call) {
   const int64_t dim = call.image.dim();
   const int64_t threads = at::get_num_threads();
-  const int64_t attention_size = kernels::round_up(kernels::table().attention_scratch(call.image), 16);
-  arena.reset(Arena::room<Pair>(kernels::packed_size(dim, 3 * dim)) +
-              Arena::room<Pair>(kernels::packed_size(dim, dim)) +
+  const int64_t attention_size =
+      kernels::round_up(kernels::table().attention_scratch(call.image), 16);
+  arena.reset(Arena::room<Unit>(kernels::packed_size(call.precision, dim, 3 * dim)) +
+              Arena::room<Unit>(kernels::packed_size(call.precision, dim, dim)) +
               Arena::room<float>(threads * attention_size));
-  return {.packed_qkv = arena.take<Pair>(kernels::packed_size(dim, 3 * dim)),
-          .packed_proj = arena.take<Pair>(kernels::packed_size(dim, dim)),
+  return {.packed_qkv = arena.take<Unit>(kernels::packed_size(call.precision, dim, 3 * dim)),
+          .packed_proj = arena.take<Unit>(kernels::packed_size(call.precision, dim, dim)),
           .attention = arena.take<float>(threads * attention_size),
           .attention_size = attention_size};
 }
@@ -93,43 +102,42 @@ void forward_team(const ThreadTeam& team, const AttentionCall& call, const Atten
   const int64_t tokens = call.image.tokens;
   const int64_t dim = call.image.dim();
   const auto qkv_columns = team.share(3 * dim, kernels::kPanelColumns);
-  kernels::table().pack_transposed(job.qkv_weight, dim, dim, qkv_columns.first, qkv_columns.last,
-                           scratch.packed_qkv);
+  kernels::table().pack_transposed(call.precision, job.qkv_weight, dim, dim, qkv_columns.first,
+                                   qkv_columns.last, scratch.packed_qkv);
   const auto proj_columns = team.share(dim, kernels::kPanelColumns);
-  kernels::table().pack_transposed(job.proj_weight, dim, dim, proj_columns.first, proj_columns.last,
-                           scratch.packed_proj);
+  kernels::table().pack_transposed(call.precision, job.proj_weight, dim, dim, proj_columns.first,
+                                   proj_columns.last, scratch.packed_proj);
   team.barrier();
   const auto before = [&](int64_t row, int64_t rows) {
-    const Bf16* x = job.x.bf16 + row * dim;
-    if (job.x.bf16 == nullptr) {
-      x = job.x_kept + row * dim;
-      kernels::table().to_bf16(job.x.offset(row * dim), dim, rows, dim, job.x_kept + row * dim, dim);
-    }
-    kernels::table().gemm({rows, 3 * dim, dim / 2}, kernels::left_rows(x, dim), scratch.packed_qkv,
-                  job.qkv_bias, /*residual=*/nullptr, {.bf16 = job.qkv + row * 3 * dim}, 3 * dim);
+    const Source x = rounded_rows(call.precision, job.x.offset(row * dim), rows, dim,
+                                  job.x_kept.offset(row * dim));
+    kernels::table().gemm(shape_of(call, rows, 3 * dim, dim), kernels::left_rows(x, dim),
+                          scratch.packed_qkv, job.qkv_bias, /*residual=*/nullptr,
+                          job.qkv.offset(row * 3 * dim), 3 * dim);
   };
   const auto attend = [&](int64_t image, kernels::HeadRange heads) {
     const int64_t row = image * tokens;
-    kernels::table().attention_forward(call.image, heads, job.norm, job.qkv + row * 3 * dim,
-                               job.mixed + row * dim,
-                               scratch.attention + team.rank * scratch.attention_size);
+    kernels::table().attention_forward(call.image, heads, job.norm, job.qkv.offset(row * 3 * dim),
+                                       job.mixed.offset(row * dim),
+                                       scratch.attention + team.rank * scratch.attention_size);
   };
   const auto after = [&](int64_t row, int64_t rows) {
-    kernels::table().gemm({rows, dim, dim / 2}, kernels::left_rows(job.mixed + row * dim, dim),
-                  scratch.packed_proj, job.proj_bias,
-                  job.residual != nullptr ? job.residual + row * dim : nullptr,
-                  job.out.offset(row * dim), dim);
+    kernels::table().gemm(shape_of(call, rows, dim, dim),
+                          kernels::left_rows(job.mixed.offset(row * dim), dim), scratch.packed_proj,
+                          job.proj_bias,
+                          job.residual != nullptr ? job.residual + row * dim : nullptr,
+                          job.out.offset(row * dim), dim);
   };
   three_steps(team, call, call.batch, before, attend, after);
 }
 
 /// Scratch memory of the backward pass, for one block of images.
 struct AttentionBackwardScratch {
-  Pair* packed_qkv;
-  Pair* packed_proj;
-  Bf16* d_out;       // [rows, dim]
-  Bf16* d_mixed;     // [rows, dim]
-  Bf16* d_qkv;       // [rows, 3 dim]
+  Unit* packed_qkv;
+  Unit* packed_proj;
+  Target d_out;      // [rows, dim]
+  Target d_mixed;    // [rows, dim]
+  Target d_qkv;      // [rows, 3 dim]
   float* attention;  // one part per thread
   int64_t attention_size;
   std::array<WeightGradientScratch, 2> weights;
@@ -144,55 +152,58 @@ AttentionBackwardScratch take_backward(Arena& arena, const AttentionCall& call) 
   const int64_t dim = call.image.dim();
   const int64_t rows = block_images(call) * call.image.tokens;
   const int64_t threads = at::get_num_threads();
-  const int64_t attention_size = kernels::round_up(kernels::table().attention_scratch(call.image), 16);
-  arena.reset(Arena::room<Pair>(kernels::packed_size(3 * dim, dim)) +
-              Arena::room<Pair>(kernels::packed_size(dim, dim)) +
-              2 * Arena::room<Bf16>(rows * dim) + Arena::room<Bf16>(rows * 3 * dim) +
+  const int64_t attention_size =
+      kernels::round_up(kernels::table().attention_scratch(call.image), 16);
+  arena.reset(Arena::room<Unit>(kernels::packed_size(call.precision, 3 * dim, dim)) +
+              Arena::room<Unit>(kernels::packed_size(call.precision, dim, dim)) +
+              2 * values_room(call.precision, rows * dim) +
+              values_room(call.precision, rows * 3 * dim) +
               Arena::room<float>(threads * attention_size) +
-              weight_gradient_room(rows, 3 * dim, dim) + weight_gradient_room(rows, dim, dim));
-  return {.packed_qkv = arena.take<Pair>(kernels::packed_size(3 * dim, dim)),
-          .packed_proj = arena.take<Pair>(kernels::packed_size(dim, dim)),
-          .d_out = arena.take<Bf16>(rows * dim),
-          .d_mixed = arena.take<Bf16>(rows * dim),
-          .d_qkv = arena.take<Bf16>(rows * 3 * dim),
+              weight_gradient_room(call.precision, rows, 3 * dim, dim) +
+              weight_gradient_room(call.precision, rows, dim, dim));
+  return {.packed_qkv = arena.take<Unit>(kernels::packed_size(call.precision, 3 * dim, dim)),
+          .packed_proj = arena.take<Unit>(kernels::packed_size(call.precision, dim, dim)),
+          .d_out = take_values(arena, call.precision, rows * dim),
+          .d_mixed = take_values(arena, call.precision, rows * dim),
+          .d_qkv = take_values(arena, call.precision, rows * 3 * dim),
           .attention = arena.take<float>(threads * attention_size),
           .attention_size = attention_size,
-          .weights = {take_weight_gradient_scratch(arena, rows, 3 * dim, dim),
-                      take_weight_gradient_scratch(arena, rows, dim, dim)}};
+          .weights = {take_weight_gradient_scratch(arena, call.precision, rows, 3 * dim, dim),
+                      take_weight_gradient_scratch(arena, call.precision, rows, dim, dim)}};
 }
 
 /// Gradients of the values of images [block, block + count); `d_out` are the rows of these images.
 void backward_images(const ThreadTeam& team, const AttentionCall& call,
-                     const AttentionBackwardJob& job, int64_t block, int64_t count,
-                     const Bf16* d_out, const AttentionBackwardScratch& scratch) {
+                     const AttentionBackwardJob& job, int64_t block, int64_t count, Source d_out,
+                     const AttentionBackwardScratch& scratch) {
   const int64_t tokens = call.image.tokens;
   const int64_t dim = call.image.dim();
   float* const d_norms = job.d_norms != nullptr ? job.d_norms + block * 2 * dim : nullptr;
   const int64_t block_row = block * tokens;
   const auto before = [&](int64_t row, int64_t rows) {
-    if (job.d_out.bf16 == nullptr) {
-      kernels::table().to_bf16(job.d_out.offset((block_row + row) * dim), dim, rows, dim,
-                       scratch.d_out + row * dim, dim);
-    }
-    kernels::table().gemm({rows, dim, dim / 2}, kernels::left_rows(d_out + row * dim, dim),
-                  scratch.packed_proj, /*bias=*/nullptr, /*residual=*/nullptr,
-                  {.bf16 = scratch.d_mixed + row * dim}, dim);
+    rounded_rows(call.precision, job.d_out.offset((block_row + row) * dim), rows, dim,
+                 scratch.d_out.offset(row * dim));
+    kernels::table().gemm(shape_of(call, rows, dim, dim),
+                          kernels::left_rows(d_out.offset(row * dim), dim), scratch.packed_proj,
+                          /*bias=*/nullptr, /*residual=*/nullptr, scratch.d_mixed.offset(row * dim),
+                          dim);
   };
   const auto attend = [&](int64_t image, kernels::HeadRange heads) {
     const int64_t row = image * tokens;
-    kernels::table().attention_backward(call.image, heads, job.norm, job.qkv + (block_row + row) * 3 * dim,
-                                scratch.d_mixed + row * dim, scratch.d_qkv + row * 3 * dim,
-                                d_norms != nullptr ? d_norms + image * 2 * dim : nullptr,
-                                scratch.attention + team.rank * scratch.attention_size);
+    kernels::table().attention_backward(
+        call.image, heads, job.norm, job.qkv.offset((block_row + row) * 3 * dim),
+        scratch.d_mixed.offset(row * dim), scratch.d_qkv.offset(row * 3 * dim),
+        d_norms != nullptr ? d_norms + image * 2 * dim : nullptr,
+        scratch.attention + team.rank * scratch.attention_size);
   };
   const auto after = [&](int64_t row, int64_t rows) {
-    if (job.d_x.fp32 == nullptr && job.d_x.bf16 == nullptr) {
+    if (!job.d_x) {
       return;
     }
-    kernels::table().gemm({rows, dim, 3 * dim / 2},
-                  kernels::left_rows(scratch.d_qkv + row * 3 * dim, 3 * dim), scratch.packed_qkv,
-                  /*bias=*/nullptr, /*residual=*/nullptr, job.d_x.offset((block_row + row) * dim),
-                  dim);
+    kernels::table().gemm(
+        shape_of(call, rows, dim, 3 * dim),
+        kernels::left_rows(scratch.d_qkv.offset(row * 3 * dim), 3 * dim), scratch.packed_qkv,
+        /*bias=*/nullptr, /*residual=*/nullptr, job.d_x.offset((block_row + row) * dim), dim);
   };
   three_steps(team, call, count, before, attend, after);
 }
@@ -210,22 +221,24 @@ void attention_pass_backward(const AttentionCall& call, const AttentionBackwardJ
   const auto scratch = take_backward(thread_arena(), call);
   run_team([&](const ThreadTeam& team) {
     const auto columns = team.share(dim, kernels::kPanelColumns);
-    kernels::table().pack_rows(job.qkv_weight, dim, 3 * dim, columns.first, columns.last,
-                       scratch.packed_qkv);
-    kernels::table().pack_rows(job.proj_weight, dim, dim, columns.first, columns.last, scratch.packed_proj);
+    kernels::table().pack_rows(call.precision, job.qkv_weight, dim, 3 * dim, columns.first,
+                               columns.last, scratch.packed_qkv);
+    kernels::table().pack_rows(call.precision, job.proj_weight, dim, dim, columns.first,
+                               columns.last, scratch.packed_proj);
     team.barrier();
     const int64_t step = block_images(call);
     for (int64_t block = 0; block < call.batch; block += step) {
       const int64_t count = std::min(step, call.batch - block);
       const int64_t at = block * tokens * dim;
-      const Bf16* const d_out = job.d_out.bf16 != nullptr ? job.d_out.bf16 + at : scratch.d_out;
+      const Source d_out =
+          is_rounded(job.d_out, call.precision) ? Source(scratch.d_out) : job.d_out.offset(at);
       backward_images(team, call, job, block, count, d_out, scratch);
       const std::array<WeightGradient, 2> gradients{
-          {{scratch.d_qkv, 3 * dim, job.x + at, dim, job.d_qkv_weight, job.d_qkv_bias},
-           {d_out, dim, job.mixed + at, dim, job.d_proj_weight, job.d_proj_bias}}};
+          {{scratch.d_qkv, 3 * dim, job.x.offset(at), dim, job.d_qkv_weight, job.d_qkv_bias},
+           {d_out, dim, job.mixed.offset(at), dim, job.d_proj_weight, job.d_proj_bias}}};
       if (gradients[0].is_wanted() || gradients[1].is_wanted()) {
         team.barrier();
-        weight_gradients(team, count * tokens, gradients, scratch.weights,
+        weight_gradients(team, call.precision, count * tokens, gradients, scratch.weights,
                          /*accumulate=*/block > 0);
       }
     }

@@ -2,18 +2,20 @@
 /// The passes of multi-head self-attention with its linear maps over plain memory; attention.cpp
 /// makes an operator of them.
 
+#include "core/precision.h"
 #include "kernels/attention.h"
 
 namespace softmoe::fused {
 
 /// Sizes of one call.
 struct AttentionCall {
+  Precision precision;  // of products and of what is kept between them
   int64_t batch;
   kernels::AttentionShape image;
 };
 
 /// Plain memory of the forward pass. `qkv` and `mixed` are kept for the backward pass, and `x_kept`
-/// if x is fp32.
+/// if x is rounded to bf16.
 struct AttentionForwardJob {
   kernels::Source x;
   kernels::Source qkv_weight;
@@ -22,9 +24,9 @@ struct AttentionForwardJob {
   const float* proj_bias;
   kernels::QkNorm norm;
   const float* residual;
-  kernels::Bf16* x_kept;
-  kernels::Bf16* qkv;
-  kernels::Bf16* mixed;
+  kernels::Target x_kept;
+  kernels::Target qkv;
+  kernels::Target mixed;
   kernels::Target out;
 };
 
@@ -35,9 +37,9 @@ struct AttentionBackwardJob {
   kernels::QkNorm norm;
   kernels::Source qkv_weight;
   kernels::Source proj_weight;
-  const kernels::Bf16* x;
-  const kernels::Bf16* qkv;
-  const kernels::Bf16* mixed;
+  kernels::Source x;
+  kernels::Source qkv;
+  kernels::Source mixed;
   kernels::Source d_out;
   kernels::Target d_x;
   float* d_qkv_weight;

@@ -6,7 +6,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/tensor_check.h"
-#include "kernels/layer_norm.h"
+#include "kernels/table.h"
 #include "ops/tensor_pointers.h"
 #include "runtime/thread_team.h"
 
@@ -40,8 +40,9 @@ torch::Tensor forward_all(const torch::Tensor& x, const kernels::LayerNormShape&
   float* kept = statistics.data_ptr<float>();
   run_team([&](const ThreadTeam& team) {
     const auto [first, last] = team.share(shape.rows);
-    kernels::table().layer_norm_forward(part_of(shape, first, last), source.offset(first * shape.dim),
-                                target.offset(first * shape.dim), kept + 2 * first);
+    kernels::table().layer_norm_forward(part_of(shape, first, last),
+                                        source.offset(first * shape.dim),
+                                        target.offset(first * shape.dim), kept + 2 * first);
   });
   return y;
 }
@@ -95,10 +96,10 @@ class LayerNormFunction : public torch::autograd::Function<LayerNormFunction> {
       for (int64_t chunk = share.first; chunk < share.last; ++chunk) {
         const int64_t first = chunk * kNormRows;
         const int64_t at = first * shape.dim;
-        kernels::table().layer_norm_backward(part_of(shape, first, std::min(shape.rows, first + kNormRows)),
-                                     source.offset(at), kept + 2 * first, d_source.offset(at),
-                                     skip != nullptr ? skip + at : nullptr, target.offset(at),
-                                     sums + chunk * 2 * shape.dim);
+        kernels::table().layer_norm_backward(
+            part_of(shape, first, std::min(shape.rows, first + kNormRows)), source.offset(at),
+            kept + 2 * first, d_source.offset(at), skip != nullptr ? skip + at : nullptr,
+            target.offset(at), sums + chunk * 2 * shape.dim);
       }
       if (is_learned) {
         team.barrier();

@@ -3,7 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "kernels/fp32_linear.h"
+#include "kernels/table.h"
 #include "kernels/types.h"
 #include "runtime/arena.h"
 #include "runtime/thread_team.h"
@@ -30,7 +30,7 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     run_team([&](const ThreadTeam& team) {
       const auto rows = team.share(shape.rows, /*multiple=*/8);
       kernels::table().fp32_linear(shape, rows.first, rows.last, input.const_data_ptr<float>(),
-                           packed.const_data_ptr<float>(), y.data_ptr<float>());
+                                   packed.const_data_ptr<float>(), y.data_ptr<float>());
     });
     context->save_for_backward({input, factors});
     return y;
@@ -48,23 +48,23 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
       d_x = at::empty_like(x);
       packed = at::empty({kernels::table().packed_linear_size(shape)}, torch::kFloat32);
       kernels::table().pack_linear_transposed(shape, weight.const_data_ptr<float>(),
-                                      packed.data_ptr<float>());
+                                              packed.data_ptr<float>());
     }
     auto d_weight = context->needs_input_grad(1) ? at::empty_like(weight) : torch::Tensor();
     run_team([&](const ThreadTeam& team) {
       if (d_x.defined()) {
         const auto rows = team.share(shape.rows, /*multiple=*/8);
         kernels::table().fp32_linear_d_x(shape, rows.first, rows.last, d_y.const_data_ptr<float>(),
-                                 packed.const_data_ptr<float>(), d_x.data_ptr<float>());
+                                         packed.const_data_ptr<float>(), d_x.data_ptr<float>());
       }
       if (d_weight.defined()) {
         const int64_t room = kernels::table().fp32_linear_scratch(shape);
         Arena& arena = thread_arena();
         arena.reset(Arena::room<float>(room));
         const auto outputs = team.share(shape.outputs, /*multiple=*/16);
-        kernels::table().fp32_linear_d_weight(shape, outputs.first, outputs.last, x.const_data_ptr<float>(),
-                                      d_y.const_data_ptr<float>(), arena.take<float>(room),
-                                      d_weight.data_ptr<float>());
+        kernels::table().fp32_linear_d_weight(
+            shape, outputs.first, outputs.last, x.const_data_ptr<float>(),
+            d_y.const_data_ptr<float>(), arena.take<float>(room), d_weight.data_ptr<float>());
       }
     });
     return {d_x, d_weight};

@@ -9,9 +9,9 @@ namespace softmoe::fused {
 /// exact.
 bool takes_mlp(const MlpParameters& parameters, Activation activation);
 
-/// softmoe::mlp() and softmoe::expert_mlp() without dropout, in fp32 with a residual and in bf16
-/// without. Throws c10::ValueError for what it does not take.
+/// softmoe::mlp() and softmoe::expert_mlp() without dropout, in fp32 with a residual and in
+/// `precision` without. Throws c10::ValueError for what it does not take.
 torch::Tensor mlp(const torch::Tensor& x, const MlpParameters& parameters, Activation activation,
-                  const torch::Tensor& residual = {});
+                  Precision precision, const torch::Tensor& residual = {});
 
 }  // namespace softmoe::fused

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/table.h"
+#include "ops/fused/values.h"
 #include "ops/fused/weight_gradient.h"
 #include "runtime/arena.h"
 #include "runtime/thread_team.h"
@@ -12,7 +14,8 @@
 namespace softmoe::fused {
 namespace {
 
-using kernels::Bf16;
+using kernels::Source;
+using kernels::Target;
 using kernels::Unit;
 
 /// Rows that go through both layers before the next ones do: their hidden values stay in the
@@ -30,13 +33,13 @@ constexpr int64_t kPartColumns = 4 * kernels::kPanelColumns;
 constexpr int64_t kCachedBytes = int64_t{32} << 20;
 
 struct PackedWeights {
-  Pair* fc1;
-  Pair* fc2;
+  Unit* fc1;
+  Unit* fc2;
 };
 
 size_t packed_room(const MlpShape& shape) {
-  return Arena::room<Pair>(kernels::packed_size(shape.dim, shape.hidden)) +
-         Arena::room<Pair>(kernels::packed_size(shape.hidden, shape.dim));
+  return Arena::room<Unit>(kernels::packed_size(shape.precision, shape.dim, shape.hidden)) +
+         Arena::room<Unit>(kernels::packed_size(shape.precision, shape.hidden, shape.dim));
 }
 
 /// Rows that the backward pass holds at a time.
@@ -44,165 +47,160 @@ int64_t block_rows(const MlpShape& shape) { return std::min(shape.rows, kGradien
 
 size_t backward_room(const MlpShape& shape) {
   const int64_t rows = block_rows(shape);
-  return packed_room(shape) + Arena::room<Bf16>(rows * shape.dim) +
-         2 * Arena::room<Bf16>(rows * shape.hidden) +
-         weight_gradient_room(rows, shape.hidden, shape.dim) +
-         weight_gradient_room(rows, shape.dim, shape.hidden);
+  return packed_room(shape) + values_room(shape.precision, rows * shape.dim) +
+         2 * values_room(shape.precision, rows * shape.hidden) +
+         weight_gradient_room(shape.precision, rows, shape.hidden, shape.dim) +
+         weight_gradient_room(shape.precision, rows, shape.dim, shape.hidden);
 }
 
 PackedWeights take_packed(Arena& arena, const MlpShape& shape) {
-  return {.fc1 = arena.take<Pair>(kernels::packed_size(shape.dim, shape.hidden)),
-          .fc2 = arena.take<Pair>(kernels::packed_size(shape.hidden, shape.dim))};
+  return {.fc1 = arena.take<Unit>(kernels::packed_size(shape.precision, shape.dim, shape.hidden)),
+          .fc2 = arena.take<Unit>(kernels::packed_size(shape.precision, shape.hidden, shape.dim))};
 }
 
 void forward_expert(const ThreadTeam& team, const MlpShape& shape, const MlpForwardJob& job,
-                    const PackedWeights& packed, Bf16* hidden) {
+                    const PackedWeights& packed, Target hidden) {
   const int64_t dim = shape.dim;
   const auto hidden_share = team.share(shape.hidden, kernels::kPanelColumns);
-  kernels::table().pack_transposed(job.fc1_weight, dim, dim, hidden_share.first, hidden_share.last,
-                           packed.fc1);
+  kernels::table().pack_transposed(shape.precision, job.fc1_weight, dim, dim, hidden_share.first,
+                                   hidden_share.last, packed.fc1);
   const auto dim_share = team.share(dim, kernels::kPanelColumns);
-  kernels::table().pack_transposed(job.fc2_weight, shape.hidden, shape.hidden, dim_share.first,
-                           dim_share.last, packed.fc2);
+  kernels::table().pack_transposed(shape.precision, job.fc2_weight, shape.hidden, shape.hidden,
+                                   dim_share.first, dim_share.last, packed.fc2);
   team.barrier();
   const auto rows = team.share(shape.rows, kernels::kTileRows);
   for (int64_t row = rows.first; row < rows.last; row += kMlpRows) {
     const int64_t count = std::min(kMlpRows, rows.last - row);
-    const Bf16* x = job.x.bf16 + row * dim;
-    if (job.x.bf16 == nullptr) {
-      x = job.x_kept + row * dim;
-      kernels::table().to_bf16(job.x.offset(row * dim), dim, count, dim, job.x_kept + row * dim, dim);
-    }
-    kernels::table().gemm_gelu({count, shape.hidden, dim / 2}, kernels::left_rows(x, dim), packed.fc1,
-                       job.fc1_bias, shape.activation,
-                       job.before != nullptr ? job.before + row * shape.hidden : nullptr, hidden,
-                       shape.hidden);
-    kernels::table().gemm({count, dim, shape.hidden / 2}, kernels::left_rows(hidden, shape.hidden),
-                  packed.fc2, job.fc2_bias,
-                  job.residual != nullptr ? job.residual + row * dim : nullptr,
-                  job.out.offset(row * dim), dim);
+    const Source x = rounded_rows(shape.precision, job.x.offset(row * dim), count, dim,
+                                  job.x_kept.offset(row * dim));
+    kernels::table().gemm_gelu({shape.precision, count, shape.hidden, shape.units(dim)},
+                               kernels::left_rows(x, dim), packed.fc1, job.fc1_bias,
+                               shape.activation, job.before.offset(row * shape.hidden), hidden,
+                               shape.hidden);
+    kernels::table().gemm({shape.precision, count, dim, shape.units(shape.hidden)},
+                          kernels::left_rows(hidden, shape.hidden), packed.fc2, job.fc2_bias,
+                          job.residual != nullptr ? job.residual + row * dim : nullptr,
+                          job.out.offset(row * dim), dim);
   }
 }
 
 /// The forward pass of one expert for few rows on one thread. The next part of the weights is
 /// fetched from memory while one is being multiplied; those of the next expert follow the last one.
 void forward_few_rows(const MlpShape& shape, const MlpForwardJob& job, const PackedWeights& packed,
-                      Bf16* values) {
+                      Target values) {
   const auto [rows, dim, hidden] = std::tuple(shape.rows, shape.dim, shape.hidden);
   constexpr int64_t kColumns = kernels::kPanelColumns;
-  const Bf16* x = job.x.bf16;
-  if (x == nullptr) {
-    x = job.x_kept;
-    kernels::table().to_bf16(job.x, dim, rows, dim, job.x_kept, dim);
-  }
+  const Source x = rounded_rows(shape.precision, job.x, rows, dim, job.x_kept);
   for (int64_t column = 0; column < hidden; column += kColumns) {
     const int64_t count = std::min(kColumns, hidden - column);
-    kernels::table().pack_transposed(job.fc1_weight.offset(column * dim), dim, dim, 0, count, packed.fc1);
+    kernels::table().pack_transposed(shape.precision, job.fc1_weight.offset(column * dim), dim, dim,
+                                     0, count, packed.fc1);
     const auto next = column + kColumns < hidden
                           ? kernels::upcoming(job.fc1_weight.offset((column + kColumns) * dim), dim,
                                               kColumns, dim)
                           : kernels::upcoming(job.fc2_weight, hidden, kColumns, hidden);
-    kernels::table().gemm_gelu({rows, count, dim / 2, next}, kernels::left_rows(x, dim), packed.fc1,
-                       job.fc1_bias + column, shape.activation,
-                       job.before != nullptr ? job.before + column : nullptr, values + column,
-                       hidden);
+    kernels::table().gemm_gelu({shape.precision, rows, count, shape.units(dim), next},
+                               kernels::left_rows(x, dim), packed.fc1, job.fc1_bias + column,
+                               shape.activation, job.before.offset(column), values.offset(column),
+                               hidden);
   }
   for (int64_t column = 0; column < dim; column += kColumns) {
     const int64_t count = std::min(kColumns, dim - column);
-    kernels::table().pack_transposed(job.fc2_weight.offset(column * hidden), hidden, hidden, 0, count,
-                             packed.fc2);
+    kernels::table().pack_transposed(shape.precision, job.fc2_weight.offset(column * hidden),
+                                     hidden, hidden, 0, count, packed.fc2);
     const auto next =
         column + kColumns < dim
             ? kernels::upcoming(job.fc2_weight.offset((column + kColumns) * hidden), hidden,
                                 kColumns, hidden)
             : kernels::upcoming(job.fc1_weight.offset(hidden * dim), dim, kColumns, dim);
-    kernels::table().gemm({rows, count, hidden / 2, next}, kernels::left_rows(values, hidden), packed.fc2,
-                  job.fc2_bias + column, job.residual != nullptr ? job.residual + column : nullptr,
-                  job.out.offset(column), dim);
+    kernels::table().gemm({shape.precision, rows, count, shape.units(hidden), next},
+                          kernels::left_rows(values, hidden), packed.fc2, job.fc2_bias + column,
+                          job.residual != nullptr ? job.residual + column : nullptr,
+                          job.out.offset(column), dim);
   }
 }
 
 /// Scratch memory of one expert in the backward pass, for one block of rows.
 struct MlpBackwardScratch {
   PackedWeights packed;
-  Bf16* d_out;     // [rows, dim]
-  Bf16* after;     // [rows, hidden]
-  Bf16* d_before;  // [rows, hidden]
+  Target d_out;     // [rows, dim]
+  Target after;     // [rows, hidden]
+  Target d_before;  // [rows, hidden]
   std::array<WeightGradientScratch, 2> gradients;
 };
 
 MlpBackwardScratch take_backward(Arena& arena, const MlpShape& shape) {
   // Transposed against the forward pass, so the padding changes sides.
   const PackedWeights packed{
-      .fc1 = arena.take<Pair>(kernels::packed_size(shape.hidden, shape.dim)),
-      .fc2 = arena.take<Pair>(kernels::packed_size(shape.dim, shape.hidden))};
+      .fc1 = arena.take<Unit>(kernels::packed_size(shape.precision, shape.hidden, shape.dim)),
+      .fc2 = arena.take<Unit>(kernels::packed_size(shape.precision, shape.dim, shape.hidden))};
   const int64_t rows = block_rows(shape);
   return {.packed = packed,
-          .d_out = arena.take<Bf16>(rows * shape.dim),
-          .after = arena.take<Bf16>(rows * shape.hidden),
-          .d_before = arena.take<Bf16>(rows * shape.hidden),
-          .gradients = {take_weight_gradient_scratch(arena, rows, shape.hidden, shape.dim),
-                        take_weight_gradient_scratch(arena, rows, shape.dim, shape.hidden)}};
+          .d_out = take_values(arena, shape.precision, rows * shape.dim),
+          .after = take_values(arena, shape.precision, rows * shape.hidden),
+          .d_before = take_values(arena, shape.precision, rows * shape.hidden),
+          .gradients = {
+              take_weight_gradient_scratch(arena, shape.precision, rows, shape.hidden, shape.dim),
+              take_weight_gradient_scratch(arena, shape.precision, rows, shape.dim, shape.hidden)}};
 }
 
 /// Gradients of the values of rows [block, block + count) of the expert, whose `d_out` is given.
 void backward_rows(const ThreadTeam& team, const MlpShape& shape, const MlpBackwardJob& job,
-                   int64_t block, int64_t count, const Bf16* d_out,
-                   const MlpBackwardScratch& scratch) {
+                   int64_t block, int64_t count, Source d_out, const MlpBackwardScratch& scratch) {
   const int64_t dim = shape.dim;
   const int64_t hidden = shape.hidden;
   const auto rows = team.share(count, kernels::kTileRows);
   for (int64_t row = rows.first; row < rows.last; row += kMlpRows) {
     const int64_t chunk = std::min(kMlpRows, rows.last - row);
-    if (job.d_out.bf16 == nullptr) {
-      kernels::table().to_bf16(job.d_out.offset((block + row) * dim), dim, chunk, dim,
-                       scratch.d_out + row * dim, dim);
-    }
+    rounded_rows(shape.precision, job.d_out.offset((block + row) * dim), chunk, dim,
+                 scratch.d_out.offset(row * dim));
     kernels::table().gemm_gelu_backward(
-        {chunk, hidden, dim / 2}, kernels::left_rows(d_out + row * dim, dim), scratch.packed.fc2,
-        shape.activation, job.before + (block + row) * hidden, scratch.after + row * hidden,
-        scratch.d_before + row * hidden, hidden);
-    if (job.d_x.fp32 != nullptr || job.d_x.bf16 != nullptr) {
-      kernels::table().gemm({chunk, dim, hidden / 2},
-                    kernels::left_rows(scratch.d_before + row * hidden, hidden), scratch.packed.fc1,
-                    /*bias=*/nullptr, /*residual=*/nullptr, job.d_x.offset((block + row) * dim),
-                    dim);
+        {shape.precision, chunk, hidden, shape.units(dim)},
+        kernels::left_rows(d_out.offset(row * dim), dim), scratch.packed.fc2, shape.activation,
+        job.before.offset((block + row) * hidden), scratch.after.offset(row * hidden),
+        scratch.d_before.offset(row * hidden), hidden);
+    if (job.d_x) {
+      kernels::table().gemm(
+          {shape.precision, chunk, dim, shape.units(hidden)},
+          kernels::left_rows(scratch.d_before.offset(row * hidden), hidden), scratch.packed.fc1,
+          /*bias=*/nullptr, /*residual=*/nullptr, job.d_x.offset((block + row) * dim), dim);
     }
   }
 }
 
 /// Gradients of the values of few rows on one thread.
-void backward_few_rows(const MlpShape& shape, const MlpBackwardJob& job, const Bf16* d_out,
+void backward_few_rows(const MlpShape& shape, const MlpBackwardJob& job, Source d_out,
                        const MlpBackwardScratch& scratch) {
   const auto [rows, dim, hidden] = std::tuple(shape.rows, shape.dim, shape.hidden);
-  if (job.d_out.bf16 == nullptr) {
-    kernels::table().to_bf16(job.d_out, dim, rows, dim, scratch.d_out, dim);
-  }
+  rounded_rows(shape.precision, job.d_out, rows, dim, scratch.d_out);
   for (int64_t column = 0; column < hidden; column += kPartColumns) {
     const int64_t count = std::min(kPartColumns, hidden - column);
-    kernels::table().pack_rows(job.fc2_weight.offset(column), hidden, dim, 0, count, scratch.packed.fc2);
+    kernels::table().pack_rows(shape.precision, job.fc2_weight.offset(column), hidden, dim, 0,
+                               count, scratch.packed.fc2);
     const auto next =
         column + kPartColumns < hidden
             ? kernels::upcoming(job.fc2_weight.offset(column + kPartColumns), hidden, dim,
                                 std::min(kPartColumns, hidden - column - kPartColumns))
             : kernels::upcoming(job.fc1_weight, dim, hidden, std::min(kPartColumns, dim));
-    kernels::table().gemm_gelu_backward({rows, count, dim / 2, next}, kernels::left_rows(d_out, dim),
-                                scratch.packed.fc2, shape.activation, job.before + column,
-                                scratch.after + column, scratch.d_before + column, hidden);
+    kernels::table().gemm_gelu_backward(
+        {shape.precision, rows, count, shape.units(dim), next}, kernels::left_rows(d_out, dim),
+        scratch.packed.fc2, shape.activation, job.before.offset(column),
+        scratch.after.offset(column), scratch.d_before.offset(column), hidden);
   }
-  if (job.d_x.fp32 == nullptr && job.d_x.bf16 == nullptr) {
+  if (!job.d_x) {
     return;
   }
   for (int64_t column = 0; column < dim; column += kPartColumns) {
     const int64_t count = std::min(kPartColumns, dim - column);
-    kernels::table().pack_rows(job.fc1_weight.offset(column), dim, hidden, 0, count, scratch.packed.fc1);
+    kernels::table().pack_rows(shape.precision, job.fc1_weight.offset(column), dim, hidden, 0,
+                               count, scratch.packed.fc1);
     const int64_t rest = std::min(kPartColumns, dim - column - kPartColumns);
     const auto next = rest > 0 ? kernels::upcoming(job.fc1_weight.offset(column + kPartColumns),
                                                    dim, hidden, rest)
                                : kernels::Upcoming{};
-    kernels::table().gemm({rows, count, hidden / 2, next}, kernels::left_rows(scratch.d_before, hidden),
-                  scratch.packed.fc1, /*bias=*/nullptr, /*residual=*/nullptr,
-                  job.d_x.offset(column), dim);
+    kernels::table().gemm({shape.precision, rows, count, shape.units(hidden), next},
+                          kernels::left_rows(scratch.d_before, hidden), scratch.packed.fc1,
+                          /*bias=*/nullptr, /*residual=*/nullptr, job.d_x.offset(column), dim);
   }
 }
 
@@ -221,30 +219,31 @@ void backward_expert(const ThreadTeam& team, const MlpShape& shape, const MlpBac
   const bool few_rows = team.size == 1 && shape.rows <= kFewRows;
   if (!few_rows) {
     const auto dim_share = team.share(dim, kernels::kPanelColumns);
-    kernels::table().pack_rows(job.fc1_weight, dim, hidden, dim_share.first, dim_share.last,
-                       scratch.packed.fc1);
+    kernels::table().pack_rows(shape.precision, job.fc1_weight, dim, hidden, dim_share.first,
+                               dim_share.last, scratch.packed.fc1);
     const auto hidden_share = team.share(hidden, kernels::kPanelColumns);
-    kernels::table().pack_rows(job.fc2_weight, hidden, dim, hidden_share.first, hidden_share.last,
-                       scratch.packed.fc2);
+    kernels::table().pack_rows(shape.precision, job.fc2_weight, hidden, dim, hidden_share.first,
+                               hidden_share.last, scratch.packed.fc2);
     team.barrier();
   }
   for (int64_t block = 0; block < shape.rows; block += kGradientRows) {
     const int64_t count = std::min(kGradientRows, shape.rows - block);
-    const Bf16* const d_out =
-        job.d_out.bf16 != nullptr ? job.d_out.bf16 + block * dim : scratch.d_out;
+    const Source d_out = is_rounded(job.d_out, shape.precision) ? Source(scratch.d_out)
+                                                                : job.d_out.offset(block * dim);
     if (few_rows) {
       backward_few_rows(shape, job, d_out, scratch);
     } else {
       backward_rows(team, shape, job, block, count, d_out, scratch);
     }
     const std::array<WeightGradient, 2> gradients{
-        {{scratch.d_before, hidden, job.x + block * dim, dim, job.d_fc1_weight, job.d_fc1_bias,
-          is_streamed(shape, job.d_fc1_weight)},
+        {{scratch.d_before, hidden, job.x.offset(block * dim), dim, job.d_fc1_weight,
+          job.d_fc1_bias, is_streamed(shape, job.d_fc1_weight)},
          {d_out, dim, scratch.after, hidden, job.d_fc2_weight, job.d_fc2_bias,
           is_streamed(shape, job.d_fc2_weight)}}};
     if (gradients[0].is_wanted() || gradients[1].is_wanted()) {
       team.barrier();
-      weight_gradients(team, count, gradients, scratch.gradients, /*accumulate=*/block > 0);
+      weight_gradients(team, shape.precision, count, gradients, scratch.gradients,
+                       /*accumulate=*/block > 0);
     }
   }
 }
@@ -281,13 +280,13 @@ MlpForwardJob job_of(MlpForwardJob job, const MlpShape& shape, int64_t index) {
   const int64_t rows = index * shape.rows;
   const int64_t weights = index * shape.hidden * shape.dim;
   job.x = job.x.offset(rows * shape.dim);
-  job.x_kept += rows * shape.dim;
+  job.x_kept = job.x_kept.offset(rows * shape.dim);
   job.fc1_weight = job.fc1_weight.offset(weights);
   job.fc1_bias += index * shape.hidden;
   job.fc2_weight = job.fc2_weight.offset(weights);
   job.fc2_bias += index * shape.dim;
   job.residual = job.residual != nullptr ? job.residual + rows * shape.dim : nullptr;
-  job.before = job.before != nullptr ? job.before + rows * shape.hidden : nullptr;
+  job.before = job.before.offset(rows * shape.hidden);
   job.out = job.out.offset(rows * shape.dim);
   return job;
 }
@@ -296,8 +295,8 @@ MlpBackwardJob job_of(MlpBackwardJob job, const MlpShape& shape, int64_t index) 
   const int64_t rows = index * shape.rows;
   const int64_t weights = index * shape.hidden * shape.dim;
   job.d_out = job.d_out.offset(rows * shape.dim);
-  job.x += rows * shape.dim;
-  job.before += rows * shape.hidden;
+  job.x = job.x.offset(rows * shape.dim);
+  job.before = job.before.offset(rows * shape.hidden);
   job.fc1_weight = job.fc1_weight.offset(weights);
   job.fc2_weight = job.fc2_weight.offset(weights);
   job.d_x = job.d_x.offset(rows * shape.dim);
@@ -317,16 +316,18 @@ void mlp_forward(const MlpShape& shape, const MlpForwardJob& job) {
   const int64_t threads = at::get_num_threads();
   const int64_t chunk = std::max(kMlpRows, std::min(kFewRows, shape.rows)) * shape.hidden;
   for_each_expert(
-      shape.experts, packed_room(shape) + Arena::room<Bf16>(threads * chunk),
+      shape.experts, packed_room(shape) + values_room(shape.precision, threads * chunk),
       [&](Arena& arena) {
-        return std::pair(take_packed(arena, shape), arena.take<Bf16>(threads * chunk));
+        return std::pair(take_packed(arena, shape),
+                         take_values(arena, shape.precision, threads * chunk));
       },
-      [&](const ThreadTeam& team, int64_t index, const std::pair<PackedWeights, Bf16*>& scratch) {
+      [&](const ThreadTeam& team, int64_t index, const std::pair<PackedWeights, Target>& scratch) {
         const auto own_job = job_of(job, shape, index);
         if (team.size == 1 && shape.rows <= kFewRows) {
           forward_few_rows(shape, own_job, scratch.first, scratch.second);
         } else {
-          forward_expert(team, shape, own_job, scratch.first, scratch.second + team.rank * chunk);
+          forward_expert(team, shape, own_job, scratch.first,
+                         scratch.second.offset(team.rank * chunk));
         }
       });
 }

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/level.h"
-#include "kernels/rows.h"
+#include "kernels/table.h"
 #include "ops/tensor_pointers.h"
 #include "runtime/thread_team.h"
 
@@ -129,7 +128,7 @@ struct Vectorised {
     for (int64_t at = first; at < last; ++at) {
       const int64_t begin = rows.first[at];
       kernels::table().sum_rows(source, fp32_or_null(gate), rows.row.data() + begin,
-                        rows.first[at + 1] - begin, dim, target.offset(at * dim));
+                                rows.first[at + 1] - begin, dim, target.offset(at * dim));
     }
   }
 
@@ -148,8 +147,8 @@ struct Vectorised {
       if (target_of_row[row] < 0) {
         zero(at, dim);
       } else if (d_factors != nullptr) {
-        product =
-            kernels::table().scale_row(source_of(x).offset(row * dim), out_row, factors[row], dim, at);
+        product = kernels::table().scale_row(source_of(x).offset(row * dim), out_row, factors[row],
+                                             dim, at);
       } else if (factors != nullptr) {
         kernels::table().scale_row(out_row, out_row, factors[row], dim, at);
       } else {

@@ -4,7 +4,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/tensor_check.h"
-#include "kernels/soft_mixing.h"
+#include "kernels/table.h"
+#include "ops/compute_precision.h"
 #include "ops/tensor_pointers.h"
 #include "runtime/arena.h"
 #include "runtime/thread_team.h"
@@ -55,13 +56,13 @@ class DispatchFunction : public torch::autograd::Function<DispatchFunction> {
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context,
                                                 const torch::Tensor& tokens,
                                                 const torch::Tensor& keys, int64_t experts,
-                                                double eps) {
+                                                double eps, Precision precision) {
     const auto x = tokens.to(torch::kFloat32).contiguous();
     const auto own_keys = keys.to(torch::kFloat32).contiguous();
     const auto shape = shape_of(x, keys.size(1), experts, eps);
     auto logits = logits_like(shape);  // [batch, panels, tokens, 32]
     auto inputs = at::empty({experts, shape.batch * shape.slots_per_expert, shape.dim},
-                            torch::kBFloat16);  // [experts, rows, dim]
+                            tensor_dtype(precision));  // [experts, rows, dim]
     auto panels = at::empty({shape.keys()}, torch::kFloat32);
     kernels::table().pack_keys(shape, own_keys.const_data_ptr<float>(), panels.data_ptr<float>());
     const auto* const rows = x.const_data_ptr<float>();
@@ -69,7 +70,7 @@ class DispatchFunction : public torch::autograd::Function<DispatchFunction> {
       for_each_image(team, shape, [&](int64_t image, float* scratch) {
         kernels::table().soft_dispatch_forward(
             shape, image, rows + image * shape.tokens * shape.dim, panels.const_data_ptr<float>(),
-            logits.data_ptr<float>() + image * shape.logits(), bf16_of(inputs), scratch);
+            logits.data_ptr<float>() + image * shape.logits(), target_of(inputs), scratch);
       });
     });
     context->save_for_backward({x, panels, logits});
@@ -94,7 +95,8 @@ class DispatchFunction : public torch::autograd::Function<DispatchFunction> {
     auto d_raw = logits_like(shape);
     auto d_key_panels = at::empty({keys_learn ? shape.keys() : 0}, torch::kFloat32);
     auto transposed = at::empty({shape.keys()}, torch::kFloat32);
-    kernels::table().transpose_keys(shape, panels.const_data_ptr<float>(), transposed.data_ptr<float>());
+    kernels::table().transpose_keys(shape, panels.const_data_ptr<float>(),
+                                    transposed.data_ptr<float>());
     const auto* const rows = x.const_data_ptr<float>();
     const auto d_source = source_of(d_inputs);
     run_team([&](const ThreadTeam& team) {
@@ -110,16 +112,18 @@ class DispatchFunction : public torch::autograd::Function<DispatchFunction> {
       if (keys_learn) {
         team.barrier();
         kernels::table().soft_keys_backward(shape, part_of(team, shape), rows,
-                                    d_raw.const_data_ptr<float>(), d_key_panels.data_ptr<float>());
+                                            d_raw.const_data_ptr<float>(),
+                                            d_key_panels.data_ptr<float>());
       }
     });
     torch::Tensor d_keys;  // [dim, slots]
     if (keys_learn) {
       d_keys = at::empty({shape.dim, shape.slots()}, torch::kFloat32);
-      kernels::table().unpack_keys(shape, d_key_panels.const_data_ptr<float>(), d_keys.data_ptr<float>());
+      kernels::table().unpack_keys(shape, d_key_panels.const_data_ptr<float>(),
+                                   d_keys.data_ptr<float>());
     }
     const auto dtype = static_cast<torch::Dtype>(context->saved_data["token_dtype"].toInt());
-    return {d_x.to(dtype), d_keys, {}, {}};
+    return {d_x.to(dtype), d_keys, {}, {}, {}};
   }
 };
 
@@ -164,11 +168,11 @@ class CombineFunction : public torch::autograd::Function<CombineFunction> {
       for_each_image(team, shape, [&](int64_t image, float* scratch) {
         const int64_t at = image * shape.tokens * shape.dim;
         const int64_t at_logits = image * shape.logits();
-        kernels::table().soft_combine_backward(shape, image, logits.const_data_ptr<float>() + at_logits,
-                                       softmax_of(shape, stats, image), source,
-                                       out.const_data_ptr<float>() + at,
-                                       d_out.const_data_ptr<float>() + at, target,
-                                       d_logits.data_ptr<float>() + at_logits, scratch);
+        kernels::table().soft_combine_backward(
+            shape, image, logits.const_data_ptr<float>() + at_logits,
+            softmax_of(shape, stats, image), source, out.const_data_ptr<float>() + at,
+            d_out.const_data_ptr<float>() + at, target, d_logits.data_ptr<float>() + at_logits,
+            scratch);
       });
     });
     return {d_expert_outputs, d_logits};
@@ -190,13 +194,13 @@ class CombineFunction : public torch::autograd::Function<CombineFunction> {
 bool takes_soft_mixing(const torch::Tensor& tokens) { return tokens.size(-1) % 16 == 0; }
 
 PanelDispatch soft_dispatch(const torch::Tensor& tokens, const torch::Tensor& keys, int64_t experts,
-                            double eps) {
+                            double eps, Precision precision) {
   check_shape("soft_dispatch: tokens", tokens, {-1, -1, -1});
   check_shape("soft_dispatch: keys", keys, {tokens.size(2), -1});
   TORCH_CHECK_VALUE(tokens.size(2) % 16 == 0 && keys.size(1) % experts == 0,
                     "soft_dispatch: ", tokens.size(2), " channels, ", keys.size(1), " slots of ",
                     experts, " experts");
-  const auto outputs = DispatchFunction::apply(tokens, keys, experts, eps);
+  const auto outputs = DispatchFunction::apply(tokens, keys, experts, eps, precision);
   return {.expert_inputs = outputs[0], .logits = outputs[1]};
 }
 

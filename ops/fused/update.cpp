@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/level.h"
-#include "kernels/update.h"
+#include "kernels/table.h"
 #include "runtime/thread_team.h"
 
 namespace softmoe::fused {
@@ -91,7 +90,7 @@ void adamw(const AdamWStep& step, const UpdatedTensors& tensors) {
   for_each_block(blocks_of(tensors.parameters), [&](size_t, const Block& block) {
     const auto [index, first, count] = block;
     kernels::table().adamw(constants, count, gradient[index] + first, parameter[index] + first,
-                   mean[index] + first, mean_square[index] + first);
+                           mean[index] + first, mean_square[index] + first);
   });
 }
 
@@ -112,7 +111,8 @@ double global_norm(const std::vector<torch::Tensor>& tensors) {
 void multiply(const std::vector<torch::Tensor>& tensors, double factor) {
   const auto memory = memory_of(tensors);
   for_each_block(blocks_of(tensors), [&](size_t, const Block& block) {
-    kernels::table().multiply(memory[block.tensor] + block.first, block.count, static_cast<float>(factor));
+    kernels::table().multiply(memory[block.tensor] + block.first, block.count,
+                              static_cast<float>(factor));
   });
 }
 

@@ -15,11 +15,12 @@ namespace softmoe::fused {
 inline constexpr int64_t kGradientRows = 512;
 
 /// d_weight [outputs, inputs] (+)= d_out^T input and d_bias [outputs] (+)= column sums of d_out,
-/// for d_out [rows, outputs] and input [rows, inputs]. What is null is not computed.
+/// for d_out [rows, outputs] and input [rows, inputs], both of the precision of the products. What
+/// is null is not computed.
 struct WeightGradient {
-  const kernels::Bf16* d_out;
+  kernels::Source d_out;
   int64_t outputs;
-  const kernels::Bf16* input;
+  kernels::Source input;
   int64_t inputs;
   float* d_weight;
   float* d_bias;
@@ -35,13 +36,13 @@ struct WeightGradientScratch {
 };
 
 /// Bytes that take_weight_gradient_scratch() needs for products over up to `rows` rows.
-size_t weight_gradient_room(int64_t rows, int64_t outputs, int64_t inputs);
-WeightGradientScratch take_weight_gradient_scratch(Arena& arena, int64_t rows, int64_t outputs,
-                                                   int64_t inputs);
+size_t weight_gradient_room(Precision precision, int64_t rows, int64_t outputs, int64_t inputs);
+WeightGradientScratch take_weight_gradient_scratch(Arena& arena, Precision precision, int64_t rows,
+                                                   int64_t outputs, int64_t inputs);
 
 /// Computes two of them over the same rows, the threads of `team` sharing the outputs, and waits
 /// for them; with `accumulate` they are added to what is there.
-void weight_gradients(const ThreadTeam& team, int64_t rows,
+void weight_gradients(const ThreadTeam& team, Precision precision, int64_t rows,
                       const std::array<WeightGradient, 2>& pair,
                       const std::array<WeightGradientScratch, 2>& scratch, bool accumulate);
 

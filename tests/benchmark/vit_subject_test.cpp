@@ -1,6 +1,6 @@
 #include "benchmark/vit_subject.h"
 
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 #include "runtime/device.h"
 #include "vit/small_models.h"
 

@@ -1,10 +1,9 @@
-#include "ops/optimizer_update.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
+#include "ops/optimizer_update.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "ops/compute_precision.h"
 #include "runtime/autocast_guard.h"
-#include "runtime/compute_precision.h"
 #include "support/tensor_matcher.h"
 #include "train/router_objective.h"
 #include "vit/small_models.h"

@@ -28,7 +28,6 @@ struct RowCase {
 };
 void PrintTo(const RowCase& test_case, std::ostream* out) { *out << test_case.name; }
 
-
 class RowPasses : public testing::TestWithParam<RowCase> {
  protected:
   void SetUp() override {

@@ -1,6 +1,7 @@
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 
 #include "core/error.h"
+#include "kernels/level.h"
 
 namespace softmoe {
 
@@ -8,11 +9,7 @@ bool has_fast_bf16(const torch::Device& device) {
   if (!device.is_cpu()) {
     return true;
   }
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16") != 0;
-#else
-  return false;
-#endif
+  return kernels::has(kernels::Need::kBf16Products);
 }
 
 Precision fastest_precision(const torch::Device& device) {

@@ -1,4 +1,4 @@
-#include "runtime/compute_precision.h"
+#include "ops/compute_precision.h"
 
 #include <gtest/gtest.h>
 

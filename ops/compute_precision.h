@@ -9,7 +9,8 @@
 
 namespace softmoe {
 
-/// Returns true if `device` multiplies bf16 matrices in hardware.
+/// Returns true if `device` multiplies bf16 matrices in hardware: on a CPU, if the level of the
+/// kernels in use does.
 bool has_fast_bf16(const torch::Device& device);
 
 /// What "auto" stands for on `device`: kBFloat16 if it is fast there, else kFloat32.
