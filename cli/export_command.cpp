@@ -8,7 +8,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "core/error.h"
-#include "core/table.h"
+#include "core/text_format.h"
 #include "onnx/onnx_model.h"
 #include "vit/zoo.h"
 

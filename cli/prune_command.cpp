@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/table.h"
+#include "core/text_format.h"
 #include "eval/model_evaluation.h"
 #include "eval/pruning.h"
 #include "inference/predictor.h"
