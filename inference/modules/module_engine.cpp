@@ -76,7 +76,7 @@ void take_weights(torch::nn::Module& model, NamedTensors weights, const torch::D
   const torch::NoGradGuard no_grad;
   const auto take = [&](const std::string& name, torch::Tensor target) {
     auto node = weights.extract(name);
-    TORCH_CHECK_VALUE(!node.empty(), "InferenceModel: no tensor ", name);
+    TORCH_CHECK_VALUE(!node.empty(), "ModuleEngine: no tensor ", name);
     const auto floating = bf16_names.contains(name) ? torch::kBFloat16 : torch::kFloat32;
     const auto dtype = target.is_floating_point() ? floating : target.scalar_type();
     target.set_requires_grad(false);

@@ -85,7 +85,7 @@ class Packer {
   /// The tensor leaves the map, so that packing it can take over its memory.
   torch::Tensor take(const std::string& name) {
     auto node = weights_.extract(name);
-    TORCH_CHECK_VALUE(!node.empty(), "InferenceModel: no tensor ", name);
+    TORCH_CHECK_VALUE(!node.empty(), "PackedLayers: no tensor ", name);
     return std::move(node.mapped());
   }
   torch::Tensor take_if_there(const std::string& name) {
