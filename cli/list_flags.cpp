@@ -62,7 +62,7 @@ class Splitter {
     if (!has_flag(arguments, "config") &&
         std::find(arguments.begin(), arguments.end(), "-c") == arguments.end()) {
       missing_ = std::count_if(plain.operands.begin(), plain.operands.end(),
-                               [&arguments](const Operand& operand) {
+                               [&arguments](const PositionalOption& operand) {
                                  return operand.required && !has_flag(arguments, operand.option);
                                });
     }
