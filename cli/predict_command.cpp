@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <set>
-#include <sstream>
 
 #include "checkpoints/open_model.h"
 #include "cli/checkpoint_flags.h"
@@ -10,6 +9,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/pluralize.h"
+#include "core/split_text.h"
 #include "inference/image_inputs.h"
 #include "inference/prediction_output.h"
 #include "io/npz.h"
@@ -62,8 +62,7 @@ void describe(OptionTable& table, PredictOptions& options) {
 std::set<std::string> requested_arrays(const std::string& what) {
   static const std::set<std::string> known{"logits", "features", "labels"};
   std::set<std::string> names;
-  std::istringstream list(what);
-  for (std::string name; std::getline(list, name, ',');) {
+  for (auto& name : split_text(what, ',')) {
     const auto first = name.find_first_not_of(' ');
     name = first == std::string::npos ? ""
                                       : name.substr(first, name.find_last_not_of(' ') + 1 - first);

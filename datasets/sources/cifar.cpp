@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <sstream>
-
 #include "core/error.h"
+#include "core/split_text.h"
 #include "datasets/image_file.h"
 #include "datasets/sources/raw_dataset.h"
 #include "io/atomic_file.h"
@@ -72,8 +71,7 @@ std::vector<std::string> read_names(const fs::path& path, int64_t classes) {
     return numbered_classes(classes);
   }
   std::vector<std::string> names;
-  std::istringstream lines(read_text_file(path));
-  for (std::string line; std::getline(lines, line);) {
+  for (const auto& line : split_text(read_text_file(path), '\n')) {
     if (!line.empty()) {
       names.push_back(line);
     }

@@ -4,6 +4,7 @@
 
 #include "checkpoints/checkpoint.h"
 #include "cli/tiny.h"
+#include "core/split_text.h"
 #include "io/atomic_file.h"
 #include "io/npz.h"
 #include "support/temporary_folder.h"
@@ -158,7 +159,7 @@ TEST_F(Upcycling, PruningShowsWhatAccuracyStays) {
   const auto run = prune(path("wide.h5"),
                          Words{"--experts", "4", "2", "1", "--json", path("prune.json")} + kDigits);
   EXPECT_TRUE(succeeds(run));
-  EXPECT_EQ(lines_of(run.output).size(), 5U);  // the heading, the original and three models
+  EXPECT_EQ(split_text(run.output, '\n').size(), 5U);  // the heading, the original and three models
   const auto result = read_json(path("prune.json"));
   const double before = result.at("before").at("top1");
   EXPECT_EQ(before, top1(path("wide.h5")));
