@@ -81,7 +81,7 @@ TEST_F(Upcycling, FilesAreGivenByPlaceOrByFlag) {
   EXPECT_TRUE(succeeds(upcycle("flags.h5", {"--experts", "3"})));
   EXPECT_TRUE(succeeds(
       run_program({"upcycle", dense(), path("places.h5"), "--experts", "3", "--threads", "1"})));
-  EXPECT_TRUE(torch::equal(logits(path("places.h5")), logits(path("flags.h5"))));
+  EXPECT_TRUE(read_text_file(path("places.h5")) == read_text_file(path("flags.h5")));
   EXPECT_TRUE(fails_with_one_line(upcycle("flags.h5", {"--experts", "3", path("places.h5")}), 2,
                                   {path("places.h5"), "--checkpoint gives CHECKPOINT already"}));
   EXPECT_TRUE(fails_with_one_line(run_program({"upcycle", dense(), "--experts", "3"}), 2,
