@@ -41,7 +41,8 @@ void describe(OptionTable& table, PredictOptions& options) {
   table.add("topk", options.topk, "labels to show for each image, the most probable first",
             {.min = 1});
   table.add("format", options.format,
-            "of the labels on standard output; with --output they are shown only if this is given");
+            "format of the labels on standard output; with --output they are shown only if this is "
+            "given");
   table.add("output", options.output,
             "write arrays, one row per image, to this .npz; for image files also `indices`, the "
             "place of each row's image among all that were given",

@@ -22,7 +22,7 @@ struct UpcycleFlags {
 void describe(OptionTable& table, UpcycleFlags& flags) {
   table.add("checkpoint", flags.checkpoint, "the dense model", {.unit = "file"});
   table.add("output", flags.output, "where the model with MoE layers goes", {.unit = "file"});
-  table.add("seed", flags.seed, "of routers, noise and a new head", {.min = 0});
+  table.add("seed", flags.seed, "seed of routers, noise and a new head", {.min = 0});
   table.add("moe-blocks", flags.moe_blocks,
             "blocks whose MLP becomes experts: all, last_half, last_N, every_N or a list 1,3,5");
 }

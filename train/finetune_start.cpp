@@ -63,9 +63,8 @@ void describe(OptionTable& table, FinetuneOptions& options) {
   table.add("checkpoint", options.checkpoint, "the checkpoint to start from", {.unit = "file"});
   table.add("keep-head", options.keep_head,
             "keep the head if the classes are the same; without it the head starts anew");
-  table.add(
-      "random-weights", options.random_weights,
-      "take the shape of the checkpoint alone and start from random weights, to compare with");
+  table.add("random-weights", options.random_weights,
+            "start from random weights in a model of the checkpoint's shape, to compare with");
   describe(table, options.resize);
   table.add("optimizer-state", options.optimizer_state,
             "start with no moments, or with the checkpoint's for parameters of the same shape");

@@ -16,7 +16,7 @@ namespace softmoe {
 struct FinetuneOptions {
   std::string checkpoint;
   bool keep_head = false;
-  bool random_weights = false;  ///< take the checkpoint's shape alone
+  bool random_weights = false;  ///< take only the shape of the checkpoint's model
   ResizeOptions resize;
   OptimizerState optimizer_state = OptimizerState::kReset;
 

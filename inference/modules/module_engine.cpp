@@ -18,7 +18,7 @@
 namespace softmoe {
 namespace {
 
-/// `device` with the index that "cuda" alone leaves open.
+/// `device` with its index, which the name "cuda" leaves open.
 torch::Device exact_device(const torch::Device& device) {
   return at::empty({0}, torch::TensorOptions(torch::kFloat32).device(device)).device();
 }
