@@ -9,7 +9,7 @@
 
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
-#include "kernels/packed_product.h"
+#include "support/levels.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"
 
@@ -79,20 +79,10 @@ std::vector<ModelCase> model_cases() {
   return cases;
 }
 
-/// Returns true if this processor has the kernels of packed models in `precision`.
-bool has_kernels(Precision precision) {
-  return kernels::supported(has_8_bit_weights(precision) ? Precision::kInt8 : Precision::kBFloat16);
-}
-
-constexpr const char* kNoKernels = "the processor has no kernels for this precision";
-
 class PackedInferenceTest : public testing::TestWithParam<ModelCase> {
  protected:
   /// The logits of the modules in fp32, and those of the packed model.
   void expect_agreement(Precision precision, double tolerance) {
-    if (!has_kernels(precision)) {
-      GTEST_SKIP() << kNoKernels;
-    }
     const auto options = GetParam().options;
     auto model = test::lively_model(options);
     model->eval();
@@ -125,9 +115,6 @@ TEST_P(PackedInferenceTest, GivesEachImageTheSameWhateverIsBesideIt) {
   const auto options = GetParam().options;
   const auto images = test::random_images(options, /*batch=*/7);
   for (const auto precision : {Precision::kBFloat16, Precision::kInt8}) {
-    if (!has_kernels(precision)) {
-      GTEST_SKIP() << kNoKernels;
-    }
     InferenceModel packed(test::lively_model(options), precision);
     const auto together = packed.forward(images);  // [batch, outputs]
     const int threads = at::get_num_threads();
@@ -151,9 +138,6 @@ INSTANTIATE_TEST_SUITE_P(Models, PackedInferenceTest, testing::ValuesIn(model_ca
 
 // Weights are large, as training makes them, so that blocks amplify what those before them rounded.
 TEST(InferenceModel, Int8IsNearlyAsPreciseAsBf16) {
-  if (!has_kernels(Precision::kInt8)) {
-    GTEST_SKIP() << kNoKernels;
-  }
   auto options = test::small_options();
   options.dim = 64;
   options.heads = 4;
@@ -208,9 +192,6 @@ TEST(InferenceModel, TakesLargeScalesThroughModules) {
 }
 
 TEST(InferenceModel, TakesOverTheMemoryOfBf16Weights) {
-  if (!has_kernels(Precision::kBFloat16)) {
-    GTEST_SKIP() << kNoKernels;
-  }
   auto options = test::small_moe_options();
   options.dim = 64;
   options.mlp_dim = 96;
@@ -251,9 +232,6 @@ TEST(InferenceModel, LetsNaNThrough) {
   images[1][0][0][0] = std::nan("");
   for (const auto precision :
        {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8, Precision::kInt8Experts}) {
-    if (has_8_bit_weights(precision) && !has_kernels(precision)) {
-      continue;  // modules have no integers
-    }
     InferenceModel packed(test::lively_model(options), precision);
     const auto logits = packed.forward(images);
     EXPECT_TRUE(logits[0].isfinite().all().item<bool>());
