@@ -23,7 +23,7 @@ constexpr double kTextScale = 0.38;
 constexpr double kSmallTextScale = 0.32;
 
 /// The places of images and maps on a sheet.
-struct Layout {
+struct SheetLayout {
   int tile_width;
   int tile_height;
   int columns;
@@ -40,7 +40,7 @@ struct Layout {
   }
 };
 
-Layout layout_of(const VitOptions& model, size_t images, size_t slots, int64_t tile_size) {
+SheetLayout layout_of(const VitOptions& model, size_t images, size_t slots, int64_t tile_size) {
   const double longest = static_cast<double>(std::max(model.image_height(), model.image_width()));
   const auto side = [&](int64_t pixels) {
     return std::max(
@@ -83,14 +83,14 @@ void write_text(cv::Mat& sheet, std::string text, int x, int y, int width, doubl
   cv::putText(sheet, text, {x, y}, cv::FONT_HERSHEY_SIMPLEX, scale, color, 1, cv::LINE_AA);
 }
 
-cv::Mat enlarged(const cv::Mat& image, const Layout& layout, int interpolation) {
+cv::Mat enlarged(const cv::Mat& image, const SheetLayout& layout, int interpolation) {
   cv::Mat large;
   cv::resize(image, large, {layout.tile_width, layout.tile_height}, 0, 0, interpolation);
   return large;
 }
 
 /// The picture at the size of a tile, RGB; small pictures keep their pixels.
-cv::Mat picture_tile(const cv::Mat& picture, const Layout& layout) {
+cv::Mat picture_tile(const cv::Mat& picture, const SheetLayout& layout) {
   cv::Mat color = picture;
   if (picture.channels() == 1) {
     cv::cvtColor(picture, color, cv::COLOR_GRAY2RGB);
@@ -100,7 +100,7 @@ cv::Mat picture_tile(const cv::Mat& picture, const Layout& layout) {
 }
 
 /// The weights [grid_height, grid_width] as colours, shaded by the picture.
-cv::Mat heat_tile(const cv::Mat& picture, const torch::Tensor& weights, const Layout& layout,
+cv::Mat heat_tile(const cv::Mat& picture, const torch::Tensor& weights, const SheetLayout& layout,
                   bool smooth) {
   const auto scaled = (weights / weights.max().clamp_min(1e-30)).to(torch::kFloat32).contiguous();
   const cv::Mat heat(static_cast<int>(scaled.size(0)), static_cast<int>(scaled.size(1)), CV_32F,
@@ -122,7 +122,7 @@ cv::Mat heat_tile(const cv::Mat& picture, const torch::Tensor& weights, const La
 
 /// Draws one map and its scale; `weights` [grid_height, grid_width].
 void place_map(cv::Mat& sheet, const cv::Mat& picture, const torch::Tensor& weights,
-               const Layout& layout, int image, int row, int column, bool smooth) {
+               const SheetLayout& layout, int image, int row, int column, bool smooth) {
   const int x = layout.x_of(column);
   const int y = layout.y_of(image, row);
   heat_tile(picture, weights, layout, smooth)
@@ -132,7 +132,7 @@ void place_map(cv::Mat& sheet, const cv::Mat& picture, const torch::Tensor& weig
 }
 
 void place_image(cv::Mat& sheet, const InspectedImage& image, const cv::Mat& picture,
-                 const Layout& layout, int index) {
+                 const SheetLayout& layout, int index) {
   const int x = layout.x_of(0);
   picture.copyTo(sheet(cv::Rect(x, layout.y_of(index, 0), layout.tile_width, layout.tile_height)));
   write_text(sheet, ascii_text(image.caption), x, layout.y_of(index, 0) + layout.tile_height + 13,
@@ -145,7 +145,7 @@ void place_image(cv::Mat& sheet, const InspectedImage& image, const cv::Mat& pic
 }
 
 void write_header(cv::Mat& sheet, const std::vector<int64_t>& slots, int64_t slots_per_expert,
-                  bool is_sparse, const Layout& layout) {
+                  bool is_sparse, const SheetLayout& layout) {
   const auto write = [&](const std::string& text, int column) {
     write_text(sheet, text, layout.x_of(column), 15, layout.tile_width + kGap, kTextScale, kText);
   };

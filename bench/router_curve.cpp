@@ -9,6 +9,7 @@
 
 #include "benchmark/throughput.h"
 #include "core/table.h"
+#include "core/text_format.h"
 #include "ops/initialization.h"
 #include "report/line_chart.h"
 #include "report/page_style.h"

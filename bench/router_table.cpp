@@ -10,6 +10,7 @@
 #include "benchmark/throughput.h"
 #include "core/error.h"
 #include "core/table.h"
+#include "core/text_format.h"
 #include "ops/initialization.h"
 #include "softmoe/routers.h"
 #include "train/optimizers.h"

@@ -8,7 +8,7 @@
 #include "benchmark/contestant.h"
 #include "core/error.h"
 #include "core/progress.h"
-#include "core/table.h"
+#include "core/text_format.h"
 #include "ops/compute_precision.h"
 #include "runtime/memory/memory_limit.h"
 #include "runtime/memory/memory_use.h"

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/table.h"
+#include "core/text_format.h"
 
 namespace softmoe {
 namespace {

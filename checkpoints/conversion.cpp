@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <sstream>
 #include <utility>
 
 #include "checkpoints/convert/check_weights.h"
 #include "checkpoints/surgery/adapt.h"
 #include "core/error.h"
 #include "core/pluralize.h"
+#include "core/split_text.h"
 #include "io/atomic_file.h"
 
 namespace softmoe {
@@ -17,9 +17,8 @@ namespace {
 
 /// The lines of a text file that are not empty, one for each class.
 std::vector<std::string> read_class_names(const std::filesystem::path& path, int64_t num_classes) {
-  std::istringstream lines(read_text_file(path));
   std::vector<std::string> names;
-  for (std::string line; std::getline(lines, line);) {
+  for (auto& line : split_text(read_text_file(path), '\n')) {
     if (!line.empty() && line.back() == '\r') {
       line.pop_back();
     }

@@ -90,6 +90,16 @@ ModelDescription model_description(const Json& metadata, const std::filesystem::
   return description;
 }
 
+Json derived_metadata(const Json& source, const ModelDescription& description) {
+  auto metadata = to_metadata(description);
+  // A model that comes from no file has no metadata.
+  const auto config = source.is_null() ? Json() : source.value("config", Json());
+  if (config.contains("amp-dtype")) {
+    metadata["config"] = {{"amp-dtype", config.at("amp-dtype")}};
+  }
+  return metadata;
+}
+
 std::vector<int64_t> input_size(const VitOptions& options) {
   return {options.in_chans, options.image_height(), options.image_width()};
 }

@@ -31,6 +31,10 @@ Json to_metadata(const ModelDescription& description);
 /// From metadata; throws InputError that names `path` and the field.
 ModelDescription model_description(const Json& metadata, const std::filesystem::path& path);
 
+/// Metadata of a model that `description` describes and that was made, without training, of a model
+/// with the metadata `source`: it is evaluated in the compute dtype of its source.
+Json derived_metadata(const Json& source, const ModelDescription& description);
+
 /// Channels, height and width of the images that a model of `options` takes.
 std::vector<int64_t> input_size(const VitOptions& options);
 

@@ -8,7 +8,7 @@
 #include "checkpoints/formats/tensor_format.h"
 #include "core/error.h"
 #include "core/log.h"
-#include "core/table.h"
+#include "core/text_format.h"
 #include "runtime/memory/memory_limit.h"
 #include "runtime/memory/memory_use.h"
 #include "vit/cost.h"

@@ -113,7 +113,7 @@ void CommandLine::throw_unplaced(const std::string& argument) const {
 
 void CommandLine::place_operands() {
   std::vector<std::string> open;   // operands without a flag
-  std::vector<std::string> empty;  // those of them that the config file does not give either
+  std::vector<std::string> empty;  // of these, the ones that the config file does not give
   for (const auto& operand : plain_.operands) {
     if (!has_flag(arguments_, operand.option)) {
       open.push_back(operand.option);

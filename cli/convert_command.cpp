@@ -63,13 +63,15 @@ void describe(OptionTable& table, ConvertOptions& options) {
   table.add("checkpoint", options.checkpoint, "the file to read, or the folder that holds it",
             {.unit = "file"});
   table.add("output", options.output, "the file to write", {.unit = "file"});
-  table.add("format", options.format, "of OUTPUT; auto: by its name (.h5, .safetensors, .npz)",
+  table.add("format", options.format,
+            "format of OUTPUT; auto: by its name (.h5, .safetensors, .npz)",
             {.choices = format_choices()});
-  table.add("names", options.names,
-            "of the tensors in OUTPUT; auto: vmoe in an npz, else ours (timm's, for dense models). "
-            "Beside a safetensors file, timm writes config.json, huggingface config.json and "
-            "preprocessor_config.json",
-            {.choices = naming_choices()});
+  table.add(
+      "names", options.names,
+      "names of the tensors in OUTPUT; auto: vmoe in an npz, else ours (timm's, for dense models). "
+      "Beside a safetensors file, timm writes config.json, huggingface config.json and "
+      "preprocessor_config.json",
+      {.choices = naming_choices()});
   table.add("family", options.family, "what CHECKPOINT is",
             {.choices = family_choices(), .follows = "detected by the names of its tensors"});
   table.add("prefix", options.prefix,
@@ -77,16 +79,16 @@ void describe(OptionTable& table, ConvertOptions& options) {
             "are left "
             "out then",
             {.follows = "found"});
-  table.add(
-      "leave-out", options.leave_out,
-      "tensors of CHECKPOINT that are no part of the model, by name or pattern such as 'decoder_*'",
-      {.follows = "what is known not to be"});
+  table.add("leave-out", options.leave_out,
+            "tensors of CHECKPOINT that are not part of the model, by name or pattern such as "
+            "'decoder_*'",
+            {.follows = "what is known not to be"});
   table.add(
       "from-img-size", options.from_img_size,
       "height and width of the image that the positions in CHECKPOINT are for, if it is no square",
       {.unit = "px", .min = 1, .follows = "by the number of positions"});
   describe(table, options.resize);
-  table.add("class-names", options.class_names, "a text file with the name of a class on each line",
+  table.add("class-names", options.class_names, "a text file with one name of a class per line",
             {.unit = "file"});
 }
 

@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/pluralize.h"
 #include "core/table.h"
+#include "core/text_format.h"
 #include "datasets/image_file.h"
 #include "datasets/inspection.h"
 #include "datasets/sources.h"

@@ -8,7 +8,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "core/error.h"
-#include "core/table.h"
+#include "core/text_format.h"
 #include "onnx/onnx_model.h"
 #include "vit/zoo.h"
 
@@ -27,7 +27,7 @@ struct ExportFlags {
 void describe(OptionTable& table, ExportFlags& flags) {
   describe_checkpoint(table, flags.checkpoint);
   table.add("output", flags.output, "the file to write", {.unit = "file"});
-  table.add("format", flags.format, "of OUTPUT; auto: by its name (.onnx, .safetensors)",
+  table.add("format", flags.format, "format of OUTPUT; auto: by its name (.onnx, .safetensors)",
             {.choices = {"auto", "onnx", "safetensors"}});
   table.add("untrained", flags.untrained,
             "CHECKPOINT is the name of a model of the zoo, which gets random weights: to compare "

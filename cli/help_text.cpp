@@ -115,8 +115,9 @@ std::string description(const OptionField& field, bool has_default) {
 }
 
 bool is_operand(const PlainArguments& plain, const std::string& option) {
-  return std::any_of(plain.operands.begin(), plain.operands.end(),
-                     [&option](const Operand& operand) { return operand.option == option; });
+  return std::any_of(
+      plain.operands.begin(), plain.operands.end(),
+      [&option](const PositionalOption& operand) { return operand.option == option; });
 }
 
 void append_group(std::string& text, const OptionGroup& group, const PlainArguments& plain,

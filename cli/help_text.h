@@ -22,7 +22,7 @@ struct OptionGroup {
 
 /// An option that can be given without its flag, by its place: CHECKPOINT instead of
 /// `--checkpoint CHECKPOINT`. A list takes all arguments that remain.
-struct Operand {
+struct PositionalOption {
   std::string option;
   bool required = true;
 };
@@ -35,7 +35,7 @@ struct PlainNames {
 
 /// What a subcommand takes without flags: its operands, then names.
 struct PlainArguments {
-  std::vector<Operand> operands{};
+  std::vector<PositionalOption> operands{};
   std::optional<PlainNames> names{};
 
   bool empty() const { return operands.empty() && !names; }

@@ -75,7 +75,7 @@ Selection select_images(const InspectOptions& options, const DatasetOptions& dat
   return selection;
 }
 
-/// Runs all images of the selection, a batch at a time.
+/// Runs all images of the selection, batch by batch.
 void run_images(RoutingInspection& inspection, const Selection& selection, int64_t batch_size) {
   const auto& all = selection.indices;
   for (int64_t first = 0; first < std::ssize(all); first += batch_size) {

@@ -1,8 +1,7 @@
 #include "cli/list_flags.h"
 
-#include <sstream>
-
 #include "core/error.h"
+#include "core/split_text.h"
 
 namespace softmoe::cli {
 namespace {
@@ -62,7 +61,7 @@ class Splitter {
     if (!has_flag(arguments, "config") &&
         std::find(arguments.begin(), arguments.end(), "-c") == arguments.end()) {
       missing_ = std::count_if(plain.operands.begin(), plain.operands.end(),
-                               [&arguments](const Operand& operand) {
+                               [&arguments](const PositionalOption& operand) {
                                  return operand.required && !has_flag(arguments, operand.option);
                                });
     }
@@ -160,10 +159,8 @@ std::vector<std::string> list_items(const OptionField& field,
       items.push_back(value);
       continue;
     }
-    std::istringstream parts(value + ",");
-    for (std::string part; std::getline(parts, part, ',');) {
-      items.push_back(part);
-    }
+    const auto parts = split_text(value + ",", ',');
+    items.insert(items.end(), parts.begin(), parts.end());
   }
   return items;
 }

@@ -9,7 +9,7 @@
 
 namespace softmoe::cli {
 
-/// A command line without its list flags, and these.
+/// A command line in two parts: its list flags and all other arguments.
 struct SplitArguments {
   std::vector<std::string> others;
   /// By option name: the values of its last occurrence.

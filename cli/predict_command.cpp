@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <set>
-#include <sstream>
 
 #include "checkpoints/open_model.h"
 #include "cli/checkpoint_flags.h"
@@ -10,6 +9,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/pluralize.h"
+#include "core/split_text.h"
 #include "inference/image_inputs.h"
 #include "inference/prediction_output.h"
 #include "io/npz.h"
@@ -41,7 +41,8 @@ void describe(OptionTable& table, PredictOptions& options) {
   table.add("topk", options.topk, "labels to show for each image, the most probable first",
             {.min = 1});
   table.add("format", options.format,
-            "of the labels on standard output; with --output they are shown only if this is given");
+            "format of the labels on standard output; with --output they are shown only if this is "
+            "given");
   table.add("output", options.output,
             "write arrays, one row per image, to this .npz; for image files also `indices`, the "
             "place of each row's image among all that were given",
@@ -62,8 +63,7 @@ void describe(OptionTable& table, PredictOptions& options) {
 std::set<std::string> requested_arrays(const std::string& what) {
   static const std::set<std::string> known{"logits", "features", "labels"};
   std::set<std::string> names;
-  std::istringstream list(what);
-  for (std::string name; std::getline(list, name, ',');) {
+  for (auto& name : split_text(what, ',')) {
     const auto first = name.find_first_not_of(' ');
     name = first == std::string::npos ? ""
                                       : name.substr(first, name.find_last_not_of(' ') + 1 - first);

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/table.h"
+#include "core/text_format.h"
 #include "eval/model_evaluation.h"
 #include "eval/pruning.h"
 #include "inference/predictor.h"
@@ -27,11 +28,11 @@ struct PruneFlags {
 
 void describe(OptionTable& table, PruneFlags& flags) {
   describe_checkpoint(table, flags.checkpoint);
-  table.add("output", flags.output, "where the smaller model goes; empty: it is evaluated only",
+  table.add("output", flags.output, "where the smaller model goes; empty: it is only evaluated",
             {.unit = "file"});
   describe(table, flags.pruning);
   table.add("importance-split", flags.importance_split,
-            "of the data set, for the importance of experts; empty: --train-split");
+            "part of the data set for the importance of experts; empty: --train-split");
   table.add("amp-dtype", flags.amp_dtype,
             "compute dtype; auto: that of the model's training, or bfloat16 if the hardware has it",
             {.choices = {"auto", "float32", "bfloat16"}});

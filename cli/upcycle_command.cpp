@@ -1,11 +1,9 @@
 #include <fmt/format.h>
 
-#include "checkpoints/model_checkpoint.h"
-#include "checkpoints/surgery/upcycle.h"
+#include "checkpoints/surgery/upcycled_checkpoint.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "core/error.h"
-#include "eval/model_evaluation.h"
 #include "softmoe/routers.h"
 #include "vit/cost.h"
 
@@ -16,7 +14,7 @@ struct UpcycleFlags {
   std::string checkpoint;
   std::string output;
   int64_t seed = 0;
-  std::string moe_blocks = "last_half";
+  std::string moe_blocks = UpcycleTarget{}.moe_blocks;
 
   bool operator==(const UpcycleFlags&) const = default;
 };
@@ -24,7 +22,7 @@ struct UpcycleFlags {
 void describe(OptionTable& table, UpcycleFlags& flags) {
   table.add("checkpoint", flags.checkpoint, "the dense model", {.unit = "file"});
   table.add("output", flags.output, "where the model with MoE layers goes", {.unit = "file"});
-  table.add("seed", flags.seed, "of routers, noise and a new head", {.min = 0});
+  table.add("seed", flags.seed, "seed of routers, noise and a new head", {.min = 0});
   table.add("moe-blocks", flags.moe_blocks,
             "blocks whose MLP becomes experts: all, last_half, last_N, every_N or a list 1,3,5");
 }
@@ -68,30 +66,9 @@ void run_upcycle(const std::vector<std::string>& arguments) {
     return;
   }
   check_flags(moe);
-  auto checkpoint =
-      load_checkpoint(flags.checkpoint, {.optimizer = upcycling.keeps_optimizer_state()});
-  auto description = model_description(checkpoint.metadata, flags.checkpoint);
-  const auto from = description.options;
-  description.options.moe_blocks = flags.moe_blocks;
-  description.options.moe = moe;
-  if (!has_moe(description.options)) {
-    throw UsageError("--moe-blocks", "blocks that get MoE layers", flags.moe_blocks);
-  }
-  const auto& to = description.options;
-  const auto model = upcycle(checkpoint.model, from, to, upcycling, flags.seed, flags.checkpoint);
-
-  Checkpoint result;
-  result.metadata = derived_metadata(checkpoint.metadata, description);
-  result.metadata["upcycled"] = {{"from", flags.checkpoint},
-                                 {"expert_noise", upcycling.expert_noise},
-                                 {"keep_head", upcycling.keep_head},
-                                 {"seed", flags.seed}};
-  result.model = named_tensors(*model);
-  if (upcycling.keeps_optimizer_state()) {
-    result.optimizer =
-        upcycle_optimizer_state(checkpoint.optimizer, to, upcycling, flags.checkpoint);
-  }
-  save_checkpoint(flags.output, result);
+  const auto [checkpoint, from, to] = upcycle_checkpoint(
+      flags.checkpoint, {.moe_blocks = flags.moe_blocks, .moe = moe}, upcycling, flags.seed);
+  save_checkpoint(flags.output, checkpoint);
 
   const auto before = model_cost(from);
   const auto after = model_cost(to);

@@ -257,7 +257,7 @@ void OptionField::parse(const std::vector<std::string>& texts, const std::string
 
 void OptionTable::add(std::string name, OptionField::Target member, std::string meaning,
                       OptionLimits limits) {
-  TORCH_CHECK_VALUE(find(name) == nullptr, "option described twice: ", name);
+  TORCH_CHECK_VALUE(find(name) == nullptr, "OptionTable: option described twice: ", name);
   fields_.emplace_back(std::move(name), std::move(member), std::move(meaning), std::move(limits));
 }
 

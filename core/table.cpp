@@ -1,23 +1,13 @@
 #include "core/table.h"
 
 #include <c10/util/Exception.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 
+#include "core/text_format.h"
+
 namespace softmoe {
 namespace {
-
-/// Three significant digits of `value` in the largest of `units`, each 1000 times the last.
-std::string scaled(double value, const std::vector<std::string>& units) {
-  size_t unit = 0;
-  while (value >= 999.5 && unit + 1 < units.size()) {
-    value /= 1000;
-    ++unit;
-  }
-  const int decimals = unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return fmt::format("{:.{}f}{}", value, decimals, units[unit]);
-}
 
 std::vector<Align> default_alignment(size_t columns) {
   std::vector<Align> alignment(columns, Align::kRight);
@@ -71,20 +61,6 @@ std::string TextTable::text() const {
     text += line(row, widths);
   }
   return text;
-}
-
-int64_t text_width(const std::string& text) {
-  // Continuation bytes of UTF-8 take no column.
-  return std::count_if(text.begin(), text.end(),
-                       [](char byte) { return (static_cast<unsigned char>(byte) >> 6) != 2; });
-}
-
-std::string format_count(int64_t count) {
-  return scaled(static_cast<double>(count), {"", "k", "M", "B", "T"});
-}
-
-std::string format_bytes(int64_t bytes) {
-  return scaled(static_cast<double>(bytes), {" B", " kB", " MB", " GB", " TB"});
 }
 
 }  // namespace softmoe

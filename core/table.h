@@ -32,12 +32,4 @@ class TextTable {
   std::vector<std::vector<std::string>> rows_;  // the headings first; a rule has no cells
 };
 
-/// The number of characters (not bytes) of UTF-8 text.
-int64_t text_width(const std::string& text);
-
-/// 21664896 as "21.7M", 3684880134 as "3.68B".
-std::string format_count(int64_t count);
-/// Bytes in decimal units, as memory is sold: 7370000000 as "7.37 GB".
-std::string format_bytes(int64_t bytes);
-
 }  // namespace softmoe

@@ -16,7 +16,8 @@ constexpr size_t kMaxListed = 20;
 BatchMaker::BatchMaker(const Dataset& dataset, Transform transform, const LoaderOptions& options)
     : dataset_(dataset), transform_(std::move(transform)), options_(options) {
   TORCH_CHECK_VALUE(options.batch_size > 0 && options.workers >= 0 && options.prefetch > 0,
-                    "Loader: batch_size and prefetch must be positive, workers not negative");
+                    "LoaderOptions: batch_size and prefetch must be positive, workers not "
+                    "negative");
   if (dataset.size() == 0) {
     throw UsageError("data set", "at least one image", "none");
   }

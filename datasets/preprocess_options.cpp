@@ -53,7 +53,7 @@ void describe(OptionTable& table, PreprocessOptions& options) {
             "the place of a center crop is cut to whole pixels (Hugging Face), not rounded (timm)");
   table.add("scale", options.scale, "inception crop: min and max share of the area");
   table.add("ratio", options.ratio, "inception crop: min and max width over height");
-  table.add("padding", options.padding, "padded crop: black on each side",
+  table.add("padding", options.padding, "padded crop: width of the black border on each side",
             {.unit = "px", .min = 0});
   table.add("hflip", options.hflip,
             "probability of mirroring a training image; not given: 0.5 if a mirrored image of "

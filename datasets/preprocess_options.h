@@ -1,5 +1,5 @@
 #pragma once
-/// How images become input of a model: options alone, without the code that applies them.
+/// How images become input of a model: only the options, without the code that applies them.
 
 #include <array>
 #include <cstdint>

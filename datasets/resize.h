@@ -18,7 +18,7 @@ struct Box {
 };
 
 /// Which pixels count if the kernel reaches over the edge of the box: those beyond it as well if an
-/// image is resized and then cropped, those inside alone if it is cropped first.
+/// image is resized and then cropped, only those inside if it is cropped first.
 enum class Surroundings { kIgnored, kSeen };
 
 /// The part `box` of `image` (uint8, 1 or 3 channels) resized to `height` x `width`. A box of that

@@ -27,7 +27,7 @@ struct FewShotDraws {
 
   /// The examples that any probe needs, ascending, each once: [needed].
   torch::Tensor needed() const;
-  /// These draws for a set that has only the needed examples.
+  /// The draws with the indices that their examples have in a set of only the needed ones.
   FewShotDraws among_needed() const;
 };
 

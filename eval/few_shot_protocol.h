@@ -39,7 +39,7 @@ struct FewShotProtocol {
   FewShotOptions probes{};
   /// Training images of each class, at random, from which the shots are drawn; 0: all.
   int64_t pool = 0;
-  /// Compute the features of all training images instead of those alone that a probe needs.
+  /// Compute the features of all training images instead of only those that a probe needs.
   bool all_features = false;
   LoaderOptions loader{};
 };

@@ -43,14 +43,4 @@ ClassificationResult evaluate_model(const Forward& forward, const ModelDescripti
   return evaluate(forward, loader, description.options.num_classes, description.likelihood, loop);
 }
 
-Json derived_metadata(const Json& source, const ModelDescription& description) {
-  auto metadata = to_metadata(description);
-  // A model that comes from no file has no metadata.
-  const auto config = source.is_null() ? Json() : source.value("config", Json());
-  if (config.contains("amp-dtype")) {
-    metadata["config"] = {{"amp-dtype", config.at("amp-dtype")}};
-  }
-  return metadata;
-}
-
 }  // namespace softmoe

@@ -27,8 +27,4 @@ ClassificationResult evaluate_model(const Forward& forward, const ModelDescripti
                                     const Transform& transform, const Dataset& set,
                                     const LoaderOptions& options, const BatchLoopOptions& loop);
 
-/// Metadata of a model that `description` describes and that was made, without training, of a model
-/// with the metadata `source`; both have the same evaluation_dtype().
-Json derived_metadata(const Json& source, const ModelDescription& description);
-
 }  // namespace softmoe

@@ -25,7 +25,7 @@ inline constexpr std::array<EnumName<PruneTarget>, 2> kEnumNames<PruneTarget>{
 
 struct PruneOptions {
   PruneTarget to = PruneTarget::kExperts;
-  std::vector<int64_t> experts{};  ///< of each layer that stay; each number gives one model
+  std::vector<int64_t> experts{};  ///< that stay in each layer; each number gives one model
   DenseFrom how = DenseFrom::kAverage;
   int64_t importance_images = 1024;  ///< that importance is measured on, up to a batch more
   int64_t seed = 0;                  ///< chooses these images

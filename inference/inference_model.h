@@ -1,5 +1,5 @@
 #pragma once
-/// Models for prediction alone.
+/// Models that only predict.
 
 #include <torch/types.h>
 

@@ -33,17 +33,9 @@ Hdf5Handle make_space(const std::vector<int64_t>& shape) {
   return {H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), H5Sclose};
 }
 
-/// Properties of an array, which keeps no time of its creation.
 Hdf5Handle dataset_properties() {
-  Hdf5Handle list(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  H5Pset_obj_track_times(list.id(), false);
+  auto list = make_hdf5_create_list(H5P_DATASET_CREATE);
   H5Pset_fill_time(list.id(), H5D_FILL_TIME_NEVER);
-  return list;
-}
-
-Hdf5Handle make_link_list() {
-  Hdf5Handle list(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
-  H5Pset_create_intermediate_group(list.id(), 1);
   return list;
 }
 
@@ -96,8 +88,9 @@ Hdf5File Hdf5File::create(const fs::path& path, const fs::path& named) {
   {
     const Hdf5Lock lock;
     const Hdf5Handle access(make_hdf5_access_list(&state->disk), H5Pclose);
+    const Hdf5Handle create = make_hdf5_create_list(H5P_FILE_CREATE);  // and of the root group
     state->file =
-        Hdf5Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose);
+        Hdf5Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, create.id(), access.id()), H5Fclose);
     state->check(state->file.is_open(), "");
   }
   return Hdf5File(std::move(state));
@@ -109,8 +102,9 @@ void Hdf5File::write(const std::string& name, Hdf5Type type, const std::vector<i
   const Hdf5Handle space = make_space(shape);
   const Hdf5Handle element = make_hdf5_type(type);
   const Hdf5Handle create = dataset_properties();
+  state_->make_groups(name);
   const Hdf5Handle array(H5Dcreate2(state_->file.id(), name.c_str(), element.id(), space.id(),
-                                    make_link_list().id(), create.id(), H5P_DEFAULT),
+                                    H5P_DEFAULT, create.id(), H5P_DEFAULT),
                          H5Dclose);
   state_->check(array.is_open(), name);
   const bool has_data = H5Sget_simple_extent_npoints(space.id()) > 0;
@@ -134,9 +128,10 @@ void Hdf5File::create_growing(const std::string& name, Hdf5Type type,
   const Hdf5Handle space(
       H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), limits.data()), H5Sclose);
   const Hdf5Handle create = dataset_properties();
+  state_->make_groups(name);
   H5Pset_chunk(create.id(), static_cast<int>(chunk.size()), chunk.data());
   Hdf5Handle array(H5Dcreate2(state_->file.id(), name.c_str(), make_hdf5_type(type).id(),
-                              space.id(), make_link_list().id(), create.id(), H5P_DEFAULT),
+                              space.id(), H5P_DEFAULT, create.id(), H5P_DEFAULT),
                    H5Dclose);
   state_->check(array.is_open(), name);
   state_->arrays[name] = std::move(array);

@@ -27,6 +27,12 @@ Hdf5Lock::Hdf5Lock() : lock_(library_mutex()) {
   }
 }
 
+Hdf5Handle make_hdf5_create_list(hid_t kind) {
+  Hdf5Handle list(H5Pcreate(kind), H5Pclose);
+  H5Pset_obj_track_times(list.id(), false);
+  return list;
+}
+
 Hdf5Handle make_hdf5_type(Hdf5Type type) {
   const auto copy = [](hid_t id) { return Hdf5Handle(H5Tcopy(id), H5Tclose); };
   switch (type) {

@@ -51,6 +51,10 @@ class Hdf5Handle {
   Close close_ = nullptr;
 };
 
+/// Properties of new objects of `kind`, such as H5P_GROUP_CREATE. They keep no times, so that files
+/// of equal contents have equal bytes.
+Hdf5Handle make_hdf5_create_list(hid_t kind);
+
 /// The library's own type for elements of `type`, in files and in memory (little-endian).
 Hdf5Handle make_hdf5_type(Hdf5Type type);
 

@@ -104,6 +104,20 @@ hid_t Hdf5File::State::array(const std::string& name) {
   return arrays.emplace(name, std::move(opened)).first->second.id();
 }
 
+void Hdf5File::State::make_groups(const std::string& name) {
+  const Hdf5Handle create = make_hdf5_create_list(H5P_GROUP_CREATE);
+  for (size_t end = name.find('/', 1); end != std::string::npos; end = name.find('/', end + 1)) {
+    const auto group = name.substr(0, end);
+    if (group.ends_with('/') || groups.contains(group)) {
+      continue;
+    }
+    const Hdf5Handle made(
+        H5Gcreate2(file.id(), group.c_str(), H5P_DEFAULT, create.id(), H5P_DEFAULT), H5Gclose);
+    check(made.is_open(), name);
+    groups.insert(group);
+  }
+}
+
 Hdf5Info Hdf5File::State::array_info(const std::string& name) {
   const hid_t id = array(name);
   const Hdf5Handle stored_type(H5Dget_type(id), H5Tclose);

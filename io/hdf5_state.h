@@ -2,6 +2,7 @@
 /// The open file behind an Hdf5File: its arrays, text attributes and errors. Private to io.
 
 #include <map>
+#include <set>
 
 #include "core/error.h"
 #include "io/direct_file.h"
@@ -30,6 +31,8 @@ struct Hdf5File::State {
 
   /// The open array `name`. Arrays stay open, so that the library keeps its cache of them.
   hid_t array(const std::string& name);
+  /// Makes the groups above the object `name` that do not exist yet.
+  void make_groups(const std::string& name);
   Hdf5Info array_info(const std::string& name);
 
   /// See the functions of Hdf5File.
@@ -44,6 +47,7 @@ struct Hdf5File::State {
   DirectFile direct;
   Hdf5Handle file;
   std::map<std::string, Hdf5Handle> arrays;
+  std::set<std::string> groups;  // made so far
 };
 
 }  // namespace softmoe

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/text_format.h"
 #include "report/number_text.h"
 #include "report/svg_parts.h"
 
@@ -22,8 +23,8 @@ std::string value_text(const BarChart& chart, const Bar& bar) {
 }
 
 /// The width of the value and the note behind a bar.
-double text_width(const BarChart& chart, const Bar& bar) {
-  const auto characters = text_length(value_text(chart, bar)) + text_length(bar.note);
+double width_after_bar(const BarChart& chart, const Bar& bar) {
+  const auto characters = text_width(value_text(chart, bar)) + text_width(bar.note);
   return kCharacter * static_cast<double>(characters) + (bar.note.empty() ? 8.0 : 18.0);
 }
 
@@ -46,7 +47,7 @@ double room_for_bars(const BarChart& chart, double end) {
                        : std::isfinite(bar.high)       ? std::max(bar.high, bar.value)
                                                        : bar.value;
     if (std::isfinite(tip) && tip > 0.0) {
-      room = std::min(room, (kWidth - text_width(chart, bar)) * end / tip);
+      room = std::min(room, (kWidth - width_after_bar(chart, bar)) * end / tip);
     }
   }
   return std::max(room, 0.3 * kWidth);
@@ -85,7 +86,7 @@ std::string bar_svg(const BarChart& chart, const Bar& bar, double top, double pi
   if (!bar.note.empty()) {
     svg += fmt::format(R"(<text class="tick" x="{:.1f}" y="{:.1f}">{}</text>)",
                        std::max(text_x, track) + 15.0 +
-                           kCharacter * static_cast<double>(text_length(value_text(chart, bar))),
+                           kCharacter * static_cast<double>(text_width(value_text(chart, bar))),
                        bar_top + 12.0, escape_html(bar.note));
   }
   return svg;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "core/text_format.h"
 #include "report/groups.h"
 #include "report/line_chart.h"
 #include "report/number_text.h"

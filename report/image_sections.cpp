@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/text_format.h"
 #include "io/atomic_file.h"
 #include "report/number_text.h"
 #include "report/sections.h"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/text_format.h"
 #include "report/number_text.h"
 #include "report/svg_parts.h"
 
@@ -65,7 +66,7 @@ Frame frame_of(const LineChart& chart) {
   frame.y = make_scale(chart.y, ys, 5, /*begins_at_tick=*/true);
   int64_t widest = 1;
   for (const auto& text : frame.y.tick_texts) {
-    widest = std::max(widest, text_length(text));
+    widest = std::max(widest, text_width(text));
   }
   frame.left = 12.0 + kTickCharacter * static_cast<double>(widest);
   frame.right = kPlotWidth - 46.0;
@@ -88,7 +89,7 @@ std::string axes_svg(const LineChart& chart, const Frame& frame) {
     const double x = frame.at_x(frame.x.ticks[i]);
     svg += fmt::format(R"(<path class="axis" d="M{:.1f} {:.1f}v5"/>)", x, frame.bottom);
     const double half =
-        0.5 * kTickCharacter * static_cast<double>(text_length(frame.x.tick_texts[i]));
+        0.5 * kTickCharacter * static_cast<double>(text_width(frame.x.tick_texts[i]));
     if (x - half < free_from) {
       continue;  // the tick is drawn without its text, which would overlap the previous text
     }

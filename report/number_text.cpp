@@ -2,29 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 #include <cmath>
 
 namespace softmoe::report {
-namespace {
-
-bool is_continuation_byte(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
-
-/// Three significant digits of `value` in the largest of five units, each 1000 times the previous
-/// one.
-std::string scaled_text(double value, const std::array<const char*, 5>& units) {
-  if (!std::isfinite(value)) {
-    return kNoValue;
-  }
-  size_t unit = 0;
-  while (std::abs(value) >= 999.5 && unit + 1 < units.size()) {
-    value /= 1000.0;
-    ++unit;
-  }
-  return (unit == 0 ? fixed_text(value, 0) : short_text(value)) + units[unit];
-}
-
-}  // namespace
 
 std::string fixed_text(double value, int decimals) {
   if (!std::isfinite(value)) {
@@ -70,26 +51,8 @@ std::string duration_text(double seconds) {
   return fmt::format("{}:{:02}:{:02} h", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-std::string bytes_text(double bytes) {
-  static constexpr std::array<const char*, 5> kUnits{" B", " kB", " MB", " GB", " TB"};
-  return scaled_text(bytes, kUnits);
-}
-
-std::string count_text(double count) {
-  static constexpr std::array<const char*, 5> kUnits{"", "k", "M", "B", "T"};
-  return scaled_text(count, kUnits);
-}
-
-int64_t text_length(const std::string& text) {
-  int64_t length = 0;
-  for (const char byte : text) {
-    length += is_continuation_byte(byte) ? 0 : 1;
-  }
-  return length;
-}
-
 std::string shortened(const std::string& text, int64_t limit) {
-  if (text_length(text) <= limit) {
+  if (text_width(text) <= limit) {
     return text;
   }
   std::string kept;

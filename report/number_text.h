@@ -4,10 +4,9 @@
 #include <cstdint>
 #include <string>
 
-namespace softmoe::report {
+#include "core/text_format.h"
 
-/// Stands for a number that is missing.
-inline constexpr const char* kNoValue = "\u2013";
+namespace softmoe::report {
 
 /// `value` with `decimals` digits after the point and commas between thousands; kNoValue if it is
 /// not finite.
@@ -21,15 +20,6 @@ std::string percent_text(double share, int decimals = 1);
 
 /// "45 s", "4:05 min" or "3:05:00 h".
 std::string duration_text(double seconds);
-
-/// Bytes in the largest decimal unit, as memory is sold: "7.37 GB".
-std::string bytes_text(double bytes);
-
-/// A large count such as parameters: "21.7M", "3.68B".
-std::string count_text(double count);
-
-/// Number of characters (not bytes) of UTF-8 text.
-int64_t text_length(const std::string& text);
 
 /// `text` cut to at most `limit` characters; if something was cut, the last one is an ellipsis.
 std::string shortened(const std::string& text, int64_t limit);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/text_format.h"
 #include "report/number_text.h"
 #include "report/sections.h"
 #include "report/svg_parts.h"
@@ -55,7 +56,7 @@ std::string command_text(const Provenance& provenance) {
 
 std::string machine_value(const std::string& key, const Json& value) {
   const bool is_bytes = key.ends_with("_bytes") && value.is_number();
-  return is_bytes ? bytes_text(value.get<double>()) : value_text(value);
+  return is_bytes ? format_bytes(value.get<double>()) : value_text(value);
 }
 
 /// One column per distinct machine.

@@ -100,12 +100,12 @@ struct EvalScore {
   double loss = kMissing;
   double calibration_error = kMissing;
   /// Mean confidence and accuracy of predictions of about equal confidence, and their number.
-  struct CalibrationBin {
+  struct ConfidenceBin {
     double confidence = kMissing;
     double accuracy = kMissing;
     double examples = 0.0;
   };
-  std::vector<CalibrationBin> calibration{};
+  std::vector<ConfidenceBin> calibration{};
   std::vector<std::pair<std::string, double>> class_accuracy{};
 };
 

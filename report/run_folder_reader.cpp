@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <sstream>
 #include <tuple>
 
 #include "core/error.h"
+#include "core/split_text.h"
 #include "io/atomic_file.h"
 #include "report/json_node.h"
 #include "report/result_json.h"
@@ -21,29 +21,11 @@ namespace fs = std::filesystem;
 /// Known pairs of step and training seconds.
 using Clock = std::map<double, double>;
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) {
-    lines.push_back(line);
-  }
-  return lines;
-}
-
-std::vector<std::string> cells_of(const std::string& line) {
-  std::vector<std::string> cells;
-  std::istringstream stream(line);
-  for (std::string cell; std::getline(stream, cell, ',');) {
-    cells.push_back(cell);
-  }
-  return cells;
-}
-
 /// The options of config.toml: one `name = value` per line, with values in JSON.
 Json read_config(const fs::path& path) {
   Json config = Json::object();
   int64_t number = 0;
-  for (const auto& line : lines_of(read_text_file(path))) {
+  for (const auto& line : split_text(read_text_file(path), '\n')) {
     ++number;
     const auto where = fmt::format("{}: line {}", path.string(), number);
     if (line.empty() || line.front() == '#' || line.front() == '[') {
@@ -61,7 +43,7 @@ Json read_config(const fs::path& path) {
 /// The objects of a file with one JSON object per line.
 void for_each_record(const fs::path& path, const std::function<void(const JsonNode&)>& use) {
   int64_t number = 0;
-  for (const auto& line : lines_of(read_text_file(path))) {
+  for (const auto& line : split_text(read_text_file(path), '\n')) {
     ++number;
     const auto where = fmt::format("{}: line {}", path.string(), number);
     const auto json = parse_json(line, where);
@@ -73,10 +55,10 @@ void for_each_record(const fs::path& path, const std::function<void(const JsonNo
 class Summary {
  public:
   explicit Summary(const fs::path& path) : path_(path) {
-    const auto lines = lines_of(read_text_file(path));
-    header_ = lines.empty() ? std::vector<std::string>{} : cells_of(lines.front());
+    const auto lines = split_text(read_text_file(path), '\n');
+    header_ = lines.empty() ? std::vector<std::string>{} : split_text(lines.front(), ',');
     for (size_t i = 1; i < lines.size(); ++i) {
-      rows_.push_back(cells_of(lines[i]));
+      rows_.push_back(split_text(lines[i], ','));
       if (rows_.back().size() != header_.size()) {
         throw InputError(fmt::format("{}: line {}", path.string(), i + 1),
                          fmt::format("{} columns as in the header", header_.size()),

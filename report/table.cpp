@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "report/number_text.h"
+#include "core/text_format.h"
 #include "report/svg_parts.h"
 
 namespace softmoe::report {
@@ -36,7 +36,7 @@ std::string heading_html(const std::string& name) {
 }
 
 std::string padded(const std::string& text, int64_t width, bool to_right) {
-  const std::string spaces(static_cast<size_t>(std::max<int64_t>(0, width - text_length(text))),
+  const std::string spaces(static_cast<size_t>(std::max<int64_t>(0, width - text_width(text))),
                            ' ');
   return to_right ? spaces + text : text + spaces;
 }
@@ -70,9 +70,9 @@ std::string table_html(const Table& table) {
 std::string table_text(const Table& table) {
   std::vector<int64_t> widths;
   for (size_t i = 0; i < table.columns.size(); ++i) {
-    widths.push_back(text_length(table.columns[i].name));
+    widths.push_back(text_width(table.columns[i].name));
     for (const auto& row : table.rows) {
-      widths[i] = std::max(widths[i], text_length(row.cells.at(i).text));
+      widths[i] = std::max(widths[i], text_width(row.cells.at(i).text));
     }
   }
   std::string header;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "core/text_format.h"
 #include "report/bar_chart.h"
 #include "report/groups.h"
 #include "report/number_text.h"
@@ -69,7 +70,7 @@ Table record_table(const std::vector<ThroughputResult>& records) {
                    short_text(rate.minimum) + "\u2013" + short_text(rate.maximum),
                    short_text(record.ratio), short_text(record.milliseconds_per_image),
                    short_text(record.gflop), percent_text(record.matmul_share, 0),
-                   count_text(record.parameters), bytes_text(record.peak_memory_bytes)}});
+                   format_count(record.parameters), format_bytes(record.peak_memory_bytes)}});
     alone = alone || !record.interleaved;
   }
   table.note =

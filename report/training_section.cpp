@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/text_format.h"
 #include "report/curves.h"
 #include "report/groups.h"
 #include "report/line_chart.h"
@@ -156,7 +157,7 @@ Table comparison_table(const RunGroup& group, SeriesColors& colors) {
     const auto& run = group.runs[i];
     Row row{.cells = {run.label, run.model}, .color = colors.color_of(run.label)};
     if (has_cost) {
-      row.cells.insert(row.cells.end(), {count_text(run.parameters), short_text(run.gflop)});
+      row.cells.insert(row.cells.end(), {format_count(run.parameters), short_text(run.gflop)});
     }
     row.cells.insert(row.cells.end(), {fixed_text(run.steps, 0), duration_text(run.seconds),
                                        short_text(run.images_per_second)});

@@ -13,7 +13,7 @@ namespace softmoe {
 namespace {
 
 /// Threads that sleep until there is work; they live as long as the process.
-class Pool {
+class WorkerPool {
  public:
   /// Runs `function` on `size` threads, the calling one included.
   void run(int64_t size, c10::function_ref<void(const ThreadTeam&)> function) {
@@ -73,8 +73,8 @@ IndexRange ThreadTeam::share(int64_t total, int64_t multiple) const {
 }
 
 void run_team(c10::function_ref<void(const ThreadTeam&)> function) {
-  const int64_t size = std::min<int64_t>(at::get_num_threads(), Pool::kMaxSize);
-  static auto* const pool = new Pool;  // never destroyed: its threads may still wait at exit
+  const int64_t size = std::min<int64_t>(at::get_num_threads(), WorkerPool::kMaxSize);
+  static auto* const pool = new WorkerPool;  // never destroyed: its threads may still wait at exit
   const std::unique_lock lock(pool->mutex(), std::try_to_lock);
   if (size == 1 || !lock.owns_lock()) {
     function(ThreadTeam{});

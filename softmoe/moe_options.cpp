@@ -36,15 +36,17 @@ void describe(OptionTable& table, MoeOptions& options) {
 }
 
 int64_t slots_per_expert(const MoeLayerOptions& options) {
-  TORCH_CHECK_VALUE(options.moe.experts > 0 && options.moe.slots_per_expert >= 0,
-                    "MoE layer: experts must be positive and slots_per_expert not negative, found ",
-                    options.moe.experts, " and ", options.moe.slots_per_expert);
+  TORCH_CHECK_VALUE(
+      options.moe.experts > 0 && options.moe.slots_per_expert >= 0,
+      "MoeLayerOptions: experts must be positive and slots_per_expert not negative, found ",
+      options.moe.experts, " and ", options.moe.slots_per_expert);
   if (options.moe.slots_per_expert > 0) {
     return options.moe.slots_per_expert;
   }
-  TORCH_CHECK_VALUE(options.tokens > 0,
-                    "MoE layer: slots from a capacity factor need the number of tokens, found ",
-                    options.tokens);
+  TORCH_CHECK_VALUE(
+      options.tokens > 0,
+      "MoeLayerOptions: slots from a capacity factor need the number of tokens, found ",
+      options.tokens);
   const double exact = static_cast<double>(options.tokens) * options.moe.capacity_factor /
                        static_cast<double>(options.moe.experts);
   // nearbyint rounds halves to even, as the reference does.

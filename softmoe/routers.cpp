@@ -235,11 +235,11 @@ const RouterRow& router_row(const std::string& name) {
 
 RouterHandle make_router(const MoeLayerOptions& options) {
   TORCH_CHECK_VALUE(options.dim > 0 && options.hidden_dim > 0 && options.moe.experts > 0,
-                    "MoE layer: dim, hidden_dim and experts must be positive, found ", options.dim,
-                    ", ", options.hidden_dim, " and ", options.moe.experts);
+                    "MoeLayerOptions: dim, hidden_dim and experts must be positive, found ",
+                    options.dim, ", ", options.hidden_dim, " and ", options.moe.experts);
   TORCH_CHECK_VALUE(options.moe.dispatch_dtype == Precision::kFloat32 ||
                         options.moe.dispatch_dtype == Precision::kBFloat16,
-                    "MoE layer: dispatch_dtype must be float32 or bfloat16, found ",
+                    "MoeLayerOptions: dispatch_dtype must be float32 or bfloat16, found ",
                     enum_name(options.moe.dispatch_dtype));
   return router_row(options.moe.router).make(options);
 }

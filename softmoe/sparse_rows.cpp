@@ -32,8 +32,8 @@ SparseRows rows_from_pairs(const torch::Tensor& token, const torch::Tensor& expe
                            int64_t tokens) {
   check_shape("rows_from_pairs: token", token, {expert.size(0)});
   const auto load = expert.bincount(/*weights=*/{}, experts);  // [experts]
-  TORCH_CHECK_VALUE(load.size(0) == experts, "map of tokens to experts: expected experts below ",
-                    experts, ", found ", load.size(0) - 1);
+  TORCH_CHECK_VALUE(load.size(0) == experts, "rows_from_pairs: expected experts below ", experts,
+                    ", found ", load.size(0) - 1);
   const int64_t rows = std::max<int64_t>(load.max().item<int64_t>(), 1);
   const auto first = load.cumsum(0) - load;  // [experts]
   const auto place = torch::arange(expert.size(0), expert.options()) -

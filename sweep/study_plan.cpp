@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <set>
-#include <sstream>
 
 #include "core/error.h"
+#include "core/split_text.h"
 
 namespace softmoe {
 namespace {
@@ -18,11 +18,10 @@ std::string trimmed(const std::string& text) {
   return first == std::string::npos ? "" : text.substr(first, last - first + 1);
 }
 
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::istringstream stream(text);
-  for (std::string part; std::getline(stream, part, separator);) {
-    parts.push_back(trimmed(part));
+std::vector<std::string> trimmed_parts(const std::string& text, char separator) {
+  auto parts = split_text(text, separator);
+  for (auto& part : parts) {
+    part = trimmed(part);
   }
   return parts;
 }
@@ -147,7 +146,7 @@ std::vector<AxisValues> combinations(const StudyOptions& options) {
     }
     std::vector<AxisValues> longer;
     for (const auto& before : all) {
-      for (const auto& value : split(text.substr(equals + 1), ',')) {
+      for (const auto& value : trimmed_parts(text.substr(equals + 1), ',')) {
         longer.push_back(before);
         longer.back().emplace_back(trimmed(text.substr(0, equals)), value);
       }
@@ -161,7 +160,7 @@ std::vector<AxisValues> combinations(const StudyOptions& options) {
 
 Settings parse_settings(const std::string& text, const std::string& where) {
   Settings settings;
-  for (const auto& part : split(text, ';')) {
+  for (const auto& part : trimmed_parts(text, ';')) {
     if (part.empty()) {
       continue;
     }
@@ -177,7 +176,7 @@ Settings parse_settings(const std::string& text, const std::string& where) {
 std::vector<std::string> to_arguments(const Settings& settings) {
   std::vector<std::string> arguments;
   for (const auto& [key, value] : settings) {
-    const auto items = split(value, ' ');
+    const auto items = trimmed_parts(value, ' ');
     if (items.size() <= 1) {
       arguments.push_back("--" + key + "=" + value);
       continue;

@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 
+#include "core/text_format.h"
 #include "io/atomic_file.h"
 #include "report/bar_chart.h"
 #include "report/json_node.h"
@@ -58,7 +59,7 @@ double measured(const StudyCell& cell, const StudyMeasure& measure) {
 
 std::string value_text(const StudyValue& value) {
   if (!std::isfinite(value.mean)) {
-    return report::kNoValue;
+    return kNoValue;
   }
   const double size = std::abs(value.mean);
   const int decimals = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 4;

@@ -49,9 +49,9 @@ bool is_done(const StudyStep& step) {
 }
 
 /// Runs lists of steps, several lists at a time.
-class Pool {
+class ProcessPool {
  public:
-  Pool(std::string label, fs::path logs, int64_t jobs)
+  ProcessPool(std::string label, fs::path logs, int64_t jobs)
       : label_(std::move(label)), logs_(std::move(logs)), jobs_(static_cast<size_t>(jobs)) {
     const auto cores = std::max<int64_t>(1, std::thread::hardware_concurrency());
     threads_ = std::max<int64_t>(1, cores / jobs);
@@ -226,14 +226,14 @@ StudyRun run_study(const StudyOptions& options) {
   const auto logs = fs::path(options.output) / "logs";
   StudyRun study{.cells = study_cells(options), .failed = {}};
   for (const auto& step : prepare_steps(options)) {
-    Pool pool("Preparing", logs, /*jobs=*/1);
+    ProcessPool pool("Preparing", logs, /*jobs=*/1);
     pool.add(step.json.stem().string(), {step});
     if (!pool.run().empty()) {
       throw InputError("the study cannot start: " + step.json.stem().string() + " failed");
     }
   }
   const auto run_all = [&](const std::string& label, const std::vector<StudyCell>& cells) {
-    Pool pool(label, logs, options.jobs);
+    ProcessPool pool(label, logs, options.jobs);
     for (const auto& cell : cells) {
       pool.add(cell.name, cell.steps);
     }

@@ -18,7 +18,7 @@ void check(const FinetuneOptions& options, const VitOptions& source, const VitOp
                      std::to_string(source.num_classes) + " as in the checkpoint",
                      std::to_string(model.num_classes));
   }
-  if (options.random_weights && options.optimizer_state == "keep") {
+  if (options.random_weights && options.keeps_optimizer_state()) {
     throw UsageError("--optimizer-state", "reset with --random-weights", "keep");
   }
 }
@@ -63,13 +63,11 @@ void describe(OptionTable& table, FinetuneOptions& options) {
   table.add("checkpoint", options.checkpoint, "the checkpoint to start from", {.unit = "file"});
   table.add("keep-head", options.keep_head,
             "keep the head if the classes are the same; without it the head starts anew");
-  table.add(
-      "random-weights", options.random_weights,
-      "take the shape of the checkpoint alone and start from random weights, to compare with");
+  table.add("random-weights", options.random_weights,
+            "start from random weights in a model of the checkpoint's shape, to compare with");
   describe(table, options.resize);
   table.add("optimizer-state", options.optimizer_state,
-            "start with no moments, or with the checkpoint's for parameters of the same shape",
-            {.choices = {"reset", "keep"}});
+            "start with no moments, or with the checkpoint's for parameters of the same shape");
 }
 
 ModelDescription finetune_source(const FinetuneOptions& options) {
@@ -90,7 +88,7 @@ TrainingStart finetune_start(const FinetuneOptions& options, const VitOptions& m
   if (options.random_weights) {
     return start;
   }
-  const bool keeps_state = options.optimizer_state == "keep";
+  const bool keeps_state = options.keeps_optimizer_state();
   auto checkpoint = load_checkpoint(options.checkpoint, {.optimizer = keeps_state});
   auto weights = adapt_weights(std::move(checkpoint.model), source.options, model,
                                start.resize_mode, options.keep_head, options.checkpoint);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "checkpoints/model_checkpoint.h"
+#include "checkpoints/surgery/optimizer_state.h"
 #include "checkpoints/surgery/resize_options.h"
 #include "train/training_start.h"
 
@@ -15,10 +16,11 @@ namespace softmoe {
 struct FinetuneOptions {
   std::string checkpoint;
   bool keep_head = false;
-  bool random_weights = false;  ///< take the checkpoint's shape alone
+  bool random_weights = false;  ///< take only the shape of the checkpoint's model
   ResizeOptions resize;
-  std::string optimizer_state = "reset";  ///< or "keep"
+  OptimizerState optimizer_state = OptimizerState::kReset;
 
+  bool keeps_optimizer_state() const { return optimizer_state == OptimizerState::kKeep; }
   bool operator==(const FinetuneOptions&) const = default;
 };
 void describe(OptionTable& table, FinetuneOptions& options);

@@ -74,8 +74,8 @@ torch::Tensor target_probabilities(const torch::Tensor& labels, int64_t classes,
 
 torch::Tensor classification_losses(const LossOptions& options, const torch::Tensor& logits,
                                     const torch::Tensor& labels) {
-  check_shape("classification_loss: logits", logits, {-1, -1});
-  TORCH_CHECK_VALUE(labels.size(0) == logits.size(0), "classification_loss: ", logits.size(0),
+  check_shape("classification_losses: logits", logits, {-1, -1});
+  TORCH_CHECK_VALUE(labels.size(0) == logits.size(0), "classification_losses: ", logits.size(0),
                     " rows of logits, ", labels.size(0), " labels");
   const auto& row = loss_row(options.loss);
   const auto dtype = logits.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;

@@ -52,7 +52,7 @@ torch::Tensor target_probabilities(const torch::Tensor& labels, int64_t classes,
 /// an unknown name and c10::ValueError for shapes that do not fit.
 torch::Tensor classification_losses(const LossOptions& options, const torch::Tensor& logits,
                                     const torch::Tensor& labels);
-/// Its mean over images, [].
+/// The mean of classification_losses() over images, [].
 torch::Tensor classification_loss(const LossOptions& options, const torch::Tensor& logits,
                                   const torch::Tensor& labels);
 

@@ -54,9 +54,10 @@ class Optimizer {
   /// Takes over copies of what state() gave. Throws InputError that names the tensor if one is
   /// missing, unknown, or of another shape or dtype; nothing is changed then.
   void load_state(const State& state);
-  /// Before the first step: takes over what `state`, of another model's optimizer, holds for
-  /// parameters of the same name, shape and dtype. These continue after the updates that `state`
-  /// counts, the others start anew. Returns the number of parameters that continue.
+  /// Takes over what `state`, of another model's optimizer, holds for parameters of the same name,
+  /// shape and dtype; to be called before the first step. These parameters continue after the
+  /// updates that `state` counts, the others start anew. Returns the number of parameters that
+  /// continue.
   int64_t adopt_state(const State& state);
   /// Parameters that are updated.
   int64_t size() const { return static_cast<int64_t>(slots_.size()); }

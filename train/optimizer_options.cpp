@@ -52,7 +52,8 @@ void describe(OptionTable& table, OptimizerOptions& options) {
       "PATTERN=DECAY pairs that precede --weight-decay: decay of parameters of whose name the "
       "regular expression matches a part; the first match wins");
   table.add("layer-decay", options.layer_decay,
-            "learning rate of a layer over that of the next one: the head has --lr, the last block "
+            "ratio of a layer's learning rate to that of the next layer: the head has --lr, the "
+            "last block "
             "--lr times this, and so on down to the embeddings; 0 or 1: all have --lr",
             {.min = 0, .max = 1});
   table.add("momentum", options.momentum, "share of the last update that SGD keeps",

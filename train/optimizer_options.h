@@ -15,7 +15,7 @@ struct OptimizerOptions {
   std::string opt = "adamw";
   double weight_decay = 0.03;
   std::vector<std::string> decay_rules;
-  double layer_decay = 1.0;  ///< learning rate of a layer over that of the next; 0 or 1: all equal
+  double layer_decay = 1.0;  ///< ratio of a layer's learning rate to the next layer's; 0 or 1: none
   double momentum = 0.9;
   double beta1 = 0.9;
   double beta2 = 0.999;

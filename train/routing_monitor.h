@@ -34,14 +34,14 @@ Json to_json(const ModelRouting& routing);
 Json mean_over_layers(const Json& layers);
 
 /// Gathers the routing of the updates that are recorded. An expert is idle from the first record in
-/// which no token reaches it until the next in which one does.
+/// which no token reaches it until the next record in which one does.
 class RoutingMonitor {
  public:
   /// Warns of experts that stay idle for `idle_steps` updates; 0: never.
   explicit RoutingMonitor(int64_t idle_steps) : idle_steps_(idle_steps) {}
 
-  /// Adds a batch of the update that is to be recorded. Layers whose load is undefined count with
-  /// their losses alone.
+  /// Adds a batch of the update that is to be recorded. Layers whose load is undefined count only
+  /// with their losses.
   void add(const ExpertLoads& loads, const BlockValues& losses);
 
   /// Ends update `step`. `warnings` gets a line per block with experts that have been idle for

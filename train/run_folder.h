@@ -2,14 +2,14 @@
 /// The folder of one training run: resolved options, records of progress, checkpoints.
 ///
 ///     config.toml             resolved options, readable by --config
-///     summary.csv             one row an evaluation
+///     summary.csv             one row per evaluation
 ///     metrics.jsonl           one JSON object per record; nothing in it depends on the clock
 ///     timing.jsonl            seconds and speeds, which differ from run to run
 ///     events.out.tfevents.*   curves for TensorBoard, one file per sitting
 ///     last.h5, best.h5, checkpoint-<step>.h5
 ///
-/// A run that is interrupted, at whatever moment, and resumed from last.h5 leaves the summary.csv
-/// and metrics.jsonl of a run that is not, byte for byte.
+/// A run that is interrupted at any moment and resumed from last.h5 leaves, byte for byte, the
+/// summary.csv and metrics.jsonl of a run without interruption.
 
 #include <cstdint>
 #include <filesystem>

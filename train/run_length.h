@@ -10,7 +10,7 @@ namespace softmoe {
 /// The length of a run in updates.
 class RunLength {
  public:
-  /// Of a run whose epochs have `steps_per_epoch` > 0 updates.
+  /// The length of a run whose epochs have `steps_per_epoch` > 0 updates.
   RunLength(const TrainOptions& options, int64_t steps_per_epoch);
 
   int64_t steps_per_epoch() const { return steps_per_epoch_; }

@@ -11,18 +11,18 @@ void describe(OptionTable& table, TrainOptions& options) {
   table.add("amp-dtype", options.amp_dtype,
             "compute dtype of training and evaluation; auto: bfloat16 if the hardware has it",
             {.choices = {"auto", "float32", "bfloat16"}});
-  table.add("eval-interval", options.eval_interval, "between evaluations, fractions allowed",
-            {.unit = "epochs", .min = 1e-6});
+  table.add("eval-interval", options.eval_interval,
+            "interval between evaluations; fractions are allowed", {.unit = "epochs", .min = 1e-6});
   table.add("checkpoint-interval", options.checkpoint_interval,
-            "between checkpoints, fractions allowed", {.unit = "epochs", .min = 1e-6});
+            "interval between checkpoints; fractions are allowed", {.unit = "epochs", .min = 1e-6});
   table.add("checkpoint-hist", options.checkpoint_hist,
             "newest checkpoints kept by step, beside last and best", {.min = 0});
-  table.add("log-interval", options.log_interval, "between log lines and metrics records",
+  table.add("log-interval", options.log_interval, "interval between log lines and metrics records",
             {.unit = "updates", .min = 1});
   table.add("idle-steps", options.idle_steps,
             "warn of experts that get no token in any record of this many updates; 0: never",
             {.unit = "updates", .min = 0});
-  table.add("seed", options.seed, "of initial weights, data order, augmentation and dropout",
+  table.add("seed", options.seed, "seed of initial weights, data order, augmentation and dropout",
             {.min = 0});
   table.add("output", options.output, "folder of all runs", {.unit = "folder"});
   table.add("experiment", options.experiment,

@@ -22,7 +22,7 @@ struct TrainResult {
   Json routing = {};  ///< of the last record, as to_json() of ModelRouting; null for dense models
 };
 
-/// All numbers but the folder.
+/// All numbers of the result, without the folder.
 Json to_json(const TrainResult& result);
 
 }  // namespace softmoe

@@ -12,7 +12,7 @@ namespace softmoe {
 struct StepOptions {
   torch::Dtype compute_dtype = torch::kFloat32;  ///< of autocast, in the forward pass
   bool record_load = false;                      ///< keep how the experts of MoE layers are used
-  int64_t batches = 1;  ///< that share an update: gradients are divided by it
+  int64_t batches = 1;  ///< number of those that share an update; divides the gradients
 };
 
 /// How the experts of each MoE layer are used, by the number of its block.

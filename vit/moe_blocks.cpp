@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <optional>
-#include <sstream>
 
 #include "core/error.h"
+#include "core/split_text.h"
 
 namespace softmoe {
 namespace {
@@ -52,8 +52,7 @@ std::vector<bool> moe_block_mask(const std::string& moe_blocks, int64_t depth) {
     return mask;
   }
   // With a comma behind the list an empty last item is seen too.
-  std::istringstream list(moe_blocks + ",");
-  for (std::string item; std::getline(list, item, ',');) {
+  for (const auto& item : split_text(moe_blocks + ",", ',')) {
     const auto block = number_after(item, "");
     if (!block || *block >= depth) {
       throw UsageError("moe-blocks",

@@ -2,23 +2,14 @@
 /// Dense models as the start of models with MoE layers.
 /// Source: Komatsuzaki et al., "Sparse Upcycling", arXiv:2212.05055.
 
-#include <array>
 #include <cstdint>
 #include <string>
 
+#include "checkpoints/surgery/optimizer_state.h"
 #include "core/named_tensors.h"
 #include "vit/vision_transformer.h"
 
 namespace softmoe {
-
-/// The state of the optimizer at the start.
-enum class OptimizerState {
-  kReset,  ///< no moments
-  kKeep,   ///< those of the dense model
-};
-template <>
-inline constexpr std::array<EnumName<OptimizerState>, 2> kEnumNames<OptimizerState>{
-    {{OptimizerState::kReset, "reset"}, {OptimizerState::kKeep, "keep"}}};
 
 /// How an upcycled model starts.
 struct UpcycleOptions {

@@ -10,9 +10,9 @@
 
 namespace softmoe {
 
-/// Letters of the fonts on this machine. Image i of the train split is endless and comes from the
-/// stream (seed, "characters/train", i); the val split has val_images images of another
-/// stream. Gray, white on black, `size` x `size` pixels. The glyph's box, after all distortions,
+/// Letters of the fonts on this machine. The train split is endless: its image i comes from the
+/// stream (seed, "characters/train", i). The val split has val_images images of another stream.
+/// Images are gray, white on black, `size` x `size` pixels. The glyph's box, after all distortions,
 /// fills fill_min to fill_max of the frame; blur and noise come after that.
 class Characters : public Dataset {
  public:

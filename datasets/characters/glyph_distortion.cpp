@@ -61,28 +61,28 @@ class ElasticField {
   std::array<float, 2 * kGrid * kGrid> shifts_;  // (x, y) by row and column
 };
 
-struct Point {
+struct FramePoint {
   float x;
   float y;
 };
 
 /// Memory that a thread reuses for every picture.
-struct Scratch {
-  explicit Scratch(int frame)
+struct DistortionScratch {
+  explicit DistortionScratch(int frame)
       : size(frame), raster(frame), frame_pixels(static_cast<size_t>(frame * frame)) {}
 
   int size;
   OutlineRaster raster;
-  std::vector<Point> points;
+  std::vector<FramePoint> points;
   std::vector<float> frame_pixels;
   std::vector<float> padded;
   std::vector<float> kernel;
 };
 
-Scratch& scratch(int size) {
-  static thread_local std::unique_ptr<Scratch> kept;
+DistortionScratch& scratch(int size) {
+  static thread_local std::unique_ptr<DistortionScratch> kept;
   if (!kept || kept->size != size) {
-    kept = std::make_unique<Scratch>(size);
+    kept = std::make_unique<DistortionScratch>(size);
   }
   return *kept;
 }
@@ -91,7 +91,7 @@ double in_both_directions(double max, Rng& rng) { return max * (2.0 * rng.unifor
 
 /// Stroke width, elastic field, then rotation, shear and stretch.
 void distort(const GlyphView& glyph, const CharacterOptions& options, Rng& rng,
-             std::vector<Point>& points) {
+             std::vector<FramePoint>& points) {
   // Shares of the longer side, which is two units long.
   const auto thicken = static_cast<float>(2.0 * rng.uniform(-options.thinner, options.thicker));
   const ElasticField field(static_cast<float>(2.0 * options.elastic), rng);
@@ -116,10 +116,10 @@ void distort(const GlyphView& glyph, const CharacterOptions& options, Rng& rng,
 
 /// Scales the points so that the longer side of their box is a random share of the frame, and
 /// shifts the box within the margin.
-void fit_to_frame(const CharacterOptions& options, Rng& rng, std::vector<Point>& points) {
-  Point low = points.front();
-  Point high = points.front();
-  for (const Point& point : points) {
+void fit_to_frame(const CharacterOptions& options, Rng& rng, std::vector<FramePoint>& points) {
+  FramePoint low = points.front();
+  FramePoint high = points.front();
+  for (const FramePoint& point : points) {
     low = {std::min(low.x, point.x), std::min(low.y, point.y)};
     high = {std::max(high.x, point.x), std::max(high.y, point.y)};
   }
@@ -132,18 +132,18 @@ void fit_to_frame(const CharacterOptions& options, Rng& rng, std::vector<Point>&
   const float middle_x = 0.5F * (low.x + high.x);
   const float middle_y = 0.5F * (low.y + high.y);
   const auto last = static_cast<float>(side);
-  for (Point& point : points) {
+  for (FramePoint& point : points) {
     point.x = std::clamp(centre_x + scale * (point.x - middle_x), 0.0F, last);
     point.y = std::clamp(centre_y + scale * (point.y - middle_y), 0.0F, last);
   }
 }
 
-void fill(const GlyphView& glyph, Scratch& memory) {
+void fill(const GlyphView& glyph, DistortionScratch& memory) {
   uint32_t begin = 0;
   for (const uint32_t end : glyph.contour_ends) {
-    Point previous = memory.points[end - 1];
+    FramePoint previous = memory.points[end - 1];
     for (uint32_t i = begin; i < end; ++i) {
-      const Point point = memory.points[i];
+      const FramePoint point = memory.points[i];
       memory.raster.add_edge(previous.x, previous.y, point.x, point.y);
       previous = point;
     }
@@ -153,7 +153,7 @@ void fill(const GlyphView& glyph, Scratch& memory) {
 }
 
 /// Gaussian blur with black beyond the frame; `deviation` in pixels.
-void blur(float deviation, Scratch& memory) {
+void blur(float deviation, DistortionScratch& memory) {
   const int size = memory.size;
   const int radius = static_cast<int>(std::ceil(2.5F * deviation));
   auto& kernel = memory.kernel;
@@ -201,7 +201,8 @@ void blur(float deviation, Scratch& memory) {
 
 /// Brightness and noise; the noise of a pixel is a sum of four uniform numbers (Irwin-Hall), which
 /// is close to normal and costs one draw.
-void write_pixels(const Scratch& memory, float ink, float noise, Rng& rng, uint8_t* pixels) {
+void write_pixels(const DistortionScratch& memory, float ink, float noise, Rng& rng,
+                  uint8_t* pixels) {
   constexpr float kMean = 2.0F * 65535.0F;
   const float scale = 255.0F * noise / (65536.0F * std::sqrt(4.0F / 12.0F));
   uint64_t key = rng();
@@ -219,7 +220,7 @@ void write_pixels(const Scratch& memory, float ink, float noise, Rng& rng, uint8
 
 void render_glyph(const GlyphView& glyph, const CharacterOptions& options, Rng& rng,
                   uint8_t* pixels) {
-  Scratch& memory = scratch(static_cast<int>(options.size));
+  DistortionScratch& memory = scratch(static_cast<int>(options.size));
   distort(glyph, options, rng, memory.points);
   fit_to_frame(options, rng, memory.points);
   fill(glyph, memory);

@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <sstream>
-
 #include "core/error.h"
+#include "core/split_text.h"
 #include "datasets/image_file.h"
 #include "datasets/sources/raw_dataset.h"
 #include "io/atomic_file.h"
@@ -19,7 +18,7 @@ constexpr size_t kPlane = kCifarSide * kCifarSide;
 constexpr size_t kPicture = 3 * kPlane;
 
 /// What differs between the two sets.
-struct Layout {
+struct CifarLayout {
   const char* folder;
   const char* names_file;
   std::vector<std::string> train_files;
@@ -28,7 +27,7 @@ struct Layout {
   int64_t classes;
 };
 
-Layout layout_of(bool hundred) {
+CifarLayout layout_of(bool hundred) {
   if (hundred) {
     return {"cifar-100-binary", "fine_label_names.txt", {"train.bin"}, {"test.bin"}, 2, 100};
   }
@@ -42,7 +41,7 @@ Layout layout_of(bool hundred) {
 }
 
 /// A record holds its labels, then a red, a green and a blue plane.
-void append_file(const fs::path& path, const Layout& layout, RawImages& images) {
+void append_file(const fs::path& path, const CifarLayout& layout, RawImages& images) {
   const auto bytes = read_bytes(path);
   const size_t record = layout.label_bytes + kPicture;
   if (bytes.empty() || bytes.size() % record != 0) {
@@ -72,8 +71,7 @@ std::vector<std::string> read_names(const fs::path& path, int64_t classes) {
     return numbered_classes(classes);
   }
   std::vector<std::string> names;
-  std::istringstream lines(read_text_file(path));
-  for (std::string line; std::getline(lines, line);) {
+  for (const auto& line : split_text(read_text_file(path), '\n')) {
     if (!line.empty()) {
       names.push_back(line);
     }
@@ -87,7 +85,7 @@ std::vector<std::string> read_names(const fs::path& path, int64_t classes) {
 }  // namespace
 
 std::unique_ptr<Dataset> open_cifar(const fs::path& folder, SplitKind split, bool hundred) {
-  const Layout layout = layout_of(hundred);
+  const CifarLayout layout = layout_of(hundred);
   const fs::path home = fs::is_directory(folder / layout.folder) ? folder / layout.folder : folder;
   std::vector<std::string> files;
   if (split != SplitKind::kVal) {

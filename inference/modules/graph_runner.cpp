@@ -46,7 +46,7 @@ GraphRunner::~GraphRunner() {
   try {
     stream_->synchronize();
   } catch (const std::exception& error) {
-    log_line("InferenceModel: " + first_line(error.what()));
+    log_line("GraphRunner: " + first_line(error.what()));
   }
 }
 
@@ -81,7 +81,7 @@ void GraphRunner::run_here(const torch::Tensor& input, torch::Tensor& output) {
     seen_.erase(batch);
   } catch (const std::exception& error) {
     has_failed_ = true;
-    log_line(fmt::format("InferenceModel: no graph for batches of {}, operators run one by one: {}",
+    log_line(fmt::format("GraphRunner: no graph for batches of {}, operators run one by one: {}",
                          batch, first_line(error.what())));
   }
 }

@@ -1,6 +1,6 @@
 #pragma once
-/// Forward passes as recorded graphs of device operators, one per batch size: to launch the
-/// hundreds of small operators of a model one by one takes longer than to run them.
+/// Forward passes as recorded graphs of device operators, one per batch size: launching the
+/// hundreds of small operators of a model one by one takes longer than running them.
 
 #include <c10/core/Stream.h>
 #include <torch/types.h>

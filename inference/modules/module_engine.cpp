@@ -18,7 +18,7 @@
 namespace softmoe {
 namespace {
 
-/// `device` with the index that "cuda" alone leaves open.
+/// `device` with its index, which the name "cuda" leaves open.
 torch::Device exact_device(const torch::Device& device) {
   return at::empty({0}, torch::TensorOptions(torch::kFloat32).device(device)).device();
 }
@@ -76,7 +76,7 @@ void take_weights(torch::nn::Module& model, NamedTensors weights, const torch::D
   const torch::NoGradGuard no_grad;
   const auto take = [&](const std::string& name, torch::Tensor target) {
     auto node = weights.extract(name);
-    TORCH_CHECK_VALUE(!node.empty(), "InferenceModel: no tensor ", name);
+    TORCH_CHECK_VALUE(!node.empty(), "ModuleEngine: no tensor ", name);
     const auto floating = bf16_names.contains(name) ? torch::kBFloat16 : torch::kFloat32;
     const auto dtype = target.is_floating_point() ? floating : target.scalar_type();
     target.set_requires_grad(false);

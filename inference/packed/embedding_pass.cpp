@@ -78,7 +78,7 @@ void EmbeddingPass::run(const ThreadTeam& team, const float* images, int64_t bat
     std::memcpy(x + image * token_values, layers_.positions.const_data_ptr<float>(),
                 static_cast<size_t>(options.prefix_tokens() * dim) * sizeof(float));
   }
-  // The rows of x are shared out differently from here on.
+  // From here on the rows of x are divided among the threads differently.
   team.barrier();
   if (layers_.pre_norm.defined()) {
     const auto of_rows = team.share(batch * options.tokens());

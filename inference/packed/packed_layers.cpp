@@ -86,7 +86,7 @@ class Packer {
   /// The tensor leaves the map, so that packing it can take over its memory.
   torch::Tensor take(const std::string& name) {
     auto node = weights_.extract(name);
-    TORCH_CHECK_VALUE(!node.empty(), "InferenceModel: no tensor ", name);
+    TORCH_CHECK_VALUE(!node.empty(), "PackedLayers: no tensor ", name);
     return std::move(node.mapped());
   }
   torch::Tensor take_if_there(const std::string& name) {
@@ -96,11 +96,11 @@ class Packer {
   Precision values() const {
     return precision_ == Precision::kFloat32 ? Precision::kFloat32 : Precision::kBFloat16;
   }
-  /// Of patches.
+  /// The precision of patches.
   Precision pixels() const {
     return precision_ == Precision::kInt8 ? Precision::kFloat32 : values();
   }
-  /// Of linear maps in block `index`, the first `wide` of which are not of integers.
+  /// The precision of linear maps in block `index`. The first `wide` blocks have no integers.
   Precision linears(int64_t index, int64_t wide) const {
     return precision_ == Precision::kInt8 && index >= wide ? Precision::kInt8 : values();
   }

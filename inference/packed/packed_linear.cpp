@@ -10,7 +10,7 @@ using kernels::Unit;
 
 namespace {
 
-/// Values from one row to the next.
+/// The number of values from the beginning of one row to that of the next.
 int64_t row_stride(Precision values, int64_t columns) {
   constexpr int64_t kLine = 16;  // units
   const int64_t lines = (kernels::units_of(values, columns) + kLine - 1) / kLine;

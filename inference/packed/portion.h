@@ -7,8 +7,8 @@
 
 namespace softmoe {
 
-/// What one thread does at a time: a share of all images together with the other threads, which it
-/// waits for between the steps, or one whole image alone, whose values stay in its caches.
+/// What one thread does at a time: a share of all images, waiting for the other threads between the
+/// steps, or one whole image, whose values stay in its caches.
 struct Portion {
   const ThreadTeam& team;
   int64_t images;      ///< of the batch
@@ -18,7 +18,7 @@ struct Portion {
   IndexRange of(int64_t each) const {
     return image < 0 ? team.share(images * each) : IndexRange{image * each, (image + 1) * each};
   }
-  /// Needed before values of other threads are read.
+  /// Waits for the other threads if this is a share; call it before values of theirs are read.
   void barrier() const {
     if (image < 0) {
       team.barrier();

@@ -26,6 +26,7 @@ struct PairMask {
 
 inline constexpr int64_t kLanes = 8;
 inline constexpr int kSumVectors = 12;
+inline constexpr int kPhasedSumVectors = 8;
 
 // Masks.
 inline Mask first_lanes(int64_t count) {

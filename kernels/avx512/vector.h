@@ -20,8 +20,10 @@ using Mask = __mmask16;
 using PairMask = __mmask32;
 
 inline constexpr int64_t kLanes = 16;
-/// Vectors of sums that fit into the registers beside what a product reads.
+/// Vectors of sums that fit into the registers beside what a product reads, and beside what a
+/// product reads in two phases (steps.h).
 inline constexpr int kSumVectors = 28;
+inline constexpr int kPhasedSumVectors = 24;
 
 // Masks: the lanes of a vector that starts at `first` of `count` columns.
 inline Mask lanes(int64_t first, int64_t count) {

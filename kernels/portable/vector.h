@@ -27,8 +27,10 @@ struct PairMask {
 inline constexpr int64_t kLanes = 4;
 #ifdef __ARM_NEON
 inline constexpr int kSumVectors = 24;
+inline constexpr int kPhasedSumVectors = 16;
 #else
 inline constexpr int kSumVectors = 8;
+inline constexpr int kPhasedSumVectors = 8;
 #endif
 
 // Masks.

@@ -6,9 +6,9 @@ namespace softmoe::kernels::SOFTMOE_LEVEL {
 namespace {
 
 /// Rows of a tile.
-constexpr int kGemmRows = kMaxRows < kTileRows ? kMaxRows : static_cast<int>(kTileRows);
-/// Rows whose sums are held at a time: one tile, or what a part of a panel's depth is read for.
-constexpr int64_t kHeldRows = kMaxRows >= 8 ? kGemmRows : kBlockRows;
+template <typename Steps>
+constexpr int kGemmRows = kMaxRows<Steps> < kTileRows ? kMaxRows<Steps>
+                                                      : static_cast<int>(kTileRows);
 
 /// Walks through upcoming memory, a column of cache lines after the other.
 class Fetcher {
@@ -42,13 +42,14 @@ template <typename Steps, int kLines, typename Prepare, typename Finish>
 inline void panel_rows(const LeftUnits& a, int64_t rows, const Unit* panel, int64_t units,
                        const float* start, Fetcher& fetcher, const Prepare& prepare,
                        const Finish& finish) {
+  constexpr int64_t kHeldRows = kBlockTiles * kGemmRows<Steps>;
   alignas(64) float sums[kHeldRows * kPanelColumns];
   for (int64_t first = 0; first < rows; first += kHeldRows) {
     const int64_t count = rows - first < kHeldRows ? rows - first : kHeldRows;
     for (int64_t row = 0; row < count; ++row) {
       prepare(first + row);
     }
-    sum_block<Steps, kGemmRows, kLines>(
+    sum_block<Steps, kGemmRows<Steps>, kLines>(
         a, first, count, panel, units, start,
         [&](int64_t, int64_t, int64_t depth) {
           return kLines > 0 ? fetcher.take(depth, panel) : Ahead{};

@@ -20,33 +20,45 @@ struct ProductBlock {
 template <Activation kActivation, bool kBf16, bool kAccumulate>
 void finish_block(const ProductFinish& finish, const ProductBlock& block, const float* sums) {
   constexpr bool kGated = kActivation == Activation::kSwiGlu;
-  constexpr int64_t kColumns = kGated ? kPanelColumns / 2 : kPanelColumns;
-  for (int64_t column = 0; column < kColumns; column += kBf16 && !kGated ? 2 * kLanes : kLanes) {
-    const Mask mask = lanes(column, block.columns);
-    const Mask next_mask = lanes(column + kLanes, block.columns);
-    const auto bias_at = [&](int64_t at, Mask wanted) {
-      return finish.bias != nullptr ? load(wanted, finish.bias + block.column + at) : zero();
+  // Copies that no store can change.
+  const int64_t columns = block.columns;
+  const Target out = finish.out.offset(block.first * finish.out_stride + block.out_column);
+  const int64_t out_stride = finish.out_stride;
+  const float* const factors =
+      finish.row_factors != nullptr ? finish.row_factors + block.first : nullptr;
+  Floats bias[kPanelVectors];
+  for (int vector = 0; vector < kPanelVectors; ++vector) {
+    const int64_t column = vector * kLanes;
+    bias[vector] = finish.bias != nullptr
+                       ? load(lanes(column, block.columns), finish.bias + block.column + column)
+                       : zero();
+  }
+  for (int64_t row = 0, count = block.count; row < count; ++row) {
+    const Floats factor = set1(factors != nullptr ? factors[row] : 1.0F);
+    const auto value = [&](int vector) {
+      return fmadd(load(sums + row * kPanelColumns + vector * kLanes), factor, bias[vector]);
     };
-    const Floats bias = bias_at(column, mask);
-    const Floats value_bias =
-        kGated ? bias_at(column + kColumns, all_lanes()) : bias_at(column + kLanes, next_mask);
-    for (int64_t row = 0; row < block.count; ++row) {
-      const Floats factor =
-          set1(finish.row_factors != nullptr ? finish.row_factors[block.first + row] : 1.0F);
-      const float* const from = sums + row * kPanelColumns + column;
-      const Floats low = fmadd(load(from), factor, bias);
-      const int64_t at = (block.first + row) * finish.out_stride + block.out_column + column;
-      if constexpr (kGated) {
-        const Floats value = fmadd(load(from + kColumns), factor, value_bias);
-        store(finish.out, at, mul(silu<!kBf16>(low), value));
-      } else if constexpr (kBf16) {
-        const Floats high = fmadd(load(from + kLanes), factor, value_bias);
-        store_bf16(finish.out.bf16 + at, pair_lanes(column, block.columns),
-                   activate<kActivation, false>(low), activate<kActivation, false>(high));
-      } else {
-        const Floats value = activate<kActivation, true>(low);
-        float* const target = finish.out.fp32 + at;
-        store(target, mask, kAccumulate ? add(value, load(mask, target)) : value);
+    const int64_t at = row * out_stride;
+    if constexpr (kGated) {
+#pragma GCC unroll 8
+      for (int vector = 0; vector < kPanelVectors / 2; ++vector) {
+        store(out, at + vector * kLanes,
+              mul(silu<!kBf16>(value(vector)), value(vector + kPanelVectors / 2)));
+      }
+    } else if constexpr (kBf16) {
+#pragma GCC unroll 8
+      for (int vector = 0; vector < kPanelVectors; vector += 2) {
+        store_bf16(out.bf16 + at + vector * kLanes, pair_lanes(vector * kLanes, columns),
+                   activate<kActivation, false>(value(vector)),
+                   activate<kActivation, false>(value(vector + 1)));
+      }
+    } else {
+#pragma GCC unroll 8
+      for (int vector = 0; vector < kPanelVectors; ++vector) {
+        const Floats result = activate<kActivation, true>(value(vector));
+        const Mask mask = lanes(vector * kLanes, columns);
+        float* const target = out.fp32 + at + vector * kLanes;
+        store(target, mask, kAccumulate ? add(result, load(mask, target)) : result);
       }
     }
   }
@@ -102,12 +114,12 @@ inline Ahead ahead_of(const Unit* panel, const Unit* next, int64_t panel_units, 
 template <typename Steps, int64_t kLeftRows, typename ToFloats>
 inline void product_of(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
                        const ProductFinish& finish, const ToFloats& to_floats) {
-  constexpr int64_t kBlock = kBlockRows / kLeftRows;
-  alignas(64) static constexpr float kZeros[kPanelColumns] = {};
+  constexpr int kTile = kMaxRows<Steps>;
+  constexpr int64_t kBlock = kBlockRows<Steps> / kLeftRows;
   const FinishBlock finish_rows = finish_of(finish);
   const int64_t blocks = (shape.rows + kBlock - 1) / kBlock;
-  const int64_t tiles = (shape.rows * kLeftRows + kMaxRows - 1) / kMaxRows;
-  alignas(64) float sums[kBlockRows * kPanelColumns];
+  const int64_t tiles = (shape.rows * kLeftRows + kTile - 1) / kTile;
+  alignas(64) float sums[kBlockRows<Steps> * kPanelColumns];
   for (int64_t column = 0; column < shape.columns; column += kPanelColumns) {
     const Unit* const panel = right.data + column / kPanelColumns * right.panel_stride;
     const Unit* const next =
@@ -120,11 +132,10 @@ inline void product_of(const ProductShape& shape, const LeftUnits& left, const R
       const ProductBlock block{first, count, column, columns,
                                column / columns_per_output(finish.activation)};
       fetch_outputs(finish, block);
-      sum_block<Steps, kMaxRows, 2>(
-          left, first * kLeftRows, count * kLeftRows, panel, shape.units, kZeros,
+      sum_block<Steps, kTile, 2>(
+          left, first * kLeftRows, count * kLeftRows, panel, shape.units, /*start=*/nullptr,
           [&](int64_t tile, int64_t unit, int64_t) {
-            return ahead_of(panel, next, shape.units, index * (kBlockRows / kMaxRows) + tile, tiles,
-                            unit);
+            return ahead_of(panel, next, shape.units, index * kBlockTiles + tile, tiles, unit);
           },
           sums);
       to_floats(block, sums);

@@ -12,14 +12,19 @@ namespace softmoe::kernels {
 namespace {
 
 /// Rows whose sums are in registers at once.
-inline constexpr int kMaxRows = kSumVectors / kPanelVectors;
+template <typename Steps>
+inline constexpr int kMaxRows =
+    (Steps::kPhases == 1 ? kSumVectors : kPhasedSumVectors) / kPanelVectors;
 
-/// Units of the depth that a panel is multiplied by at a time: with few rows to a tile, a panel is
-/// read so often that it has to come from the first-level cache.
-inline constexpr int64_t kDepthBlock = kMaxRows >= 8 ? int64_t{1} << 40 : 128;
-
-/// Rows that go through a part of the depth before the next part is taken: an even number of tiles.
-inline constexpr int64_t kBlockRows = kMaxRows >= 8 ? kMaxRows : 32 * kMaxRows;
+/// With few rows to a tile, a panel is read so often that it has to come from the first-level
+/// cache: a part of its depth is multiplied by a block of rows before the next part is taken.
+inline constexpr bool kBlocksDepth = kPanelVectors > 2;
+/// Units of such a part.
+inline constexpr int64_t kDepthBlock = kBlocksDepth ? 128 : int64_t{1} << 40;
+/// Tiles of such a block, an even number.
+inline constexpr int64_t kBlockTiles = kBlocksDepth ? 32 : 1;
+template <typename Steps>
+inline constexpr int64_t kBlockRows = kBlockTiles* kMaxRows<Steps>;
 
 /// Memory that a tile fetches into the second-level cache on the way: kLines lines per unit, which
 /// lie `step` bytes apart from unit to unit and half of that within one.
@@ -28,66 +33,83 @@ struct Ahead {
   int64_t step = 0;
 };
 
-template <typename Steps, int kPhase, int kRows>
+/// Adds the products of one unit of kRows rows and of a panel.
+template <typename Steps, int kRows>
 inline void add_unit(typename Steps::Sum (&sums)[kRows][kPanelVectors], const Unit* left,
                      int64_t row_stride, const Unit* panel) {
+  constexpr int kPhases = Steps::kPhases;
   const auto left_of = [&](int row) {
     // Copied as bytes: the memory may hold bf16, which must not be read as integers.
     int32_t bits = 0;
     __builtin_memcpy(&bits, left + row * row_stride, sizeof(bits));
-    return Steps::template left<kPhase>(set1_ints(bits));
+    return set1_ints(bits);
   };
-  const auto right_of = [&](int vector) {
-    return Steps::template right<kPhase>(load_ints(panel + vector * kLanes));
-  };
+  Ints right[kPanelVectors][kPhases];
   if constexpr (kPanelVectors <= 2) {
     // Many rows: the panel's vectors stay in registers.
-    Ints right[kPanelVectors];
 #pragma GCC unroll 8
     for (int vector = 0; vector < kPanelVectors; ++vector) {
-      right[vector] = right_of(vector);
+      Steps::split_right(load_ints(panel + vector * kLanes), right[vector]);
     }
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
-      const Ints value = left_of(row);
+      Ints value[kPhases];
+      Steps::split_left(left_of(row), value);
+#pragma GCC unroll 2
+      for (int phase = 0; phase < kPhases; ++phase) {
 #pragma GCC unroll 8
-      for (int vector = 0; vector < kPanelVectors; ++vector) {
-        sums[row][vector] = Steps::step(sums[row][vector], value, right[vector]);
+        for (int vector = 0; vector < kPanelVectors; ++vector) {
+          sums[row][vector] = Steps::step(sums[row][vector], value[phase], right[vector][phase]);
+        }
       }
     }
   } else {
     // Many vectors: the rows' values do.
-    Ints value[kRows];
+    Ints value[kRows][kPhases];
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
-      value[row] = left_of(row);
+      Steps::split_left(left_of(row), value[row]);
     }
 #pragma GCC unroll 8
     for (int vector = 0; vector < kPanelVectors; ++vector) {
-      const Ints right = right_of(vector);
+      Steps::split_right(load_ints(panel + vector * kLanes), right[vector]);
+#pragma GCC unroll 2
+      for (int phase = 0; phase < kPhases; ++phase) {
 #pragma GCC unroll 16
-      for (int row = 0; row < kRows; ++row) {
-        sums[row][vector] = Steps::step(sums[row][vector], value[row], right);
+        for (int row = 0; row < kRows; ++row) {
+          sums[row][vector] =
+              Steps::step(sums[row][vector], value[row][phase], right[vector][phase]);
+        }
       }
     }
   }
 }
 
 /// Adds kRows rows of `left` times `units` units of a panel to `start`, rows `start_stride` apart,
-/// and writes the sums [kRows, 32]. A function of its own: beside the code that follows a product
-/// the compiler would not keep all sums in registers.
+/// or to zero if that is null, and writes the sums [kRows, 32]. A function of its own: beside the
+/// code that follows a product the compiler would not keep all sums in registers.
 template <typename Steps, int kRows, int kLines>
 __attribute__((noinline)) void sum_rows(const LeftUnits& left, int64_t first_row, const Unit* panel,
                                         int64_t units, const float* start, int64_t start_stride,
-                                        const Ahead& ahead, float* out) {
+                                        Ahead ahead, float* out) {
   using Sum = typename Steps::Sum;
   Sum sums[kRows][kPanelVectors];
+  if (start == nullptr) {
 #pragma GCC unroll 16
-  for (int row = 0; row < kRows; ++row) {
+    for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 8
-    for (int vector = 0; vector < kPanelVectors; ++vector) {
-      __builtin_memcpy(&sums[row][vector], start + row * start_stride + vector * kLanes,
-                       sizeof(Sum));
+      for (int vector = 0; vector < kPanelVectors; ++vector) {
+        sums[row][vector] = Steps::zero_sum();
+      }
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 8
+      for (int vector = 0; vector < kPanelVectors; ++vector) {
+        __builtin_memcpy(&sums[row][vector], start + row * start_stride + vector * kLanes,
+                         sizeof(Sum));
+      }
     }
   }
   const int64_t row_stride = left.row_stride;
@@ -102,10 +124,7 @@ __attribute__((noinline)) void sum_rows(const LeftUnits& left, int64_t first_row
       }
       line += ahead.step;
     }
-    add_unit<Steps, 0, kRows>(sums, at, row_stride, panel);
-    if constexpr (Steps::kPhases == 2) {
-      add_unit<Steps, 1, kRows>(sums, at, row_stride, panel);
-    }
+    add_unit<Steps, kRows>(sums, at, row_stride, panel);
     at += unit_stride;
     panel += kPanelColumns;
   }
@@ -120,7 +139,7 @@ __attribute__((noinline)) void sum_rows(const LeftUnits& left, int64_t first_row
 }
 
 using SumRows = void (*)(const LeftUnits&, int64_t, const Unit*, int64_t, const float*, int64_t,
-                         const Ahead&, float*);
+                         Ahead, float*);
 
 template <typename Steps, int kLines, size_t... kIndices>
 constexpr std::array<SumRows, sizeof...(kIndices)> sum_rows_table(
@@ -132,8 +151,8 @@ template <typename Steps, int kRows, int kLines>
 inline constexpr auto kSumRows = sum_rows_table<Steps, kLines>(std::make_index_sequence<kRows>());
 
 /// Sums of rows [first, first + count) of the whole depth, [count, 32], in tiles of up to kRows
-/// rows. Every row starts from `start` [32]; ahead_of(tile, first unit, units) is what a tile
-/// fetches.
+/// rows. Every row starts from `start` [32], or from zero if that is null; ahead_of(tile, first
+/// unit, units) is what a tile fetches.
 template <typename Steps, int kRows, int kLines, typename AheadOf>
 inline void sum_block(const LeftUnits& left, int64_t first, int64_t count, const Unit* panel,
                       int64_t units, const float* start, const AheadOf& ahead_of, float* sums) {

@@ -53,7 +53,7 @@ void check_sizes(const ScoreTable& scores) {
   TORCH_CHECK_VALUE(scores.tokens >= 0 && scores.experts > 0 &&
                         scores.values.size() == static_cast<size_t>(scores.tokens) *
                                                     static_cast<size_t>(scores.experts),
-                    "assignment: expected tokens * experts scores, found ", scores.values.size(),
+                    "ScoreTable: expected tokens * experts scores, found ", scores.values.size(),
                     " for ", scores.tokens, " tokens and ", scores.experts, " experts");
 }
 
@@ -257,10 +257,9 @@ std::vector<int64_t> assign(const ScoreTable& scores, std::span<const int64_t> p
   TORCH_CHECK_VALUE(places.size() == static_cast<size_t>(scores.experts) &&
                         std::all_of(places.begin(), places.end(), [](auto n) { return n >= 0; }) &&
                         std::accumulate(places.begin(), places.end(), int64_t{0}) >= scores.tokens,
-                    "assignment: expected places of each expert, together at least ",
-                    scores.tokens);
+                    "assign: expected places of each expert, together at least ", scores.tokens);
   TORCH_CHECK_VALUE(scores.tokens <= std::numeric_limits<int32_t>::max(),
-                    "assignment: too many tokens, ", scores.tokens);
+                    "assign: too many tokens, ", scores.tokens);
   Auction auction(scores, places, step);
   // The loser of a place bids next: its row is likely still in the cache.
   for (int32_t token = 0; token < scores.tokens; ++token) {

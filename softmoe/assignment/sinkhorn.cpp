@@ -5,10 +5,11 @@
 namespace softmoe {
 
 TransportPlan sinkhorn_plan(const torch::Tensor& logits, const SinkhornOptions& options) {
-  check_shape("sinkhorn: logits", logits, {-1, -1, -1});
-  TORCH_CHECK_VALUE(options.temperature > 0 && options.iterations > 0,
-                    "sinkhorn: expected a positive temperature and number of iterations, found ",
-                    options.temperature, " and ", options.iterations);
+  check_shape("sinkhorn_plan: logits", logits, {-1, -1, -1});
+  TORCH_CHECK_VALUE(
+      options.temperature > 0 && options.iterations > 0,
+      "sinkhorn_plan: expected a positive temperature and number of iterations, found ",
+      options.temperature, " and ", options.iterations);
   const torch::NoGradGuard no_grad;
   const auto scores = logits.detach() / options.temperature;  // [groups, tokens, experts]
   const double columns_per_token =
@@ -33,7 +34,7 @@ TransportPlan sinkhorn_plan(const torch::Tensor& logits, const SinkhornOptions& 
 
 torch::Tensor sinkhorn_unrolled(const torch::Tensor& logits, double temperature,
                                 int64_t iterations) {
-  check_shape("sinkhorn: logits", logits, {-1, -1, -1});
+  check_shape("sinkhorn_unrolled: logits", logits, {-1, -1, -1});
   auto log_plan = logits / temperature;  // [groups, tokens, experts]
   for (int64_t iteration = 0; iteration < iterations; ++iteration) {
     log_plan = (log_plan - log_plan.logsumexp(/*dim=*/1, /*keepdim=*/true))

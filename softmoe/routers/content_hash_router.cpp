@@ -17,7 +17,7 @@ constexpr int64_t kPatchesPerCode = 100;
 constexpr int64_t kMaxSampleValues = int64_t{1} << 25;
 
 int64_t projection_bits(int64_t codes) {
-  TORCH_CHECK_VALUE(codes >= 2, "content hash: hash_codes must be at least 2, found ", codes);
+  TORCH_CHECK_VALUE(codes >= 2, "ContentHashRouter: hash_codes must be at least 2, found ", codes);
   return static_cast<int64_t>(std::bit_width(static_cast<uint64_t>(codes))) - 1;
 }
 

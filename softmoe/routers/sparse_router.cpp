@@ -11,7 +11,7 @@ torch::Tensor SparseRouter::combine(const Routed& routed, const torch::Tensor& e
 }
 
 torch::Tensor router_logits(const torch::Tensor& tokens, const torch::Tensor& weight) {
-  check_shape("router: tokens", tokens, {-1, -1, weight.size(1)});
+  check_shape("router_logits: tokens", tokens, {-1, -1, weight.size(1)});
   return exact_linear(tokens, weight);  // [batch, tokens, experts]
 }
 

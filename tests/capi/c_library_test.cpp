@@ -9,6 +9,7 @@
 
 #include "capi/softmoe.h"
 #include "checkpoints/model_checkpoint.h"
+#include "core/split_text.h"
 #include "inference/image_inputs.h"
 #include "inference/predictor.h"
 #include "io/npz.h"
@@ -69,7 +70,7 @@ TEST_F(CLibrary, PredictsAsTheProgramDoes) {
   Predictor predictor(load_model(checkpoint_), checkpoint_);
   const auto set = open_image_array(pixels, "pixels");
   const auto expected = predictor.predict(*set, 5, 1, {.topk = 1, .logits = true});
-  const auto lines = test::lines_of(run.output);
+  const auto lines = split_text(run.output, '\n');
   ASSERT_THAT(lines, SizeIs(5));
   auto logits = torch::empty_like(expected.logits);  // [images, classes]
   for (int64_t image = 0; image < 5; ++image) {

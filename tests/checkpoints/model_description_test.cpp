@@ -88,5 +88,15 @@ TEST(StoredPreprocess, FitsTheChannelsOfTheModel) {
             "tiny.h5: preprocess: std: expected one or 3 of them, positive, found '0.5 0.25'");
 }
 
+TEST(ModelDescription, DerivedModelsKeepTheComputeDtypeOfTheirSource) {
+  const Json metadata{{"config", {{"amp-dtype", "bfloat16"}, {"lr", 0.1}}}};
+  ModelDescription small;
+  small.name = "small";
+  const auto derived = derived_metadata(metadata, small);
+  EXPECT_EQ(derived.at("model_name"), "small");
+  EXPECT_EQ(derived.at("config"), (Json{{"amp-dtype", "bfloat16"}}));
+  EXPECT_FALSE(derived_metadata(Json::object(), {}).contains("config"));
+}
+
 }  // namespace
 }  // namespace softmoe

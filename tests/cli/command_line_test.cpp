@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "core/error.h"
+#include "core/split_text.h"
 #include "io/atomic_file.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
@@ -12,7 +13,6 @@
 namespace softmoe::cli {
 namespace {
 
-using test::lines_of;
 using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -194,7 +194,8 @@ TEST(Help, ShowsFlagsDefaultsUnitsAndRanges) {
 TEST(Help, BreaksLinesAtTheWidth) {
   const SomeCommand command(/*takes_names=*/true);
   for (const size_t width : {60U, 72U, 100U}) {
-    EXPECT_THAT(lines_of(command.line.help(width)), Each(SizeIs(testing::Le(width)))) << width;
+    EXPECT_THAT(split_text(command.line.help(width), '\n'), Each(SizeIs(testing::Le(width))))
+        << width;
   }
 }
 
@@ -205,7 +206,7 @@ TEST(Help, OfEveryCommandFitsThePage) {
     EXPECT_EQ(run.exit_code, 0) << name;
     EXPECT_THAT(run.output, HasSubstr(std::string("usage: softmoe ") + name));
     EXPECT_THAT(run.output, Not(HasSubstr("{false}")));
-    for (const auto& line : lines_of(run.output)) {
+    for (const auto& line : split_text(run.output, '\n')) {
       EXPECT_LE(line.size(), 100U) << name << ": " << line;
       EXPECT_THAT(line, Not(testing::EndsWith(" "))) << name << ": " << line;
     }

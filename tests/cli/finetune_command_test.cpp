@@ -4,6 +4,7 @@
 
 #include "checkpoints/checkpoint.h"
 #include "cli/tiny.h"
+#include "core/split_text.h"
 #include "io/atomic_file.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
@@ -52,7 +53,7 @@ class Finetune : public testing::Test {
                        more);
   }
   static Json last_metrics(const std::string& name) {
-    return Json::parse(lines_of(read_text_file(place(name) / "metrics.jsonl")).back());
+    return Json::parse(split_text(read_text_file(place(name) / "metrics.jsonl"), '\n').back());
   }
 
   static std::unique_ptr<TemporaryFolder> folder_;

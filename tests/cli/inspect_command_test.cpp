@@ -4,6 +4,7 @@
 
 #include "cli/tiny.h"
 #include "core/options.h"
+#include "core/split_text.h"
 #include "datasets/image_file.h"
 #include "io/atomic_file.h"
 #include "softmoe/routers.h"
@@ -52,7 +53,7 @@ TEST_F(InspectCommand, DrawsEveryMoeBlockAndCountsItsImages) {
   const auto sheet = load_image(path("maps/block_1.png"));
   EXPECT_GT(sheet.cols, 6 * 104);
   EXPECT_GT(sheet.rows, 3 * 2 * 104);
-  EXPECT_THAT(lines_of(run.output),
+  EXPECT_THAT(split_text(run.output, '\n'),
               ElementsAre(HasSubstr("importance max/min"), HasSubstr("16"), HasSubstr("16")));
 }
 

@@ -4,6 +4,7 @@
 
 #include "checkpoints/checkpoint.h"
 #include "cli/tiny.h"
+#include "core/split_text.h"
 #include "io/atomic_file.h"
 #include "io/npz.h"
 #include "support/temporary_folder.h"
@@ -80,7 +81,7 @@ TEST_F(Upcycling, FilesAreGivenByPlaceOrByFlag) {
   EXPECT_TRUE(succeeds(upcycle("flags.h5", {"--experts", "3"})));
   EXPECT_TRUE(succeeds(
       run_program({"upcycle", dense(), path("places.h5"), "--experts", "3", "--threads", "1"})));
-  EXPECT_TRUE(torch::equal(logits(path("places.h5")), logits(path("flags.h5"))));
+  EXPECT_TRUE(read_text_file(path("places.h5")) == read_text_file(path("flags.h5")));
   EXPECT_TRUE(fails_with_one_line(upcycle("flags.h5", {"--experts", "3", path("places.h5")}), 2,
                                   {path("places.h5"), "--checkpoint gives CHECKPOINT already"}));
   EXPECT_TRUE(fails_with_one_line(run_program({"upcycle", dense(), "--experts", "3"}), 2,
@@ -158,7 +159,7 @@ TEST_F(Upcycling, PruningShowsWhatAccuracyStays) {
   const auto run = prune(path("wide.h5"),
                          Words{"--experts", "4", "2", "1", "--json", path("prune.json")} + kDigits);
   EXPECT_TRUE(succeeds(run));
-  EXPECT_EQ(lines_of(run.output).size(), 5U);  // the heading, the original and three models
+  EXPECT_EQ(split_text(run.output, '\n').size(), 5U);  // the heading, the original and three models
   const auto result = read_json(path("prune.json"));
   const double before = result.at("before").at("top1");
   EXPECT_EQ(before, top1(path("wide.h5")));

@@ -7,6 +7,7 @@
 
 #include "checkpoints/checkpoint.h"
 #include "cli/tiny.h"
+#include "core/split_text.h"
 #include "io/atomic_file.h"
 #include "io/npz.h"
 #include "support/temporary_folder.h"
@@ -46,9 +47,9 @@ TEST_F(WholeRun, TrainingLearnsAndLeavesARunFolder) {
   for (const auto* name : {"config.toml", "summary.csv", "metrics.jsonl", "last.h5", "best.h5"}) {
     EXPECT_TRUE(std::filesystem::exists(*folder_ / "run" / name)) << name;
   }
-  const auto summary = lines_of(read_text_file(path("run/summary.csv")));
+  const auto summary = split_text(read_text_file(path("run/summary.csv")), '\n');
   ASSERT_EQ(summary.size(), 3U);  // the heading and two epochs
-  const auto metrics = lines_of(read_text_file(path("run/metrics.jsonl")));
+  const auto metrics = split_text(read_text_file(path("run/metrics.jsonl")), '\n');
   ASSERT_GT(metrics.size(), 5U);
   EXPECT_LT(Json::parse(metrics.back()).at("train_loss").get<double>(),
             0.9 * Json::parse(metrics.front()).at("train_loss").get<double>());
@@ -123,12 +124,12 @@ TEST_F(WholeRun, PredictionsComeAsTableAndCsv) {
   const auto table = run_program(words);
   EXPECT_TRUE(succeeds(table));
   EXPECT_EQ(table.error, "");
-  EXPECT_THAT(lines_of(table.output),
+  EXPECT_THAT(split_text(table.output, '\n'),
               ElementsAre(testing::MatchesRegex("image +label +probability"),
                           testing::MatchesRegex(".*one/0-[0-9]\\.png +[0-9] +0\\.[0-9]{4}"),
                           testing::MatchesRegex(" +[0-9] +0\\.[0-9]{4}")));
   const auto csv = run_program(words + Words{"--format", "csv"});
-  EXPECT_THAT(lines_of(csv.output),
+  EXPECT_THAT(split_text(csv.output, '\n'),
               ElementsAre("image,rank,class,name,probability",
                           testing::MatchesRegex(".*png,1,([0-9]),[0-9],0\\.[0-9]+"),
                           testing::MatchesRegex(".*png,2,([0-9]),[0-9],0\\.[0-9]+")));
@@ -203,7 +204,7 @@ TEST_F(WholeRun, FineTuningToOtherClassesSizeAndChannels) {
   const auto predicted = run_program({"predict", "--checkpoint", path("tuned/last.h5"),
                                       path("set/rain/3.png"), "--topk", "9", "--format", "csv"});
   EXPECT_TRUE(succeeds(predicted));
-  EXPECT_EQ(lines_of(predicted.output).size(), 4U);  // the heading and three classes
+  EXPECT_EQ(split_text(predicted.output, '\n').size(), 4U);  // the heading and three classes
 }
 
 TEST_F(WholeRun, RunConfigTrainsTheSameModelAgain) {
@@ -225,7 +226,7 @@ TEST(Training, MirrorsImagesWhereThatKeepsTheirLabels) {
     const TemporaryFolder runs;
     EXPECT_TRUE(succeeds(run_program(tiny_training(runs.path()) +
                                      Words{"--max-steps", "1", "--batch-size", "2"} + words)));
-    const auto config = lines_of(read_text_file(runs / "run" / "config.toml"));
+    const auto config = split_text(read_text_file(runs / "run" / "config.toml"), '\n');
     const auto line = std::find_if(config.begin(), config.end(), [](const std::string& text) {
       return text.starts_with("hflip = ");
     });

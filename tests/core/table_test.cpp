@@ -35,16 +35,5 @@ TEST(TextTable, CountsCharactersNotBytes) {
   EXPECT_EQ(table.text(), "class   n\nGröße  10\n");
 }
 
-TEST(TextTable, CountsAndBytesHaveThreeDigits) {
-  EXPECT_EQ(format_count(0), "0");
-  EXPECT_EQ(format_count(999), "999");
-  EXPECT_EQ(format_count(21664896), "21.7M");
-  EXPECT_EQ(format_count(3684880134), "3.68B");
-  EXPECT_EQ(format_count(54139493136), "54.1B");
-  EXPECT_EQ(format_count(999600), "1.00M");
-  EXPECT_EQ(format_bytes(7369760268), "7.37 GB");
-  EXPECT_EQ(format_bytes(512), "512 B");
-}
-
 }  // namespace
 }  // namespace softmoe

@@ -31,15 +31,5 @@ TEST(ModelEvaluation, AutoIsTheDtypeOfTheTraining) {
   EXPECT_EQ(evaluation_dtype("auto", metadata, torch::kCPU), torch::kBFloat16);
 }
 
-TEST(ModelEvaluation, DerivedModelsAreEvaluatedAsTheirSource) {
-  const Json metadata{{"config", {{"amp-dtype", "bfloat16"}, {"lr", 0.1}}}};
-  ModelDescription small;
-  small.name = "small";
-  const auto derived = derived_metadata(metadata, small);
-  EXPECT_EQ(derived.at("model_name"), "small");
-  EXPECT_EQ(derived.at("config"), (Json{{"amp-dtype", "bfloat16"}}));
-  EXPECT_FALSE(derived_metadata(Json::object(), {}).contains("config"));
-}
-
 }  // namespace
 }  // namespace softmoe

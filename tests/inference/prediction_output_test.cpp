@@ -2,13 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include "core/split_text.h"
 #include "support/run_program.h"
 #include "vit/small_models.h"
 
 namespace softmoe {
 namespace {
 
-using test::lines_of;
 using testing::ElementsAre;
 
 /// Two images with labels and, between them, one that could not be read.
@@ -54,7 +54,7 @@ TEST_F(PredictionOutputTest, TableNamesEachImageOnce) {
 }
 
 TEST_F(PredictionOutputTest, CsvQuotesWhatNeedsIt) {
-  EXPECT_THAT(lines_of(output_.csv()),
+  EXPECT_THAT(split_text(output_.csv(), '\n'),
               ElementsAre("image,rank,class,name,probability", R"(a.png,1,1,"the ""dog""",0.75)",
                           "a.png,2,7,größer,0.125", R"("a folder/c,1.png",1,0,"cat, small",0.5)",
                           R"("a folder/c,1.png",2,3,d,1e-07)"));
@@ -72,7 +72,7 @@ TEST_F(PredictionOutputTest, JsonKeepsTheOrderOfTheImages) {
 
 TEST_F(PredictionOutputTest, ClassesBeyondTheNamesAreNumbered) {
   predictions_.classes = torch::tensor({{9, 8}, {7, 6}});
-  EXPECT_THAT(lines_of(output_.csv())[1], testing::HasSubstr("a.png,1,9,9,"));
+  EXPECT_THAT(split_text(output_.csv(), '\n')[1], testing::HasSubstr("a.png,1,9,9,"));
 }
 
 }  // namespace

@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <numeric>
 #include <thread>
@@ -82,6 +84,17 @@ TEST(Hdf5, KeepsGroupsScalarsAndEmptyArrays) {
   EXPECT_TRUE(file.exists("/model/blocks.0/weight"));
   EXPECT_FALSE(file.exists("/model/blocks.1/weight"));
   EXPECT_FALSE(file.exists("/optimizer"));
+}
+
+TEST(Hdf5, FilesOfEqualContentsHaveEqualBytesWheneverTheyAreWritten) {
+  const test::TemporaryFolder folder;
+  const auto second = std::time(nullptr);
+  write_example(folder / "first.h5");
+  while (std::time(nullptr) <= second + 1) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  write_example(folder / "second.h5");
+  EXPECT_TRUE(read_text_file(folder / "first.h5") == read_text_file(folder / "second.h5"));
 }
 
 TEST(Hdf5, GrowsArraysByRows) {

@@ -9,9 +9,10 @@
 #include <array>
 #include <csignal>
 #include <cstring>
-#include <sstream>
 #include <stdexcept>
 #include <utility>
+
+#include "core/split_text.h"
 
 namespace softmoe::test {
 namespace {
@@ -120,16 +121,7 @@ void listen(pid_t child, int output, int error, const ProgramSetting& setting, P
 
 }  // namespace
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) {
-    lines.push_back(line);
-  }
-  return lines;
-}
-
-std::vector<std::string> ProgramRun::error_lines() const { return lines_of(error); }
+std::vector<std::string> ProgramRun::error_lines() const { return split_text(error, '\n'); }
 
 ProgramRun run_program(const std::vector<std::string>& arguments, const ProgramSetting& setting) {
   std::vector<std::string> argv{setting.executable};

@@ -42,7 +42,4 @@ struct ProgramRun {
 ProgramRun run_program(const std::vector<std::string>& arguments,
                        const ProgramSetting& setting = {});
 
-/// The lines of `text` without their line breaks.
-std::vector<std::string> lines_of(const std::string& text);
-
 }  // namespace softmoe::test

@@ -40,7 +40,7 @@ TEST_F(FinetuneStart, TakesTheWeightsAndANewHead) {
 
 TEST_F(FinetuneStart, KeepsTheHeadAndTheOptimizerStateIfAsked) {
   options_.keep_head = true;
-  options_.optimizer_state = "keep";
+  options_.optimizer_state = OptimizerState::kKeep;
   options_.resize.resize_mode = "bilinear";
   const auto start = finetune_start(options_, finetune_source(options_).options, /*seed=*/3);
   EXPECT_EQ(start.resize_mode, PositionResize::kBilinear);
@@ -68,7 +68,7 @@ TEST_F(FinetuneStart, RefusesWhatContradictsItself) {
   EXPECT_THROW(finetune_source({.checkpoint = "", .resize = {}}), UsageError);
   auto model = finetune_source(options_).options;
   options_.random_weights = true;
-  options_.optimizer_state = "keep";
+  options_.optimizer_state = OptimizerState::kKeep;
   EXPECT_THROW(finetune_start(options_, model, 0), UsageError);
   options_.random_weights = false;
   options_.keep_head = true;
@@ -81,7 +81,7 @@ TEST_F(FinetuneStart, RefusesToKeepAStateThatIsNotThere) {
   without.optimizer.clear();
   save_checkpoint(folder_ / "weights.h5", without);
   options_.checkpoint = (folder_ / "weights.h5").string();
-  options_.optimizer_state = "keep";
+  options_.optimizer_state = OptimizerState::kKeep;
   EXPECT_THROW(finetune_start(options_, finetune_source(options_).options, 0), InputError);
 }
 

@@ -7,6 +7,7 @@
 #include "checkpoints/model_checkpoint.h"
 #include "core/rng.h"
 #include "support/tensor_matcher.h"
+#include "vit/small_models.h"
 
 namespace softmoe {
 namespace {
@@ -41,15 +42,8 @@ class CountedImages : public Dataset {
 };
 
 VitOptions small_options(const std::string& router) {
-  VitOptions options;
-  options.img_size = {8};
-  options.patch_size = 2;
-  options.in_chans = 1;
+  auto options = test::small_gray_options();
   options.num_classes = 4;
-  options.dim = 16;
-  options.depth = 2;
-  options.heads = 2;
-  options.mlp_dim = 24;
   options.moe_blocks = "all";
   options.moe.router = router;
   options.moe.experts = 3;

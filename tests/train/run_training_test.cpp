@@ -11,6 +11,7 @@
 #include "support/temporary_folder.h"
 #include "train/finetune_start.h"
 #include "train/upcycle_start.h"
+#include "vit/small_models.h"
 
 namespace softmoe {
 namespace {
@@ -30,18 +31,6 @@ RunOptions digits_run(const test::TemporaryFolder& output, const std::string& ex
   return options;
 }
 
-VitOptions digits_model() {
-  VitOptions model;
-  model.img_size = {8};
-  model.patch_size = 2;
-  model.in_chans = 1;
-  model.dim = 16;
-  model.depth = 2;
-  model.heads = 2;
-  model.mlp_dim = 24;
-  return model;
-}
-
 TrainResult train_from_scratch(RunOptions options, VitOptions model) {
   const auto data = open_training_data(options.data);
   fit_options(options, model, data);
@@ -52,7 +41,7 @@ TrainResult train_from_scratch(RunOptions options, VitOptions model) {
 TEST(RunTraining, TrainsFromScratchAndResumes) {
   const test::TemporaryFolder folder;
   auto options = digits_run(folder, "scratch");
-  const auto result = train_from_scratch(options, digits_model());
+  const auto result = train_from_scratch(options, test::small_gray_options());
   EXPECT_EQ(result.run_folder, folder / "scratch");
   EXPECT_EQ(result.steps, 4);
   EXPECT_EQ(result.last.examples, open_training_data(options.data).val->size());
@@ -62,21 +51,21 @@ TEST(RunTraining, TrainsFromScratchAndResumes) {
   EXPECT_THAT(read_text_file(folder / "scratch" / "config.toml"), HasSubstr("max-steps = 4"));
 
   // Started again, the run has nothing left to do; with other options it is refused.
-  EXPECT_EQ(train_from_scratch(options, digits_model()).last.top1, result.last.top1);
+  EXPECT_EQ(train_from_scratch(options, test::small_gray_options()).last.top1, result.last.top1);
   options.schedule.lr = 0.5;
-  EXPECT_THROW(train_from_scratch(options, digits_model()), UsageError);
+  EXPECT_THROW(train_from_scratch(options, test::small_gray_options()), UsageError);
 }
 
 TEST(RunTraining, NamesTheFolderByDateAndModelIfThereIsNoExperiment) {
   const test::TemporaryFolder folder;
-  const auto result = train_from_scratch(digits_run(folder, ""), digits_model());
+  const auto result = train_from_scratch(digits_run(folder, ""), test::small_gray_options());
   EXPECT_EQ(result.run_folder.parent_path(), folder.path());
   EXPECT_THAT(result.run_folder.filename().string(), testing::EndsWith("-tiny-8"));
 }
 
 TEST(RunTraining, RoutersLearnFromASampleBeforeANewRun) {
   const test::TemporaryFolder folder;
-  auto model = digits_model();
+  auto model = test::small_gray_options();
   model.moe_blocks = "last_1";
   model.moe.router = "hash_kmeans";
   model.moe.experts = 3;
@@ -89,7 +78,7 @@ TEST(RunTraining, RoutersLearnFromASampleBeforeANewRun) {
 
 TEST(RunTraining, FinetunesACheckpoint) {
   const test::TemporaryFolder folder;
-  train_from_scratch(digits_run(folder, "first"), digits_model());
+  train_from_scratch(digits_run(folder, "first"), test::small_gray_options());
   const FinetuneOptions from{.checkpoint = (folder / "first" / "best.h5").string(), .resize = {}};
   auto options = digits_run(folder, "second");
   auto model = finetune_source(from).options;
@@ -103,7 +92,7 @@ TEST(RunTraining, FinetunesACheckpoint) {
 
 TEST(RunTraining, StartsFromADenseCheckpoint) {
   const test::TemporaryFolder folder;
-  train_from_scratch(digits_run(folder, "dense"), digits_model());
+  train_from_scratch(digits_run(folder, "dense"), test::small_gray_options());
   const UpcycleStartOptions from{
       .checkpoint = (folder / "dense" / "last.h5").string(), .upcycling = {}, .resize = {}};
   auto options = digits_run(folder, "sparse");

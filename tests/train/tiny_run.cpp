@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "io/atomic_file.h"
+#include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "train/training_data.h"
 
@@ -98,6 +99,14 @@ void expect_same_run(const std::filesystem::path& a, const std::filesystem::path
   for (const auto& [name, tensor] : first.optimizer) {
     EXPECT_TRUE(same_bits(second.optimizer.at(name), tensor)) << name;
   }
+}
+
+void expect_resumes(const TinyRun& run, const std::filesystem::path& whole,
+                    const RunImages& stopping, const RunImages& images) {
+  const TemporaryFolder parts;
+  EXPECT_THROW(train(run, parts.path(), stopping.train, stopping.val), Interrupted);
+  train(run, parts.path(), images.train, images.val);
+  expect_same_run(whole, parts.path());
 }
 
 }  // namespace softmoe::test

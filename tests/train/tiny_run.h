@@ -54,6 +54,17 @@ TrainingSetup setup_of(const TinyRun& run);
 TrainResult train(const TinyRun& run, const std::filesystem::path& path, const Dataset& train_set,
                   const Dataset& val_set);
 
+/// The images of a run.
+struct RunImages {
+  const Dataset& train;
+  const Dataset& val;
+};
+
+/// A run that `stopping` interrupts and that goes on with `images` ends like the one in the folder
+/// `whole`.
+void expect_resumes(const TinyRun& run, const std::filesystem::path& whole,
+                    const RunImages& stopping, const RunImages& images);
+
 /// The records and the last checkpoints of two runs are equal, bit for bit.
 void expect_same_run(const std::filesystem::path& a, const std::filesystem::path& b);
 

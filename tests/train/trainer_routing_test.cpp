@@ -6,6 +6,7 @@
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/split_text.h"
 #include "io/atomic_file.h"
 #include "softmoe/routers.h"
 #include "support/temporary_folder.h"
@@ -57,8 +58,7 @@ TinyRun sparse_run() {
 
 std::vector<Json> metrics_of(const std::filesystem::path& folder) {
   std::vector<Json> records;
-  std::istringstream text(read_text_file(folder / "metrics.jsonl"));
-  for (std::string line; std::getline(text, line);) {
+  for (const auto& line : split_text(read_text_file(folder / "metrics.jsonl"), '\n')) {
     records.push_back(Json::parse(line));
   }
   return records;

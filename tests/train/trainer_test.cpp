@@ -15,6 +15,7 @@ namespace softmoe {
 namespace {
 
 using test::Corners;
+using test::expect_resumes;
 using test::expect_same_run;
 using test::TemporaryFolder;
 using test::tiny_run;
@@ -51,12 +52,10 @@ TEST(Trainer, InterruptedAnywhereAndResumedEqualsUninterrupted) {
   TemporaryFolder whole;
   train(tiny_run(), whole.path(), train_set, val_set);
   for (const int64_t gets : {1, 100, 200, 300}) {
-    TemporaryFolder parts;
+    SCOPED_TRACE(gets);
     Corners stopping(120);
     stopping.interrupt_after(gets);
-    EXPECT_THROW(train(tiny_run(), parts.path(), stopping, val_set), Interrupted) << gets;
-    train(tiny_run(), parts.path(), train_set, val_set);
-    expect_same_run(whole.path(), parts.path());
+    expect_resumes(tiny_run(), whole.path(), {stopping, val_set}, {train_set, val_set});
   }
 }
 
@@ -66,12 +65,10 @@ TEST(Trainer, InterruptedInAnEvaluationAndResumedEqualsUninterrupted) {
   TemporaryFolder whole;
   train(tiny_run(), whole.path(), train_set, val_set);
   for (const int64_t gets : {20, 60, 41 * 6 - 13}) {
-    TemporaryFolder parts;
+    SCOPED_TRACE(gets);
     Corners stopping(41);
     stopping.interrupt_after(gets);
-    EXPECT_THROW(train(tiny_run(), parts.path(), train_set, stopping), Interrupted) << gets;
-    train(tiny_run(), parts.path(), train_set, val_set);
-    expect_same_run(whole.path(), parts.path());
+    expect_resumes(tiny_run(), whole.path(), {train_set, stopping}, {train_set, val_set});
   }
 }
 

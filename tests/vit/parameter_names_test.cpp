@@ -1,36 +1,19 @@
 /// Names and shapes of parameters against those of google-research/vmoe.
 
-#include <fstream>
-#include <sstream>
-
 #include "checkpoints/convert/vmoe_weights.h"
 #include "ops/initialization.h"
 #include "runtime/memory/memory_use.h"
 #include "support/temporary_folder.h"
 #include "vit/cost.h"
 #include "vit/vision_transformer.h"
+#include "vit/vmoe_models.h"
 #include "vit/zoo.h"
 
 namespace softmoe {
 namespace {
 
 using test::from_vmoe;
-
-/// Parameters of a table, without memory.
-NamedTensors reference_parameters(const std::string& table_name) {
-  std::ifstream table(test::fixture("vmoe/" + table_name + ".tsv"));
-  NamedTensors parameters;
-  for (std::string line; std::getline(table, line);) {
-    const auto tab = line.find('\t');
-    std::istringstream sizes(line.substr(tab + 1));
-    std::vector<int64_t> shape;
-    for (std::string size; std::getline(sizes, size, ',');) {
-      shape.push_back(std::stoll(size));
-    }
-    parameters[line.substr(0, tab)] = torch::empty(shape, torch::kMeta);
-  }
-  return parameters;
-}
+using test::vmoe_parameters;
 
 VitOptions reference_options(const std::string& model) {
   auto options = model_preset(model);
@@ -42,7 +25,7 @@ TEST(ParameterNames, OfBuiltModelsAreTheReferences) {
   for (const auto& [model, table] : {std::pair{"vit_s16", "params_dense_S16"},
                                      {"vit_b16", "params_dense_B16"},
                                      {"softmoe_s16_128e", "params_soft_S16"}}) {
-    const auto expected = from_vmoe(reference_parameters(table));
+    const auto expected = from_vmoe(vmoe_parameters(table));
     ASSERT_GT(expected.size(), 100U);
     // Memory that is never touched is never taken: the largest has 922 million parameters.
     const SkipInitialization skip;
@@ -67,7 +50,7 @@ TEST(ParameterNames, TablesHaveAsManyParametersAsTheModelsAreSaidToHave) {
                                      {"softmoe_b16_128e", "params_soft_B16"},
                                      {"softmoe_l16_128e", "params_soft_L16"}}) {
     int64_t expected = 0;
-    for (const auto& [name, tensor] : reference_parameters(table)) {
+    for (const auto& [name, tensor] : vmoe_parameters(table)) {
       expected += tensor.numel();
     }
     EXPECT_EQ(model_cost(reference_options(model)).parameters(), expected) << model;

@@ -7,6 +7,7 @@
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "vit/vision_transformer.h"
+#include "vit/vmoe_models.h"
 
 namespace softmoe {
 namespace {
@@ -22,21 +23,8 @@ class TinyVit {
       : file_("vmoe/tiny_vit_" + kind + ".npz"),
         arrays_(read_npz(test::fixture(file_))),
         mode_(std::move(mode)) {
-    VitOptions options;
-    options.img_size = {32};
-    options.patch_size = 8;
-    options.dim = 64;
-    options.depth = 3;
-    options.heads = 4;
-    options.mlp_dim = 128;
-    options.num_classes = 10;
-    options.qk_norm = true;
-    if (kind.starts_with("soft")) {
-      options.moe_blocks = "1,2";
-      options.moe.experts = 4;
-      options.moe.slots_per_expert = 4;
-      options.moe.dispatch_dtype = mode_ == "bf16" ? Precision::kBFloat16 : Precision::kFloat32;
-    }
+    auto options = test::tiny_vmoe_options(kind.starts_with("soft"));
+    options.moe.dispatch_dtype = mode_ == "bf16" ? Precision::kBFloat16 : Precision::kFloat32;
     model = VisionTransformer(options);
     load_into(*model, from_vmoe(arrays_), file_);
     images = at("images").permute({0, 3, 1, 2});  // [batch, in_chans, height, width]

@@ -37,7 +37,21 @@ inline VitOptions small_options() {
   return options;
 }
 
-/// The same with MoE layers of 3 experts and 2 slots, as many slots as patches, in blocks 1 and 2.
+/// 4 x 4 patches of 2 px of gray images, width 16 in 2 heads, 2 blocks.
+inline VitOptions small_gray_options() {
+  VitOptions options;
+  options.img_size = {8};
+  options.patch_size = 2;
+  options.in_chans = 1;
+  options.dim = 16;
+  options.depth = 2;
+  options.heads = 2;
+  options.mlp_dim = 24;
+  return options;
+}
+
+/// small_options() with MoE layers of 3 experts and 2 slots, as many slots as patches, in blocks 1
+/// and 2.
 inline VitOptions small_moe_options(const std::string& router = "soft") {
   VitOptions options = small_options();
   options.moe_blocks = "1,2";

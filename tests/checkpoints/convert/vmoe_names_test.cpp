@@ -1,8 +1,5 @@
 #include <gmock/gmock.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "checkpoints/convert/vmoe_weights.h"
 #include "checkpoints/load_into.h"
 #include "core/error.h"
@@ -10,7 +7,7 @@
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "vit/vision_transformer.h"
-#include "vit/zoo.h"
+#include "vit/vmoe_models.h"
 
 namespace softmoe {
 namespace {
@@ -97,18 +94,8 @@ TEST(VmoeNames, ComputeTheSameProducts) {
 }
 
 TEST(VmoeNames, CoverThePublishedModels) {
-  // Shapes alone: tensors on the meta device take no memory.
   for (const std::string variant : {"dense_S16", "soft_S16", "dense_L16", "soft_L16"}) {
-    std::ifstream table(test::fixture("vmoe/params_" + variant + ".tsv"));
-    NamedTensors flax;
-    for (std::string line; std::getline(table, line);) {
-      std::istringstream sizes(line.substr(line.find('\t') + 1));
-      std::vector<int64_t> shape;
-      for (std::string size; std::getline(sizes, size, ',');) {
-        shape.push_back(std::stoll(size));
-      }
-      flax[line.substr(0, line.find('\t'))] = torch::empty(shape, torch::kMeta);
-    }
+    const auto flax = test::vmoe_parameters("params_" + variant);
     ASSERT_GT(flax.size(), 100U) << variant;
     const auto ours = from_vmoe(flax);
     const auto back = to_vmoe(ours, variant.ends_with("S16") ? 6 : 16);
@@ -121,21 +108,7 @@ TEST(VmoeNames, CoverThePublishedModels) {
 
 TEST(VmoeNames, FitTheModelsOfTheSameKind) {
   for (const bool soft : {false, true}) {
-    VitOptions options = model_preset("vit_ti16");
-    options.img_size = {32};
-    options.patch_size = 8;
-    options.num_classes = 10;
-    options.dim = 64;
-    options.depth = 3;
-    options.heads = 4;
-    options.mlp_dim = 128;
-    options.qk_norm = true;
-    if (soft) {
-      options.moe_blocks = "1,2";
-      options.moe.experts = 4;
-      options.moe.slots_per_expert = 4;
-    }
-    VisionTransformer model(options);
+    VisionTransformer model(test::tiny_vmoe_options(soft));
     const auto weights =
         from_vmoe(fixture_parameters(soft ? "tiny_vit_soft_gap" : "tiny_vit_dense_gap"));
     EXPECT_NO_THROW(load_into(*model, weights, "fixture"));

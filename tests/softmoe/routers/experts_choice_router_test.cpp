@@ -3,6 +3,7 @@
 #include "softmoe/routers/experts_choice_router.h"
 
 #include "softmoe/router_losses.h"
+#include "softmoe/routers/small_layers.h"
 #include "softmoe/routers/sparse_case.h"
 
 namespace softmoe::experts_choice_router_test {
@@ -56,12 +57,9 @@ TEST_P(ExpertsChoiceParity, OfTheChoice) {
 TEST_P(ExpertsChoiceParity, OfTheLayer) {
   auto layer = reference_.layer(options());
   auto x = reference_.shared("x").clone().requires_grad_();
-  RoutingRecord record{.wants = {.weights = true, .scores = true, .load = true}};
+  auto record = test::full_record();
   const auto y = layer->forward(x, &record);
-  EXPECT_TRUE(all_close(y, reference_.at("y")));
-  const auto dispatch = reference_.at("dispatch_weights").to(torch::kFloat32).sum(-1, true);
-  EXPECT_TRUE(same_bits(record.dispatch, dispatch));
-  EXPECT_TRUE(all_close(record.combine, reference_.at("combine_weights").sum(-1, true)));
+  reference_.expect_outputs(y, record);
   EXPECT_TRUE(all_close(record.scores.logits, reference_.shared("logits")));
   EXPECT_TRUE(all_close(record.load.load, torch::full({4}, 0.25)));
   const auto processed = reference_.at("metrics/ratio_processed_items_by_at_least_1_experts");

@@ -1,5 +1,6 @@
 #include "softmoe/routers/hash_maps.h"
 
+#include "core/split_text.h"
 #include "io/npz.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
@@ -17,8 +18,7 @@ const NamedTensors& cases() {
 /// The numbers in names such as "balanced_196_16_7".
 std::vector<int64_t> numbers_of(const std::string& name) {
   std::vector<int64_t> numbers;
-  std::istringstream words(name);
-  for (std::string word; std::getline(words, word, '_');) {
+  for (const auto& word : split_text(name, '_')) {
     if (word.find_first_not_of("0123456789") == std::string::npos) {
       numbers.push_back(std::stoll(word));
     }

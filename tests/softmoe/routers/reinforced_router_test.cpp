@@ -4,24 +4,16 @@
 
 #include "softmoe/moe_layer.h"
 #include "softmoe/router_losses.h"
+#include "softmoe/routers/small_layers.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe::reinforced_router_test {
 
 using test::all_close;
+using test::full_record;
 using test::same_bits;
 
-MoeLayerOptions small_options() {
-  MoeLayerOptions options;
-  options.dim = 6;
-  options.hidden_dim = 10;
-  options.tokens = 7;
-  options.moe.router = "reinforced";
-  options.moe.experts = 4;
-  return options;
-}
-
-RoutingRecord full_record() { return {.wants = {.weights = true, .scores = true, .load = true}}; }
+MoeLayerOptions small_options() { return test::small_layer_options("reinforced", 4); }
 
 TEST(ReinforcedRouter, DrawsExpertsByTheirProbabilities) {
   const auto p = torch::tensor({0.5, 0.05, 0.15, 0.3}, torch::kFloat32);

@@ -3,27 +3,22 @@
 #include "softmoe/routers/relu_router.h"
 
 #include "softmoe/moe_layer.h"
+#include "softmoe/routers/small_layers.h"
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe::relu_router_test {
 
 using test::all_close;
+using test::full_record;
 using test::same_bits;
 
 MoeLayerOptions small_options() {
-  MoeLayerOptions options;
-  options.dim = 6;
-  options.hidden_dim = 10;
-  options.tokens = 7;
-  options.moe.router = "relu";
-  options.moe.experts = 5;
+  auto options = test::small_layer_options("relu", 5);
   options.moe.sparse.top_k = 2;
   options.moe.sparse.l1_initial = 0.25;
   return options;
 }
-
-RoutingRecord full_record() { return {.wants = {.weights = true, .scores = true, .load = true}}; }
 
 /// [9, 5] gates, about half of them zero.
 torch::Tensor seeded_gates() {

@@ -7,6 +7,7 @@
 #include "softmoe/moe_layer.h"
 #include "softmoe/router_losses.h"
 #include "softmoe/routers.h"
+#include "softmoe/routers/small_layers.h"
 
 namespace softmoe::test::any_router {
 
@@ -55,10 +56,6 @@ inline torch::Tensor seeded_forward(MoeLayer& layer, const torch::Tensor& tokens
   const auto context = seeded_context(tokens.size(0), tokens.device());
   torch::manual_seed(20);
   return layer->forward(tokens, context, record);
-}
-
-inline RoutingRecord full_record() {
-  return {.wants = {.weights = true, .scores = true, .load = true}};
 }
 
 /// The losses of a training step: one of the outputs, and the router's own.

@@ -10,6 +10,7 @@
 namespace softmoe::router_contract_test {
 
 using test::all_close;
+using test::full_record;
 using test::same_bits;
 using test::Tolerance;
 using namespace test::any_router;  // NOLINT: layers of any router

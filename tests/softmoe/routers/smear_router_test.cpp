@@ -4,6 +4,7 @@
 
 #include "ops/initialization.h"
 #include "softmoe/moe_layer.h"
+#include "softmoe/routers/small_layers.h"
 #include "support/gradient_check.h"
 #include "support/tensor_matcher.h"
 
@@ -12,15 +13,7 @@ namespace softmoe::smear_router_test {
 using test::all_close;
 using test::Tolerance;
 
-MoeLayerOptions small_options() {
-  MoeLayerOptions options;
-  options.dim = 6;
-  options.hidden_dim = 10;
-  options.tokens = 7;
-  options.moe.router = "smear";
-  options.moe.experts = 4;
-  return options;
-}
+MoeLayerOptions small_options() { return test::small_layer_options("smear", 4); }
 
 /// A layer in fp64 with biases that matter.
 MoeLayer seeded_layer() {

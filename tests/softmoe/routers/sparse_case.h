@@ -53,6 +53,18 @@ class SparseCase {
     return layer;
   }
 
+  /// The tokens that experts take, [groups, tokens, experts, 1].
+  torch::Tensor dispatch() const {
+    return at("dispatch_weights").to(torch::kFloat32).sum(-1, true);
+  }
+
+  /// The outputs of a layer and the weights of its record against those of the reference.
+  void expect_outputs(const torch::Tensor& y, const RoutingRecord& record) const {
+    EXPECT_TRUE(all_close(y, at("y"))) << name_;
+    EXPECT_TRUE(same_bits(record.dispatch, dispatch())) << name_;
+    EXPECT_TRUE(all_close(record.combine, at("combine_weights").sum(-1, true))) << name_;
+  }
+
   /// The gradients of the layer and of its tokens `x` against those of the reference.
   void expect_gradients(MoeLayer& layer, const torch::Tensor& x) const {
     EXPECT_TRUE(all_close(x.grad(), at("grad/x"))) << name_;

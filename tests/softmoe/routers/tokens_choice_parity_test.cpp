@@ -1,6 +1,7 @@
 /// Tokens choice against google-research/vmoe.
 
 #include "softmoe/router_losses.h"
+#include "softmoe/routers/small_layers.h"
 #include "softmoe/routers/sparse_case.h"
 #include "softmoe/routers/tokens_choice_router.h"
 #include "support/tensor_matcher.h"
@@ -107,12 +108,10 @@ class TokensChoiceLayerParity : public TokensChoiceParity {};
 TEST_P(TokensChoiceLayerParity, OfOutputsRecordsAndGradients) {
   auto layer = reference_.layer(options());
   auto x = reference_.shared("x").clone().requires_grad_();
-  RoutingRecord record{.wants = {.weights = true, .scores = true, .load = true}};
+  auto record = test::full_record();
   const auto y = layer->forward(x, &record);
-  EXPECT_TRUE(all_close(y, reference_.at("y")));
-  const auto dispatch = reference_.at("dispatch_weights").to(torch::kFloat32).sum(-1, true);
-  EXPECT_TRUE(same_bits(record.dispatch, dispatch));
-  EXPECT_TRUE(all_close(record.combine, reference_.at("combine_weights").sum(-1, true)));
+  reference_.expect_outputs(y, record);
+  const auto dispatch = reference_.dispatch();
   const auto load = dispatch.sum({0, 1, 3});
   EXPECT_TRUE(all_close(record.load.load, load / load.sum()));
   const auto dropped = (dispatch.sum({2, 3}) == 0).to(torch::kFloat32).mean();

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "softmoe/moe_layer.h"
 #include "softmoe/router_losses.h"
+#include "softmoe/routers/small_layers.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe::tokens_choice_router_test {
@@ -41,7 +42,7 @@ torch::Tensor seeded_tokens(int64_t batch = kBatch) {
 }
 
 RoutingRecord record_of(TokensChoiceRouter& router, const torch::Tensor& tokens) {
-  RoutingRecord record{.wants = {.weights = true, .scores = true, .load = true}};
+  auto record = test::full_record();
   router->route(tokens, {}, &record);
   return record;
 }
