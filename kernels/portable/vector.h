@@ -32,6 +32,7 @@ struct PairMask {
 
 inline constexpr int64_t kLanes = 4;
 #ifdef __aarch64__
+// With 24 gcc 12 keeps some of the sums in memory, since it loads the whole row of a panel first.
 inline constexpr int kSumVectors = 16;
 inline constexpr int kFewSumVectors = 16;
 #else
@@ -133,8 +134,14 @@ inline Ints shift_right(Ints a) {
 }
 inline Floats to_floats(Ints a) { return __builtin_convertvector(a, Floats); }
 inline Ints to_ints(Floats a) {
+#if defined(__SSE2__)
+  return reinterpret_cast<Ints>(_mm_cvtps_epi32(a));
+#elif defined(__aarch64__)
+  return vcvtnq_s32_f32(a);
+#else
   // Added to 1.5 * 2^23 a number has its integer in its low bits.
   return as_ints(a + set1(12582912.0F)) - set1_ints(0x4B400000);
+#endif
 }
 inline int32_t sum_of(Ints a) { return a[0] + a[1] + (a[2] + a[3]); }
 inline Ints clamp(Ints a, int32_t low, int32_t high) {
@@ -158,8 +165,12 @@ inline void store_tile_lanes(Unit* to, Ints value) {
 inline Floats abs(Floats a) { return as_floats(as_ints(a) & 0x7FFFFFFF); }
 /// For magnitudes below 2^22; larger ones, which have no fraction that matters, stay as they are.
 inline Floats round(Floats a) {
+#ifdef __aarch64__
+  return vrndnq_f32(a);
+#else
   const Floats magic = set1(12582912.0F);
   return abs(a) < set1(4194304.0F) ? (a + magic) - magic : a;
+#endif
 }
 /// Powers below 2^-126 count as zero, those above 2^127 as infinite.
 inline Floats scale_by_power(Floats value, Floats whole) {

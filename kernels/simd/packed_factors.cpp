@@ -191,9 +191,12 @@ void quantize_bytes(Source rows, int64_t stride, int64_t count, int64_t columns,
     const float zero_point = __builtin_rintf(-low * inverse);
     scales[row] = scale;
     zeros[row] = zero_point;
+    const Ints zero_steps = to_ints(set1(zero_point));
     for (int64_t at = 0; at < columns; at += kLanes) {
       const Floats value = load(values, at, lanes(at, columns));
-      const Ints integers = clamp(to_ints(fmadd(value, set1(inverse), set1(zero_point))), 0, 255);
+      // The zero is added to integers: rounding does not depend on how a product is added.
+      const Ints steps = add(to_ints(mul(value, set1(inverse))), zero_steps);
+      const Ints integers = clamp(steps, 0, 255);
       auto* const target = reinterpret_cast<char*>(out + row * out_stride) + at;
       // Stores under a mask are much slower.
       if (at + kLanes <= columns) {

@@ -1,0 +1,25 @@
+#pragma once
+/// Runs every kernel of a table on inputs that are the same on every machine, so that levels and
+/// machines can be compared value by value. Without libtorch and GoogleTest, so that it is built
+/// for other processors, too. Sizes are pairwise distinct within a call.
+
+#include "kernels/table.h"
+#include "kernels/values/results.h"
+
+namespace softmoe::kernels::values {
+
+/// The results of all kernels, each at least once. Throws std::logic_error if one is missing.
+Results all_values(const KernelTable& table);
+
+// The parts of all_values().
+void add_gemm_values(const KernelTable& table, Results& results);
+void add_pack_values(const KernelTable& table, Results& results);
+void add_attention_values(const KernelTable& table, Results& results);
+void add_fp32_linear_values(const KernelTable& table, Results& results);
+void add_row_values(const KernelTable& table, Results& results);
+void add_soft_mixing_values(const KernelTable& table, Results& results);
+void add_update_values(const KernelTable& table, Results& results);
+void add_factor_values(const KernelTable& table, Results& results);
+void add_product_values(const KernelTable& table, Results& results);
+
+}  // namespace softmoe::kernels::values
