@@ -259,11 +259,12 @@ TEST(InferenceModel, NamesTensorsThatDoNotFit) {
   }
 }
 
-TEST(InferenceModel, LetsNaNThrough) {
+TEST_P(InferenceOnLevel, LetsNaNThrough) {
   const auto options = test::small_moe_options();
   auto images = test::random_images(options);
   images[1][0][0][0] = std::nan("");
   for (const auto precision : kPrecisions) {
+    SCOPED_TRACE(enum_name(precision));
     InferenceModel packed(test::lively_model(options), precision);
     const auto logits = packed.forward(images);
     EXPECT_TRUE(logits[0].isfinite().all().item<bool>());
