@@ -6,10 +6,10 @@ namespace softmoe::kernels::SOFTMOE_LEVEL {
 
 const KernelTable& kernel_table() {
   static const KernelTable table{
-      kGemmKernels,          kPackKernels,   kAttentionKernels,       kLinearKernels,
-      kLayerNormKernels,     kRowKernels,    kSoftDispatchKernels,    kSoftCombineKernels,
-      kUpdateKernels,        kFactorKernels, kPackedAttentionKernels, kFloatProductKernels,
-      kIntegerProductKernels};
+      kGemmKernels,           kPackKernels,   kAttentionKernels,       kLinearKernels,
+      kLayerNormKernels,      kRowKernels,    kSoftDispatchKernels,    kSoftCombineKernels,
+      kUpdateKernels,         kFactorKernels, kPackedAttentionKernels, kFloatProductKernels,
+      kIntegerProductKernels, kMergeKernels};
   return table;
 }
 
