@@ -8,7 +8,7 @@ namespace softmoe::kernels::fp32_linear_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-class Fp32LinearTest : public KernelTest {};
+using Fp32LinearTest = LevelTest;
 INSTANTIATE_TEST_SUITE_P(Levels, Fp32LinearTest, every_level(), level_name);
 
 /// Rows beyond those that one block of a kernel takes are among them.

@@ -8,7 +8,7 @@ namespace softmoe::kernels::rows_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-class RowsTest : public KernelTest {};
+using RowsTest = LevelTest;
 INSTANTIATE_TEST_SUITE_P(Levels, RowsTest, every_level(), level_name);
 
 constexpr std::array<int64_t, 4> kDims{1, 16, 23, 64};

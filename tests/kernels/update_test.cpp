@@ -9,7 +9,7 @@ namespace softmoe::kernels::update_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-class UpdateTest : public KernelTest {};
+using UpdateTest = LevelTest;
 INSTANTIATE_TEST_SUITE_P(Levels, UpdateTest, every_level(), level_name);
 
 constexpr std::array<int64_t, 4> kCounts{1, 16, 37, 1000};

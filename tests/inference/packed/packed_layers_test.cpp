@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "checkpoints/model_checkpoint.h"
-#include "kernels/packed_product.h"
+#include "support/levels.h"
 #include "vit/small_models.h"
 
 namespace softmoe {
@@ -11,9 +11,6 @@ namespace {
 
 TEST(PackedLayers, Int8StartsWithMoreBitsButForExperts) {
   auto options = test::small_moe_options();
-  if (!kernels::supported(Precision::kInt8)) {
-    GTEST_SKIP() << "the processor has no kernels for int8";
-  }
   options.depth = 5;
   options.moe_blocks = "1,3";
   const auto layers =
@@ -36,13 +33,16 @@ TEST(PackedLayers, Int8StartsWithMoreBitsButForExperts) {
   EXPECT_EQ(dense.blocks[2].mlp.fc1.precision(), Precision::kInt8);
 }
 
-TEST(PackedLayers, ArePackedIfThereAreKernelsOfThePrecision) {
-  EXPECT_EQ(can_pack(test::small_options(), {}, Precision::kBFloat16),
-            kernels::supported(Precision::kBFloat16));
-  EXPECT_EQ(can_pack(test::small_options(), {}, Precision::kInt8Experts),
-            kernels::supported(Precision::kInt8));
-  EXPECT_FALSE(can_pack(test::small_options(), {}, Precision::kFloat16));
-  EXPECT_FALSE(can_pack(test::small_options(), {}, Precision::kFloat64));
+TEST(PackedLayers, ArePackedUnlessModulesAreFasterOrAlone) {
+  test::on_every_level([] {
+    const auto options = test::small_options();
+    EXPECT_EQ(can_pack(options, {}, Precision::kFloat32), kernels::has(kernels::Need::kFp32));
+    for (const auto precision : {Precision::kBFloat16, Precision::kInt8, Precision::kInt8Experts}) {
+      EXPECT_TRUE(can_pack(options, {}, precision)) << enum_name(precision);
+    }
+    EXPECT_FALSE(can_pack(options, {}, Precision::kFloat16));
+    EXPECT_FALSE(can_pack(options, {}, Precision::kFloat64));
+  });
 }
 
 }  // namespace
