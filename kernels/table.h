@@ -9,6 +9,7 @@
 #include "kernels/packed_attention.h"
 #include "kernels/packed_factors.h"
 #include "kernels/packed_product.h"
+#include "kernels/panel_merging.h"
 #include "kernels/rows.h"
 #include "kernels/soft_mixing.h"
 #include "kernels/update.h"
@@ -26,7 +27,8 @@ struct KernelTable : GemmKernels,
                      FactorKernels,
                      PackedAttentionKernels,
                      FloatProductKernels,
-                     IntegerProductKernels {
+                     IntegerProductKernels,
+                     MergeKernels {
   /// The product of FloatProductKernels and IntegerProductKernels for a precision.
   void packed_product(Precision precision, const ProductShape& shape, const LeftUnits& left,
                       const RightPanels& right, const ProductFinish& finish) const {

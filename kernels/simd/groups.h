@@ -17,6 +17,7 @@ extern const FactorKernels kFactorKernels;
 extern const PackedAttentionKernels kPackedAttentionKernels;
 extern const FloatProductKernels kFloatProductKernels;
 extern const IntegerProductKernels kIntegerProductKernels;
+extern const MergeKernels kMergeKernels;
 
 /// All of them.
 const KernelTable& kernel_table();

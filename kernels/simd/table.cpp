@@ -10,7 +10,8 @@ const KernelTable& kernel_table() {
                                  kRowKernels,          kSoftDispatchKernels,
                                  kSoftCombineKernels,  kUpdateKernels,
                                  kFactorKernels,       kPackedAttentionKernels,
-                                 kFloatProductKernels, kIntegerProductKernels};
+                                 kFloatProductKernels, kIntegerProductKernels,
+                                 kMergeKernels};
   return table;
 }
 
