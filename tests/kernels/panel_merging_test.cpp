@@ -10,8 +10,8 @@ namespace softmoe::kernels::panel_merging_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-using PanelMergingTest = LevelTest;
-INSTANTIATE_TEST_SUITE_P(Levels, PanelMergingTest, every_level(), level_name);
+class PanelMergingTest : public test::LevelTest {};
+INSTANTIATE_TEST_SUITE_P(Levels, PanelMergingTest, test::every_level(), test::level_name);
 
 using Units = std::vector<Unit>;
 
