@@ -3,7 +3,6 @@
 /// callers divide the work among threads. Every level has all of them.
 
 #include "kernels/attention.h"
-#include "kernels/fp32_linear.h"
 #include "kernels/gemm.h"
 #include "kernels/layer_norm.h"
 #include "kernels/level.h"
@@ -20,7 +19,6 @@ namespace softmoe::kernels {
 struct KernelTable : GemmKernels,
                      PackKernels,
                      AttentionKernels,
-                     LinearKernels,
                      LayerNormKernels,
                      RowKernels,
                      SoftDispatchKernels,

@@ -3,6 +3,10 @@
 /// x86-64, NEON on ARM, plain registers elsewhere. The functions are described in
 /// kernels/avx512/vector.h.
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -26,11 +30,11 @@ struct PairMask {
 
 inline constexpr int64_t kLanes = 4;
 #ifdef __ARM_NEON
-inline constexpr int kSumVectors = 24;
-inline constexpr int kPhasedSumVectors = 16;
+inline constexpr int kSumVectors = 16;
+inline constexpr int kFewSumVectors = 16;
 #else
 inline constexpr int kSumVectors = 8;
-inline constexpr int kPhasedSumVectors = 8;
+inline constexpr int kFewSumVectors = 8;
 #endif
 
 // Masks.
@@ -102,11 +106,13 @@ inline Floats min(Floats a, Floats b) { return a < b ? a : b; }
 // Integers of 32 bits.
 inline Ints zero_ints() { return Ints{}; }
 inline Ints set1_ints(int32_t value) { return Ints{value, value, value, value}; }
+inline Ints set1_bytes(int value) { return set1_ints(value * 0x01010101); }
 inline Ints as_ints(Floats a) { return reinterpret_cast<Ints>(a); }
 inline Floats as_floats(Ints a) { return reinterpret_cast<Floats>(a); }
 inline Ints add(Ints a, Ints b) { return a + b; }
 inline Ints sub(Ints a, Ints b) { return a - b; }
 inline Ints bit_and(Ints a, Ints b) { return a & b; }
+inline Ints bit_xor(Ints a, Ints b) { return a ^ b; }
 inline Ints bit_or(Ints a, Ints b) { return a | b; }
 template <int kBits>
 inline Ints shift_left(Ints a) {
@@ -211,19 +217,29 @@ inline void store_bf16(Bf16* to, PairMask mask, Floats low, Floats high) {
 }
 
 // Products.
-using Shorts = int16_t __attribute__((vector_size(16)));
+/// The even bytes and the odd ones as integers of 16 bits.
+struct SignedBytes {
+  Ints parts[2];
+};
+inline SignedBytes signed_bytes(Ints bytes) {
+  using Shorts = int16_t __attribute__((vector_size(16)));
+  const auto words = reinterpret_cast<Shorts>(bytes);
+  return {{reinterpret_cast<Ints>((words << 8) >> 8), reinterpret_cast<Ints>(words >> 8)}};
+}
+/// The sums of the products of two neighbouring integers of 16 bits.
 inline Ints dot_words(Ints left, Ints right) {
+#ifdef __SSE2__
+  return reinterpret_cast<Ints>(
+      _mm_madd_epi16(reinterpret_cast<__m128i>(left), reinterpret_cast<__m128i>(right)));
+#else
   // The low halves, then the high halves.
   return ((left << 16) >> 16) * ((right << 16) >> 16) + (left >> 16) * (right >> 16);
+#endif
 }
-inline Ints signed_even_bytes(Ints bytes) {
-  return reinterpret_cast<Ints>((reinterpret_cast<Shorts>(bytes) << 8) >> 8);
+inline Ints dot_signed_bytes(const SignedBytes& left, Ints right) {
+  const SignedBytes other = signed_bytes(right);
+  return dot_words(left.parts[0], other.parts[0]) + dot_words(left.parts[1], other.parts[1]);
 }
-inline Ints signed_odd_bytes(Ints bytes) {
-  return reinterpret_cast<Ints>(reinterpret_cast<Shorts>(bytes) >> 8);
-}
-inline Ints even_bytes(Ints bytes) { return bytes & 0x00FF00FF; }
-inline Ints odd_bytes(Ints bytes) { return shift_right<8>(bytes) & 0x00FF00FF; }
 
 class SquareSum {
  public:

@@ -8,7 +8,6 @@ namespace softmoe::kernels::SOFTMOE_LEVEL {
 extern const GemmKernels kGemmKernels;
 extern const PackKernels kPackKernels;
 extern const AttentionKernels kAttentionKernels;
-extern const LinearKernels kLinearKernels;
 extern const LayerNormKernels kLayerNormKernels;
 extern const RowKernels kRowKernels;
 extern const SoftDispatchKernels kSoftDispatchKernels;

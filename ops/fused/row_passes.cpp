@@ -188,7 +188,7 @@ void check_indices(const torch::Tensor& index, int64_t count) {
   const bool fits = index.is_contiguous() &&
                     std::all_of(values, values + index.numel(),
                                 [count](int64_t value) { return value >= -1 && value < count; });
-  TORCH_CHECK_VALUE(fits, "rows: indices must be contiguous and in [-1, ", count, ")");
+  TORCH_CHECK_VALUE(fits, "row_passes: indices must be contiguous and in [-1, ", count, ")");
 }
 
 }  // namespace
