@@ -10,7 +10,7 @@ namespace softmoe::kernels::panel_merging_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-class PanelMergingTest : public KernelTest {};
+using PanelMergingTest = LevelTest;
 INSTANTIATE_TEST_SUITE_P(Levels, PanelMergingTest, every_level(), level_name);
 
 using Units = std::vector<Unit>;
