@@ -249,9 +249,10 @@ struct SignedBytes {
   Ints bytes;
 };
 inline SignedBytes signed_bytes(Ints bytes) { return {_mm256_abs_epi8(bytes), bytes}; }
-inline Ints dot_signed_bytes(const SignedBytes& left, Ints right) {
+inline Ints dot_signed_bytes(Ints sum, const SignedBytes& left, Ints right) {
   const Ints turned = _mm256_sign_epi8(right, left.bytes);
-  return _mm256_madd_epi16(_mm256_maddubs_epi16(left.magnitudes, turned), _mm256_set1_epi16(1));
+  const Ints words = _mm256_maddubs_epi16(left.magnitudes, turned);
+  return add(sum, _mm256_madd_epi16(words, _mm256_set1_epi16(1)));
 }
 
 class SquareSum {

@@ -226,11 +226,12 @@ struct SignedBytes {
 inline SignedBytes signed_bytes(Ints bytes) {
   return {_mm512_abs_epi8(bytes), _mm512_movepi8_mask(bytes)};
 }
-/// The sums of the products of four neighbouring bytes, all signed, of which `right` is at least
-/// -127.
-inline Ints dot_signed_bytes(const SignedBytes& left, Ints right) {
+/// `sum` and the sums of the products of four neighbouring bytes, all signed, of which `right` is
+/// at least -127.
+inline Ints dot_signed_bytes(Ints sum, const SignedBytes& left, Ints right) {
   const Ints turned = _mm512_mask_sub_epi8(right, left.negative, _mm512_setzero_si512(), right);
-  return _mm512_madd_epi16(_mm512_maddubs_epi16(left.magnitudes, turned), _mm512_set1_epi16(1));
+  const Ints words = _mm512_maddubs_epi16(left.magnitudes, turned);
+  return add(sum, _mm512_madd_epi16(words, _mm512_set1_epi16(1)));
 }
 
 /// A sum of squares in double precision.

@@ -77,7 +77,7 @@ struct Int8Steps {
   static Ints right(Ints unit) { return unit; }
   template <int kPhase>
   static Sum step(Sum sum, const SignedBytes& left, Ints right) {
-    return add(sum, dot_signed_bytes(left, right));
+    return dot_signed_bytes(sum, left, right);
   }
 };
 #endif

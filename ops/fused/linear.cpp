@@ -40,6 +40,7 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
                            .y = target_of(y)});
     context->save_for_backward({input, factors});
     context->saved_data["precision"] = static_cast<int64_t>(precision);
+    context->saved_data["has_bias"] = bias.has_value();
     context->saved_data["x_dtype"] = static_cast<int64_t>(x.scalar_type());
     return y;
   }
@@ -51,8 +52,12 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     const auto precision = static_cast<Precision>(context->saved_data["precision"].toInt());
     const auto shape = shape_of(x, weight, precision);
     const auto d_y = values_of(d_outputs[0], precision);
-    const auto gradient = [context](size_t input, torch::IntArrayRef sizes) {
-      return context->needs_input_grad(input) ? at::empty(sizes, torch::kFloat32) : torch::Tensor();
+    const bool has_bias = context->saved_data["has_bias"].toBool();
+    const auto gradient = [&](size_t input, torch::IntArrayRef sizes) {
+      // A missing bias is no input.
+      const bool exists = input != 2 || has_bias;
+      return exists && context->needs_input_grad(input) ? at::empty(sizes, torch::kFloat32)
+                                                        : torch::Tensor();
     };
     const auto d_x = gradient(0, x.sizes());            // [..., inputs]
     const auto d_weight = gradient(1, weight.sizes());  // [outputs, inputs]

@@ -36,23 +36,6 @@ TEST(PackingOfLevels, AgreesOnFactorsOfTraining) {
   });
 }
 
-TEST(PackingOfLevels, AgreesOnWeightsOfRouters) {
-  for (const auto& shape : {LinearShape{.rows = 1, .inputs = 16, .outputs = 48},
-                            LinearShape{.rows = 1, .inputs = 80, .outputs = 32}}) {
-    const auto weight = lively_values(shape.outputs * shape.inputs, 2);
-    expect_equal([&](const KernelTable& kernels) {
-      Floats packed(static_cast<size_t>(kernels.packed_linear_size(shape)), 7.0F);
-      kernels.pack_linear(shape, weight.data(), packed.data());
-      return bits_of(packed);
-    });
-    expect_equal([&](const KernelTable& kernels) {
-      Floats packed(static_cast<size_t>(kernels.packed_linear_size(shape)), 7.0F);
-      kernels.pack_linear_transposed(shape, weight.data(), packed.data());
-      return bits_of(packed);
-    });
-  }
-}
-
 TEST(PackingOfLevels, AgreesOnPanelsOfSlotParameters) {
   for (const int64_t experts : {5, 11}) {
     const MixingShape shape{
