@@ -57,7 +57,8 @@ TEST(ExpertRows, AreDividedIntoBlocksOfOneExpertLargeOnesFirst) {
 
 TEST(ExpertRows, MayBeNone) {
   ExpertRows rows;
-  rows.assign({.token = torch::full({2, 1}, -1, torch::kInt64), .batch = 1, .tokens = 4});
+  rows.assign(
+      {.token = torch::full({2, 1}, -1, torch::kInt64), .gate = {}, .batch = 1, .tokens = 4});
   rows.divide(3);
   EXPECT_EQ(rows.count(), 0);
   EXPECT_THAT(rows.blocks(), IsEmpty());
