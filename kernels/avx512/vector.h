@@ -137,7 +137,8 @@ inline void store_tile_lanes(Unit* to, Ints value) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_extracti64x4_epi64(value, kPart));
 }
 
-// bf16: the upper half of an fp32, rounded to the nearest.
+// bf16: the upper half of an fp32, rounded to the nearest. The instruction of BF16 takes values
+// below 2^-126 for zero.
 /// The low halves of the lanes.
 inline Floats low_bf16(Ints pairs) { return as_floats(shift_left<16>(pairs)); }
 /// The high halves.

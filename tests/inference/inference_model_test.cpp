@@ -10,6 +10,7 @@
 
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
+#include "softmoe/routers.h"
 #include "support/levels.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"
@@ -77,6 +78,12 @@ std::vector<ModelCase> model_cases() {
           options.class_token = true;
           options.moe.slots_per_expert = 35;
         })}});
+  for (const auto& row : router_rows()) {
+    if (row.mixing && row.name != soft.moe.router) {
+      cases.push_back(
+          {std::string(row.name), deep(test::small_moe_options(std::string(row.name)))});
+    }
+  }
   return cases;
 }
 
@@ -194,19 +201,6 @@ TEST(InferenceModel, Int8IsNearlyAsPreciseAsBf16) {
   EXPECT_LT(error(Precision::kInt8), 1.5 * error(Precision::kBFloat16));
 }
 
-TEST(InferenceModel, TakesOtherRoutersThroughModules) {
-  const auto options = test::small_moe_options("experts_choice");
-  auto model = test::lively_model(options);
-  model->eval();
-  const auto images = test::random_images(options);
-  const torch::NoGradGuard no_grad;
-  const auto expected = model->forward(images);
-  InferenceModel packed(model, Precision::kFloat32);
-  EXPECT_FALSE(packed.is_packed());
-  EXPECT_TRUE(all_close(packed.forward(images), expected));
-  EXPECT_THROW(InferenceModel(model, Precision::kInt8), UsageError);
-}
-
 TEST(InferenceModel, TakesLargeScalesThroughModules) {
   const auto options = test::small_moe_options();
   auto model = test::lively_model(options);
@@ -259,11 +253,12 @@ TEST(InferenceModel, NamesTensorsThatDoNotFit) {
   }
 }
 
-TEST(InferenceModel, LetsNaNThrough) {
+TEST_P(InferenceOnLevel, LetsNaNThrough) {
   const auto options = test::small_moe_options();
   auto images = test::random_images(options);
   images[1][0][0][0] = std::nan("");
   for (const auto precision : kPrecisions) {
+    SCOPED_TRACE(enum_name(precision));
     InferenceModel packed(test::lively_model(options), precision);
     const auto logits = packed.forward(images);
     EXPECT_TRUE(logits[0].isfinite().all().item<bool>());

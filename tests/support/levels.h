@@ -5,9 +5,21 @@
 
 #include <array>
 #include <optional>
+#include <ostream>
 #include <string>
 
 #include "kernels/level.h"
+
+namespace softmoe {
+
+inline void PrintTo(Precision precision, std::ostream* out) { *out << enum_name(precision); }
+
+namespace kernels {
+
+inline void PrintTo(Level level, std::ostream* out) { *out << enum_name(level); }
+
+}  // namespace kernels
+}  // namespace softmoe
 
 namespace softmoe::test {
 

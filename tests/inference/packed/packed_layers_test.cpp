@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "checkpoints/model_checkpoint.h"
-#include "support/levels.h"
 #include "vit/small_models.h"
 
 namespace softmoe {
@@ -31,18 +30,6 @@ TEST(PackedLayers, Int8StartsWithMoreBitsButForExperts) {
       pack_layers(options, named_tensors(*test::lively_model(options)), Precision::kInt8);
   EXPECT_EQ(dense.blocks[1].mlp.fc1.precision(), Precision::kBFloat16);
   EXPECT_EQ(dense.blocks[2].mlp.fc1.precision(), Precision::kInt8);
-}
-
-TEST(PackedLayers, ArePackedUnlessModulesAreFasterOrAlone) {
-  test::on_every_level([] {
-    const auto options = test::small_options();
-    EXPECT_EQ(can_pack(options, {}, Precision::kFloat32), kernels::has(kernels::Need::kFp32));
-    for (const auto precision : {Precision::kBFloat16, Precision::kInt8, Precision::kInt8Experts}) {
-      EXPECT_TRUE(can_pack(options, {}, precision)) << enum_name(precision);
-    }
-    EXPECT_FALSE(can_pack(options, {}, Precision::kFloat16));
-    EXPECT_FALSE(can_pack(options, {}, Precision::kFloat64));
-  });
 }
 
 }  // namespace
