@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/tensor_check.h"
 #include "inference/modules/module_engine.h"
+#include "inference/packed/can_pack.h"
 #include "inference/packed/packed_engine.h"
 #include "ops/compute_precision.h"
 

@@ -3,13 +3,13 @@
 /// callers divide the work among threads. Every level has all of them.
 
 #include "kernels/attention.h"
-#include "kernels/fp32_linear.h"
 #include "kernels/gemm.h"
 #include "kernels/layer_norm.h"
 #include "kernels/level.h"
 #include "kernels/packed_attention.h"
 #include "kernels/packed_factors.h"
 #include "kernels/packed_product.h"
+#include "kernels/panel_merging.h"
 #include "kernels/rows.h"
 #include "kernels/soft_mixing.h"
 #include "kernels/update.h"
@@ -19,7 +19,6 @@ namespace softmoe::kernels {
 struct KernelTable : GemmKernels,
                      PackKernels,
                      AttentionKernels,
-                     LinearKernels,
                      LayerNormKernels,
                      RowKernels,
                      SoftDispatchKernels,
@@ -28,7 +27,8 @@ struct KernelTable : GemmKernels,
                      FactorKernels,
                      PackedAttentionKernels,
                      FloatProductKernels,
-                     IntegerProductKernels {
+                     IntegerProductKernels,
+                     MergeKernels {
   /// The product of FloatProductKernels and IntegerProductKernels for a precision.
   void packed_product(Precision precision, const ProductShape& shape, const LeftUnits& left,
                       const RightPanels& right, const ProductFinish& finish) const {

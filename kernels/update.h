@@ -6,7 +6,7 @@
 namespace softmoe::kernels {
 
 /// One step of AdamW with everything that depends on the step alone worked out.
-struct AdamWStep {
+struct AdamWConstants {
   float decay;  ///< factor of the parameter: 1 - lr * weight decay
   float rate;   ///< lr / (1 - beta1^step)
   float beta1;
@@ -18,7 +18,7 @@ struct AdamWStep {
 
 struct UpdateKernels {
   /// Updates `count` parameters and their moments from their gradients.
-  void (*adamw)(const AdamWStep& step, int64_t count, const float* gradient, float* parameter,
+  void (*adamw)(const AdamWConstants& step, int64_t count, const float* gradient, float* parameter,
                 float* mean, float* mean_square);
   /// Sum of the squares of `count` values.
   double (*sum_of_squares)(const float* values, int64_t count);

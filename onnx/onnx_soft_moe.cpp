@@ -44,11 +44,9 @@ OnnxValue repeated_mean(OnnxGraph& graph, const OnnxValue& x, int64_t count) {
 OnnxValue onnx_soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens, SoftMixing mixing) {
   auto& graph = layer.graph();
   const int64_t per_expert = slots_per_expert(layer.options);
-  const bool learns_dispatch = mixing == SoftMixing::kSoft || mixing == SoftMixing::kSoftUniform;
-  const bool learns_combine = mixing == SoftMixing::kSoft || mixing == SoftMixing::kUniformSoft;
-  const auto logits = learns_dispatch || learns_combine ? soft_logits_of(layer, tokens) : "";
+  const auto logits = mixing != SoftMixing::kUniform ? soft_logits_of(layer, tokens) : "";
   auto slots = rounded(layer, tokens);
-  if (learns_dispatch) {
+  if (learns_dispatch(mixing)) {
     // Runtimes are fast at a softmax over the last axis.
     const auto dispatch = onnx_softmax(graph, onnx_transpose(graph, logits, {0, 2, 1}), -1);
     slots = graph.node("MatMul", {dispatch, slots});  // [batch, slots, dim]
@@ -56,8 +54,8 @@ OnnxValue onnx_soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens, Soft
     slots = repeated_mean(graph, slots, layer.experts() * per_expert);
   }
   const auto outputs = rounded(layer, onnx_experts_of_slots(layer, slots, per_expert));
-  return learns_combine ? graph.node("MatMul", {onnx_softmax(graph, logits, -1), outputs})
-                        : repeated_mean(graph, outputs, layer.context.options.tokens());
+  return learns_combine(mixing) ? graph.node("MatMul", {onnx_softmax(graph, logits, -1), outputs})
+                                : repeated_mean(graph, outputs, layer.context.options.tokens());
 }
 
 OnnxValue onnx_identity_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens) {

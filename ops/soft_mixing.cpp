@@ -14,13 +14,6 @@ std::optional<Precision> fused_precision(const torch::Tensor& tokens,
   return is_plain && fused::takes_soft_mixing(tokens) ? fused::precision_of(tokens) : std::nullopt;
 }
 
-bool learns_dispatch(SoftMixing mixing) {
-  return mixing == SoftMixing::kSoft || mixing == SoftMixing::kSoftUniform;
-}
-bool learns_combine(SoftMixing mixing) {
-  return mixing == SoftMixing::kSoft || mixing == SoftMixing::kUniformSoft;
-}
-
 /// Weights of 1 / `count` for tokens [batch, tokens, dim], [batch, tokens, slots].
 torch::Tensor uniform_weights(const torch::Tensor& tokens, int64_t slots, int64_t count) {
   const auto dtype = tokens.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;

@@ -16,6 +16,15 @@ enum class SoftMixing {
   kUniform,      ///< averages of all tokens and of all slots
 };
 
+/// Returns true if tokens become slots by the softmax of the logits, false if by plain averages.
+constexpr bool learns_dispatch(SoftMixing mixing) {
+  return mixing == SoftMixing::kSoft || mixing == SoftMixing::kSoftUniform;
+}
+/// Returns true if slots become tokens by the softmax of the logits, false if by plain averages.
+constexpr bool learns_combine(SoftMixing mixing) {
+  return mixing == SoftMixing::kSoft || mixing == SoftMixing::kUniformSoft;
+}
+
 /// Parameters of the slots of one layer; undefined for kUniform.
 struct SlotParameters {
   torch::Tensor phi;    ///< [dim, slots]

@@ -80,6 +80,12 @@ class Router {
   virtual Routed route(const torch::Tensor& tokens, const TokenContext& context,
                        RoutingRecord* record) = 0;
 
+  /// As route(), but `expert_inputs` may be undefined: for callers that gather rows themselves.
+  virtual Routed decide(const torch::Tensor& tokens, const TokenContext& context,
+                        RoutingRecord* record) {
+    return route(tokens, context, record);
+  }
+
   /// Output tokens [batch, tokens, dim] from `expert_outputs` [experts, rows, dim].
   virtual torch::Tensor combine(const Routed& routed, const torch::Tensor& expert_outputs) = 0;
 

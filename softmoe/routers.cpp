@@ -59,7 +59,8 @@ constexpr RouterRow soft_row(std::string_view name, std::string_view summary) {
           .expert_numbers = {},
           .recordable = true,
           .onnx = soft_form(mixing),
-          .vmoe = mixing == SoftMixing::kSoft ? VmoeForm::kRecognized : VmoeForm::kNone};
+          .vmoe = mixing == SoftMixing::kSoft ? VmoeForm::kRecognized : VmoeForm::kNone,
+          .mixing = mixing};
 }
 
 template <PositionRule rule>
@@ -97,7 +98,8 @@ constexpr RouterRow fixed_row(std::string_view name, std::string_view source,
           .losses = {},
           .equal_experts = EqualExperts::kAgree,
           .expert_numbers = kFixedMaps,
-          .onnx = onnx};
+          .onnx = onnx,
+          .reads_patches = onnx == OnnxForm::kContentMap};
 }
 
 constexpr std::string_view kHashLayers = "arXiv:2106.04426";

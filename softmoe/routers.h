@@ -1,6 +1,7 @@
 #pragma once
 /// The registry of routers: one row per family.
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -85,6 +86,11 @@ struct RouterRow {
   VmoeForm vmoe = VmoeForm::kNone;
   /// True if a layer must have as many slots as an image has tokens.
   bool slots_are_tokens = false;
+  /// What routers with dense mixing weights average by; nothing for those that decide on rows or
+  /// merge experts (Router::decide).
+  std::optional<SoftMixing> mixing = {};
+  /// True if decisions depend on the pixels of patches (TokenContext::patches).
+  bool reads_patches = false;
 };
 
 /// All rows, in the order of documentation.

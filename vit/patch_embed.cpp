@@ -20,21 +20,21 @@ void PatchProjectionImpl::reset() {
   }
 }
 
+torch::Tensor image_patches(const torch::Tensor& images, const VitOptions& options) {
+  const int64_t batch = images.size(0);
+  const int64_t channels = options.in_chans;
+  const int64_t patch = options.patch_size;
+  return images
+      .reshape({batch, channels, options.grid_height(), patch, options.grid_width(), patch})
+      .permute({0, 2, 4, 1, 3, 5})
+      .reshape({batch, options.patches(), channels * patch * patch});  // [batch, patches, pixels]
+}
+
 PatchEmbedImpl::PatchEmbedImpl(const VitOptions& options) : options_(options) {
   PatchEmbedImpl::reset();
 }
 
 void PatchEmbedImpl::reset() { proj = register_module("proj", PatchProjection(options_)); }
-
-torch::Tensor PatchEmbedImpl::patches(const torch::Tensor& images) const {
-  const int64_t batch = images.size(0);
-  const int64_t channels = options_.in_chans;
-  const int64_t patch = options_.patch_size;
-  return images
-      .reshape({batch, channels, options_.grid_height(), patch, options_.grid_width(), patch})
-      .permute({0, 2, 4, 1, 3, 5})
-      .reshape({batch, options_.patches(), channels * patch * patch});  // [batch, patches, pixels]
-}
 
 torch::Tensor PatchEmbedImpl::forward(const torch::Tensor& patches) {
   return linear(patches, proj->weight.flatten(1), proj->bias);  // [batch, patches, dim]

@@ -23,15 +23,16 @@ class PatchProjectionImpl : public torch::nn::Cloneable<PatchProjectionImpl> {
 };
 TORCH_MODULE(PatchProjection);
 
-/// Cuts images into square patches and maps each to a token by `proj`, as one matrix product.
+/// The pixels of the square patches of `images` [batch, in_chans, height, width], row by row:
+/// [batch, patches, in_chans * patch * patch].
+torch::Tensor image_patches(const torch::Tensor& images, const VitOptions& options);
+
+/// Maps patches to tokens by `proj`, as one matrix product.
 class PatchEmbedImpl : public torch::nn::Cloneable<PatchEmbedImpl> {
  public:
   explicit PatchEmbedImpl(const VitOptions& options);
   void reset() override;
-  /// The pixels of the patches of `images` [batch, in_chans, height, width], row by row:
-  /// [batch, patches, in_chans * patch * patch].
-  torch::Tensor patches(const torch::Tensor& images) const;
-  /// patches() to [batch, patches, dim].
+  /// image_patches() to [batch, patches, dim].
   torch::Tensor forward(const torch::Tensor& patches);
 
   PatchProjection proj{nullptr};

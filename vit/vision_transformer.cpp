@@ -121,7 +121,7 @@ torch::Tensor VisionTransformerImpl::forward_tokens(const torch::Tensor& images,
                                                     RoutingRecords* records) {
   check_shape("VisionTransformer: images", images,
               {-1, options_.in_chans, options_.image_height(), options_.image_width()});
-  const TokenContext context{.patches = patch_embed_->patches(images)};  // [batch, patches, pixels]
+  const TokenContext context{.patches = image_patches(images, options_)};  // [batch, patches, pixels]
   auto tokens = embed(context.patches);                                  // [batch, tokens, dim]
   for (int64_t index = 0; index < options_.depth; ++index) {
     auto& block = *blocks_->ptr<BlockImpl>(static_cast<size_t>(index));
@@ -192,7 +192,7 @@ bool VisionTransformerImpl::wants_router_sample() const {
 
 void VisionTransformerImpl::fit_routers(const torch::Tensor& images) {
   const torch::NoGradGuard no_grad;
-  const auto patches = patch_embed_->patches(images).flatten(0, 1);  // [count, pixels]
+  const auto patches = image_patches(images, options_).flatten(0, 1);  // [count, pixels]
   const Router* twin = nullptr;
   for (const auto& module : *blocks_) {
     if (auto* block = module->as<BlockImpl>(); block->has_moe()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "kernels/table.h"
 
@@ -58,7 +59,9 @@ MixingPass::Scratch MixingPass::take_scratch(Arena& arena) const {
           .norms = arena.take<float>(block_rows_),
           .powers = arena.take<Unit>(units_of(tokens()) * kernels::kPanelColumns),
           .slots = take_rows(arena, layers_.values, kernels::kPanelColumns, dim()),
-          .sums = arena.take<float>(kernels::kPanelColumns)};
+          .sums = arena.take<float>(kernels::kPanelColumns),
+          .index = arena.take<int64_t>(std::max(tokens(), max_slots_)),
+          .mean = arena.take<float>(dim())};
 }
 
 int64_t MixingPass::slot_row(const PackedMixing& mixing, int64_t image, int64_t slot) const {
@@ -85,6 +88,9 @@ void MixingPass::weigh_slots(const PackedBlock& block, int64_t row, int64_t coun
                   static_cast<size_t>(dim()) * sizeof(float));
     }
   }
+  if (!mixing.keys.defined()) {
+    return;
+  }
   kernels::table().inverse_norms(normed, dim(), count, dim(), mixing.eps, scratch.norms);
   const int64_t stride = kernels::round_up(mixing.slots(), 32);
   multiply(mixing.keys, {}, Operand{.left = {reinterpret_cast<const Unit*>(normed), dim()}}, count,
@@ -97,6 +103,10 @@ void MixingPass::weigh_slots(const PackedBlock& block, int64_t row, int64_t coun
 
 void MixingPass::fill_slots(const PackedMixing& mixing, const Portion& portion,
                             const Scratch& scratch) {
+  if (!learns_dispatch(mixing.mixing)) {
+    spread_mean(mixing, portion, scratch);
+    return;
+  }
   pack_tokens(portion);
   portion.barrier();
   average_tokens(mixing, portion, scratch);
@@ -158,6 +168,31 @@ void MixingPass::average_tokens(const PackedMixing& mixing, const Portion& porti
   }
 }
 
+/// The average of the tokens of an image as the rows of all its slots.
+void MixingPass::spread_mean(const PackedMixing& mixing, const Portion& portion,
+                             const Scratch& scratch) {
+  const auto share = portion.of(mixing.slots());
+  std::iota(scratch.index, scratch.index + tokens(), 0);
+  for (int64_t at = share.first; at < share.last;) {
+    const int64_t image = at / mixing.slots();
+    const int64_t last = std::min(share.last, (image + 1) * mixing.slots());
+    average(normed_.part(image * tokens(), tokens()), tokens(), scratch);
+    for (; at < last; ++at) {
+      const auto target = expert_rows_.part(slot_row(mixing, image, at % mixing.slots()), 1);
+      kernels::table().copy_row({.fp32 = scratch.mean}, dim(), target.values);
+    }
+  }
+}
+
+/// scratch.mean = the average of the `count` rows that scratch.index numbers.
+void MixingPass::average(const ValueRows& rows, int64_t count, const Scratch& scratch) const {
+  kernels::table().sum_rows(
+      {.rows = rows.source(), .stride = rows.stride, .index = scratch.index, .count = count}, dim(),
+      {.fp32 = scratch.mean});
+  std::transform(scratch.mean, scratch.mean + dim(), scratch.mean,
+                 [share = 1.0F / static_cast<float>(count)](float sum) { return share * sum; });
+}
+
 void MixingPass::run_experts(const PackedBlock& block, const ThreadTeam& team,
                              const MlpScratch& scratch) {
   const auto& mixing = block.mixing;
@@ -185,7 +220,12 @@ void MixingPass::run_experts(const PackedBlock& block, const ThreadTeam& team,
   }
 }
 
-void MixingPass::combine_slots(const PackedMixing& mixing, const Portion& portion) {
+void MixingPass::combine_slots(const PackedMixing& mixing, const Portion& portion,
+                               const Scratch& scratch) {
+  if (!learns_combine(mixing.mixing)) {
+    add_mean(mixing, portion, scratch);
+    return;
+  }
   pack_slots(mixing, portion);
   portion.barrier();
   add_slots(mixing, portion);
@@ -229,6 +269,26 @@ void MixingPass::add_slots(const PackedMixing& mixing, const Portion& portion) {
            .accumulate = true});
     });
     at = last;
+  }
+}
+
+/// Adds to the tokens of an image the average of the outputs of all its slots.
+void MixingPass::add_mean(const PackedMixing& mixing, const Portion& portion,
+                          const Scratch& scratch) {
+  constexpr int64_t kFirst = 0;
+  const auto share = portion.of(tokens());
+  for (int64_t at = share.first; at < share.last;) {
+    const int64_t image = at / tokens();
+    const int64_t last = std::min(share.last, (image + 1) * tokens());
+    for (int64_t slot = 0; slot < mixing.slots(); ++slot) {
+      scratch.index[slot] = slot_row(mixing, image, slot);
+    }
+    average(expert_rows_, mixing.slots(), scratch);
+    for (; at < last; ++at) {
+      kernels::table().sum_rows(
+          {.rows = {.fp32 = scratch.mean}, .index = &kFirst, .count = 1, .accumulate = true}, dim(),
+          {.fp32 = x_ + at * dim()});
+    }
   }
 }
 

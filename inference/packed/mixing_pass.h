@@ -1,5 +1,6 @@
 #pragma once
-/// Soft MoE layers of the packed forward pass (Puigcerver et al., arXiv:2308.00951, algorithm 1).
+/// Soft MoE layers and their ablations in the packed forward pass (Puigcerver et al.,
+/// arXiv:2308.00951, algorithm 1 and section 3.5).
 ///
 /// Logits are cosines times a scale, so that their powers can be added without taking off a maximum
 /// first. One matrix of powers serves both softmaxes, over tokens and over slots, which differ in
@@ -10,8 +11,8 @@
 
 namespace softmoe {
 
-/// Runs the Soft MoE layers of a model one after the other, each by the four steps below in their
-/// order, with a barrier of the team before and after run_experts().
+/// Runs the layers of a model that mix tokens one after the other, each by the four steps below in
+/// their order, with a barrier of the team before and after run_experts().
 class MixingPass {
  public:
   /// Memory of one thread.
@@ -22,12 +23,14 @@ class MixingPass {
     kernels::Unit* powers = nullptr;  // [units of tokens, 32]
     ValueRows slots{};                // [32, dim]
     float* sums = nullptr;            // [32]: inverse sums of powers over tokens
+    int64_t* index = nullptr;         // [tokens or slots]: rows that are averaged
+    float* mean = nullptr;            // [dim]: their average
   };
 
   /// `layers` must outlive the object; `block_rows` tokens are multiplied at a time.
   MixingPass(const PackedLayers& layers, int64_t block_rows);
 
-  /// Rows that go through the MLP of an expert at a time; 0 if no layer is a Soft MoE layer.
+  /// Rows that go through the MLP of an expert at a time; 0 if no layer mixes tokens.
   int64_t expert_rows(int64_t batch) const;
 
   /// Takes the memory that threads share for `batch` images. `x` [batch * tokens, dim] are the
@@ -42,13 +45,16 @@ class MixingPass {
   /// 3: each expert's rows through its MLP, in place.
   void run_experts(const PackedBlock& block, const ThreadTeam& team, const MlpScratch& scratch);
   /// 4: adds to each token its average of the slots of its image.
-  void combine_slots(const PackedMixing& mixing, const Portion& portion);
+  void combine_slots(const PackedMixing& mixing, const Portion& portion, const Scratch& scratch);
 
  private:
   void pack_tokens(const Portion& portion);
   void average_tokens(const PackedMixing& mixing, const Portion& portion, const Scratch& scratch);
+  void spread_mean(const PackedMixing& mixing, const Portion& portion, const Scratch& scratch);
   void pack_slots(const PackedMixing& mixing, const Portion& portion);
   void add_slots(const PackedMixing& mixing, const Portion& portion);
+  void add_mean(const PackedMixing& mixing, const Portion& portion, const Scratch& scratch);
+  void average(const ValueRows& rows, int64_t count, const Scratch& scratch) const;
 
   int64_t dim() const { return layers_.options.dim; }
   int64_t tokens() const { return layers_.options.tokens(); }

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 
-#include <string>
 #include <utility>
 
 #include "checkpoints/load_into.h"
@@ -19,15 +18,7 @@ AttentionPool take_pool(const VitOptions& options, NamedTensors& weights) {
   if (options.global_pool != GlobalPool::kMap) {
     return nullptr;
   }
-  const std::string prefix = "attn_pool.";
-  NamedTensors own;
-  std::erase_if(weights, [&](const auto& item) {
-    const bool taken = item.first.starts_with(prefix);
-    if (taken) {
-      own[item.first.substr(prefix.size())] = item.second;
-    }
-    return taken;
-  });
+  const auto own = take_part(weights, "attn_pool.");
   const SkipInitialization skip;
   AttentionPool pool(options);
   load_into(*pool, own, "attention pooling");

@@ -2,20 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
-
 #include "kernels/table.h"
 #include "ops/soft_routing.h"
+#include "softmoe/routers.h"
 #include "vit/moe_blocks.h"
 #include "vit/position_embedding.h"
 
 namespace softmoe {
 namespace {
 
-/// Maximum scale of the logits of slots for which powers of all logits can be added without taking
-/// off a maximum first.
-constexpr double kMaxScale = 80.0;
 /// Blocks at the start of an int8 model whose attention, and whose MLP if it is dense, has linear
 /// maps of bf16.
 constexpr int64_t kBf16Attention = 4;
@@ -179,15 +174,30 @@ class Packer {
                {.precision = precision, .chunk = chunk, .factors = layer_scale(index, "ls2")});
   }
 
+  PackedMixing mixing(int64_t index, const MoeLayerOptions& layer, SoftMixing kind) {
+    PackedMixing mixing{.mixing = kind,
+                        .experts = layer.moe.experts,
+                        .slots_per_expert = slots_per_expert(layer),
+                        .eps = static_cast<float>(layer.moe.router_eps)};
+    if (kind != SoftMixing::kUniform) {
+      const auto phi = take(block_name(index, "moe.router.phi"));  // [dim, experts, slots]
+      const auto scale = take(block_name(index, "moe.router.scale"));
+      const auto keys = soft_keys(fp32(phi).flatten(1), fp32(scale), layer.moe.router_eps);
+      mixing.keys = PackedWeights(keys.t(), {}, {.precision = Precision::kFloat32});
+    }
+    return mixing;
+  }
+
   void pack_moe(int64_t index, PackedBlock& block) {
     const auto layer = moe_layer_options(options_);
-    const auto phi = take(block_name(index, "moe.router.phi"));  // [dim, experts, slots]
-    const auto scale = take(block_name(index, "moe.router.scale"));
-    const auto keys = soft_keys(fp32(phi).flatten(1), fp32(scale), layer.moe.router_eps);
-    block.mixing = {.keys = PackedWeights(keys.t(), {}, {.precision = Precision::kFloat32}),
-                    .experts = layer.moe.experts,
-                    .slots_per_expert = slots_per_expert(layer),
-                    .eps = static_cast<float>(layer.moe.router_eps)};
+    const auto gamma = layer_scale(index, "ls2");
+    if (const auto kind = router_row(layer.moe.router).mixing) {
+      block.mixing = mixing(index, layer, *kind);
+    } else {
+      const auto prefix = block_name(index, "moe.router.");
+      block.router = pack_router(layer, take_part(weights_, prefix), prefix);
+      block.router.layer_scale = gamma;
+    }
     PackingOptions options{.precision = experts(),
                            .wide_rows = precision_ == Precision::kInt8Experts};
     const auto pack = [&](const std::string& name) {
@@ -197,7 +207,7 @@ class Packer {
       return PackedWeights(std::move(weight), bias, options);
     };
     block.mlp.fc1 = pack("fc1");
-    options.factors = layer_scale(index, "ls2");
+    options.factors = gamma;
     block.mlp.fc2 = pack("fc2");
   }
 
@@ -234,33 +244,6 @@ int64_t PackedLayers::bytes() const {
     total += head.bytes();
   }
   return total;
-}
-
-bool can_pack(const VitOptions& options, const NamedTensors& weights, Precision precision) {
-  if (precision == Precision::kFloat16 || precision == Precision::kFloat64) {
-    return false;
-  }
-  // Without fast kernels, libtorch's operators are faster in fp32, and in fp32 alone.
-  if (precision == Precision::kFloat32 && !kernels::has(kernels::Need::kFp32)) {
-    return false;
-  }
-  // Pairs of bf16 do not reach from one head or row into the next.
-  const bool even =
-      options.dim % 2 == 0 && options.mlp_dim % 2 == 0 && options.dim / options.heads % 2 == 0;
-  if (!even) {
-    return false;
-  }
-  if (!has_moe(options)) {
-    return true;
-  }
-  if (options.moe.router != "soft" ||
-      (options.moe.dispatch_dtype != Precision::kFloat32 && precision == Precision::kFloat32)) {
-    return false;
-  }
-  return std::all_of(weights.begin(), weights.end(), [](const auto& item) {
-    return !item.first.ends_with("moe.router.scale") ||
-           std::abs(item.second.template item<double>()) <= kMaxScale;
-  });
 }
 
 PackedLayers pack_layers(const VitOptions& options, NamedTensors weights, Precision precision) {

@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "core/named_tensors.h"
+#include "inference/packed/packed_router.h"
 #include "inference/packed/packed_weights.h"
 #include "kernels/packed_attention.h"
 #include "kernels/packed_factors.h"
+#include "ops/soft_mixing.h"
 #include "vit/options.h"
 
 namespace softmoe {
@@ -29,14 +31,16 @@ struct PackedMlp {
   PackedWeights fc2{};
 };
 
-/// Soft MoE's routing; undefined in dense blocks.
+/// The routing of Soft MoE and its ablations; undefined in other blocks.
 struct PackedMixing {
-  PackedWeights keys{};  ///< fp32, [slots, dim]: normalised slot parameters times the scale
+  SoftMixing mixing = SoftMixing::kSoft;
+  /// fp32, [slots, dim]: normalised slot parameters times the scale; undefined for kUniform.
+  PackedWeights keys{};
   int64_t experts = 0;
   int64_t slots_per_expert = 0;
   float eps = 0.0F;  ///< added to the squared norms of tokens
 
-  bool defined() const { return keys.defined(); }
+  bool defined() const { return experts > 0; }
   int64_t slots() const { return experts * slots_per_expert; }
 };
 
@@ -49,6 +53,7 @@ struct PackedBlock {
   PackedWeights proj{};
   PackedNorm norm2{};
   PackedMixing mixing{};
+  PackedRouter router{};
   PackedMlp mlp{};
 };
 
@@ -68,12 +73,8 @@ struct PackedLayers {
   int64_t bytes() const;  ///< of the weights of all linear maps
 };
 
-/// Returns true if the model that `options` and `weights` describe has only parts that pack_layers
-/// knows, and the processor computes in `precision`.
-bool can_pack(const VitOptions& options, const NamedTensors& weights, Precision precision);
-
-/// Packs `weights`, whose names and shapes are those of the model; the memory of tensors that
-/// nobody else holds is taken over or freed one by one.
+/// Packs the `weights` of a model for which can_pack() is true, whose names and shapes are those of
+/// the model; the memory of tensors that nobody else holds is taken over or freed one by one.
 ///
 /// For kInt8 the linear maps of experts in all blocks, of dense MLPs from the third and of
 /// attention from the fifth block on have 8 bits; patches are fp32. Errors of rounding in early

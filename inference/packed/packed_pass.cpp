@@ -1,11 +1,15 @@
 #include "inference/packed/packed_pass.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/from_blob.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "kernels/table.h"
+#include "softmoe/routers.h"
+#include "vit/patch_embed.h"
 
 namespace softmoe {
 namespace {
@@ -39,6 +43,17 @@ MlpScratch take_mlp_scratch(Arena& arena, const PackedLayers& layers, int64_t ro
           .integers = take_integers(arena, units, 2 * rows)};
 }
 
+/// What routers know of the tokens of `batch` images `images`.
+TokenContext context_of(const VitOptions& options, const float* images, int64_t batch) {
+  if (!has_moe(options) || !router_row(options.moe.router).reads_patches) {
+    return {};
+  }
+  const auto pixels = at::from_blob(
+      const_cast<float*>(images),
+      {batch, options.in_chans, options.image_height(), options.image_width()}, torch::kFloat32);
+  return {.patches = image_patches(pixels, options)};  // [batch, patches, pixels]
+}
+
 /// Memory for `rows` rows before any of the model's linear maps of attention.
 IntegerScratch take_attention_integers(Arena& arena, const PackedLayers& layers, int64_t rows) {
   int64_t units = 0;
@@ -55,6 +70,8 @@ PackedPass::PackedPass(PackedLayers layers)
       block_rows_(block_rows(layers_)),
       embedding_(layers_, block_rows_),
       mixing_(layers_, block_rows_),
+      sparse_(layers_, block_rows_),
+      merging_(layers_, block_rows_),
       head_(layers_) {
   const auto& options = layers_.options;
   attention_ = {.precision = layers_.values,
@@ -71,6 +88,7 @@ PackedPass::ThreadMemory PackedPass::take_thread_memory(Arena& arena) const {
   memory.attention = arena.take<kernels::Unit>(kernels::table().attend_scratch(attention_));
   memory.head = head_.take_scratch(arena);
   memory.mixing = mixing_.take_scratch(arena);
+  memory.merging = merging_.take_scratch(arena);
   memory.mlp = take_mlp_scratch(arena, layers_, std::max(block_rows_, mixing_.expert_rows(batch_)));
   memory.integers = take_attention_integers(arena, layers_, block_rows_);
   return memory;
@@ -83,12 +101,15 @@ void PackedPass::reserve(int64_t batch, int64_t threads) {
   batch_ = batch;
   threads_ = 0;  // until there is memory, which may run out
   const auto& options = layers_.options;
+  const bool decides = std::any_of(layers_.blocks.begin(), layers_.blocks.end(),
+                                   [](const auto& block) { return block.router.defined(); });
   arena_.lay_out([&](Arena& arena) {
     x_ = arena.take<float>(rows() * options.dim);
     qkv_ = take_rows(arena, layers_.values, places(batch, threads) * options.tokens(),
                      3 * options.dim);
     mixed_ = take_rows(arena, layers_.values, rows(), options.dim);
     mixing_.take_memory(arena, batch, places(batch, threads), x_, mixed_);
+    normed_ = decides ? arena.take<float>(rows() * options.dim) : nullptr;
     thread_memory_.clear();
     for (int64_t thread = 0; thread < threads; ++thread) {
       thread_memory_.push_back(take_thread_memory(arena));
@@ -99,8 +120,7 @@ void PackedPass::reserve(int64_t batch, int64_t threads) {
 
 void PackedPass::run_features(const float* images, int64_t batch, float* features) {
   reserve(batch, at::get_num_threads());
-  run_team([&](const ThreadTeam& team) {
-    run_blocks(team, images);
+  run_blocks(images, [&](const ThreadTeam& team) {
     team.barrier();
     head_.pool(team, x_, batch, memory_of(team).head, features);
   });
@@ -109,8 +129,7 @@ void PackedPass::run_features(const float* images, int64_t batch, float* feature
 void PackedPass::run_tokens(const float* images, int64_t batch, float* tokens) {
   reserve(batch, at::get_num_threads());
   const int64_t dim = layers_.options.dim;
-  run_team([&](const ThreadTeam& team) {
-    run_blocks(team, images);
+  run_blocks(images, [&](const ThreadTeam& team) {
     const auto share = team.share(rows());
     const int64_t at = share.first * dim;
     const int64_t count = share.last - share.first;
@@ -131,10 +150,61 @@ void PackedPass::run_head(const float* features, int64_t batch, float* logits) {
   head_.run(features, batch, logits);
 }
 
-void PackedPass::run_blocks(const ThreadTeam& team, const float* images) {
-  embedding_.run(team, images, batch_, memory_of(team).embedding, x_);
-  for (const auto& block : layers_.blocks) {
-    run_block(team, block);
+/// Embeds `images`, runs all blocks, and calls finish(team) on the last team.
+template <typename Finish>
+void PackedPass::run_blocks(const float* images, const Finish& finish) {
+  const auto context = context_of(layers_.options, images, batch_);
+  const auto& blocks = layers_.blocks;
+  const PackedBlock* decided = nullptr;  // its router has decided, its experts are to be run
+  for (auto next = blocks.begin();;) {
+    const auto deciding =
+        std::find_if(next, blocks.end(), [](const auto& block) { return block.router.defined(); });
+    const bool is_last = deciding == blocks.end();
+    const auto end = is_last ? deciding : deciding + 1;
+    run_team([&](const ThreadTeam& team) {
+      if (decided != nullptr) {
+        run_decided(team, *decided);
+      } else {
+        embedding_.run(team, images, batch_, memory_of(team).embedding, x_);
+      }
+      std::for_each(next, end, [&](const auto& block) { run_block(team, block); });
+      if (is_last) {
+        finish(team);
+      }
+    });
+    if (is_last) {
+      return;
+    }
+    decide(*deciding, context);
+    decided = &*deciding;
+    next = end;
+  }
+}
+
+/// The decision of the block's router on the tokens in normed_, which finish_block() left there.
+void PackedPass::decide(const PackedBlock& block, const TokenContext& context) {
+  const std::array<int64_t, 3> shape{batch_, layers_.options.tokens(), layers_.options.dim};
+  const auto tokens = at::from_blob(normed_, shape, torch::kFloat32);  // [batch, tokens, dim]
+  const auto routed = block.router.decide(tokens, context);
+  if (routed.passthrough.defined()) {
+    auto x = at::from_blob(x_, shape, torch::kFloat32);  // [batch, tokens, dim]
+    const auto& scale = block.router.layer_scale;        // [dim]
+    x.add_(scale.defined() ? routed.passthrough * scale : routed.passthrough);
+  }
+  if (block.router.merges) {
+    merging_.take(block, routed.merge_weights);
+  } else {
+    sparse_.take(routed.rows, threads_);
+  }
+}
+
+/// The experts of a block whose router has decided.
+void PackedPass::run_decided(const ThreadTeam& team, const PackedBlock& block) {
+  const auto& memory = memory_of(team);
+  if (block.router.merges) {
+    merging_.run(block, team, normed_, x_, memory.normed, memory.mlp, memory.merging);
+  } else {
+    sparse_.run(block, team, normed_, x_, memory.normed, memory.mlp);
   }
 }
 
@@ -155,8 +225,9 @@ void PackedPass::run_block(const ThreadTeam& team, const PackedBlock& block) {
     team.barrier();
     mixing_.run_experts(block, team, memory.mlp);
     team.barrier();
-    for_each_portion(team, batch_,
-                     [&](const Portion& portion) { mixing_.combine_slots(block.mixing, portion); });
+    for_each_portion(team, batch_, [&](const Portion& portion) {
+      mixing_.combine_slots(block.mixing, portion, memory.mixing);
+    });
   }
 }
 
@@ -192,7 +263,7 @@ void PackedPass::attend(const PackedBlock& block, const Portion& portion,
   }
 }
 
-/// The projection of attention, and the MLP or the weights of slots.
+/// The projection of attention, and the MLP, the weights of slots, or the inputs of a router.
 void PackedPass::finish_block(const PackedBlock& block, const Portion& portion,
                               const ThreadMemory& memory) {
   const int64_t dim = layers_.options.dim;
@@ -205,6 +276,11 @@ void PackedPass::finish_block(const PackedBlock& block, const Portion& portion,
                  add_to_x);
         if (block.mixing.defined()) {
           mixing_.weigh_slots(block, row, count, memory.mixing);
+          return;
+        }
+        if (block.router.defined()) {
+          kernels::table().norm_rows(block.norm2.rows(), x_ + row * dim, dim, count,
+                                     normed_ + row * dim, dim, nullptr, 0);
           return;
         }
         const auto normed = memory.normed.part(0, count);

@@ -6,15 +6,18 @@
 
 #include "inference/packed/embedding_pass.h"
 #include "inference/packed/head_pass.h"
+#include "inference/packed/merging_pass.h"
 #include "inference/packed/mixing_pass.h"
 #include "inference/packed/packed_linear.h"
 #include "inference/packed/portion.h"
+#include "inference/packed/sparse_pass.h"
 #include "runtime/arena.h"
 
 namespace softmoe {
 
-/// Runs a model on a CPU: embedding, blocks, head. Its memory is kept from call to call and grows
-/// with the largest batch; calls must not overlap.
+/// Runs a model on a CPU: embedding, blocks, head. Blocks run on one team of threads until a router
+/// has to decide, which takes operators of libtorch; then on the next team. The pass's memory is
+/// kept from call to call and grows with the largest batch; calls must not overlap.
 class PackedPass {
  public:
   explicit PackedPass(PackedLayers layers);
@@ -42,6 +45,7 @@ class PackedPass {
     MlpScratch mlp{};
     EmbeddingPass::Scratch embedding{};
     MixingPass::Scratch mixing{};
+    float* merging = nullptr;
     HeadPass::Scratch head{};
   };
 
@@ -52,8 +56,11 @@ class PackedPass {
   }
   int64_t rows() const { return batch_ * layers_.options.tokens(); }
 
-  void run_blocks(const ThreadTeam& team, const float* images);
+  template <typename Finish>
+  void run_blocks(const float* images, const Finish& finish);
   void run_block(const ThreadTeam& team, const PackedBlock& block);
+  void decide(const PackedBlock& block, const TokenContext& context);
+  void run_decided(const ThreadTeam& team, const PackedBlock& block);
   void project_queries(const PackedBlock& block, const Portion& portion,
                        const ThreadMemory& memory);
   void attend(const PackedBlock& block, const Portion& portion, const ThreadMemory& memory);
@@ -64,14 +71,17 @@ class PackedPass {
   int64_t block_rows_;
   EmbeddingPass embedding_;
   MixingPass mixing_;
+  SparsePass sparse_;
+  MergingPass merging_;
   HeadPass head_;
 
   Arena arena_;
   int64_t batch_ = 0;
   int64_t threads_ = 0;
-  float* x_ = nullptr;  // [rows, dim]: the residual stream
-  ValueRows qkv_{};     // [places * tokens, 3 dim]
-  ValueRows mixed_{};   // [rows, dim]: outputs of attention, and then normed inputs of experts
+  float* x_ = nullptr;       // [rows, dim]: the residual stream
+  ValueRows qkv_{};          // [places * tokens, 3 dim]
+  ValueRows mixed_{};        // [rows, dim]: outputs of attention, and then normed inputs of experts
+  float* normed_ = nullptr;  // [rows, dim]: inputs of routers that decide, and of their experts
   std::vector<ThreadMemory> thread_memory_;
 };
 

@@ -112,6 +112,57 @@ void PackedWeights::pack(const torch::Tensor& weight, const torch::Tensor& facto
   });
 }
 
+PackedWeights PackedWeights::unfilled(const PackedWeights& source, int64_t count) {
+  const bool is_single = source.precision_ == Precision::kFloat32;
+  const bool has_integers = source.precision_ == Precision::kInt8;
+  PackedWeights result;
+  result.precision_ = is_single ? Precision::kFloat32 : Precision::kBFloat16;
+  result.experts_ = count;
+  result.columns_ = source.columns_;
+  result.depth_ = source.depth_;
+  result.chunk_ = source.chunk_;
+  result.panel_units_ = has_integers ? 2 * source.panel_units_ : source.panel_units_;
+  result.units_ = at::empty(
+      {count, kernels::panels_of(result.columns_), result.panel_units_, kernels::kPanelColumns},
+      torch::kInt32);
+  if (source.bias_.defined()) {
+    result.bias_ = at::empty({count, result.columns_}, torch::kFloat32);
+  }
+  return result;
+}
+
+void PackedWeights::merge_panel(const PackedWeights& source, const float* weights, int64_t index,
+                                int64_t panel, float* factors) {
+  const int64_t first = panel * kernels::kPanelColumns;
+  const int64_t count = std::min(kernels::kPanelColumns, columns_ - first);
+  for (int64_t expert = 0; expert < source.experts_; ++expert) {
+    float* const factor = factors + expert * kernels::kPanelColumns;
+    std::fill_n(factor, kernels::kPanelColumns, weights[expert]);
+    if (const float* const scale = source.scales(expert, first); scale != nullptr) {
+      std::transform(scale, scale + count, factor,
+                     [by = weights[expert]](float value) { return value * by; });
+    }
+  }
+  const int64_t panels = kernels::panels_of(columns_);
+  kernels::table().merge_panels({.precision = source.precision_,
+                                 .panels = source.panels(0, first, 0).data,
+                                 .stride = panels * source.panel_units_ * kernels::kPanelColumns,
+                                 .count = source.experts_,
+                                 .units = source.panel_units_,
+                                 .factors = factors},
+                                static_cast<Unit*>(units_.data_ptr()) + (index * panels + panel) *
+                                                                            panel_units_ *
+                                                                            kernels::kPanelColumns);
+  if (bias_.defined()) {
+    float* const bias = bias_.data_ptr<float>() + index * columns_ + first;
+    std::fill_n(bias, count, 0.0F);
+    for (int64_t expert = 0; expert < source.experts_; ++expert) {
+      std::transform(bias, bias + count, source.bias(expert, first), bias,
+                     [by = weights[expert]](float sum, float value) { return sum + by * value; });
+    }
+  }
+}
+
 kernels::RightPanels PackedWeights::panels(int64_t expert, int64_t column, int64_t chunk) const {
   const int64_t stride = panel_units_ * kernels::kPanelColumns;
   const int64_t first =

@@ -26,6 +26,14 @@ class PackedWeights {
   /// `bias` [columns] or [experts, columns], which may be undefined. If nobody else holds
   /// `weight`, and it has the size and dtype of the result, it is packed in its own memory.
   PackedWeights(torch::Tensor weight, const torch::Tensor& bias, const PackingOptions& options);
+  /// `count` maps without values that merge_panel() fills with mixtures of those of `source`, in
+  /// fp32 if they are fp32, else in bf16.
+  static PackedWeights unfilled(const PackedWeights& source, int64_t count);
+
+  /// Sets columns [32 panel, 32 panel + 32) of map `index` to the sum of those of all maps of
+  /// `source` times `weights` [maps]. `factors` [maps, 32] is scratch memory.
+  void merge_panel(const PackedWeights& source, const float* weights, int64_t index, int64_t panel,
+                   float* factors);
 
   bool defined() const { return units_.defined(); }
   Precision precision() const { return precision_; }

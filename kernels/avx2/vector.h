@@ -26,7 +26,7 @@ struct PairMask {
 
 inline constexpr int64_t kLanes = 8;
 inline constexpr int kSumVectors = 12;
-inline constexpr int kPhasedSumVectors = 8;
+inline constexpr int kFewSumVectors = 8;
 
 // Masks.
 inline Mask first_lanes(int64_t count) {
@@ -127,6 +127,7 @@ inline float min_of(Floats a) {
 // Integers of 32 bits.
 inline Ints zero_ints() { return _mm256_setzero_si256(); }
 inline Ints set1_ints(int32_t value) { return _mm256_set1_epi32(value); }
+inline Ints set1_bytes(int value) { return _mm256_set1_epi8(static_cast<char>(value)); }
 inline Ints as_ints(Floats a) { return _mm256_castps_si256(a); }
 inline Floats as_floats(Ints a) { return _mm256_castsi256_ps(a); }
 inline Ints to_ints(Floats a) { return _mm256_cvtps_epi32(a); }
@@ -134,6 +135,7 @@ inline Floats to_floats(Ints a) { return _mm256_cvtepi32_ps(a); }
 inline Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
 inline Ints sub(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
 inline Ints bit_and(Ints a, Ints b) { return _mm256_and_si256(a, b); }
+inline Ints bit_xor(Ints a, Ints b) { return _mm256_xor_si256(a, b); }
 inline Ints bit_or(Ints a, Ints b) { return _mm256_or_si256(a, b); }
 template <int kBits>
 inline Ints shift_left(Ints a) {
@@ -242,13 +244,16 @@ inline Ints dot_bytes(Ints sum, Ints left, Ints right) {
   return _mm256_dpbusd_avx_epi32(sum, left, right);
 }
 #endif
-inline Ints dot_words(Ints left, Ints right) { return _mm256_madd_epi16(left, right); }
-inline Ints signed_even_bytes(Ints bytes) {
-  return _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8);
+struct SignedBytes {
+  Ints magnitudes;
+  Ints bytes;
+};
+inline SignedBytes signed_bytes(Ints bytes) { return {_mm256_abs_epi8(bytes), bytes}; }
+inline Ints dot_signed_bytes(Ints sum, const SignedBytes& left, Ints right) {
+  const Ints turned = _mm256_sign_epi8(right, left.bytes);
+  const Ints words = _mm256_maddubs_epi16(left.magnitudes, turned);
+  return add(sum, _mm256_madd_epi16(words, _mm256_set1_epi16(1)));
 }
-inline Ints signed_odd_bytes(Ints bytes) { return _mm256_srai_epi16(bytes, 8); }
-inline Ints even_bytes(Ints bytes) { return bit_and(bytes, set1_ints(0x00FF00FF)); }
-inline Ints odd_bytes(Ints bytes) { return _mm256_srli_epi16(bytes, 8); }
 
 class SquareSum {
  public:

@@ -20,10 +20,10 @@ using Mask = __mmask16;
 using PairMask = __mmask32;
 
 inline constexpr int64_t kLanes = 16;
-/// Vectors of sums that fit into the registers beside what a product reads, and beside what a
-/// product reads in two phases (steps.h).
+/// Vectors of sums that fit into the registers beside the factors of a product, and beside factors
+/// that take two registers (steps.h).
 inline constexpr int kSumVectors = 28;
-inline constexpr int kPhasedSumVectors = 24;
+inline constexpr int kFewSumVectors = 24;
 
 // Masks: the lanes of a vector that starts at `first` of `count` columns.
 inline Mask lanes(int64_t first, int64_t count) {
@@ -98,6 +98,7 @@ inline float min_of(Floats a) { return _mm512_reduce_min_ps(a); }
 // Integers of 32 bits.
 inline Ints zero_ints() { return _mm512_setzero_si512(); }
 inline Ints set1_ints(int32_t value) { return _mm512_set1_epi32(value); }
+inline Ints set1_bytes(int value) { return _mm512_set1_epi8(static_cast<char>(value)); }
 inline Ints as_ints(Floats a) { return _mm512_castps_si512(a); }
 inline Floats as_floats(Ints a) { return _mm512_castsi512_ps(a); }
 /// Rounded to the nearest; for magnitudes below 2^22.
@@ -106,6 +107,7 @@ inline Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
 inline Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
 inline Ints sub(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
 inline Ints bit_and(Ints a, Ints b) { return _mm512_and_si512(a, b); }
+inline Ints bit_xor(Ints a, Ints b) { return _mm512_xor_si512(a, b); }
 inline Ints bit_or(Ints a, Ints b) { return _mm512_or_si512(a, b); }
 template <int kBits>
 inline Ints shift_left(Ints a) {
@@ -135,7 +137,8 @@ inline void store_tile_lanes(Unit* to, Ints value) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_extracti64x4_epi64(value, kPart));
 }
 
-// bf16: the upper half of an fp32, rounded to the nearest.
+// bf16: the upper half of an fp32, rounded to the nearest. The instruction of BF16 takes values
+// below 2^-126 for zero.
 /// The low halves of the lanes.
 inline Floats low_bf16(Ints pairs) { return as_floats(shift_left<16>(pairs)); }
 /// The high halves.
@@ -215,14 +218,21 @@ inline Ints dot_bytes(Ints sum, Ints left, Ints right) {
   return _mm512_dpbusd_epi32(sum, left, right);
 }
 #endif
-/// The sums of products of two neighbouring integers of 16 bits.
-inline Ints dot_words(Ints left, Ints right) { return _mm512_madd_epi16(left, right); }
-inline Ints signed_even_bytes(Ints bytes) {
-  return _mm512_srai_epi16(_mm512_slli_epi16(bytes, 8), 8);
+/// Signed bytes as factors of dot_signed_bytes().
+struct SignedBytes {
+  Ints magnitudes;
+  __mmask64 negative;
+};
+inline SignedBytes signed_bytes(Ints bytes) {
+  return {_mm512_abs_epi8(bytes), _mm512_movepi8_mask(bytes)};
 }
-inline Ints signed_odd_bytes(Ints bytes) { return _mm512_srai_epi16(bytes, 8); }
-inline Ints even_bytes(Ints bytes) { return bit_and(bytes, set1_ints(0x00FF00FF)); }
-inline Ints odd_bytes(Ints bytes) { return _mm512_srli_epi16(bytes, 8); }
+/// `sum` and the sums of the products of four neighbouring bytes, all signed, of which `right` is
+/// at least -127.
+inline Ints dot_signed_bytes(Ints sum, const SignedBytes& left, Ints right) {
+  const Ints turned = _mm512_mask_sub_epi8(right, left.negative, _mm512_setzero_si512(), right);
+  const Ints words = _mm512_maddubs_epi16(left.magnitudes, turned);
+  return add(sum, _mm512_madd_epi16(words, _mm512_set1_epi16(1)));
+}
 
 /// A sum of squares in double precision.
 class SquareSum {

@@ -3,6 +3,12 @@
 /// x86-64, NEON on ARM, plain registers elsewhere. The functions are described in
 /// kernels/avx512/vector.h.
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -25,12 +31,12 @@ struct PairMask {
 };
 
 inline constexpr int64_t kLanes = 4;
-#ifdef __ARM_NEON
-inline constexpr int kSumVectors = 24;
-inline constexpr int kPhasedSumVectors = 16;
+#ifdef __aarch64__
+inline constexpr int kSumVectors = 16;
+inline constexpr int kFewSumVectors = 16;
 #else
 inline constexpr int kSumVectors = 8;
-inline constexpr int kPhasedSumVectors = 8;
+inline constexpr int kFewSumVectors = 8;
 #endif
 
 // Masks.
@@ -94,7 +100,13 @@ inline Floats div(Floats a, Floats b) { return a / b; }
 inline Floats fmadd(Floats a, Floats b, Floats c) { return a * b + c; }
 inline Floats fnmadd(Floats a, Floats b, Floats c) { return c - a * b; }
 inline Floats sqrt(Floats a) {
+#if defined(__SSE2__)
+  return _mm_sqrt_ps(a);
+#elif defined(__aarch64__)
+  return vsqrtq_f32(a);
+#else
   return Floats{std::sqrt(a[0]), std::sqrt(a[1]), std::sqrt(a[2]), std::sqrt(a[3])};
+#endif
 }
 inline Floats max(Floats a, Floats b) { return a > b ? a : b; }
 inline Floats min(Floats a, Floats b) { return a < b ? a : b; }
@@ -102,11 +114,13 @@ inline Floats min(Floats a, Floats b) { return a < b ? a : b; }
 // Integers of 32 bits.
 inline Ints zero_ints() { return Ints{}; }
 inline Ints set1_ints(int32_t value) { return Ints{value, value, value, value}; }
+inline Ints set1_bytes(int value) { return set1_ints(value * 0x01010101); }
 inline Ints as_ints(Floats a) { return reinterpret_cast<Ints>(a); }
 inline Floats as_floats(Ints a) { return reinterpret_cast<Floats>(a); }
 inline Ints add(Ints a, Ints b) { return a + b; }
 inline Ints sub(Ints a, Ints b) { return a - b; }
 inline Ints bit_and(Ints a, Ints b) { return a & b; }
+inline Ints bit_xor(Ints a, Ints b) { return a ^ b; }
 inline Ints bit_or(Ints a, Ints b) { return a | b; }
 template <int kBits>
 inline Ints shift_left(Ints a) {
@@ -211,19 +225,44 @@ inline void store_bf16(Bf16* to, PairMask mask, Floats low, Floats high) {
 }
 
 // Products.
-using Shorts = int16_t __attribute__((vector_size(16)));
+#ifdef __aarch64__
+struct SignedBytes {
+  int8x16_t bytes;
+};
+inline SignedBytes signed_bytes(Ints bytes) { return {reinterpret_cast<int8x16_t>(bytes)}; }
+inline Ints dot_signed_bytes(Ints sum, const SignedBytes& left, Ints right) {
+  const auto other = reinterpret_cast<int8x16_t>(right);
+  const int16x8_t low = vmull_s8(vget_low_s8(left.bytes), vget_low_s8(other));
+  const int16x8_t high = vmull_high_s8(left.bytes, other);
+  // Two products fit into 16 bits, since `right` is at least -127.
+  return vpadalq_s16(sum, vpaddq_s16(low, high));
+}
+#else
+/// The even bytes and the odd ones as integers of 16 bits.
+struct SignedBytes {
+  Ints parts[2];
+};
+inline SignedBytes signed_bytes(Ints bytes) {
+  using Shorts = int16_t __attribute__((vector_size(16)));
+  const auto words = reinterpret_cast<Shorts>(bytes);
+  return {{reinterpret_cast<Ints>((words << 8) >> 8), reinterpret_cast<Ints>(words >> 8)}};
+}
+/// The sums of the products of two neighbouring integers of 16 bits.
 inline Ints dot_words(Ints left, Ints right) {
+#ifdef __SSE2__
+  return reinterpret_cast<Ints>(
+      _mm_madd_epi16(reinterpret_cast<__m128i>(left), reinterpret_cast<__m128i>(right)));
+#else
   // The low halves, then the high halves.
   return ((left << 16) >> 16) * ((right << 16) >> 16) + (left >> 16) * (right >> 16);
+#endif
 }
-inline Ints signed_even_bytes(Ints bytes) {
-  return reinterpret_cast<Ints>((reinterpret_cast<Shorts>(bytes) << 8) >> 8);
+inline Ints dot_signed_bytes(Ints sum, const SignedBytes& left, Ints right) {
+  const SignedBytes other = signed_bytes(right);
+  return sum +
+         (dot_words(left.parts[0], other.parts[0]) + dot_words(left.parts[1], other.parts[1]));
 }
-inline Ints signed_odd_bytes(Ints bytes) {
-  return reinterpret_cast<Ints>(reinterpret_cast<Shorts>(bytes) >> 8);
-}
-inline Ints even_bytes(Ints bytes) { return bytes & 0x00FF00FF; }
-inline Ints odd_bytes(Ints bytes) { return shift_right<8>(bytes) & 0x00FF00FF; }
+#endif
 
 class SquareSum {
  public:
@@ -241,15 +280,15 @@ class SquareSum {
 /// Transposes a 4 x 4 block of 32-bit values.
 inline void transpose(Ints (&rows)[4]) {
   const Ints step[4] = {
-      __builtin_shuffle(rows[0], rows[1], Ints{0, 4, 1, 5}),
-      __builtin_shuffle(rows[0], rows[1], Ints{2, 6, 3, 7}),
-      __builtin_shuffle(rows[2], rows[3], Ints{0, 4, 1, 5}),
-      __builtin_shuffle(rows[2], rows[3], Ints{2, 6, 3, 7}),
+      __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5),
+      __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7),
+      __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5),
+      __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7),
   };
-  rows[0] = __builtin_shuffle(step[0], step[2], Ints{0, 1, 4, 5});
-  rows[1] = __builtin_shuffle(step[0], step[2], Ints{2, 3, 6, 7});
-  rows[2] = __builtin_shuffle(step[1], step[3], Ints{0, 1, 4, 5});
-  rows[3] = __builtin_shuffle(step[1], step[3], Ints{2, 3, 6, 7});
+  rows[0] = __builtin_shufflevector(step[0], step[2], 0, 1, 4, 5);
+  rows[1] = __builtin_shufflevector(step[0], step[2], 2, 3, 6, 7);
+  rows[2] = __builtin_shufflevector(step[1], step[3], 0, 1, 4, 5);
+  rows[3] = __builtin_shufflevector(step[1], step[3], 2, 3, 6, 7);
 }
 
 }  // namespace

@@ -8,7 +8,6 @@ namespace softmoe::kernels::SOFTMOE_LEVEL {
 extern const GemmKernels kGemmKernels;
 extern const PackKernels kPackKernels;
 extern const AttentionKernels kAttentionKernels;
-extern const LinearKernels kLinearKernels;
 extern const LayerNormKernels kLayerNormKernels;
 extern const RowKernels kRowKernels;
 extern const SoftDispatchKernels kSoftDispatchKernels;
@@ -18,6 +17,7 @@ extern const FactorKernels kFactorKernels;
 extern const PackedAttentionKernels kPackedAttentionKernels;
 extern const FloatProductKernels kFloatProductKernels;
 extern const IntegerProductKernels kIntegerProductKernels;
+extern const MergeKernels kMergeKernels;
 
 /// All of them.
 const KernelTable& kernel_table();

@@ -9,6 +9,10 @@ struct ColumnScales {
   ColumnScales(const IntegerScales& scales, const ProductBlock& block, int64_t column)
       : factors(load(lanes(column, block.columns), scales.column_scales + block.column + column)),
         sums(load_ints(lanes(column, block.columns), scales.column_sums + block.column + column)) {}
+  /// The sums of the products with bytes less kOffset as those with the bytes.
+  Ints restored(Ints products) const {
+    return Int8Steps::kOffset == 0 ? products : add(products, shift_left<7>(sums));
+  }
   Floats factors;
   Ints sums;
 };
@@ -21,7 +25,8 @@ void bytes_to_floats(const IntegerScales& scales, const ProductBlock& block, flo
       const Floats scale = set1(scales.row_scales[block.first + row]);
       const Floats zero_point = set1(scales.row_zeros[block.first + row]);
       float* const at = sums + row * kPanelColumns + column;
-      const Floats centred = fnmadd(zero_point, to_floats(columns.sums), to_floats(load_ints(at)));
+      const Floats centred =
+          fnmadd(zero_point, to_floats(columns.sums), to_floats(columns.restored(load_ints(at))));
       store(at, mul(mul(centred, scale), columns.factors));
     }
   }
@@ -34,9 +39,9 @@ void planes_to_floats(const IntegerScales& scales, const ProductBlock& block, fl
     for (int64_t column = 0; column < kPanelColumns; column += kLanes) {
       const ColumnScales columns(scales, block, column);
       const float* const at = sums + 2 * row * kPanelColumns + column;
-      const Ints high = sub(load_ints(at), shift_left<7>(columns.sums));
-      const Floats value =
-          fmadd(to_floats(high), set1(256.0F), to_floats(load_ints(at + kPanelColumns)));
+      const Ints high = sub(columns.restored(load_ints(at)), shift_left<7>(columns.sums));
+      const Floats value = fmadd(to_floats(high), set1(256.0F),
+                                 to_floats(columns.restored(load_ints(at + kPanelColumns))));
       store(sums + row * kPanelColumns + column, mul(mul(value, scale), columns.factors));
     }
   }

@@ -11,16 +11,16 @@ void copy_row(Source row, int64_t dim, Target out) {
   }
 }
 
-void sum_rows(Source rows, const float* gate, const int64_t* index, int64_t count, int64_t dim,
-              Target out) {
+void sum_rows(const RowSum& sum, int64_t dim, Target out) {
+  const auto [rows, stride, gate, index, count, accumulate] = sum;
   for (int64_t channel = 0; channel < dim; channel += kLanes) {
     const Mask mask = lanes(channel, dim);
-    Floats sum = zero();
+    Floats total = accumulate ? load(out, channel, mask) : zero();
     for (int64_t term = 0; term < count; ++term) {
-      const Floats value = load(rows, index[term] * dim + channel, mask);
-      sum = gate != nullptr ? fmadd(set1(gate[index[term]]), value, sum) : add(sum, value);
+      const Floats value = load(rows, index[term] * stride + channel, mask);
+      total = gate != nullptr ? fmadd(set1(gate[index[term]]), value, total) : add(total, value);
     }
-    store(out, channel, mask, sum);
+    store(out, channel, mask, total);
   }
 }
 

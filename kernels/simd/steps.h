@@ -1,6 +1,6 @@
 #pragma once
-/// What a product does with one unit of its factors, by precision. A unit is multiplied in
-/// kPhases parts, into which both factors are split. Internal linkage, as vector.h.
+/// What a product does with one unit of its factors, by precision: both factors are prepared, then
+/// multiplied in kPhases steps. Internal linkage, as vector.h.
 
 #include "kernels/simd/vector.h"
 
@@ -9,53 +9,76 @@ namespace {
 
 struct Fp32Steps {
   using Sum = Floats;
+  using Factor = Floats;
   static constexpr int kPhases = 1;
   static Sum zero_sum() { return zero(); }
-  static void split_left(Ints unit, Ints (&parts)[1]) { parts[0] = unit; }
-  static void split_right(Ints unit, Ints (&parts)[1]) { parts[0] = unit; }
-  static Sum step(Sum sum, Ints left, Ints right) {
-    return fmadd(as_floats(left), as_floats(right), sum);
+  static Factor left(Ints unit) { return as_floats(unit); }
+  static Factor right(Ints unit) { return as_floats(unit); }
+  template <int kPhase>
+  static Sum step(Sum sum, const Factor& left, const Factor& right) {
+    return fmadd(left, right, sum);
   }
 };
 
 #ifdef SOFTMOE_BF16_PRODUCTS
-struct Bf16Steps : Fp32Steps {
-  static Sum step(Sum sum, Ints left, Ints right) { return dot_bf16(sum, left, right); }
+struct Bf16Steps {
+  using Sum = Floats;
+  static constexpr int kPhases = 1;
+  static Sum zero_sum() { return zero(); }
+  static Ints left(Ints unit) { return unit; }
+  static Ints right(Ints unit) { return unit; }
+  template <int kPhase>
+  static Sum step(Sum sum, Ints left, Ints right) {
+    return dot_bf16(sum, left, right);
+  }
 };
 #else
-/// The low halves as fp32, and the high halves.
-struct Bf16Steps : Fp32Steps {
+/// The low halves as fp32, then the high halves.
+struct Bf16Steps {
+  using Sum = Floats;
+  struct Halves {
+    Floats values[2];
+  };
   static constexpr int kPhases = 2;
-  static void split_left(Ints unit, Ints (&parts)[2]) {
-    parts[0] = as_ints(low_bf16(unit));
-    parts[1] = as_ints(high_bf16(unit));
+  static Sum zero_sum() { return zero(); }
+  static Halves left(Ints unit) { return {{low_bf16(unit), high_bf16(unit)}}; }
+  static Halves right(Ints unit) { return left(unit); }
+  template <int kPhase>
+  static Sum step(Sum sum, const Halves& left, const Halves& right) {
+    return fmadd(left.values[kPhase], right.values[kPhase], sum);
   }
-  static void split_right(Ints unit, Ints (&parts)[2]) { split_left(unit, parts); }
 };
 #endif
 
+/// Products of bytes, unsigned by signed. kOffset is what was taken from every byte of the left
+/// factor.
 #ifdef SOFTMOE_INT8_PRODUCTS
-struct Int8Steps : Fp32Steps {
-  using Sum = Ints;
-  static Sum zero_sum() { return zero_ints(); }
-  static Sum step(Sum sum, Ints left, Ints right) { return dot_bytes(sum, left, right); }
-};
-#else
-/// The even bytes as integers of 16 bits, and the odd ones: exact, while the sum of two products of
-/// bytes may not fit into 16 bits.
 struct Int8Steps {
   using Sum = Ints;
-  static constexpr int kPhases = 2;
+  static constexpr int kPhases = 1;
+  static constexpr int kOffset = 0;
   static Sum zero_sum() { return zero_ints(); }
-  static void split_left(Ints unit, Ints (&parts)[2]) {
-    parts[0] = even_bytes(unit);
-    parts[1] = odd_bytes(unit);
+  static Ints left(Ints unit) { return unit; }
+  static Ints right(Ints unit) { return unit; }
+  template <int kPhase>
+  static Sum step(Sum sum, Ints left, Ints right) {
+    return dot_bytes(sum, left, right);
   }
-  static void split_right(Ints unit, Ints (&parts)[2]) {
-    parts[0] = signed_even_bytes(unit);
-    parts[1] = signed_odd_bytes(unit);
+};
+#else
+/// Less 128 the left bytes are signed: |left| times the right byte with the sign of the left one
+/// fits, summed with its neighbour, into 16 bits (2 * 128 * 127), which 255 * 127 would not.
+struct Int8Steps {
+  using Sum = Ints;
+  static constexpr int kPhases = 1;
+  static constexpr int kOffset = 128;
+  static Sum zero_sum() { return zero_ints(); }
+  static SignedBytes left(Ints unit) { return signed_bytes(bit_xor(unit, set1_bytes(0x80))); }
+  static Ints right(Ints unit) { return unit; }
+  template <int kPhase>
+  static Sum step(Sum sum, const SignedBytes& left, Ints right) {
+    return dot_signed_bytes(sum, left, right);
   }
-  static Sum step(Sum sum, Ints left, Ints right) { return add(sum, dot_words(left, right)); }
 };
 #endif
 

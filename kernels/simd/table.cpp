@@ -5,11 +5,13 @@
 namespace softmoe::kernels::SOFTMOE_LEVEL {
 
 const KernelTable& kernel_table() {
-  static const KernelTable table{
-      kGemmKernels,          kPackKernels,   kAttentionKernels,       kLinearKernels,
-      kLayerNormKernels,     kRowKernels,    kSoftDispatchKernels,    kSoftCombineKernels,
-      kUpdateKernels,        kFactorKernels, kPackedAttentionKernels, kFloatProductKernels,
-      kIntegerProductKernels};
+  static const KernelTable table{kGemmKernels,         kPackKernels,
+                                 kAttentionKernels,    kLayerNormKernels,
+                                 kRowKernels,          kSoftDispatchKernels,
+                                 kSoftCombineKernels,  kUpdateKernels,
+                                 kFactorKernels,       kPackedAttentionKernels,
+                                 kFloatProductKernels, kIntegerProductKernels,
+                                 kMergeKernels};
   return table;
 }
 

@@ -11,10 +11,10 @@
 namespace softmoe::kernels {
 namespace {
 
-/// Rows whose sums are in registers at once.
+/// Rows whose sums are in registers at once, beside what is made of one unit of the factors.
 template <typename Steps>
 inline constexpr int kMaxRows =
-    (Steps::kPhases == 1 ? kSumVectors : kPhasedSumVectors) / kPanelVectors;
+    (sizeof(Steps::left(Ints{})) > sizeof(Ints) ? kFewSumVectors : kSumVectors) / kPanelVectors;
 
 /// With few rows to a tile, a panel is read so often that it has to come from the first-level
 /// cache: a part of its depth is multiplied by a block of rows before the next part is taken.
@@ -33,53 +33,65 @@ struct Ahead {
   int64_t step = 0;
 };
 
+template <typename Steps, int kPhase, int kRows>
+[[gnu::always_inline]] inline void add_phase(typename Steps::Sum (&sums)[kRows][kPanelVectors],
+                                             int vector,
+                                             const decltype(Steps::left(Ints{})) (&left)[kRows],
+                                             const decltype(Steps::right(Ints{}))& right) {
+#pragma GCC unroll 16
+  for (int row = 0; row < kRows; ++row) {
+    sums[row][vector] = Steps::template step<kPhase>(sums[row][vector], left[row], right);
+  }
+}
+
 /// Adds the products of one unit of kRows rows and of a panel.
 template <typename Steps, int kRows>
-inline void add_unit(typename Steps::Sum (&sums)[kRows][kPanelVectors], const Unit* left,
-                     int64_t row_stride, const Unit* panel) {
-  constexpr int kPhases = Steps::kPhases;
+[[gnu::always_inline]] inline void add_unit(typename Steps::Sum (&sums)[kRows][kPanelVectors],
+                                            const Unit* left, int64_t row_stride,
+                                            const Unit* panel) {
   const auto left_of = [&](int row) {
     // Copied as bytes: the memory may hold bf16, which must not be read as integers.
     int32_t bits = 0;
     __builtin_memcpy(&bits, left + row * row_stride, sizeof(bits));
-    return set1_ints(bits);
+    return Steps::left(set1_ints(bits));
   };
-  Ints right[kPanelVectors][kPhases];
+  const auto right_of = [&](int vector) {
+    return Steps::right(load_ints(panel + vector * kLanes));
+  };
   if constexpr (kPanelVectors <= 2) {
     // Many rows: the panel's vectors stay in registers.
+    decltype(Steps::right(Ints{})) right[kPanelVectors];
 #pragma GCC unroll 8
     for (int vector = 0; vector < kPanelVectors; ++vector) {
-      Steps::split_right(load_ints(panel + vector * kLanes), right[vector]);
+      right[vector] = right_of(vector);
     }
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
-      Ints value[kPhases];
-      Steps::split_left(left_of(row), value);
-#pragma GCC unroll 2
-      for (int phase = 0; phase < kPhases; ++phase) {
+      const auto value = left_of(row);
+#pragma GCC unroll 8
+      for (int vector = 0; vector < kPanelVectors; ++vector) {
+        sums[row][vector] = Steps::template step<0>(sums[row][vector], value, right[vector]);
+      }
+      if constexpr (Steps::kPhases == 2) {
 #pragma GCC unroll 8
         for (int vector = 0; vector < kPanelVectors; ++vector) {
-          sums[row][vector] = Steps::step(sums[row][vector], value[phase], right[vector][phase]);
+          sums[row][vector] = Steps::template step<1>(sums[row][vector], value, right[vector]);
         }
       }
     }
   } else {
     // Many vectors: the rows' values do.
-    Ints value[kRows][kPhases];
+    decltype(Steps::left(Ints{})) value[kRows];
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
-      Steps::split_left(left_of(row), value[row]);
+      value[row] = left_of(row);
     }
 #pragma GCC unroll 8
     for (int vector = 0; vector < kPanelVectors; ++vector) {
-      Steps::split_right(load_ints(panel + vector * kLanes), right[vector]);
-#pragma GCC unroll 2
-      for (int phase = 0; phase < kPhases; ++phase) {
-#pragma GCC unroll 16
-        for (int row = 0; row < kRows; ++row) {
-          sums[row][vector] =
-              Steps::step(sums[row][vector], value[row][phase], right[vector][phase]);
-        }
+      const auto right = right_of(vector);
+      add_phase<Steps, 0>(sums, vector, value, right);
+      if constexpr (Steps::kPhases == 2) {
+        add_phase<Steps, 1>(sums, vector, value, right);
       }
     }
   }
@@ -150,6 +162,21 @@ constexpr std::array<SumRows, sizeof...(kIndices)> sum_rows_table(
 template <typename Steps, int kRows, int kLines>
 inline constexpr auto kSumRows = sum_rows_table<Steps, kLines>(std::make_index_sequence<kRows>());
 
+/// Asks for `count` rows of the left factor from `first` on: so few units of a row are wanted that
+/// the processor would not foresee the next row.
+[[gnu::always_inline]] inline void fetch_rows(const LeftUnits& left, int64_t first, int64_t count,
+                                              int64_t units) {
+  constexpr int64_t kLine = 16;  // units
+  if (left.unit_stride != 1) {
+    return;
+  }
+  for (int64_t row = first; row < first + count; ++row) {
+    for (int64_t unit = 0; unit < units; unit += kLine) {
+      fetch_line(left.data + row * left.row_stride + unit);
+    }
+  }
+}
+
 /// Sums of rows [first, first + count) of the whole depth, [count, 32], in tiles of up to kRows
 /// rows. Every row starts from `start` [32], or from zero if that is null; ahead_of(tile, first
 /// unit, units) is what a tile fetches.
@@ -164,6 +191,9 @@ inline void sum_block(const LeftUnits& left, int64_t first, int64_t count, const
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const int64_t row = count * tile / tiles;
       const auto rows = static_cast<size_t>(count * (tile + 1) / tiles - row);
+      if (kBlocksDepth && tile + 1 < tiles) {
+        fetch_rows(part, first + row + static_cast<int64_t>(rows), kRows, depth);
+      }
       float* const out = sums + row * kPanelColumns;
       kSumRows<Steps, kRows, kLines>[rows - 1](
           part, first + row, panel + unit * kPanelColumns, depth, unit == 0 ? start : out,

@@ -4,7 +4,7 @@
 namespace softmoe::kernels::SOFTMOE_LEVEL {
 namespace {
 
-void adamw(const AdamWStep& step, int64_t count, const float* gradient, float* parameter,
+void adamw(const AdamWConstants& step, int64_t count, const float* gradient, float* parameter,
            float* mean, float* mean_square) {
   const Floats decay = set1(step.decay);
   const Floats rate = set1(step.rate);

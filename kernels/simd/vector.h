@@ -13,21 +13,21 @@ namespace {
 /// Vectors of a row of a panel.
 inline constexpr int kPanelVectors = static_cast<int>(kPanelColumns / kLanes);
 
-inline Floats load(Source source, int64_t index, Mask mask) {
+[[gnu::always_inline]] inline Floats load(Source source, int64_t index, Mask mask) {
   return source.bf16 != nullptr ? load_bf16(mask, source.bf16 + index)
                                 : load(mask, source.fp32 + index);
 }
-inline Floats load(Source source, int64_t index) {
+[[gnu::always_inline]] inline Floats load(Source source, int64_t index) {
   return source.bf16 != nullptr ? load_bf16(source.bf16 + index) : load(source.fp32 + index);
 }
-inline void store(Target target, int64_t index, Mask mask, Floats value) {
+[[gnu::always_inline]] inline void store(Target target, int64_t index, Mask mask, Floats value) {
   if (target.bf16 != nullptr) {
     store_bf16(target.bf16 + index, mask, value);
   } else {
     store(target.fp32 + index, mask, value);
   }
 }
-inline void store(Target target, int64_t index, Floats value) {
+[[gnu::always_inline]] inline void store(Target target, int64_t index, Floats value) {
   if (target.bf16 != nullptr) {
     store_bf16(target.bf16 + index, value);
   } else {
@@ -35,11 +35,12 @@ inline void store(Target target, int64_t index, Floats value) {
   }
 }
 /// Two neighbouring vectors.
-inline void store_pair(float* to, PairMask mask, Floats low, Floats high) {
+[[gnu::always_inline]] inline void store_pair(float* to, PairMask mask, Floats low, Floats high) {
   store(to, low_lanes(mask), low);
   store(to + kLanes, high_lanes(mask), high);
 }
-inline void store_pair(Target target, int64_t index, PairMask mask, Floats low, Floats high) {
+[[gnu::always_inline]] inline void store_pair(Target target, int64_t index, PairMask mask,
+                                              Floats low, Floats high) {
   if (target.bf16 != nullptr) {
     store_bf16(target.bf16 + index, mask, low, high);
   } else {
@@ -49,7 +50,7 @@ inline void store_pair(Target target, int64_t index, PairMask mask, Floats low, 
 
 /// Asks for the cache lines of 32 neighbouring values, which are needed after the next product.
 /// (gcc 12 takes functions of nothing but __builtin_prefetch for pure and drops their calls.)
-inline void fetch(Source source, int64_t index) {
+[[gnu::always_inline]] inline void fetch(Source source, int64_t index) {
   if (source.bf16 != nullptr) {
     fetch_line(source.bf16 + index);
   } else {
@@ -57,6 +58,7 @@ inline void fetch(Source source, int64_t index) {
     fetch_line(source.fp32 + index + 16);
   }
 }
+
 /// Lane masks that fold away if every vector is full.
 template <bool kFull>
 inline Mask lanes_of(int64_t first, int64_t count) {

@@ -162,6 +162,7 @@ bool takes_attention(const AttentionParameters& parameters, int64_t tokens) {
 torch::Tensor attention(const torch::Tensor& x, const AttentionParameters& parameters,
                         Precision precision, const torch::Tensor& residual) {
   check_shape("attention: x", x, {-1, -1, parameters.qkv_weight.size(1)});
+  check_values("attention: x", x, precision);
   TORCH_CHECK_VALUE(takes_attention(parameters, x.size(1)), "attention: ", x.size(1), " tokens, ",
                     parameters.heads, " heads of ", x.size(2), " channels in all");
   TORCH_CHECK_VALUE(!residual.defined() || residual.sizes() == x.sizes(), "attention: x ",

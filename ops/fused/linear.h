@@ -1,14 +1,18 @@
 #pragma once
-/// The linear map of router logits as one operator on our kernels.
+/// A linear map as one operator on our kernels.
 
 #include <torch/types.h>
 
+#include "core/precision.h"
+
 namespace softmoe::fused {
 
-/// Returns true if exact_linear() takes these: fp32, sizes that are multiples of 16.
-bool takes_linear(const torch::Tensor& x, const torch::Tensor& weight);
+/// Returns true if linear() takes these: a weight of fp32, two axes, no bias or one of fp32.
+bool takes_linear(const torch::Tensor& weight, const torch::Tensor& bias);
 
-/// softmoe::exact_linear(). Throws c10::ValueError for what it does not take.
-torch::Tensor exact_linear(const torch::Tensor& x, const torch::Tensor& weight);
+/// softmoe::linear() with products and outputs of `precision`, kFloat32 or kBFloat16. Throws
+/// c10::ValueError for what it does not take.
+torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
+                     Precision precision);
 
 }  // namespace softmoe::fused

@@ -141,6 +141,7 @@ torch::Tensor mlp(const torch::Tensor& x, const MlpParameters& parameters, Activ
   const auto& [fc1_weight, fc1_bias, fc2_weight, fc2_bias] = parameters;
   TORCH_CHECK_VALUE(x.size(-1) == fc1_weight.size(-1) && takes_mlp(parameters, activation),
                     "mlp: x ", x.sizes(), " and fc1_weight ", fc1_weight.sizes());
+  check_values("mlp: x", x, precision);
   TORCH_CHECK_VALUE(!residual.defined() || residual.sizes() == x.sizes(), "mlp: x ", x.sizes(),
                     ", residual ", residual.sizes());
   const auto rest = residual.defined() ? residual.to(torch::kFloat32) : residual;

@@ -32,7 +32,7 @@ constexpr int64_t kPartColumns = 4 * kernels::kPanelColumns;
 /// Gradients that are larger do not stay in the caches until they are used.
 constexpr int64_t kCachedBytes = int64_t{32} << 20;
 
-struct PackedWeights {
+struct PackedMlp {
   Unit* fc1;
   Unit* fc2;
 };
@@ -53,13 +53,13 @@ size_t backward_room(const MlpShape& shape) {
          weight_gradient_room(shape.precision, rows, shape.dim, shape.hidden);
 }
 
-PackedWeights take_packed(Arena& arena, const MlpShape& shape) {
+PackedMlp take_packed(Arena& arena, const MlpShape& shape) {
   return {.fc1 = arena.take<Unit>(kernels::packed_size(shape.precision, shape.dim, shape.hidden)),
           .fc2 = arena.take<Unit>(kernels::packed_size(shape.precision, shape.hidden, shape.dim))};
 }
 
 void forward_expert(const ThreadTeam& team, const MlpShape& shape, const MlpForwardJob& job,
-                    const PackedWeights& packed, Target hidden) {
+                    const PackedMlp& packed, Target hidden) {
   const int64_t dim = shape.dim;
   const auto hidden_share = team.share(shape.hidden, kernels::kPanelColumns);
   kernels::table().pack_transposed(shape.precision, job.fc1_weight, dim, dim, hidden_share.first,
@@ -86,7 +86,7 @@ void forward_expert(const ThreadTeam& team, const MlpShape& shape, const MlpForw
 
 /// The forward pass of one expert for few rows on one thread. The next part of the weights is
 /// fetched from memory while one is being multiplied; those of the next expert follow the last one.
-void forward_few_rows(const MlpShape& shape, const MlpForwardJob& job, const PackedWeights& packed,
+void forward_few_rows(const MlpShape& shape, const MlpForwardJob& job, const PackedMlp& packed,
                       Target values) {
   const auto [rows, dim, hidden] = std::tuple(shape.rows, shape.dim, shape.hidden);
   constexpr int64_t kColumns = kernels::kPanelColumns;
@@ -122,7 +122,7 @@ void forward_few_rows(const MlpShape& shape, const MlpForwardJob& job, const Pac
 
 /// Scratch memory of one expert in the backward pass, for one block of rows.
 struct MlpBackwardScratch {
-  PackedWeights packed;
+  PackedMlp packed;
   Target d_out;     // [rows, dim]
   Target after;     // [rows, hidden]
   Target d_before;  // [rows, hidden]
@@ -131,7 +131,7 @@ struct MlpBackwardScratch {
 
 MlpBackwardScratch take_backward(Arena& arena, const MlpShape& shape) {
   // Transposed against the forward pass, so the padding changes sides.
-  const PackedWeights packed{
+  const PackedMlp packed{
       .fc1 = arena.take<Unit>(kernels::packed_size(shape.precision, shape.hidden, shape.dim)),
       .fc2 = arena.take<Unit>(kernels::packed_size(shape.precision, shape.dim, shape.hidden))};
   const int64_t rows = block_rows(shape);
@@ -321,7 +321,7 @@ void mlp_forward(const MlpShape& shape, const MlpForwardJob& job) {
         return std::pair(take_packed(arena, shape),
                          take_values(arena, shape.precision, threads * chunk));
       },
-      [&](const ThreadTeam& team, int64_t index, const std::pair<PackedWeights, Target>& scratch) {
+      [&](const ThreadTeam& team, int64_t index, const std::pair<PackedMlp, Target>& scratch) {
         const auto own_job = job_of(job, shape, index);
         if (team.size == 1 && shape.rows <= kFewRows) {
           forward_few_rows(shape, own_job, scratch.first, scratch.second);

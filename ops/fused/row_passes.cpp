@@ -127,8 +127,12 @@ struct Vectorised {
     const auto [source, target] = std::pair(source_of(x), target_of(out));
     for (int64_t at = first; at < last; ++at) {
       const int64_t begin = rows.first[at];
-      kernels::table().sum_rows(source, fp32_or_null(gate), rows.row.data() + begin,
-                                rows.first[at + 1] - begin, dim, target.offset(at * dim));
+      kernels::table().sum_rows({.rows = source,
+                                 .stride = dim,
+                                 .gate = fp32_or_null(gate),
+                                 .index = rows.row.data() + begin,
+                                 .count = rows.first[at + 1] - begin},
+                                dim, target.offset(at * dim));
     }
   }
 
@@ -184,7 +188,7 @@ void check_indices(const torch::Tensor& index, int64_t count) {
   const bool fits = index.is_contiguous() &&
                     std::all_of(values, values + index.numel(),
                                 [count](int64_t value) { return value >= -1 && value < count; });
-  TORCH_CHECK_VALUE(fits, "rows: indices must be contiguous and in [-1, ", count, ")");
+  TORCH_CHECK_VALUE(fits, "row_passes: indices must be contiguous and in [-1, ", count, ")");
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ void for_each_block(const std::vector<Block>& blocks, const Function& function) 
   });
 }
 
-kernels::AdamWStep constants_of(const AdamWStep& step) {
+kernels::AdamWConstants constants_of(const AdamWStep& step) {
   const auto steps = static_cast<double>(step.step);
   // What the moments lack of their full weight, as they start from zero.
   const double correction1 = 1.0 - std::pow(step.beta1, steps);

@@ -1,6 +1,8 @@
 #pragma once
 /// Scratch memory for values of fp32 or bf16.
 
+#include <torch/types.h>
+
 #include "core/precision.h"
 #include "kernels/table.h"
 #include "runtime/arena.h"
@@ -18,6 +20,12 @@ inline kernels::Target take_values(Arena& arena, Precision precision, int64_t co
     return {.bf16 = arena.take<kernels::Bf16>(count)};
   }
   return {.fp32 = arena.take<float>(count)};
+}
+
+/// Throws c10::ValueError if `x`, called `name`, is bf16 and products are to be of fp32.
+inline void check_values(const char* name, const torch::Tensor& x, Precision precision) {
+  TORCH_CHECK_VALUE(precision == Precision::kBFloat16 || x.scalar_type() != torch::kBFloat16, name,
+                    ": expected fp32 values, found ", x.scalar_type());
 }
 
 /// Returns true if values in `source` have to be rounded to bf16 for products of `precision`.

@@ -36,8 +36,8 @@ void BaseRouterImpl::reset() {
   init_orthogonal(weight, /*gain=*/0.1);
 }
 
-Routed BaseRouterImpl::route(const torch::Tensor& tokens, const TokenContext& /*context*/,
-                             RoutingRecord* record) {
+Routed BaseRouterImpl::decide(const torch::Tensor& tokens, const TokenContext& /*context*/,
+                              RoutingRecord* record) {
   const auto logits = router_logits(tokens, weight);  // [batch, tokens, experts]
   const auto groups = as_groups(logits, options_.moe.sparse.group_images);
   const auto expert = (is_training() ? balanced_experts(groups) : groups.detach().argmax(-1))
@@ -45,7 +45,6 @@ Routed BaseRouterImpl::route(const torch::Tensor& tokens, const TokenContext& /*
   const auto share = logits.gather(2, expert.unsqueeze(2)).sigmoid();  // [batch, tokens, 1]
   Routed routed;
   routed.rows = rows_of_experts(expert, share.squeeze(2), options_.moe.experts);
-  routed.expert_inputs = gather_rows(tokens, routed.rows);         // [experts, rows, dim]
   routed.passthrough = (1.0 - share).to(tokens.dtype()) * tokens;  // [batch, tokens, dim]
   if (record != nullptr) {
     if (record->wants.scores) {

@@ -24,8 +24,8 @@ class BaseRouterImpl : public torch::nn::Cloneable<BaseRouterImpl>, public Spars
   explicit BaseRouterImpl(const MoeLayerOptions& options);
 
   void reset() override;
-  Routed route(const torch::Tensor& tokens, const TokenContext& context,
-               RoutingRecord* record) override;
+  Routed decide(const torch::Tensor& tokens, const TokenContext& context,
+                RoutingRecord* record) override;
 
   torch::Tensor weight;
 

@@ -77,8 +77,8 @@ torch::Tensor ContentHashRouterImpl::codes(const torch::Tensor& patches) const {
   return torch::cat(parts);  // [count]
 }
 
-Routed ContentHashRouterImpl::route(const torch::Tensor& tokens, const TokenContext& context,
-                                    RoutingRecord* record) {
+Routed ContentHashRouterImpl::decide(const torch::Tensor& tokens, const TokenContext& context,
+                                     RoutingRecord* record) {
   check_shape("ContentHashRouter: tokens", tokens, {-1, -1, options_.dim});
   const int64_t batch = tokens.size(0);
   const int64_t experts = options_.moe.experts;
@@ -96,7 +96,7 @@ Routed ContentHashRouterImpl::route(const torch::Tensor& tokens, const TokenCont
     const auto of_patch = expert_of_code.index_select(0, context.codes.flatten());
     expert = torch::cat({expert, of_patch.view({batch, patches})}, 1);  // [batch, tokens]
   }
-  return route_by_expert(tokens, expert, experts, record);
+  return decide_by_expert(expert, experts, record);
 }
 
 bool ContentHashRouterImpl::wants_sample() const { return fitted.item<int64_t>() == 0; }

@@ -33,8 +33,8 @@ class ContentHashRouterImpl : public ExactBuffers<ContentHashRouterImpl>, public
   ContentHashRouterImpl(const MoeLayerOptions& options, ContentCode kind);
 
   void reset() override;
-  Routed route(const torch::Tensor& tokens, const TokenContext& context,
-               RoutingRecord* record) override;
+  Routed decide(const torch::Tensor& tokens, const TokenContext& context,
+                RoutingRecord* record) override;
   bool wants_sample() const override;
   void fit(const torch::Tensor& patches, const Router* twin) override;
 

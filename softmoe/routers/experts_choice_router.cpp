@@ -41,8 +41,8 @@ void ExpertsChoiceRouterImpl::reset() {
   init_lecun_normal(weight, options_.dim);
 }
 
-Routed ExpertsChoiceRouterImpl::route(const torch::Tensor& tokens, const TokenContext& /*context*/,
-                                      RoutingRecord* record) {
+Routed ExpertsChoiceRouterImpl::decide(const torch::Tensor& tokens, const TokenContext& /*context*/,
+                                       RoutingRecord* record) {
   check_shape("ExpertsChoiceRouter: tokens", tokens, {-1, -1, options_.dim});
   TORCH_CHECK_VALUE(tokens.numel() > 0, "ExpertsChoiceRouter: no tokens in ", tokens.sizes());
   const auto& moe = options_.moe;
@@ -60,7 +60,6 @@ Routed ExpertsChoiceRouterImpl::route(const torch::Tensor& tokens, const TokenCo
   }
   Routed routed;
   routed.rows = rows_of_chosen_tokens(chosen, group_tokens, tokens.size(0));
-  routed.expert_inputs = gather_rows(tokens, routed.rows);  // [experts, rows, dim]
   if (record != nullptr) {
     const auto gates = record->wants.load ? noisy.detach().softmax(-1).flatten(0, 1)
                                           : torch::Tensor();  // [batch * tokens, experts]

@@ -26,8 +26,8 @@ class ExpertsChoiceRouterImpl : public torch::nn::Cloneable<ExpertsChoiceRouterI
   explicit ExpertsChoiceRouterImpl(const MoeLayerOptions& options);
 
   void reset() override;
-  Routed route(const torch::Tensor& tokens, const TokenContext& context,
-               RoutingRecord* record) override;
+  Routed decide(const torch::Tensor& tokens, const TokenContext& context,
+                RoutingRecord* record) override;
 
   torch::Tensor weight;
 

@@ -9,10 +9,11 @@ IdentityRouterImpl::IdentityRouterImpl(const MoeLayerOptions& options)
       slots_per_expert_(slots_per_expert(options)),
       dim_(options.dim) {}
 
-Routed IdentityRouterImpl::route(const torch::Tensor& tokens, const TokenContext& /*context*/,
-                                 RoutingRecord* record) {
-  check_shape("IdentityRouter: tokens, one per slot", tokens,
-              {-1, experts_ * slots_per_expert_, dim_});
+Routed IdentityRouterImpl::decide(const torch::Tensor& tokens, const TokenContext& /*context*/,
+                                  RoutingRecord* record) {
+  const int64_t batch = tokens.size(0);
+  const int64_t slots = experts_ * slots_per_expert_;
+  check_shape("IdentityRouter: tokens, one per slot", tokens, {-1, slots, dim_});
   if (record != nullptr && record->wants.load) {
     const auto share = torch::full({experts_}, 1.0 / static_cast<double>(experts_),
                                    tokens.options().dtype(torch::kFloat32));
@@ -22,19 +23,14 @@ Routed IdentityRouterImpl::route(const torch::Tensor& tokens, const TokenContext
                     .entropy = share.new_zeros({})};
   }
   Routed routed;
-  routed.expert_inputs = tokens.view({tokens.size(0), experts_, slots_per_expert_, dim_})
-                             .transpose(0, 1)
-                             .reshape({experts_, -1, dim_});  // [experts, rows, dim]
+  routed.rows = {.token = torch::arange(batch * slots, tokens.options().dtype(torch::kInt64))
+                              .view({batch, experts_, slots_per_expert_})
+                              .transpose(0, 1)
+                              .reshape({experts_, batch * slots_per_expert_}),  // [experts, rows]
+                 .gate = {},
+                 .batch = batch,
+                 .tokens = slots};
   return routed;
-}
-
-torch::Tensor IdentityRouterImpl::combine(const Routed& /*routed*/,
-                                          const torch::Tensor& expert_outputs) {
-  check_shape("IdentityRouter: expert outputs", expert_outputs, {experts_, -1, -1});
-  const int64_t dim = expert_outputs.size(2);
-  return expert_outputs.view({experts_, -1, slots_per_expert_, dim})
-      .transpose(0, 1)
-      .reshape({-1, experts_ * slots_per_expert_, dim});  // [batch, tokens, dim]
 }
 
 RouterCost identity_router_cost(const MoeLayerOptions& options) {

@@ -3,22 +3,19 @@
 
 #include <torch/nn/cloneable.h>
 
-#include "softmoe/moe_options.h"
-#include "softmoe/router.h"
-#include "softmoe/routers.h"
+#include "softmoe/routers/sparse_router.h"
 
 namespace softmoe {
 
 /// Token i is slot i: needs as many slots as tokens. No parameters. Source: Puigcerver et al.,
 /// arXiv:2308.00951, section 3.5 and table 3.
-class IdentityRouterImpl : public torch::nn::Cloneable<IdentityRouterImpl>, public Router {
+class IdentityRouterImpl : public torch::nn::Cloneable<IdentityRouterImpl>, public SparseRouter {
  public:
   explicit IdentityRouterImpl(const MoeLayerOptions& options);
 
   void reset() override {}
-  Routed route(const torch::Tensor& tokens, const TokenContext& context,
-               RoutingRecord* record) override;
-  torch::Tensor combine(const Routed& routed, const torch::Tensor& expert_outputs) override;
+  Routed decide(const torch::Tensor& tokens, const TokenContext& context,
+                RoutingRecord* record) override;
 
  private:
   int64_t experts_;

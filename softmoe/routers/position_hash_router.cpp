@@ -24,12 +24,12 @@ void PositionHashRouterImpl::reset() {
   expert_of_position = register_buffer("expert_of_position", map());  // [tokens]
 }
 
-Routed PositionHashRouterImpl::route(const torch::Tensor& tokens, const TokenContext& /*context*/,
-                                     RoutingRecord* record) {
+Routed PositionHashRouterImpl::decide(const torch::Tensor& tokens, const TokenContext& /*context*/,
+                                      RoutingRecord* record) {
   check_shape("PositionHashRouter: tokens", tokens, {-1, options_.tokens, options_.dim});
   const auto expert =
       expert_of_position.expand({tokens.size(0), options_.tokens});  // [batch, tokens]
-  return route_by_expert(tokens, expert, options_.moe.experts, record);
+  return decide_by_expert(expert, options_.moe.experts, record);
 }
 
 RouterCost position_router_cost(const MoeLayerOptions& options) {

@@ -26,8 +26,8 @@ class PositionHashRouterImpl : public ExactBuffers<PositionHashRouterImpl>, publ
 
   void reset() override;
   /// `tokens` must be as many per image as the options say.
-  Routed route(const torch::Tensor& tokens, const TokenContext& context,
-               RoutingRecord* record) override;
+  Routed decide(const torch::Tensor& tokens, const TokenContext& context,
+                RoutingRecord* record) override;
 
   torch::Tensor expert_of_position;
 

@@ -15,8 +15,8 @@ void RandomRouterImpl::reset() {
                                                     options_.moe.sparse.hash_seed));  // [tokens]
 }
 
-Routed RandomRouterImpl::route(const torch::Tensor& tokens, const TokenContext& /*context*/,
-                               RoutingRecord* record) {
+Routed RandomRouterImpl::decide(const torch::Tensor& tokens, const TokenContext& /*context*/,
+                                RoutingRecord* record) {
   check_shape("RandomRouter: tokens", tokens, {-1, options_.tokens, options_.dim});
   const int64_t batch = tokens.size(0);
   const int64_t experts = options_.moe.experts;
@@ -25,7 +25,7 @@ Routed RandomRouterImpl::route(const torch::Tensor& tokens, const TokenContext& 
                                 .remainder(experts)
                                 .view({batch, options_.tokens})
                           : expert_of_position.expand({batch, options_.tokens});  // [batch, tokens]
-  return route_by_expert(tokens, expert, experts, record);
+  return decide_by_expert(expert, experts, record);
 }
 
 }  // namespace softmoe

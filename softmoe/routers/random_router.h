@@ -20,8 +20,8 @@ class RandomRouterImpl : public ExactBuffers<RandomRouterImpl>, public SparseRou
 
   void reset() override;
   /// `tokens` must be as many per image as the options say.
-  Routed route(const torch::Tensor& tokens, const TokenContext& context,
-               RoutingRecord* record) override;
+  Routed decide(const torch::Tensor& tokens, const TokenContext& context,
+                RoutingRecord* record) override;
 
   torch::Tensor expert_of_position;
 

@@ -44,13 +44,12 @@ void ReinforcedRouterImpl::reset() {
   init_constant(baseline_bias, 0.0);
 }
 
-Routed ReinforcedRouterImpl::route(const torch::Tensor& tokens, const TokenContext& /*context*/,
-                                   RoutingRecord* record) {
+Routed ReinforcedRouterImpl::decide(const torch::Tensor& tokens, const TokenContext& /*context*/,
+                                    RoutingRecord* record) {
   const auto logits = router_logits(tokens, weight);           // [batch, tokens, experts]
   const auto actions = choose_experts(logits, is_training());  // [batch, tokens]
   Routed routed;
   routed.rows = rows_of_experts(actions, /*gate=*/{}, options_.moe.experts);
-  routed.expert_inputs = gather_rows(tokens, routed.rows);  // [experts, rows, dim]
   if (record != nullptr) {
     record_rows(*record, routed.rows, logits.detach().softmax(-1).flatten(0, 1));
     if (record->wants.scores) {

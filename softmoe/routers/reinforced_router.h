@@ -33,8 +33,8 @@ class ReinforcedRouterImpl : public torch::nn::Cloneable<ReinforcedRouterImpl>,
   explicit ReinforcedRouterImpl(const MoeLayerOptions& options);
 
   void reset() override;
-  Routed route(const torch::Tensor& tokens, const TokenContext& context,
-               RoutingRecord* record) override;
+  Routed decide(const torch::Tensor& tokens, const TokenContext& context,
+                RoutingRecord* record) override;
 
   torch::Tensor weight;
   torch::Tensor baseline_weight;

@@ -50,14 +50,13 @@ void ReluRouterImpl::reset() {
       register_buffer("l1_coefficient", torch::full({}, options_.moe.sparse.l1_initial));
 }
 
-Routed ReluRouterImpl::route(const torch::Tensor& tokens, const TokenContext& /*context*/,
-                             RoutingRecord* record) {
+Routed ReluRouterImpl::decide(const torch::Tensor& tokens, const TokenContext& /*context*/,
+                              RoutingRecord* record) {
   const auto gates = router_logits(tokens, weight).relu();  // [batch, tokens, experts]
   const auto flat = gates.flatten(0, 1);                    // [batch * tokens, experts]
   const int64_t top_k = target_experts(options_);
   Routed routed;
   routed.rows = rows_of_gates(gates);
-  routed.expert_inputs = gather_rows(tokens, routed.rows);  // [experts, rows, dim]
   if (record != nullptr) {
     const auto total = flat.detach().sum(-1, /*keepdim=*/true).clamp_min(1e-30);
     record_rows(*record, routed.rows, flat.detach() / total);

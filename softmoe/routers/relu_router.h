@@ -33,8 +33,8 @@ class ReluRouterImpl : public torch::nn::Cloneable<ReluRouterImpl>, public Spars
   explicit ReluRouterImpl(const MoeLayerOptions& options);
 
   void reset() override;
-  Routed route(const torch::Tensor& tokens, const TokenContext& context,
-               RoutingRecord* record) override;
+  Routed decide(const torch::Tensor& tokens, const TokenContext& context,
+                RoutingRecord* record) override;
 
   torch::Tensor weight;
   torch::Tensor l1_coefficient;

@@ -43,8 +43,8 @@ torch::Tensor SinkhornRouterImpl::plan(const torch::Tensor& logits) const {
       .plan;  // [groups, tokens of a group, experts]
 }
 
-Routed SinkhornRouterImpl::route(const torch::Tensor& tokens, const TokenContext& /*context*/,
-                                 RoutingRecord* record) {
+Routed SinkhornRouterImpl::decide(const torch::Tensor& tokens, const TokenContext& /*context*/,
+                                  RoutingRecord* record) {
   const auto& sparse = options_.moe.sparse;
   const int64_t batch = tokens.size(0);
   const auto logits =
@@ -60,7 +60,6 @@ Routed SinkhornRouterImpl::route(const torch::Tensor& tokens, const TokenContext
   } else {
     routed.rows = rows_of_choices(top_indices(scores, choices()), gates, batch);
   }
-  routed.expert_inputs = gather_rows(tokens, routed.rows);  // [experts, rows, dim]
   if (record != nullptr) {
     if (record->wants.scores) {
       record->scores.logits = logits;

@@ -20,8 +20,8 @@ class SinkhornRouterImpl : public torch::nn::Cloneable<SinkhornRouterImpl>, publ
   explicit SinkhornRouterImpl(const MoeLayerOptions& options);
 
   void reset() override;
-  Routed route(const torch::Tensor& tokens, const TokenContext& context,
-               RoutingRecord* record) override;
+  Routed decide(const torch::Tensor& tokens, const TokenContext& context,
+                RoutingRecord* record) override;
 
   torch::Tensor weight;
 

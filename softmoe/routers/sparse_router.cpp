@@ -5,6 +5,13 @@
 
 namespace softmoe {
 
+Routed SparseRouter::route(const torch::Tensor& tokens, const TokenContext& context,
+                           RoutingRecord* record) {
+  auto routed = decide(tokens, context, record);
+  routed.expert_inputs = gather_rows(tokens, routed.rows);  // [experts, rows, dim]
+  return routed;
+}
+
 torch::Tensor SparseRouter::combine(const Routed& routed, const torch::Tensor& expert_outputs) {
   const auto outputs = scatter_rows(expert_outputs, routed.rows);  // [batch, tokens, dim]
   return routed.passthrough.defined() ? outputs + routed.passthrough.to(outputs.dtype()) : outputs;
@@ -24,11 +31,9 @@ torch::Tensor as_groups(const torch::Tensor& x, int64_t group_images) {
   return x.reshape(shape);
 }
 
-Routed route_by_expert(const torch::Tensor& tokens, const torch::Tensor& expert, int64_t experts,
-                       RoutingRecord* record) {
+Routed decide_by_expert(const torch::Tensor& expert, int64_t experts, RoutingRecord* record) {
   Routed routed;
   routed.rows = rows_of_experts(expert, /*gate=*/{}, experts);
-  routed.expert_inputs = gather_rows(tokens, routed.rows);  // [experts, rows, dim]
   if (record != nullptr) {
     record_rows(*record, routed.rows, /*probabilities=*/{});
   }

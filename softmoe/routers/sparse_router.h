@@ -7,9 +7,13 @@
 
 namespace softmoe {
 
-/// A router whose experts see rows of tokens; combine() is that of all of them.
+/// A router whose experts see rows of tokens: decide() says which, the rest is common to all.
 class SparseRouter : public Router {
  public:
+  Routed decide(const torch::Tensor& tokens, const TokenContext& context,
+                RoutingRecord* record) override = 0;
+  Routed route(const torch::Tensor& tokens, const TokenContext& context,
+               RoutingRecord* record) final;
   torch::Tensor combine(const Routed& routed, const torch::Tensor& expert_outputs) override;
 };
 
@@ -21,10 +25,9 @@ torch::Tensor router_logits(const torch::Tensor& tokens, const torch::Tensor& we
 /// group, 0: the whole batch. A batch that does not divide becomes one group.
 torch::Tensor as_groups(const torch::Tensor& x, int64_t group_images);
 
-/// Routes `tokens` [batch, tokens, dim] to the rows_of_experts() of `expert` [batch, tokens] int64,
-/// outputs as they are; fills `record` if it is not null.
-Routed route_by_expert(const torch::Tensor& tokens, const torch::Tensor& expert, int64_t experts,
-                       RoutingRecord* record);
+/// The decision that sends each token to its `expert` [batch, tokens] int64, outputs as they are;
+/// fills `record` if it is not null.
+Routed decide_by_expert(const torch::Tensor& expert, int64_t experts, RoutingRecord* record);
 
 /// The cost of a linear router [dim, experts] that sends `choices` tokens to experts for each
 /// token of the image.

@@ -88,8 +88,8 @@ int64_t TokensChoiceRouterImpl::capacity(int64_t tokens) const {
                          multiple);
 }
 
-Routed TokensChoiceRouterImpl::route(const torch::Tensor& tokens, const TokenContext& /*context*/,
-                                     RoutingRecord* record) {
+Routed TokensChoiceRouterImpl::decide(const torch::Tensor& tokens, const TokenContext& /*context*/,
+                                      RoutingRecord* record) {
   check_shape("TokensChoiceRouter: tokens", tokens, {-1, -1, options_.dim});
   TORCH_CHECK_VALUE(tokens.numel() > 0, "TokensChoiceRouter: no tokens in ", tokens.sizes());
   const auto scores = score(tokens);
@@ -101,7 +101,6 @@ Routed TokensChoiceRouterImpl::route(const torch::Tensor& tokens, const TokenCon
   Routed routed;
   routed.rows = rows_from_places(places.place, chosen.gate.flatten(0, 1), options_.moe.experts,
                                  places.rows, tokens.size(0));
-  routed.expert_inputs = gather_rows(tokens, routed.rows);  // [experts, rows, dim]
   if (record != nullptr) {
     const auto probabilities = record->wants.load ? scores.logits.detach().softmax(-1).flatten(0, 1)
                                                   : torch::Tensor();  // [batch * tokens, experts]

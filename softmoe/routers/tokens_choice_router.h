@@ -22,8 +22,8 @@ class TokensChoiceRouterImpl : public torch::nn::Cloneable<TokensChoiceRouterImp
   explicit TokensChoiceRouterImpl(const MoeLayerOptions& options);
 
   void reset() override;
-  Routed route(const torch::Tensor& tokens, const TokenContext& context,
-               RoutingRecord* record) override;
+  Routed decide(const torch::Tensor& tokens, const TokenContext& context,
+                RoutingRecord* record) override;
 
   torch::Tensor weight;
   torch::Tensor selection_bias;

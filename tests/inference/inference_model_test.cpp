@@ -3,13 +3,15 @@
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 
+#include <array>
 #include <cmath>
 #include <functional>
 #include <ostream>
 
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
-#include "kernels/packed_product.h"
+#include "softmoe/routers.h"
+#include "support/levels.h"
 #include "support/tensor_matcher.h"
 #include "vit/small_models.h"
 
@@ -76,23 +78,31 @@ std::vector<ModelCase> model_cases() {
           options.class_token = true;
           options.moe.slots_per_expert = 35;
         })}});
+  for (const auto& row : router_rows()) {
+    if (row.mixing && row.name != soft.moe.router) {
+      cases.push_back(
+          {std::string(row.name), deep(test::small_moe_options(std::string(row.name)))});
+    }
+  }
   return cases;
 }
 
-/// Returns true if this processor has the kernels of packed models in `precision`.
-bool has_kernels(Precision precision) {
-  return kernels::supported(has_8_bit_weights(precision) ? Precision::kInt8 : Precision::kBFloat16);
+constexpr std::array kPrecisions{Precision::kFloat32, Precision::kBFloat16, Precision::kInt8,
+                                 Precision::kInt8Experts};
+
+double largest_error(Precision precision) {
+  return precision == Precision::kFloat32 ? 2e-6 : precision == Precision::kInt8 ? 5e-2 : 2e-2;
 }
 
-constexpr const char* kNoKernels = "the processor has no kernels for this precision";
+/// Returns true if the level in use packs models in `precision`; modules serve the others.
+bool is_packed(Precision precision) {
+  return precision != Precision::kFloat32 || kernels::has(kernels::Need::kFp32);
+}
 
 class PackedInferenceTest : public testing::TestWithParam<ModelCase> {
  protected:
   /// The logits of the modules in fp32, and those of the packed model.
-  void expect_agreement(Precision precision, double tolerance) {
-    if (!has_kernels(precision)) {
-      GTEST_SKIP() << kNoKernels;
-    }
+  void expect_agreement(Precision precision) {
     const auto options = GetParam().options;
     auto model = test::lively_model(options);
     model->eval();
@@ -101,33 +111,26 @@ class PackedInferenceTest : public testing::TestWithParam<ModelCase> {
     const auto features = model->forward_features(images);  // [batch, feature_dim]
     const auto logits = model->forward_head(features);      // [batch, num_classes]
     InferenceModel packed(model, precision);
-    ASSERT_TRUE(packed.is_packed());
-    EXPECT_LT(relative_error(packed.forward_features(images), features), tolerance);
-    EXPECT_LT(relative_error(packed.forward(images), logits), tolerance);
+    EXPECT_EQ(packed.is_packed(), is_packed(precision));
+    EXPECT_LT(relative_error(packed.forward_features(images), features), largest_error(precision));
+    EXPECT_LT(relative_error(packed.forward(images), logits), largest_error(precision));
   }
 };
 
-TEST_P(PackedInferenceTest, AgreesWithModulesInFp32) {
-  expect_agreement(Precision::kFloat32, 2e-6);
-}
+TEST_P(PackedInferenceTest, AgreesWithModulesInFp32) { expect_agreement(Precision::kFloat32); }
 
-TEST_P(PackedInferenceTest, AgreesWithModulesInBf16) {
-  expect_agreement(Precision::kBFloat16, 2e-2);
-}
+TEST_P(PackedInferenceTest, AgreesWithModulesInBf16) { expect_agreement(Precision::kBFloat16); }
 
-TEST_P(PackedInferenceTest, AgreesWithModulesInInt8) { expect_agreement(Precision::kInt8, 5e-2); }
+TEST_P(PackedInferenceTest, AgreesWithModulesInInt8) { expect_agreement(Precision::kInt8); }
 
 TEST_P(PackedInferenceTest, AgreesWithModulesWithInt8Experts) {
-  expect_agreement(Precision::kInt8Experts, 2e-2);
+  expect_agreement(Precision::kInt8Experts);
 }
 
 TEST_P(PackedInferenceTest, GivesEachImageTheSameWhateverIsBesideIt) {
   const auto options = GetParam().options;
   const auto images = test::random_images(options, /*batch=*/7);
   for (const auto precision : {Precision::kBFloat16, Precision::kInt8}) {
-    if (!has_kernels(precision)) {
-      GTEST_SKIP() << kNoKernels;
-    }
     InferenceModel packed(test::lively_model(options), precision);
     const auto together = packed.forward(images);  // [batch, outputs]
     const int threads = at::get_num_threads();
@@ -149,11 +152,32 @@ TEST_P(PackedInferenceTest, GivesEachImageTheSameWhateverIsBesideIt) {
 INSTANTIATE_TEST_SUITE_P(Models, PackedInferenceTest, testing::ValuesIn(model_cases()),
                          [](const auto& item) { return item.param.name; });
 
+using InferenceOnLevel = test::LevelTest;
+INSTANTIATE_TEST_SUITE_P(Levels, InferenceOnLevel, test::every_level(), test::level_name);
+
+TEST_P(InferenceOnLevel, AgreesWithModulesInFp64InEveryPrecision) {
+  for (const auto& options : {deep(test::small_options()), deep(test::small_moe_options())}) {
+    const auto images = test::random_images(options, /*batch=*/3);
+    auto exact = test::lively_model(options);
+    exact->to(torch::kFloat64);
+    exact->eval();
+    const torch::NoGradGuard no_grad;
+    const auto expected = exact->forward(images.to(torch::kFloat64));  // [batch, num_classes]
+    for (const auto precision : kPrecisions) {
+      SCOPED_TRACE(options.moe_blocks + " blocks of experts in " + enum_name(precision));
+      InferenceModel model(test::lively_model(options), precision);
+      EXPECT_EQ(model.is_packed(), is_packed(precision));
+      const auto logits = model.forward(images);  // [batch, num_classes]
+      EXPECT_LT(relative_error(logits, expected), largest_error(precision));
+      if (model.is_packed()) {
+        EXPECT_TRUE(same_bits(model.forward(images.slice(0, 1, 2)), logits.slice(0, 1, 2)));
+      }
+    }
+  }
+}
+
 // Weights are large, as training makes them, so that blocks amplify what those before them rounded.
 TEST(InferenceModel, Int8IsNearlyAsPreciseAsBf16) {
-  if (!has_kernels(Precision::kInt8)) {
-    GTEST_SKIP() << kNoKernels;
-  }
   auto options = test::small_options();
   options.dim = 64;
   options.heads = 4;
@@ -177,19 +201,6 @@ TEST(InferenceModel, Int8IsNearlyAsPreciseAsBf16) {
   EXPECT_LT(error(Precision::kInt8), 1.5 * error(Precision::kBFloat16));
 }
 
-TEST(InferenceModel, TakesOtherRoutersThroughModules) {
-  const auto options = test::small_moe_options("experts_choice");
-  auto model = test::lively_model(options);
-  model->eval();
-  const auto images = test::random_images(options);
-  const torch::NoGradGuard no_grad;
-  const auto expected = model->forward(images);
-  InferenceModel packed(model, Precision::kFloat32);
-  EXPECT_FALSE(packed.is_packed());
-  EXPECT_TRUE(all_close(packed.forward(images), expected));
-  EXPECT_THROW(InferenceModel(model, Precision::kInt8), UsageError);
-}
-
 TEST(InferenceModel, TakesLargeScalesThroughModules) {
   const auto options = test::small_moe_options();
   auto model = test::lively_model(options);
@@ -208,9 +219,6 @@ TEST(InferenceModel, TakesLargeScalesThroughModules) {
 }
 
 TEST(InferenceModel, TakesOverTheMemoryOfBf16Weights) {
-  if (!has_kernels(Precision::kBFloat16)) {
-    GTEST_SKIP() << kNoKernels;
-  }
   auto options = test::small_moe_options();
   options.dim = 64;
   options.mlp_dim = 96;
@@ -245,15 +253,12 @@ TEST(InferenceModel, NamesTensorsThatDoNotFit) {
   }
 }
 
-TEST(InferenceModel, LetsNaNThrough) {
+TEST_P(InferenceOnLevel, LetsNaNThrough) {
   const auto options = test::small_moe_options();
   auto images = test::random_images(options);
   images[1][0][0][0] = std::nan("");
-  for (const auto precision :
-       {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8, Precision::kInt8Experts}) {
-    if (has_8_bit_weights(precision) && !has_kernels(precision)) {
-      continue;  // modules have no integers
-    }
+  for (const auto precision : kPrecisions) {
+    SCOPED_TRACE(enum_name(precision));
     InferenceModel packed(test::lively_model(options), precision);
     const auto logits = packed.forward(images);
     EXPECT_TRUE(logits[0].isfinite().all().item<bool>());

@@ -1,115 +1,109 @@
 #include "kernels/attention.h"
 
-#include <array>
 #include <cmath>
 
-#include "kernels/kernel_test.h"
+#include "kernels/tensors.h"
 
 namespace softmoe::kernels::attention_test {
 
-using namespace softmoe::test;  // NOLINT: plain C++ to compare with
+using namespace softmoe::test;  // NOLINT: what to compare with
 
-class AttentionTest : public KernelTest {};
+class AttentionTest : public LevelTest {
+ protected:
+  void SetUp() override {
+    LevelTest::SetUp();
+    torch::manual_seed(3);
+  }
+};
 INSTANTIATE_TEST_SUITE_P(Levels, AttentionTest, every_level(), level_name);
 
 constexpr double kNormEps = 1e-6;
 
-/// Softmax attention of all heads, [tokens, dim] from [tokens, 3 dim]; `norms` [2, head_dim] are
-/// the weights of QK-norm, without rows if there is none.
-Matrix attention(const AttentionShape& shape, const Matrix& qkv, const Matrix& norms) {
-  Matrix mixed(shape.tokens, shape.dim());
-  for (int64_t head = 0; head < shape.heads; ++head) {
-    const auto part = [&](int64_t kind) {
-      const int64_t first = kind * shape.dim() + head * shape.head_dim;
-      const auto rows = qkv.slice(first, first + shape.head_dim);
-      if (kind == 2 || norms.rows == 0) {
-        return rows;
-      }
-      const auto weight = norms.transposed().slice(kind, kind + 1);
-      return layer_norm(rows, weight.values, {}, kNormEps);
-    };
-    auto scores = part(0) * part(1).transposed();
-    for (auto& score : scores.values) {
-      score /= std::sqrt(static_cast<double>(shape.head_dim));
-    }
-    const auto result = row_softmax(scores) * part(2);
-    for (int64_t token = 0; token < shape.tokens; ++token) {
-      for (int64_t channel = 0; channel < shape.head_dim; ++channel) {
-        mixed.at(token, head * shape.head_dim + channel) = result.at(token, channel);
-      }
-    }
-  }
-  return mixed;
-}
-
+/// Arguments and gradients of one call in fp64.
 struct Example {
   Example(int64_t tokens, int64_t heads, int64_t head_dim, bool has_norms)
       : shape{.tokens = tokens,
               .heads = heads,
               .head_dim = head_dim,
               .norm_eps = static_cast<float>(kNormEps)},
-        qkv(random_matrix(tokens, 3 * shape.dim(), 1)),
-        norms(has_norms ? random_matrix(2, head_dim, 2) : Matrix(0, head_dim)),
-        bf16_qkv(bf16s(qkv.values)),
-        fp32_norms(floats(norms.values)),
-        scratch(static_cast<size_t>(table().attention_scratch(shape))) {}
+        qkv(random_tensor({tokens, 3 * shape.dim()}).requires_grad_()),
+        norms(has_norms ? random_tensor({2, head_dim}).requires_grad_() : torch::Tensor()),
+        d_mixed(random_tensor({tokens, shape.dim()})) {
+    mixed = attention();
+    mixed.backward(d_mixed);
+    if (has_norms) {
+      fp32_norms = norms.detach().to(torch::kFloat32);
+    }
+  }
+
+  /// Softmax attention of all heads, [tokens, dim].
+  torch::Tensor attention() const {
+    const auto parts =
+        qkv.view({shape.tokens, 3, shape.heads, shape.head_dim}).permute({1, 2, 0, 3});
+    const auto normed = [this](const torch::Tensor& rows, int64_t kind) {
+      return norms.defined()
+                 ? torch::layer_norm(rows, {shape.head_dim}, norms[kind], torch::Tensor(), kNormEps)
+                 : rows;
+    };
+    const auto scores = normed(parts[0], 0).matmul(normed(parts[1], 1).transpose(1, 2)) /
+                        std::sqrt(static_cast<double>(shape.head_dim));  // [heads, tokens, tokens]
+    return scores.softmax(-1).matmul(parts[2]).transpose(0, 1).reshape({shape.tokens, shape.dim()});
+  }
 
   QkNorm norm() const {
-    return norms.rows == 0
-               ? QkNorm{}
-               : QkNorm{.query = fp32_norms.data(), .key = fp32_norms.data() + shape.head_dim};
+    const float* const weights = fp32_or_null(fp32_norms);
+    return weights == nullptr ? QkNorm{}
+                              : QkNorm{.query = weights, .key = weights + shape.head_dim};
   }
 
   AttentionShape shape;
-  Matrix qkv;
-  Matrix norms;
-  Bf16s bf16_qkv;
-  Floats fp32_norms;
-  Floats scratch;
+  torch::Tensor qkv;      // [tokens, 3 dim]
+  torch::Tensor norms;    // [2, head_dim] of QK-norm, or undefined
+  torch::Tensor d_mixed;  // [tokens, dim]
+  torch::Tensor mixed;    // [tokens, dim]
+  torch::Tensor fp32_norms;
 };
 
-TEST_P(AttentionTest, MixValuesBySoftmaxOfScores) {
+TEST_P(AttentionTest, MixesValuesBySoftmaxOfScores) {
   for (const bool has_norms : {false, true}) {
     for (const int64_t tokens : {1, 5, 16, 33}) {
-      Example example(tokens, 3, 16, has_norms);
-      const auto expected = attention(example.shape, example.qkv, example.norms);
-      Bf16s mixed(expected.values.size());
-      // The heads in two calls, as two threads would.
-      for (const auto& heads : {HeadRange{0, 1}, HeadRange{1, 3}}) {
-        table().attention_forward(example.shape, heads, example.norm(),
-                                  {.bf16 = example.bf16_qkv.data()}, {.bf16 = mixed.data()},
-                                  example.scratch.data());
+      const Example example(tokens, 3, 16, has_norms);
+      Floats scratch(static_cast<size_t>(table().attention_scratch(example.shape)));
+      for (const auto precision : kKernelPrecisions) {
+        SCOPED_TRACE(std::to_string(tokens) + " tokens in " + enum_name(precision));
+        const auto qkv = example.qkv.detach().to(dtype_of(precision));
+        auto mixed = torch::full_like(example.d_mixed, NAN, dtype_of(precision));
+        // The heads in two calls, as two threads would.
+        for (const auto& heads : {HeadRange{0, 1}, HeadRange{1, 3}}) {
+          table().attention_forward(example.shape, heads, example.norm(), source_of(qkv),
+                                    target_of(mixed), scratch.data());
+        }
+        EXPECT_TRUE(near(mixed, example.mixed.detach()));
       }
-      EXPECT_TRUE(near(floats(mixed), expected.values, kBf16Tolerance)) << tokens;
     }
   }
 }
 
-TEST_P(AttentionTest, GradientsAreThoseOfFiniteDifferences) {
+TEST_P(AttentionTest, GivesTheGradientsOfLibtorch) {
   for (const bool has_norms : {false, true}) {
-    Example example(17, 2, 32, has_norms);
-    const auto& shape = example.shape;
-    const auto d_mixed = random_matrix(shape.tokens, shape.dim(), 3);
-    const auto d_qkv = gradient(
-        [&](const Matrix& qkv) { return dot(attention(shape, qkv, example.norms), d_mixed); },
-        example.qkv);
-    const auto bf16_d_mixed = bf16s(d_mixed.values);
-    Bf16s actual(d_qkv.size());
-    const auto norm_size = static_cast<size_t>(2 * shape.head_dim);
-    Floats d_norm(2 * norm_size);
-    table().attention_backward(shape, {0, 2}, example.norm(), {.bf16 = example.bf16_qkv.data()},
-                               {.bf16 = bf16_d_mixed.data()}, {.bf16 = actual.data()},
-                               has_norms ? d_norm.data() : nullptr, example.scratch.data());
-    EXPECT_TRUE(near(floats(actual), d_qkv, kBf16Tolerance)) << has_norms;
-    if (has_norms) {
-      const auto expected = gradient(
-          [&](const Matrix& norms) { return dot(attention(shape, example.qkv, norms), d_mixed); },
-          example.norms);
-      Floats sum(norm_size);  // over the heads
-      for (size_t at = 0; at < norm_size; ++at) {
-        sum[at] = d_norm[at] + d_norm[norm_size + at];
+    for (const auto& [tokens, head_dim] : {std::pair<int64_t, int64_t>{17, 32}, {37, 16}}) {
+      const Example example(tokens, 2, head_dim, has_norms);
+      const auto& shape = example.shape;
+      Floats scratch(static_cast<size_t>(table().attention_scratch(shape)));
+      for (const auto precision : kKernelPrecisions) {
+        SCOPED_TRACE(std::to_string(tokens) + " tokens in " + enum_name(precision));
+        const auto qkv = example.qkv.detach().to(dtype_of(precision));
+        const auto d_mixed = example.d_mixed.to(dtype_of(precision));
+        auto d_qkv = torch::full_like(qkv, NAN);
+        auto d_norms = has_norms ? torch::zeros({shape.heads, 2, head_dim}) : torch::Tensor();
+        table().attention_backward(shape, {0, 2}, example.norm(), source_of(qkv),
+                                   source_of(d_mixed), target_of(d_qkv), writable_or_null(d_norms),
+                                   scratch.data());
+        EXPECT_TRUE(near(d_qkv, example.qkv.grad()));
+        if (has_norms) {
+          EXPECT_TRUE(near(d_norms.sum(0), example.norms.grad()));
+        }
       }
-      EXPECT_TRUE(near(sum, expected, 1e-5));
     }
   }
 }

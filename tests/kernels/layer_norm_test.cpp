@@ -6,7 +6,7 @@ namespace softmoe::kernels::layer_norm_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-class LayerNormTest : public KernelTest {};
+using LayerNormTest = LevelTest;
 INSTANTIATE_TEST_SUITE_P(Levels, LayerNormTest, every_level(), level_name);
 
 constexpr int64_t kRows = 7;

@@ -19,22 +19,14 @@ class PackedAttentionTest : public testing::TestWithParam<std::tuple<Level, Prec
 
   /// attend() of all heads: [tokens, dim] from `qkv` [tokens, 3 dim].
   Floats run(const PackedAttention& attention, const Matrix& qkv) const {
-    const auto fp32 = floats(qkv.values);
-    const auto bf16 = bf16s(qkv.values);
-    const auto size = static_cast<size_t>(attention.tokens * attention.dim());
-    Floats mixed(size);
-    Bf16s mixed_bf16(size);
+    const Values values(precision(), qkv.values);
+    Values mixed(precision(), static_cast<size_t>(attention.tokens * attention.dim()));
     std::vector<Unit> scratch(static_cast<size_t>(table().attend_scratch(attention)));
     for (int64_t head = 0; head < attention.heads; ++head) {
-      if (is_bf16()) {
-        table().attend(attention, head, {.bf16 = bf16.data()}, qkv.columns,
-                       {.bf16 = mixed_bf16.data()}, attention.dim(), scratch.data());
-      } else {
-        table().attend(attention, head, {.fp32 = fp32.data()}, qkv.columns, {.fp32 = mixed.data()},
-                       attention.dim(), scratch.data());
-      }
+      table().attend(attention, head, values.source(), qkv.columns, mixed.target(), attention.dim(),
+                     scratch.data());
     }
-    return is_bf16() ? floats(mixed_bf16) : mixed;
+    return mixed.fp32();
   }
 
  private:
@@ -114,8 +106,7 @@ TEST_P(PackedAttentionTest, NormalisesQueriesAndKeysOfEachHead) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, PackedAttentionTest,
-                         testing::Combine(every_level(), testing::Values(Precision::kFloat32,
-                                                                         Precision::kBFloat16)),
+                         testing::Combine(every_level(), testing::ValuesIn(kKernelPrecisions)),
                          [](const auto& item) {
                            return enum_name(std::get<Level>(item.param)) + "_" +
                                   enum_name(std::get<Precision>(item.param));

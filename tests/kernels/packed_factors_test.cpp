@@ -11,7 +11,7 @@ namespace softmoe::kernels::packed_factors_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-class PackedFactorsTest : public KernelTest {};
+using PackedFactorsTest = LevelTest;
 INSTANTIATE_TEST_SUITE_P(Levels, PackedFactorsTest, every_level(), level_name);
 
 using Units = std::vector<Unit>;

@@ -211,7 +211,7 @@ TEST_P(PackedProductTest, IsExactForOneColumnOfAUnitMatrix) {
 
 INSTANTIATE_TEST_SUITE_P(
     Levels, PackedProductTest,
-    testing::Combine(every_level(),
+    testing::Combine(test::every_level(),
                      testing::Values(ProductCase{"Fp32", LeftKind::kFp32, 2e-6},
                                      ProductCase{"Bf16", LeftKind::kBf16, 1e-2},
                                      ProductCase{"Bytes", LeftKind::kBytes, 2e-2},

@@ -13,6 +13,9 @@ constexpr double kStep = 1e-5;  // of central differences
 kernels::Bf16 round_to_bf16(float value) {
   uint32_t bits = 0;
   std::memcpy(&bits, &value, sizeof(bits));
+  if (std::isnan(value)) {
+    return static_cast<kernels::Bf16>((bits >> 16) | 0x40U);
+  }
   const uint32_t is_odd = (bits >> 16) & 1U;
   return static_cast<kernels::Bf16>((bits + 0x7FFFU + is_odd) >> 16);
 }
@@ -160,6 +163,34 @@ Bf16s bf16s(const Doubles& values) {
   std::transform(values.begin(), values.end(), result.begin(),
                  [](double value) { return round_to_bf16(static_cast<float>(value)); });
   return result;
+}
+
+Values::Values(Precision precision, const Doubles& values) {
+  if (precision == Precision::kBFloat16) {
+    bf16_ = bf16s(values);
+  } else {
+    fp32_ = floats(values);
+  }
+}
+
+Values::Values(Precision precision, size_t size) : Values(precision, Doubles(size, std::nan(""))) {}
+
+kernels::Source Values::source() const {
+  return bf16_.empty() ? kernels::Source{.fp32 = fp32_.data()}
+                       : kernels::Source{.bf16 = bf16_.data()};
+}
+
+kernels::Target Values::target() {
+  return bf16_.empty() ? kernels::Target{.fp32 = fp32_.data()}
+                       : kernels::Target{.bf16 = bf16_.data()};
+}
+
+Floats Values::fp32() const { return bf16_.empty() ? fp32_ : floats(bf16_); }
+
+testing::AssertionResult near(const Values& actual, const Doubles& expected) {
+  const auto precision =
+      actual.source().bf16 != nullptr ? Precision::kBFloat16 : Precision::kFloat32;
+  return near(actual.fp32(), expected, tolerance_of(precision));
 }
 
 testing::AssertionResult near(const Floats& actual, const Doubles& expected, double tolerance) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include "core/precision.h"
 #include "kernels/types.h"
 
 namespace softmoe::test {
@@ -66,12 +67,34 @@ Floats floats(const Bf16s& values);
 /// Rounded to the nearest, ties to even.
 Bf16s bf16s(const Doubles& values);
 
+/// Values in a precision that kernels read and write, fp32 or bf16.
+class Values {
+ public:
+  Values(Precision precision, const Doubles& values);
+  /// Memory for `size` values, none of which is what a kernel should write.
+  Values(Precision precision, size_t size);
+
+  kernels::Source source() const;
+  kernels::Target target();
+  Floats fp32() const;
+  bool operator==(const Values& other) const = default;
+
+ private:
+  Floats fp32_;
+  Bf16s bf16_;
+};
+
 /// EXPECT_TRUE(near(actual, expected, tolerance)): |actual - expected| is at most `tolerance` times
 /// the largest magnitude that is expected. On failure prints the largest error and its index.
 testing::AssertionResult near(const Floats& actual, const Doubles& expected, double tolerance);
+/// near() with tolerance_of() the precision.
+testing::AssertionResult near(const Values& actual, const Doubles& expected);
 
 /// Tolerances of near(): sums in fp32, and results that are rounded to bf16.
 inline constexpr double kFp32Tolerance = 3e-6;
 inline constexpr double kBf16Tolerance = 5e-3;
+inline constexpr double tolerance_of(Precision precision) {
+  return precision == Precision::kBFloat16 ? kBf16Tolerance : kFp32Tolerance;
+}
 
 }  // namespace softmoe::test

@@ -8,7 +8,7 @@ namespace softmoe::kernels::rows_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-class RowsTest : public KernelTest {};
+using RowsTest = LevelTest;
 INSTANTIATE_TEST_SUITE_P(Levels, RowsTest, every_level(), level_name);
 
 constexpr std::array<int64_t, 4> kDims{1, 16, 23, 64};
@@ -49,18 +49,45 @@ TEST_P(RowsTest, SumsRowsByIndexWithGates) {
         }
       }
       const float* const gate = has_gates ? fp32_gates.data() : nullptr;
+      RowSum sum{.rows = {.fp32 = fp32.data()},
+                 .stride = dim,
+                 .gate = gate,
+                 .index = kIndex.data(),
+                 .count = 3};
       Floats out(static_cast<size_t>(dim));
-      table().sum_rows({.fp32 = fp32.data()}, gate, kIndex.data(), 3, dim, {.fp32 = out.data()});
+      table().sum_rows(sum, dim, {.fp32 = out.data()});
       EXPECT_TRUE(near(out, expected.values, kFp32Tolerance)) << dim;
+      sum.rows = {.bf16 = bf16.data()};
       Bf16s out_bf16(static_cast<size_t>(dim));
-      table().sum_rows({.bf16 = bf16.data()}, gate, kIndex.data(), 3, dim,
-                       {.bf16 = out_bf16.data()});
+      table().sum_rows(sum, dim, {.bf16 = out_bf16.data()});
       EXPECT_TRUE(near(floats(out_bf16), expected.values, kBf16Tolerance)) << dim;
     }
     Floats nothing(static_cast<size_t>(dim), 7.0F);
-    table().sum_rows({.fp32 = fp32.data()}, nullptr, kIndex.data(), 0, dim,
-                     {.fp32 = nothing.data()});
+    table().sum_rows({.rows = {.fp32 = fp32.data()}, .stride = dim}, dim, {.fp32 = nothing.data()});
     EXPECT_EQ(nothing, Floats(static_cast<size_t>(dim), 0.0F));
+  }
+}
+
+TEST_P(RowsTest, SumsRowsThatLieApartOntoWhatIsThere) {
+  constexpr int64_t kStride = 70;
+  constexpr std::array<int64_t, 2> kIndex{2, 1};
+  for (const int64_t dim : kDims) {
+    const auto rows = random_matrix(3, kStride, 6);
+    const auto fp32 = floats(rows.values);
+    Matrix expected(1, dim);
+    for (int64_t channel = 0; channel < dim; ++channel) {
+      expected.at(0, channel) = 0.5 + rows.at(2, channel) + rows.at(1, channel);
+    }
+    Floats out(static_cast<size_t>(dim) + 1, 0.5F);
+    table().sum_rows({.rows = {.fp32 = fp32.data()},
+                      .stride = kStride,
+                      .index = kIndex.data(),
+                      .count = 2,
+                      .accumulate = true},
+                     dim, {.fp32 = out.data()});
+    EXPECT_EQ(out.back(), 0.5F);  // beyond the row
+    out.pop_back();
+    EXPECT_TRUE(near(out, expected.values, kFp32Tolerance)) << dim;
   }
 }
 

@@ -9,19 +9,19 @@ namespace softmoe::kernels::update_test {
 
 using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 
-class UpdateTest : public KernelTest {};
+using UpdateTest = LevelTest;
 INSTANTIATE_TEST_SUITE_P(Levels, UpdateTest, every_level(), level_name);
 
 constexpr std::array<int64_t, 4> kCounts{1, 16, 37, 1000};
 
 TEST_P(UpdateTest, AdamWTakesOneStep) {
-  const AdamWStep step{.decay = 0.99F,
-                       .rate = 0.02F,
-                       .beta1 = 0.875F,
-                       .beta2 = 0.96875F,
-                       .inverse_correction = 1.5F,
-                       .eps = 1e-3F,
-                       .gradient_factor = 0.5F};
+  const AdamWConstants step{.decay = 0.99F,
+                            .rate = 0.02F,
+                            .beta1 = 0.875F,
+                            .beta2 = 0.96875F,
+                            .inverse_correction = 1.5F,
+                            .eps = 1e-3F,
+                            .gradient_factor = 0.5F};
   for (const int64_t count : kCounts) {
     const auto gradient = random_matrix(1, count, 1);
     auto parameter = random_matrix(1, count, 2);

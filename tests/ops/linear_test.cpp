@@ -26,15 +26,25 @@ TEST(LinearOp, ExactOneIsFp32UnderAutocastOnAllLevels) {
   }
 }
 
-TEST(LinearOp, FollowsAutocast) {
+TEST(LinearOp, AgreesOnAllLevelsWithAndWithoutAutocast) {
   at::manual_seed(4);
-  const auto x = torch::randn({4, 6});
-  const auto weight = torch::randn({3, 6});
-  const auto bias = torch::randn({3});
-  EXPECT_TRUE(test::all_close(linear(x, weight, bias), x.matmul(weight.t()) + bias));
-  EXPECT_TRUE(test::all_close(linear(x, weight, torch::Tensor()), x.matmul(weight.t())));
-  const AutocastGuard autocast(torch::kCPU, torch::kBFloat16);
-  EXPECT_EQ(linear(x, weight, bias).scalar_type(), torch::kBFloat16);
+  const auto x = torch::randn({2, 7, 13});
+  const auto weight = torch::randn({37, 13});
+  for (const auto& bias : {torch::randn({37}), torch::Tensor()}) {
+    const auto product = x.to(torch::kFloat64).matmul(weight.to(torch::kFloat64).t());
+    const auto expected = bias.defined() ? product + bias : product;  // [2, 7, outputs]
+    test::on_every_level([&] {
+      const auto y = linear(x, weight, bias);
+      EXPECT_EQ(y.scalar_type(), torch::kFloat32);
+      EXPECT_LT(relative_error(y, expected), 1e-6);
+      const AutocastGuard autocast(torch::kCPU, torch::kBFloat16);
+      for (const auto& values : {x, x.to(torch::kBFloat16)}) {
+        const auto rounded = linear(values, weight, bias);
+        EXPECT_EQ(rounded.scalar_type(), torch::kBFloat16);
+        EXPECT_LT(relative_error(rounded, expected), 1.2e-2);
+      }
+    });
+  }
 }
 
 }  // namespace softmoe::linear_test

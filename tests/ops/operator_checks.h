@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "kernels/level.h"
+#include "support/levels.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe::test {
@@ -40,9 +40,15 @@ inline Tensors output_and_gradients(const Operator& function, const Tensors& inp
   return results;
 }
 
-/// The fused operator against the same in fp64: bf16 rounds by 1.1e-3 on average, and a handful of
-/// roundings follow each other, some before differences are taken.
-inline void expect_agreement(const Operator& fused, const Operator& plain, const Tensors& inputs) {
+/// The largest relative_error() of a fused operator in `precision`. bf16 rounds by 1.1e-3 on
+/// average, and a handful of roundings follow each other, some before differences are taken.
+inline double largest_error(Precision precision) {
+  return precision == Precision::kBFloat16 ? 1.2e-2 : 2e-6;
+}
+
+/// The fused operator in `precision` against the plain one in fp64.
+inline void expect_agreement(const Operator& fused, const Operator& plain, const Tensors& inputs,
+                             Precision precision) {
   const auto actual = output_and_gradients(fused, inputs, torch::kFloat32);
   const auto expected = output_and_gradients(plain, inputs, torch::kFloat64);
   for (size_t index = 0; index < actual.size(); ++index) {
@@ -51,7 +57,8 @@ inline void expect_agreement(const Operator& fused, const Operator& plain, const
     }
     ASSERT_TRUE(actual[index].defined()) << "tensor " << index;
     ASSERT_EQ(actual[index].sizes(), expected[index].sizes()) << "tensor " << index;
-    EXPECT_LT(relative_error(actual[index], expected[index]), 1.2e-2) << "tensor " << index;
+    EXPECT_LT(relative_error(actual[index], expected[index]), largest_error(precision))
+        << "tensor " << index;
   }
 }
 
@@ -96,15 +103,30 @@ inline void expect_freezing(const Operator& fused, const Tensors& inputs,
   }
 }
 
-/// Skips on processors without kernels that multiply bf16.
-class KernelTest : public testing::Test {
+/// Runs on the level in use.
+template <typename Parameter>
+class OperatorTest : public testing::TestWithParam<Parameter> {
  protected:
-  void SetUp() override {
-    if (!kernels::has(kernels::Need::kBf16Products)) {
-      GTEST_SKIP() << "no kernels that multiply bf16 here";
-    }
-    at::manual_seed(5);
-  }
+  void SetUp() override { at::manual_seed(5); }
 };
+
+/// Runs an operator in a precision on the level in use.
+using PrecisionTest = OperatorTest<Precision>;
+inline auto every_precision() { return testing::ValuesIn(kKernelPrecisions); }
+inline std::string precision_name(const testing::TestParamInfo<Precision>& item) {
+  return enum_name(item.param);
+}
+
+/// Runs an operator in a precision with the sizes of a case, which has a name.
+template <typename Case>
+class SizesTest : public OperatorTest<std::tuple<Precision, Case>> {
+ protected:
+  Precision precision() const { return std::get<Precision>(this->GetParam()); }
+  const Case& sizes() const { return std::get<Case>(this->GetParam()); }
+};
+template <typename Case>
+std::string sizes_name(const testing::TestParamInfo<std::tuple<Precision, Case>>& item) {
+  return enum_name(std::get<Precision>(item.param)) + "_" + std::get<Case>(item.param).name;
+}
 
 }  // namespace softmoe::test

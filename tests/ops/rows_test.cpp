@@ -38,9 +38,9 @@ TEST(RowsOp, AreBf16BetweenProductsOfOurKernels) {
   for (const auto level : kernels::present_levels()) {
     const kernels::ScopedLevel scoped(level);
     const AutocastGuard autocast(torch::kCPU, torch::kBFloat16);
-    const bool has_products = kernels::has(kernels::Need::kBf16Products);
+    const bool is_fused = kernels::has(kernels::Need::kBf16);
     const auto rows = take_rows(x, index);
-    EXPECT_EQ(rows.scalar_type(), has_products ? torch::kBFloat16 : torch::kFloat32);
+    EXPECT_EQ(rows.scalar_type(), is_fused ? torch::kBFloat16 : torch::kFloat32);
     EXPECT_EQ(sum_rows(rows, {}, index, 3).scalar_type(), torch::kFloat32);
   }
 }

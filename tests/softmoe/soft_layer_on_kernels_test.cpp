@@ -1,8 +1,9 @@
 /// Soft MoE layers on our kernels against libtorch's operators.
 
-#include "kernels/level.h"
+#include "ops/compute_precision.h"
 #include "runtime/autocast_guard.h"
 #include "softmoe/moe_layer.h"
+#include "support/levels.h"
 #include "support/tensor_matcher.h"
 
 namespace softmoe::soft_layer_on_kernels_test {
@@ -25,9 +26,6 @@ double relative_error(const torch::Tensor& actual, const torch::Tensor& expected
 class SoftLayerOnKernels : public testing::TestWithParam<LayerCase> {
  protected:
   void SetUp() override {
-    if (!kernels::has(kernels::Need::kBf16Products)) {
-      GTEST_SKIP() << "no kernels that multiply bf16 here";
-    }
     at::manual_seed(8);
     const auto& sizes = GetParam();
     tokens_ = torch::randn({sizes.batch, sizes.tokens, sizes.dim});
@@ -49,14 +47,13 @@ class SoftLayerOnKernels : public testing::TestWithParam<LayerCase> {
   torch::Tensor d_tokens_;
 };
 
-TEST_P(SoftLayerOnKernels, GivesWhatLibtorchsOperatorsGive) {
+TEST_P(SoftLayerOnKernels, GivesWhatLibtorchsOperatorsGiveOnEveryLevel) {
   auto layer = MoeLayer(options());
-  const auto run = [&](kernels::Level level) {
-    const kernels::ScopedLevel scoped(level);
+  const auto run = [&](Precision precision) {
     layer->zero_grad();
     const auto tokens = tokens_.clone().requires_grad_();
     {
-      const AutocastGuard autocast(torch::kCPU, torch::kBFloat16);
+      const AutocastGuard autocast(torch::kCPU, tensor_dtype(precision));
       const auto out = layer->forward(tokens);
       (out.to(torch::kFloat32) * d_tokens_).sum().backward();
     }
@@ -66,11 +63,23 @@ TEST_P(SoftLayerOnKernels, GivesWhatLibtorchsOperatorsGive) {
     }
     return results;
   };
-  const auto actual = run(kernels::highest_level());
-  const auto expected = run(kernels::Level::kPortable);
-  ASSERT_EQ(actual.size(), 7);
-  for (size_t index = 0; index < actual.size(); ++index) {
-    EXPECT_LT(relative_error(actual[index], expected[index]), 3e-2) << index;
+  for (const auto precision : test::kKernelPrecisions) {
+    SCOPED_TRACE(enum_name(precision));
+    std::vector<torch::Tensor> expected;
+    // The portable level, the first one, leaves training to libtorch's operators.
+    test::on_every_level([&] {
+      const auto actual = run(precision);
+      ASSERT_EQ(actual.size(), 7);
+      if (kernels::level() == kernels::Level::kPortable) {
+        expected = actual;
+        return;
+      }
+      for (size_t index = 0; index < actual.size(); ++index) {
+        EXPECT_LT(relative_error(actual[index], expected[index]),
+                  precision == Precision::kBFloat16 ? 3e-2 : 5e-6)
+            << index;
+      }
+    });
   }
 }
 

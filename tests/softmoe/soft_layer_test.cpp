@@ -55,10 +55,10 @@ TEST(SoftLayer, MixesTokensByWeightsThatSumToOne) {
     layer->forward(random_tokens(), &record);
     EXPECT_TRUE(all_close(record.dispatch.sum(1), torch::ones({3, 4, 3}))) << router;
     EXPECT_TRUE(all_close(record.combine.sum({2, 3}), torch::ones({3, kTokens}))) << router;
-    const bool learns_dispatch = router.starts_with("soft");
-    const bool learns_combine = router.ends_with("soft");
-    EXPECT_EQ(record.dispatch.std().item<double>() > 0.01, learns_dispatch) << router;
-    EXPECT_EQ(record.combine.std().item<double>() > 0.01, learns_combine) << router;
+    const bool mixes_by_logits = router.starts_with("soft");
+    const bool combines_by_logits = router.ends_with("soft");
+    EXPECT_EQ(record.dispatch.std().item<double>() > 0.01, mixes_by_logits) << router;
+    EXPECT_EQ(record.combine.std().item<double>() > 0.01, combines_by_logits) << router;
   }
 }
 

@@ -163,8 +163,8 @@ TEST(SparseRows, GradientsAreThoseOfFiniteDifferences) {
 }
 
 TEST(SparseRows, AreBf16ForExpertsAndFp32ForTokensUnderAutocast) {
-  if (!kernels::has(kernels::Need::kBf16Products)) {
-    GTEST_SKIP() << "no kernels that multiply bf16 here";
+  if (!kernels::has(kernels::Need::kBf16)) {
+    GTEST_SKIP() << "libtorch's operators are faster in bf16 on this processor";
   }
   auto rows = example_rows();
   rows.gate.requires_grad_();

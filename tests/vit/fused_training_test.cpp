@@ -2,8 +2,9 @@
 
 #include <map>
 
-#include "kernels/level.h"
+#include "ops/compute_precision.h"
 #include "runtime/autocast_guard.h"
+#include "support/levels.h"
 #include "support/tensor_matcher.h"
 #include "vit/vision_transformer.h"
 
@@ -38,15 +39,14 @@ struct Step {
   std::map<std::string, torch::Tensor> gradients;
 };
 
-Step train_step(VisionTransformer& model, kernels::Level level) {
-  const kernels::ScopedLevel scoped(level);
+Step train_step(VisionTransformer& model, Precision precision) {
   model->zero_grad();
   at::manual_seed(9);
   const auto images = torch::randn({6, 2, 12, 20});
   const auto direction = torch::randn({6, 7});
   Step step;
   {
-    const AutocastGuard autocast(torch::kCPU, torch::kBFloat16);
+    const AutocastGuard autocast(torch::kCPU, tensor_dtype(precision));
     step.logits = model(images).to(torch::kFloat32);  // [batch, classes]
   }
   (step.logits * direction).sum().backward();
@@ -63,9 +63,6 @@ double relative_error(const torch::Tensor& actual, const torch::Tensor& expected
 class FusedTraining : public testing::TestWithParam<Variant> {
  protected:
   void SetUp() override {
-    if (!kernels::has(kernels::Need::kBf16Products)) {
-      GTEST_SKIP() << "no kernels that multiply bf16 here";
-    }
     at::manual_seed(2);
     model_ = VisionTransformer(options_of(GetParam()));
     for (auto& parameter : model_->parameters()) {
@@ -78,22 +75,36 @@ class FusedTraining : public testing::TestWithParam<Variant> {
   VisionTransformer model_{nullptr};
 };
 
-TEST_P(FusedTraining, ComputesWhatLibtorchsOperatorsCompute) {
-  const auto expected = train_step(model_, kernels::Level::kPortable);
-  const auto actual = train_step(model_, kernels::highest_level());
-  EXPECT_FALSE(torch::equal(actual.logits, expected.logits)) << "the same operators ran twice";
-  EXPECT_LT(relative_error(actual.logits, expected.logits), 2e-2);
-  for (const auto& [name, gradient] : expected.gradients) {
-    EXPECT_LT(relative_error(actual.gradients.at(name), gradient), 5e-2) << name;
+TEST_P(FusedTraining, ComputesWhatLibtorchsOperatorsComputeOnEveryLevel) {
+  for (const auto precision : test::kKernelPrecisions) {
+    SCOPED_TRACE(enum_name(precision));
+    const bool is_bf16 = precision == Precision::kBFloat16;
+    Step expected;
+    // The portable level, the first one, leaves training to libtorch's operators.
+    test::on_every_level([&] {
+      if (kernels::level() == kernels::Level::kPortable) {
+        expected = train_step(model_, precision);
+        return;
+      }
+      const auto actual = train_step(model_, precision);
+      EXPECT_FALSE(torch::equal(actual.logits, expected.logits)) << "the same operators ran twice";
+      EXPECT_LT(relative_error(actual.logits, expected.logits), is_bf16 ? 2e-2 : 2e-6);
+      for (const auto& [name, gradient] : expected.gradients) {
+        EXPECT_LT(relative_error(actual.gradients.at(name), gradient), is_bf16 ? 5e-2 : 5e-6)
+            << name;
+      }
+    });
   }
 }
 
 TEST_P(FusedTraining, GivesTheSameBitsAgain) {
-  const auto first = train_step(model_, kernels::highest_level());
-  const auto second = train_step(model_, kernels::highest_level());
-  EXPECT_TRUE(test::same_bits(second.logits, first.logits));
-  for (const auto& [name, gradient] : first.gradients) {
-    EXPECT_TRUE(test::same_bits(second.gradients.at(name), gradient)) << name;
+  for (const auto precision : test::kKernelPrecisions) {
+    const auto first = train_step(model_, precision);
+    const auto second = train_step(model_, precision);
+    EXPECT_TRUE(test::same_bits(second.logits, first.logits));
+    for (const auto& [name, gradient] : first.gradients) {
+      EXPECT_TRUE(test::same_bits(second.gradients.at(name), gradient)) << name;
+    }
   }
 }
 

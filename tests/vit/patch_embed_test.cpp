@@ -21,7 +21,7 @@ TEST(PatchEmbed, IsAStridedConvolution) {
                             .flatten(2)
                             .transpose(1, 2);  // [batch, patches, dim]
   const auto embedded = [&](const torch::Tensor& pixels) {
-    return module->forward(module->patches(pixels));
+    return module->forward(image_patches(pixels, options));
   };
   EXPECT_TRUE(all_close(embedded(images), expected));
   EXPECT_TRUE(all_close(embedded(images.contiguous(at::MemoryFormat::ChannelsLast)), expected));

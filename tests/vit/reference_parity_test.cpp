@@ -82,7 +82,7 @@ class TinyVitParity : public testing::TestWithParam<std::tuple<std::string, std:
 /// rounding to bf16 of the next.
 TEST_P(TinyVitParity, EveryPart) {
   auto embed = vit_.submodule<PatchEmbedImpl>("patch_embed");
-  auto x = embed->forward(embed->patches(vit_.images));
+  auto x = embed->forward(image_patches(vit_.images, vit_.model->options()));
   EXPECT_TRUE(vit_.matches(x.view({4, 4, 4, 64}), "after/embedding"));
   x = x + vit_.model->named_parameters()["pos_embed"];
   EXPECT_TRUE(vit_.matches(x, "after/Encoder/posembed_input"));

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "checkpoints/model_checkpoint.h"
-#include "kernels/packed_product.h"
 #include "vit/small_models.h"
 
 namespace softmoe {
@@ -11,9 +10,6 @@ namespace {
 
 TEST(PackedLayers, Int8StartsWithMoreBitsButForExperts) {
   auto options = test::small_moe_options();
-  if (!kernels::supported(Precision::kInt8)) {
-    GTEST_SKIP() << "the processor has no kernels for int8";
-  }
   options.depth = 5;
   options.moe_blocks = "1,3";
   const auto layers =
@@ -34,15 +30,6 @@ TEST(PackedLayers, Int8StartsWithMoreBitsButForExperts) {
       pack_layers(options, named_tensors(*test::lively_model(options)), Precision::kInt8);
   EXPECT_EQ(dense.blocks[1].mlp.fc1.precision(), Precision::kBFloat16);
   EXPECT_EQ(dense.blocks[2].mlp.fc1.precision(), Precision::kInt8);
-}
-
-TEST(PackedLayers, ArePackedIfThereAreKernelsOfThePrecision) {
-  EXPECT_EQ(can_pack(test::small_options(), {}, Precision::kBFloat16),
-            kernels::supported(Precision::kBFloat16));
-  EXPECT_EQ(can_pack(test::small_options(), {}, Precision::kInt8Experts),
-            kernels::supported(Precision::kInt8));
-  EXPECT_FALSE(can_pack(test::small_options(), {}, Precision::kFloat16));
-  EXPECT_FALSE(can_pack(test::small_options(), {}, Precision::kFloat64));
 }
 
 }  // namespace

@@ -52,40 +52,69 @@ torch::Tensor plain_attention(const Tensors& in, const AttentionCase& sizes) {
   return in[7].defined() ? out + in[7] : out;
 }
 
-using FusedAttention = test::KernelTest;
-class FusedAttentionOfSize : public test::KernelTest,
-                             public testing::WithParamInterface<AttentionCase> {};
+Operator fused_attention(int64_t heads, Precision precision) {
+  return [=](const Tensors& in) {
+    return attention(in[0], {in[1], in[2], in[3], in[4], in[5], in[6], 1e-6, heads}, precision,
+                     in[7]);
+  };
+}
+
+void expect_agreement_of(const AttentionCase& sizes, Precision precision, const Tensors& inputs) {
+  expect_agreement(
+      fused_attention(sizes.heads, precision),
+      [&sizes](const Tensors& in) { return plain_attention(in, sizes); }, inputs, precision);
+}
+
+using FusedAttentionOfSize = test::SizesTest<AttentionCase>;
 
 TEST_P(FusedAttentionOfSize, AgreesWithLibtorch) {
-  const auto& sizes = GetParam();
-  const auto inputs = attention_inputs(sizes);
-  const Operator fused = [&sizes](const Tensors& in) {
-    return attention(in[0], {in[1], in[2], in[3], in[4], in[5], in[6], 1e-6, sizes.heads}, in[7]);
-  };
-  expect_agreement(
-      fused, [&sizes](const Tensors& in) { return plain_attention(in, sizes); }, inputs);
-  expect_determinism(fused, inputs);
+  const auto inputs = attention_inputs(sizes());
+  expect_agreement_of(sizes(), precision(), inputs);
+  expect_determinism(fused_attention(sizes().heads, precision()), inputs);
 }
 
-INSTANTIATE_TEST_SUITE_P(Sizes, FusedAttentionOfSize,
-                         testing::Values(AttentionCase{"OneVector", 5, 16, 2, 32, false, true},
-                                         AttentionCase{"Odd", 3, 17, 3, 16, false, false},
-                                         AttentionCase{"Norms", 7, 13, 2, 48, true, true},
-                                         AttentionCase{"Long", 2, 101, 3, 32, true, false},
-                                         AttentionCase{"OneImage", 1, 70, 2, 16, true, true},
-                                         AttentionCase{"ManyRows", 130, 18, 1, 16, false, true}),
-                         [](const auto& test_case) { return test_case.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Sizes, FusedAttentionOfSize,
+    testing::Combine(test::every_precision(),
+                     testing::Values(AttentionCase{"OneVector", 5, 16, 2, 32, false, true},
+                                     AttentionCase{"Odd", 3, 17, 3, 16, false, false},
+                                     AttentionCase{"Norms", 7, 13, 2, 48, true, true},
+                                     AttentionCase{"Long", 2, 101, 3, 32, true, false},
+                                     AttentionCase{"OneImage", 1, 70, 2, 16, true, true},
+                                     AttentionCase{"ManyRows", 130, 18, 1, 16, false, true})),
+    test::sizes_name<AttentionCase>);
 
-TEST_F(FusedAttention, FrozenInputsLeaveTheOtherGradientsAsTheyAre) {
+using FusedAttentionOnLevel = test::LevelTest;
+INSTANTIATE_TEST_SUITE_P(Levels, FusedAttentionOnLevel, test::every_level(), test::level_name);
+
+TEST_P(FusedAttentionOnLevel, AgreesWithLibtorch) {
+  at::manual_seed(5);
+  for (const auto& sizes : {AttentionCase{"Norms", 3, 13, 2, 48, true, true},
+                            AttentionCase{"Odd", 2, 37, 3, 16, false, false}}) {
+    const auto inputs = attention_inputs(sizes);
+    for (const auto precision : test::kKernelPrecisions) {
+      SCOPED_TRACE(sizes.name + " in " + enum_name(precision));
+      expect_agreement_of(sizes, precision, inputs);
+    }
+  }
+}
+
+using FusedAttention = test::PrecisionTest;
+INSTANTIATE_TEST_SUITE_P(Precisions, FusedAttention, test::every_precision(), test::precision_name);
+
+TEST_P(FusedAttention, FrozenInputsLeaveTheOtherGradientsAsTheyAre) {
   const AttentionCase sizes{"", 5, 17, 3, 16, true, true};
-  expect_freezing(
-      [](const Tensors& in) {
-        return attention(in[0], {in[1], in[2], in[3], in[4], in[5], in[6], 1e-6, 3}, in[7]);
-      },
-      attention_inputs(sizes), {{0}, {3}, {1, 4}, {2, 4}, {4}, {5}, {7, 6}});
+  expect_freezing(fused_attention(sizes.heads, GetParam()), attention_inputs(sizes),
+                  {{0}, {3}, {1, 4}, {2, 4}, {4}, {5}, {7, 6}});
 }
 
-TEST_F(FusedAttention, TakesShortSequencesOfWholeVectors) {
+TEST(FusedAttentionValues, AreFp32ForProductsOfFp32) {
+  auto inputs = attention_inputs({"", 2, 5, 1, 16, false, false});
+  inputs[0] = inputs[0].to(torch::kBFloat16);
+  EXPECT_THROW(fused_attention(1, Precision::kFloat32)(inputs), c10::ValueError);
+}
+
+TEST(FusedAttentionSizes, AreShortSequencesOfWholeVectors) {
   AttentionParameters parameters{};
   parameters.qkv_weight = torch::zeros({3 * 64, 64});
   parameters.proj_weight = torch::zeros({64, 64});

@@ -1,5 +1,6 @@
 #include "ops/fused/layer_norm.h"
 
+#include "ops/compute_precision.h"
 #include "ops/operator_checks.h"
 
 namespace softmoe::fused::layer_norm_test {
@@ -8,48 +9,46 @@ using test::expect_agreement;
 using test::expect_determinism;
 using test::expect_freezing;
 using test::Operator;
-using test::output_and_gradients;
-using test::relative_error;
 using test::Tensors;
 
-using FusedLayerNorm = test::KernelTest;
-class FusedLayerNormOfWidth : public test::KernelTest,
-                              public testing::WithParamInterface<int64_t> {};
-
-TEST_P(FusedLayerNormOfWidth, AgreesWithLibtorch) {
-  const int64_t dim = GetParam();
-  // More rows than one chunk of the gradients' sums.
-  const Tensors inputs{torch::randn({3, 47, dim}) * 2 + 1, torch::randn({dim}),
-                       torch::randn({dim})};
-  const Operator fused = [](const Tensors& in) { return layer_norm(in[0], in[1], in[2], 1e-3); };
-  const Operator plain = [dim](const Tensors& in) {
-    return torch::layer_norm(in[0], {dim}, in[1], in[2], 1e-3);
-  };
-  const auto actual = output_and_gradients(fused, inputs, torch::kFloat32);
-  const auto expected = output_and_gradients(plain, inputs, torch::kFloat64);
-  for (size_t index = 0; index < actual.size(); ++index) {
-    EXPECT_LT(relative_error(actual[index], expected[index]), 1e-6) << "tensor " << index;
+class FusedLayerNorm : public test::LevelTest {
+ protected:
+  void SetUp() override {
+    LevelTest::SetUp();
+    at::manual_seed(5);
   }
-  expect_determinism(fused, inputs);
+};
+INSTANTIATE_TEST_SUITE_P(Levels, FusedLayerNorm, test::every_level(), test::level_name);
+
+TEST_P(FusedLayerNorm, AgreesWithLibtorch) {
+  for (const int64_t dim : {16, 48, 37}) {
+    // More rows than one chunk of the gradients' sums.
+    const Tensors inputs{torch::randn({3, 47, dim}) * 2 + 1, torch::randn({dim}),
+                         torch::randn({dim})};
+    const Operator fused = [](const Tensors& in) { return layer_norm(in[0], in[1], in[2], 1e-3); };
+    expect_agreement(
+        fused,
+        [dim](const Tensors& in) { return torch::layer_norm(in[0], {dim}, in[1], in[2], 1e-3); },
+        inputs, Precision::kFloat32);
+    expect_determinism(fused, inputs);
+  }
 }
 
-INSTANTIATE_TEST_SUITE_P(Widths, FusedLayerNormOfWidth, testing::Values(16, 48, 37),
-                         [](const auto& dim) { return "Dim" + std::to_string(dim.param); });
-
-TEST_F(FusedLayerNorm, TakesReducedPrecisionAndNoBias) {
+TEST_P(FusedLayerNorm, TakesBf16AndNoBias) {
   const Tensors inputs{torch::randn({9, 24}), torch::randn({24})};
   expect_agreement(
       [](const Tensors& in) { return layer_norm(in[0].to(torch::kBFloat16), in[1], {}, 1e-6); },
       [](const Tensors& in) {
         return torch::layer_norm(in[0], {24}, in[1], torch::Tensor(), 1e-6);
       },
-      inputs);
+      inputs, Precision::kBFloat16);
 }
 
-TEST_F(FusedLayerNorm, BranchAddsBothGradients) {
+TEST_P(FusedLayerNorm, BranchAddsBothGradients) {
   const Tensors inputs{torch::randn({5, 17, 32}), torch::randn({32}), torch::randn({32})};
   const auto direction = torch::randn({5, 17, 32}, torch::kFloat64);
-  for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
+  for (const auto precision : test::kKernelPrecisions) {
+    const auto dtype = tensor_dtype(precision);
     expect_agreement(
         [&](const Tensors& in) {
           const auto [normed, skip] = layer_norm_branch(in[0], in[1], in[2], 1e-6, dtype);
@@ -59,18 +58,18 @@ TEST_F(FusedLayerNorm, BranchAddsBothGradients) {
         [&](const Tensors& in) {
           return torch::layer_norm(in[0], {32}, in[1], in[2], 1e-6) + in[0] * direction;
         },
-        inputs);
+        inputs, precision);
   }
 }
 
-TEST_F(FusedLayerNorm, BranchWithUnusedNorm) {
+TEST(FusedLayerNormBranch, MayLeaveTheNormUnused) {
   const auto x = torch::randn({4, 32}).requires_grad_();
   const auto weight = torch::randn({32});
   layer_norm_branch(x, weight, {}, 1e-6, torch::kFloat32).skip.sum().backward();
   EXPECT_TRUE(test::all_close(x.grad(), torch::ones({4, 32})));
 }
 
-TEST_F(FusedLayerNorm, FrozenInputsLeaveTheOtherGradientsAsTheyAre) {
+TEST_P(FusedLayerNorm, FrozenInputsLeaveTheOtherGradientsAsTheyAre) {
   for (const bool with_bias : {false, true}) {
     expect_freezing(
         [with_bias](const Tensors& in) {

@@ -4,39 +4,58 @@
 
 namespace softmoe::fused::linear_test {
 
+using test::expect_agreement;
 using test::expect_determinism;
 using test::expect_freezing;
 using test::Operator;
-using test::output_and_gradients;
-using test::relative_error;
 using test::Tensors;
 
-using FusedLinear = test::KernelTest;
+using FusedLinear = test::LevelTest;
+INSTANTIATE_TEST_SUITE_P(Levels, FusedLinear, test::every_level(), test::level_name);
 
-TEST_F(FusedLinear, AgreesWithLibtorchToFp32) {
-  // One panel of 16 outputs; several panels, and more rows than gradients are summed over at once.
-  for (const auto& inputs : {Tensors{torch::randn({5, 32}), torch::randn({16, 32})},
-                             Tensors{torch::randn({3, 147, 48}), torch::randn({80, 48})},
-                             Tensors{torch::randn({2, 9, 16}), torch::randn({304, 16})}}) {
-    const Operator fused = [](const Tensors& in) { return exact_linear(in[0], in[1]); };
-    const Operator plain = [](const Tensors& in) { return in[0].matmul(in[1].t()); };
-    const auto actual = output_and_gradients(fused, inputs, torch::kFloat32);
-    const auto expected = output_and_gradients(plain, inputs, torch::kFloat64);
-    for (size_t index = 0; index < actual.size(); ++index) {
-      ASSERT_EQ(actual[index].sizes(), expected[index].sizes()) << "tensor " << index;
-      EXPECT_LT(relative_error(actual[index], expected[index]), 1e-6) << "tensor " << index;
+/// Odd sizes, whose units reach over the ends of rows; several panels; more rows than gradients are
+/// summed over at once.
+std::vector<Tensors> all_inputs() {
+  const auto inputs = [](torch::IntArrayRef x, int64_t outputs, bool has_bias) {
+    return Tensors{torch::randn(x), torch::randn({outputs, x.back()}),
+                   has_bias ? torch::randn({outputs}) : torch::Tensor()};
+  };
+  return {inputs({5, 32}, 16, true), inputs({1, 1}, 1, true), inputs({3, 47, 49}, 83, false),
+          inputs({2, 311, 16}, 35, true), inputs({67, 33}, 96, false)};
+}
+
+TEST_P(FusedLinear, AgreesWithLibtorch) {
+  at::manual_seed(5);
+  for (const auto& inputs : all_inputs()) {
+    for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
+      const Operator fused = [precision](const Tensors& in) {
+        return linear(in[0], in[1], in[2], precision);
+      };
+      const Operator plain = [](const Tensors& in) { return torch::linear(in[0], in[1], in[2]); };
+      expect_agreement(fused, plain, inputs, precision);
     }
-    expect_determinism(fused, inputs);
-    expect_freezing(fused, inputs, {{0}, {1}});
   }
 }
 
-TEST_F(FusedLinear, TakesWholeVectorsInFp32) {
-  EXPECT_TRUE(takes_linear(torch::zeros({3, 32}), torch::zeros({16, 32})));
-  EXPECT_FALSE(takes_linear(torch::zeros({3, 32}), torch::zeros({17, 32})));
-  EXPECT_FALSE(takes_linear(torch::zeros({3, 24}), torch::zeros({16, 24})));
-  EXPECT_FALSE(takes_linear(torch::zeros({3, 32}, torch::kBFloat16), torch::zeros({16, 32})));
-  EXPECT_THROW(exact_linear(torch::zeros({3, 32}), torch::zeros({16, 48})), c10::ValueError);
+TEST_P(FusedLinear, IsDeterministicAndFreezesWhatDoesNotLearn) {
+  at::manual_seed(6);
+  for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
+    const Operator fused = [precision](const Tensors& in) {
+      return linear(in[0], in[1], in[2], precision);
+    };
+    const auto inputs = all_inputs()[3];
+    expect_determinism(fused, inputs);
+    expect_freezing(fused, inputs, {{0}, {1}, {2}, {0, 2}});
+  }
+}
+
+TEST(FusedLinearInputs, AreCheckedAgainstTheWeight) {
+  EXPECT_FALSE(takes_linear(torch::zeros({16, 32}, torch::kFloat64), {}));
+  EXPECT_FALSE(takes_linear(torch::zeros({16, 32}), torch::zeros({16}, torch::kBFloat16)));
+  EXPECT_THROW(linear(torch::zeros({3, 32}), torch::zeros({16, 48}), {}, Precision::kFloat32),
+               c10::ValueError);
+  EXPECT_THROW(linear(torch::zeros({0, 32}), torch::zeros({16, 32}), {}, Precision::kFloat32),
+               c10::ValueError);
 }
 
 }  // namespace softmoe::fused::linear_test

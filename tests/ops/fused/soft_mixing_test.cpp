@@ -1,5 +1,8 @@
 #include "ops/fused/soft_mixing.h"
 
+#include <array>
+
+#include "ops/compute_precision.h"
 #include "ops/operator_checks.h"
 #include "ops/soft_routing.h"
 
@@ -18,13 +21,13 @@ struct MixingCase {
 void PrintTo(const MixingCase& test_case, std::ostream* out) { *out << test_case.name; }
 
 using test::relative_error;
+using test::Tensors;
 
-class FusedSoftMixing : public test::KernelTest, public testing::WithParamInterface<MixingCase> {
- protected:
-  void SetUp() override {
-    KernelTest::SetUp();
+/// The operators and libtorch's on random values of one size.
+class Mixing {
+ public:
+  explicit Mixing(const MixingCase& sizes) : sizes_(sizes) {
     at::manual_seed(8);
-    const auto& sizes = GetParam();
     slots_ = sizes.experts * sizes.slots_per_expert;
     tokens_ = torch::randn({sizes.batch, sizes.tokens, sizes.dim});
     keys_ = torch::randn({sizes.dim, slots_});
@@ -36,23 +39,42 @@ class FusedSoftMixing : public test::KernelTest, public testing::WithParamInterf
   }
 
   /// Expert inputs, logits, gradients of tokens and keys.
-  std::vector<torch::Tensor> dispatch(torch::Dtype dtype, bool fused) const {
-    const auto tokens = tokens_.to(dtype).clone().requires_grad_();
-    const auto keys = keys_.to(dtype).clone().requires_grad_();
-    torch::Tensor inputs;
-    torch::Tensor logits;
-    if (fused) {
-      const auto result = soft_dispatch(tokens, keys, GetParam().experts, kEps);
-      inputs = result.expert_inputs;
-      logits = logits_from_panels(result.logits, slots_);
-    } else {
-      logits = l2_normalize(tokens, 2, kEps).matmul(keys);
-      inputs = dispatch_tokens(tokens, logits.softmax(1), GetParam().experts);
-    }
-    ((inputs * d_inputs_.to(dtype)).sum() + (logits * d_logits_.to(dtype)).sum()).backward();
+  Tensors dispatch(Precision precision, bool tokens_learn = true, bool keys_learn = true) const {
+    const auto tokens = tokens_.clone().requires_grad_(tokens_learn);
+    const auto keys = keys_.clone().requires_grad_(keys_learn);
+    const auto result = soft_dispatch(tokens, keys, sizes_.experts, kEps, precision);
+    EXPECT_EQ(result.expert_inputs.scalar_type(), tensor_dtype(precision));
+    const auto logits = logits_from_panels(result.logits, slots_);  // [batch, tokens, slots]
+    ((result.expert_inputs * d_inputs_).sum() + (logits * d_logits_).sum()).backward();
+    return {result.expert_inputs.detach(), logits.detach(), tokens.grad(), keys.grad()};
+  }
+  Tensors plain_dispatch() const {
+    const auto tokens = tokens_.to(torch::kFloat64).requires_grad_();
+    const auto keys = keys_.to(torch::kFloat64).requires_grad_();
+    const auto logits = l2_normalize(tokens, 2, kEps).matmul(keys);
+    const auto inputs = dispatch_tokens(tokens, logits.softmax(1), sizes_.experts);
+    ((inputs * d_inputs_).sum() + (logits * d_logits_).sum()).backward();
     return {inputs.detach(), logits.detach(), tokens.grad(), keys.grad()};
   }
 
+  /// Output tokens, gradients of expert outputs and logits.
+  Tensors combine(Precision precision) const {
+    const auto outputs = outputs_.to(tensor_dtype(precision)).detach().requires_grad_();
+    const auto logits = in_panels(logits_).requires_grad_();
+    const auto tokens = soft_combine(outputs, logits);
+    (tokens * d_tokens_).sum().backward();
+    return {tokens.detach(), outputs.grad(),
+            logits_from_panels(logits.grad(), slots_).contiguous()};
+  }
+  Tensors plain_combine() const {
+    const auto outputs = outputs_.to(torch::kFloat64).requires_grad_();
+    const auto logits = logits_.to(torch::kFloat64).requires_grad_();
+    const auto tokens = combine_outputs(outputs, logits.softmax(2));
+    (tokens * d_tokens_).sum().backward();
+    return {tokens.detach(), outputs.grad(), logits.grad()};
+  }
+
+ private:
   /// `logits` [batch, tokens, slots] in panels, NaN where slots do not fill the last one.
   static torch::Tensor in_panels(const torch::Tensor& logits) {
     const int64_t panels = (logits.size(2) + kPanelSlots - 1) / kPanelSlots;
@@ -64,18 +86,7 @@ class FusedSoftMixing : public test::KernelTest, public testing::WithParamInterf
         .contiguous();
   }
 
-  /// Output tokens, gradients of expert outputs and logits.
-  std::vector<torch::Tensor> combine(torch::Dtype dtype, bool fused) const {
-    const auto outputs = outputs_.to(dtype).clone().requires_grad_();
-    auto logits = logits_.to(dtype).clone();
-    logits = (fused ? in_panels(logits) : logits).requires_grad_();
-    const auto tokens =
-        fused ? soft_combine(outputs, logits) : combine_outputs(outputs, logits.softmax(2));
-    (tokens * d_tokens_.to(dtype)).sum().backward();
-    return {tokens.detach(), outputs.grad(),
-            fused ? logits_from_panels(logits.grad(), slots_).contiguous() : logits.grad()};
-  }
-
+  MixingCase sizes_;
   int64_t slots_ = 0;
   torch::Tensor tokens_;
   torch::Tensor keys_;
@@ -86,49 +97,48 @@ class FusedSoftMixing : public test::KernelTest, public testing::WithParamInterf
   torch::Tensor d_tokens_;
 };
 
-TEST_P(FusedSoftMixing, DispatchAgreesWithLibtorch) {
-  const auto actual = dispatch(torch::kFloat32, /*fused=*/true);
-  const auto expected = dispatch(torch::kFloat64, /*fused=*/false);
-  // Expert inputs are given in bf16, and so is the gradient that comes back.
-  const std::vector<double> bounds{3e-3, 2e-6, 4e-3, 4e-3};
+/// `bounds` of the relative errors.
+void expect_near(const Tensors& actual, const Tensors& expected, std::array<double, 4> bounds) {
   for (size_t index = 0; index < actual.size(); ++index) {
     ASSERT_EQ(actual[index].sizes(), expected[index].sizes());
     EXPECT_LT(relative_error(actual[index], expected[index]), bounds[index]) << index;
   }
 }
 
-TEST_P(FusedSoftMixing, CombineAgreesWithLibtorch) {
-  const auto actual = combine(torch::kFloat32, /*fused=*/true);
-  const auto expected = combine(torch::kFloat64, /*fused=*/false);
-  for (size_t index = 0; index < actual.size(); ++index) {
-    ASSERT_EQ(actual[index].sizes(), expected[index].sizes());
-    EXPECT_LT(relative_error(actual[index], expected[index]), 3e-6) << index;
-  }
+void expect_agreement_of(const Mixing& mixing, Precision precision) {
+  // In bf16 are expert inputs and outputs and their gradients.
+  const bool is_bf16 = precision == Precision::kBFloat16;
+  expect_near(mixing.dispatch(precision), mixing.plain_dispatch(),
+              is_bf16 ? std::array{3e-3, 2e-6, 4e-3, 4e-3} : std::array{2e-6, 2e-6, 2e-6, 2e-6});
+  expect_near(mixing.combine(precision), mixing.plain_combine(),
+              is_bf16 ? std::array{3e-3, 3e-3, 4e-3, 0.0} : std::array{2e-6, 2e-6, 2e-6, 0.0});
 }
 
+class FusedSoftMixing : public test::SizesTest<MixingCase> {
+ protected:
+  Mixing mixing_{sizes()};
+};
+
+TEST_P(FusedSoftMixing, AgreesWithLibtorch) { expect_agreement_of(mixing_, precision()); }
+
 TEST_P(FusedSoftMixing, FrozenKeysOrTokensLeaveTheOtherGradientAsItIs) {
-  const auto expected = dispatch(torch::kFloat32, /*fused=*/true);
-  for (const bool keys_learn : {false, true}) {
-    const auto tokens = tokens_.clone().requires_grad_(!keys_learn);
-    const auto keys = keys_.clone().requires_grad_(keys_learn);
-    const auto result = soft_dispatch(tokens, keys, GetParam().experts, kEps);
-    ((result.expert_inputs * d_inputs_).sum() +
-     (logits_from_panels(result.logits, slots_) * d_logits_).sum())
-        .backward();
-    EXPECT_TRUE(
-        test::same_bits(keys_learn ? keys.grad() : tokens.grad(), expected[keys_learn ? 3 : 2]));
-    EXPECT_FALSE((keys_learn ? tokens : keys).grad().defined());
-  }
+  const auto expected = mixing_.dispatch(precision());
+  const auto of_tokens = mixing_.dispatch(precision(), true, /*keys_learn=*/false);
+  EXPECT_TRUE(test::same_bits(of_tokens[2], expected[2]));
+  EXPECT_FALSE(of_tokens[3].defined());
+  const auto of_keys = mixing_.dispatch(precision(), /*tokens_learn=*/false);
+  EXPECT_TRUE(test::same_bits(of_keys[3], expected[3]));
+  EXPECT_FALSE(of_keys[2].defined());
 }
 
 TEST_P(FusedSoftMixing, GivesTheSameBitsOnAnyNumberOfThreads) {
-  const auto dispatched = dispatch(torch::kFloat32, /*fused=*/true);
-  const auto combined = combine(torch::kFloat32, /*fused=*/true);
+  const auto dispatched = mixing_.dispatch(precision());
+  const auto combined = mixing_.combine(precision());
   const int threads = at::get_num_threads();
   for (const int count : {1, 3}) {
     at::set_num_threads(count);
-    const auto dispatched_again = dispatch(torch::kFloat32, /*fused=*/true);
-    const auto combined_again = combine(torch::kFloat32, /*fused=*/true);
+    const auto dispatched_again = mixing_.dispatch(precision());
+    const auto combined_again = mixing_.combine(precision());
     for (size_t index = 0; index < dispatched.size(); ++index) {
       EXPECT_TRUE(test::same_bits(dispatched_again[index], dispatched[index])) << index;
     }
@@ -140,16 +150,33 @@ TEST_P(FusedSoftMixing, GivesTheSameBitsOnAnyNumberOfThreads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, FusedSoftMixing,
-                         testing::Values(MixingCase{"Few", 3, 7, 32, 5, 1},
-                                         MixingCase{"OneVector", 2, 15, 48, 8, 2},
-                                         MixingCase{"Many", 5, 50, 64, 11, 3},
-                                         MixingCase{"ManyBlocks", 2, 290, 80, 67, 8}),
-                         [](const auto& test_case) { return test_case.param.name; });
+                         testing::Combine(test::every_precision(),
+                                          testing::Values(MixingCase{"Few", 3, 7, 32, 5, 1},
+                                                          MixingCase{"OneVector", 2, 15, 48, 8, 2},
+                                                          MixingCase{"Many", 5, 50, 64, 11, 3},
+                                                          MixingCase{"ManyBlocks", 2, 290, 80, 67,
+                                                                     8})),
+                         test::sizes_name<MixingCase>);
+
+using FusedSoftMixingOnLevel = test::LevelTest;
+INSTANTIATE_TEST_SUITE_P(Levels, FusedSoftMixingOnLevel, test::every_level(), test::level_name);
+
+TEST_P(FusedSoftMixingOnLevel, AgreesWithLibtorch) {
+  for (const auto& sizes :
+       {MixingCase{"Few", 3, 7, 48, 5, 1}, MixingCase{"Many", 2, 37, 16, 11, 7}}) {
+    const Mixing mixing(sizes);
+    for (const auto precision : test::kKernelPrecisions) {
+      SCOPED_TRACE(sizes.name + " in " + enum_name(precision));
+      expect_agreement_of(mixing, precision);
+    }
+  }
+}
 
 TEST(FusedSoftMixingSizes, RefusesSizesThatDoNotFit) {
   const auto tokens = torch::zeros({2, 3, 16});
-  EXPECT_THROW(soft_dispatch(tokens, torch::zeros({15, 4}), 2, kEps), c10::ValueError);
-  EXPECT_THROW(soft_dispatch(tokens, torch::zeros({16, 5}), 2, kEps), c10::ValueError);
+  constexpr auto kFp32 = Precision::kFloat32;
+  EXPECT_THROW(soft_dispatch(tokens, torch::zeros({15, 4}), 2, kEps, kFp32), c10::ValueError);
+  EXPECT_THROW(soft_dispatch(tokens, torch::zeros({16, 5}), 2, kEps, kFp32), c10::ValueError);
   EXPECT_THROW(soft_combine(torch::zeros({2, 5, 16}), torch::zeros({2, 1, 3, 32})),
                c10::ValueError);
   EXPECT_THROW(soft_combine(torch::zeros({2, 34, 16}), torch::zeros({2, 1, 3, 32})),
