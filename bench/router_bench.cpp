@@ -16,6 +16,7 @@
 #include "bench/run_bench.h"
 #include "core/error.h"
 #include "io/atomic_file.h"
+#include "ops/processor_level.h"
 #include "runtime/machine.h"
 
 namespace softmoe {
@@ -91,7 +92,7 @@ int run(int argc, char** argv) {
   const auto wants = [&](const char* part) {
     return options.parts.empty() || options.parts.contains(part);
   };
-  Json result{{"machine", machine_description()}};
+  Json result{{"machine", machine_description(level_name())}};
   if (wants("table")) {
     result["tables"] = measure_router_table(options.table);
   }

@@ -45,7 +45,8 @@ void Contestant::warm_up() {
   resident_bytes_ = memory_in_use_bytes(setting_.device) - memory_before_;
 }
 
-void Contestant::start(int64_t batch, double round_seconds) {
+double Contestant::start(int64_t batch, double round_seconds) {
+  double seconds = 0;
   case_ = describe_case(*subject_, setting_, batch);
   within_memory(case_, [&] {
     make_inputs(batch);
@@ -54,7 +55,7 @@ void Contestant::start(int64_t batch, double round_seconds) {
     reset_peak_memory(setting_.device);
     check(run());
     peak_memory_ = peak_memory_bytes(setting_.device);
-    const double seconds = timed(1);
+    seconds = timed(1);
     iterations_ = std::clamp(static_cast<int64_t>(std::ceil(round_seconds / seconds)), int64_t{1},
                              kMaxIterations);
   });
@@ -64,15 +65,17 @@ void Contestant::start(int64_t batch, double round_seconds) {
              .precision = setting_.precision,
              .device = setting_.device.str(),
              .parameters = subject_->parameters,
-             .gflop = subject_->gflop * (setting_.mode == ThroughputMode::kTrain ? 3 : 1),
+             .gflop = subject_->gflop * passes_of(setting_.mode),
              .iterations = iterations_};
+  return seconds;
 }
 
-void Contestant::run_round() {
-  within_memory(case_, [this] {
-    const double images = static_cast<double>(iterations_ * record_.batch_size);
-    record_.images_per_second.push_back(images / timed(iterations_));
-  });
+double Contestant::run_round() {
+  double seconds = 0;
+  within_memory(case_, [&] { seconds = timed(iterations_); });
+  const auto images = static_cast<double>(iterations_ * record_.batch_size);
+  record_.images_per_second.push_back(images / seconds);
+  return seconds;
 }
 
 ThroughputRecord Contestant::record(int64_t bytes_of_others) const {

@@ -31,6 +31,9 @@ class Contestant {
   /// Makes the model of `subject`, which must outlive the object.
   Contestant(const ThroughputSubject& subject, const ThroughputSetting& setting);
 
+  /// The model, mode and precision, as describe_case() names them.
+  std::string name() const { return describe_case(*subject_, setting_); }
+
   /// Runs the model on one image, so that all that it keeps in memory (such as the state of an
   /// optimizer) is there and known.
   void warm_up();
@@ -38,10 +41,12 @@ class Contestant {
   /// The memory of the model between runs, in bytes.
   int64_t resident_bytes() const { return resident_bytes_; }
 
-  /// Checks the model on a new batch size and finds how many batches fill a round.
-  void start(int64_t batch, double round_seconds);
+  /// Checks the model on a new batch size and finds how many batches fill a round. Returns the
+  /// seconds of one batch.
+  double start(int64_t batch, double round_seconds);
 
-  void run_round();
+  /// Runs one turn and returns its seconds.
+  double run_round();
 
   /// What was measured since start(), while other models keep `bytes_of_others` in memory.
   ThroughputRecord record(int64_t bytes_of_others) const;

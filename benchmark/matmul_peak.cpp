@@ -3,37 +3,34 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/_int_mm.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <vector>
 
+#include "ops/packed_matmul.h"
 #include "runtime/device.h"
 
 namespace softmoe {
 namespace {
 
-using Product = std::function<torch::Tensor()>;
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
-double seconds_of(const Product& product, const torch::Device& device) {
+double seconds_of(const MatmulProduct& product, const torch::Device& device) {
   synchronize(device);
   const auto start = std::chrono::steady_clock::now();
   product();
   synchronize(device);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return seconds_since(start);
 }
 
-/// The fastest of some runs, after one to warm up.
-double best_seconds(const Product& product, const torch::Device& device) {
-  constexpr int kMaxRuns = 20;
-  constexpr int kMinRuns = 3;
-  constexpr double kMaxSeconds = 0.5;
-  double spent = seconds_of(product, device);
-  double best = spent;
-  for (int run = 0; run < kMaxRuns && (run < kMinRuns || spent < kMaxSeconds); ++run) {
-    const double seconds = seconds_of(product, device);
-    best = std::min(best, seconds);
-    spent += seconds;
-  }
-  return best;
-}
+/// Factors of a product, [edge, edge] each.
+struct Factors {
+  torch::Tensor left;
+  torch::Tensor right;
+};
 
 torch::Tensor call_operator(const char* name, torch::jit::Stack arguments) {
   const auto op = c10::Dispatcher::singleton().findSchemaOrThrow(name, "");
@@ -46,9 +43,10 @@ bool has_operator(const char* name) {
 }
 
 /// oneDNN's product of floats with a packed weight.
-Product packed_floats(const torch::Tensor& left, const torch::Tensor& right) {
-  const auto packed = call_operator("mkldnn::_reorder_linear_weight", {right, left.size(0)});
-  return [left, packed] {
+MatmulProduct onednn_floats(const Factors& factors) {
+  const auto packed =
+      call_operator("mkldnn::_reorder_linear_weight", {factors.right, factors.left.size(0)});
+  return [left = factors.left, packed] {
     const c10::List<std::optional<at::Scalar>> no_scalars;
     return call_operator("mkldnn::_linear_pointwise",
                          {left, packed, c10::IValue(), "none", no_scalars, c10::IValue()});
@@ -56,11 +54,12 @@ Product packed_floats(const torch::Tensor& left, const torch::Tensor& right) {
 }
 
 /// oneDNN's product of unsigned bytes with a packed weight of signed bytes, scaled to floats.
-Product packed_bytes(const torch::Tensor& left, const torch::Tensor& right) {
-  const auto packed = call_operator("onednn::qlinear_prepack", {right, left.sizes().vec()});
-  const auto scales = torch::ones({right.size(0)});
-  const auto zeros = torch::zeros({right.size(0)}, torch::kInt64);
-  return [bytes = left.view(torch::kUInt8), packed, scales, zeros] {
+MatmulProduct onednn_bytes(const Factors& factors) {
+  const auto packed =
+      call_operator("onednn::qlinear_prepack", {factors.right, factors.left.sizes().vec()});
+  const auto scales = torch::ones({factors.right.size(0)});
+  const auto zeros = torch::zeros({factors.right.size(0)}, torch::kInt64);
+  return [bytes = factors.left.view(torch::kUInt8), packed, scales, zeros] {
     const c10::List<std::optional<at::Scalar>> no_scalars;
     return call_operator("onednn::qlinear_pointwise",
                          {bytes, 1.0, 0, packed, scales, zeros, c10::IValue(), 1.0, 0,
@@ -68,15 +67,23 @@ Product packed_bytes(const torch::Tensor& left, const torch::Tensor& right) {
   };
 }
 
-/// The product with a packed weight, or nothing if this libtorch or processor has none.
-Product packed_product(const torch::Tensor& left, const torch::Tensor& right) {
-  const bool bytes = left.scalar_type() == torch::kInt8;
-  if (!left.device().is_cpu() || !at::hasMKLDNN() ||
+/// libtorch's product.
+MatmulProduct plain_product(const Factors& factors) {
+  return [factors] {
+    return factors.left.scalar_type() == torch::kInt8 ? at::_int_mm(factors.left, factors.right)
+                                                      : factors.left.matmul(factors.right);
+  };
+}
+
+/// oneDNN's product with a packed weight, or nothing if this libtorch or processor has none.
+MatmulProduct onednn_product(const Factors& factors) {
+  const bool bytes = factors.left.scalar_type() == torch::kInt8;
+  if (!at::hasMKLDNN() ||
       !has_operator(bytes ? "onednn::qlinear_pointwise" : "mkldnn::_linear_pointwise")) {
     return nullptr;
   }
   try {
-    auto product = bytes ? packed_bytes(left, right) : packed_floats(left, right);
+    auto product = bytes ? onednn_bytes(factors) : onednn_floats(factors);
     product();
     return product;
   } catch (const c10::Error&) {
@@ -84,32 +91,64 @@ Product packed_product(const torch::Tensor& left, const torch::Tensor& right) {
   }
 }
 
+/// The product of our kernels, for the dtypes that they have.
+MatmulProduct kernel_product(const Factors& factors) {
+  const auto dtype = factors.left.scalar_type();
+  const bool known = dtype == torch::kFloat32 || dtype == torch::kBFloat16 || dtype == torch::kInt8;
+  return known ? packed_matmul(factors.left, factors.right) : nullptr;
+}
+
 torch::Tensor random_matrix(int64_t edge, const torch::TensorOptions& options) {
   return c10::typeMetaToScalarType(options.dtype()) == torch::kInt8
-             ? torch::randint(-128, 128, {edge, edge}, options)
-             : torch::randn({edge, edge}, options);
+             ? torch::randint(-127, 128, {edge, edge}, options)
+             : torch::rand({edge, edge}, options);  // [edge, edge]
 }
 
 }  // namespace
 
-double measure_matmul_peak(const torch::Device& device, torch::Dtype dtype) {
-  const torch::NoGradGuard no_grad;
-  const std::vector<int64_t> edges =
-      device.is_cpu() ? std::vector<int64_t>{1536, 2560} : std::vector<int64_t>{4096, 8192};
-  double peak = 0;
-  for (const int64_t edge : edges) {
-    const auto options = torch::dtype(dtype).device(device);
-    const auto left = random_matrix(edge, options);
-    const auto right = random_matrix(edge, options);
-    const double gflop = 2.0 * std::pow(static_cast<double>(edge), 3) / 1e9;
-    const Product plain = [&] {
-      return dtype == torch::kInt8 ? at::_int_mm(left, right) : left.matmul(right);
-    };
-    for (const auto& product : {plain, packed_product(left, right)}) {
-      if (product) {
-        peak = std::max(peak, gflop / best_seconds(product, device));
-      }
+double fastest_product(const std::function<MatmulProduct(int64_t edge)>& make,
+                       const torch::Device& device, double seconds) {
+  constexpr int64_t kFirstEdge = 64;
+  constexpr int64_t kLastEdge = 8192;
+  constexpr int kMaxRuns = 20;
+  constexpr double kGrowth = 8;  // of the operations of an edge twice as long
+  const auto start = std::chrono::steady_clock::now();
+  double best = 0;
+  for (int64_t edge = kFirstEdge; edge <= kLastEdge; edge *= 2) {
+    const double before = seconds_since(start);
+    const auto product = make(edge);
+    if (!product) {
+      break;
     }
+    product();  // warms up
+    double fastest = seconds_of(product, device);
+    // The next edge may need more: memory, packing, a run to warm up and a timed one.
+    const double needed = kGrowth * (seconds_since(start) - before);
+    for (int run = 1; run < kMaxRuns && seconds_since(start) + fastest < seconds; ++run) {
+      fastest = std::min(fastest, seconds_of(product, device));
+    }
+    best = std::max(best, 2e-9 * std::pow(static_cast<double>(edge), 3) / fastest);
+    if (seconds_since(start) + needed > seconds) {
+      break;
+    }
+  }
+  return best;
+}
+
+double measure_matmul_peak(const torch::Device& device, torch::Dtype dtype) {
+  constexpr double kSeconds = 0.3;  // of each kind of product
+  const torch::NoGradGuard no_grad;
+  std::vector<MatmulProduct (*)(const Factors&)> kinds{plain_product};
+  if (device.is_cpu()) {
+    kinds = {kernel_product, onednn_product, plain_product};
+  }
+  double peak = 0;
+  for (const auto& kind : kinds) {
+    const auto make = [&](int64_t edge) {
+      const auto options = torch::dtype(dtype).device(device);
+      return kind({random_matrix(edge, options), random_matrix(edge, options)});
+    };
+    peak = std::max(peak, fastest_product(make, device, kSeconds));
   }
   return peak;
 }

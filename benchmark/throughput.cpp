@@ -6,9 +6,10 @@
 #include <map>
 
 #include "benchmark/contestant.h"
+#include "benchmark/throughput_plan.h"
+#include "benchmark/turns_left.h"
 #include "core/error.h"
 #include "core/progress.h"
-#include "core/text_format.h"
 #include "ops/compute_precision.h"
 #include "runtime/memory/memory_limit.h"
 #include "runtime/memory/memory_use.h"
@@ -19,123 +20,120 @@ namespace {
 /// Room for activations that must be left if models share the memory.
 constexpr int64_t kActivationReserve = int64_t{2} << 30;
 
-/// Measures the subjects in one setting, all in memory at once or one after the other.
+/// Measures the subjects of one setting, all in memory at once or one after the other.
 class Group {
  public:
-  Group(std::span<const ThroughputSubject> subjects, const ThroughputOptions& options,
-        const ThroughputSetting& setting, double matmul_peak, Progress& progress, int64_t& done)
-      : subjects_(subjects),
-        options_(options),
-        setting_(setting),
-        matmul_peak_(matmul_peak),
-        progress_(progress),
-        done_(done) {
-    for (const auto& subject : subjects) {
-      total_bytes_ += weight_bytes(subject, setting.mode, setting.precision);
+  Group(const PlannedSetting& planned, const ThroughputOptions& options, TurnsLeft& turns,
+        Progress& progress)
+      : planned_(planned), options_(options), turns_(turns), progress_(progress) {
+    for (const auto& item : planned.subjects) {
+      total_bytes_ += weight_bytes(*item.subject, planned.setting.mode, planned.setting.precision);
     }
   }
 
   std::vector<ThroughputRecord> measure() {
     std::vector<ThroughputRecord> records;
+    const std::span<const PlannedSubject> subjects(planned_.subjects);
     const bool together =
-        total_bytes_ + kActivationReserve <= available_memory_bytes(setting_.device);
+        total_bytes_ + kActivationReserve <= available_memory_bytes(planned_.setting.device);
     if (together) {
-      measure_together(subjects_, records);
+      measure_together(subjects, records);
     } else {
-      for (size_t i = 0; i < subjects_.size(); ++i) {
-        measure_together(subjects_.subspan(i, 1), records);
+      for (size_t i = 0; i < subjects.size(); ++i) {
+        measure_together(subjects.subspan(i, 1), records);
       }
     }
     for (auto& record : records) {
-      record.interleaved = together || subjects_.size() == 1;
-      record.matmul_peak_gflops = matmul_peak_;
+      record.interleaved = together || subjects.size() == 1;
+      record.matmul_peak_gflops = planned_.matmul_peak;
     }
     return records;
   }
 
  private:
-  void measure_together(std::span<const ThroughputSubject> subjects,
+  void measure_together(std::span<const PlannedSubject> subjects,
                         std::vector<ThroughputRecord>& records) {
     std::vector<Contestant> contestants;
     int64_t bytes = 0;
-    for (const auto& subject : subjects) {
-      progress_.update(done_, "making " + subject.name);
-      contestants.emplace_back(subject, setting_).warm_up();
+    for (const auto& item : subjects) {
+      show("making " + item.subject->name);
+      contestants.emplace_back(*item.subject, planned_.setting).warm_up();
       bytes += contestants.back().resident_bytes();
     }
     for (const int64_t batch : options_.batch_sizes) {
-      for (auto& contestant : contestants) {
-        contestant.start(batch, options_.round_seconds);
-      }
-      for (int64_t round = 0; round < options_.rounds; ++round) {
-        for (size_t i = 0; i < contestants.size(); ++i) {
-          contestants[i].run_round();
-          progress_.update(++done_, describe_case(subjects[i], setting_, batch));
+      std::vector<Contestant*> present;
+      for (size_t i = 0; i < contestants.size(); ++i) {
+        const auto& sizes = subjects[i].batch_sizes;
+        if (std::find(sizes.begin(), sizes.end(), batch) != sizes.end()) {
+          present.push_back(&contestants[i]);
         }
       }
-      for (size_t i = 0; i < contestants.size(); ++i) {
-        records.push_back(contestants[i].record(bytes - contestants[i].resident_bytes()));
-      }
+      measure_batch(batch, present, bytes, records);
     }
   }
 
-  std::span<const ThroughputSubject> subjects_;
+  /// Rounds of `contestants` at one batch size, while all models keep `bytes` in memory.
+  void measure_batch(int64_t batch, const std::vector<Contestant*>& contestants, int64_t bytes,
+                     std::vector<ThroughputRecord>& records) {
+    for (auto* const contestant : contestants) {
+      turns_.started(contestant->name(), batch, contestant->start(batch, options_.round_seconds));
+    }
+    for (int64_t round = 0; round < options_.rounds; ++round) {
+      for (auto* const contestant : contestants) {
+        turns_.finished(contestant->name(), batch, contestant->run_round());
+        show(fmt::format("{}, batch size {}", contestant->name(), batch));
+      }
+    }
+    for (const auto* const contestant : contestants) {
+      records.push_back(contestant->record(bytes - contestant->resident_bytes()));
+    }
+  }
+
+  void show(const std::string& note) { progress_.update(turns_.done(), note, turns_.seconds()); }
+
+  const PlannedSetting& planned_;
   const ThroughputOptions& options_;
-  ThroughputSetting setting_;
-  double matmul_peak_;
+  TurnsLeft& turns_;
   Progress& progress_;
-  int64_t& done_;
   int64_t total_bytes_ = 0;
 };
 
-std::vector<ThroughputMode> modes_of(ThroughputMode mode) {
-  if (mode == ThroughputMode::kBoth) {
-    return {ThroughputMode::kInfer, ThroughputMode::kTrain};
-  }
-  return {mode};
-}
-
-/// All modes and precisions of `options`. Throws UsageError for training with 8-bit weights.
-std::vector<ThroughputSetting> settings_of(const ThroughputOptions& options,
-                                           const torch::Device& device) {
-  std::vector<ThroughputSetting> settings;
-  for (const auto mode : modes_of(options.mode)) {
-    for (const auto& dtype : options.dtypes) {
-      settings.push_back({mode, parse_precision(dtype), device});
-      if (mode == ThroughputMode::kTrain && has_8_bit_weights(settings.back().precision)) {
-        throw UsageError("dtypes", "floating point for training", dtype);
+TurnsLeft turns_of(const ThroughputPlan& plan, const ThroughputOptions& options) {
+  TurnsLeft turns(options.round_seconds);
+  for (const auto& [setting, peak, subjects] : plan.settings) {
+    for (const auto& item : subjects) {
+      for (const int64_t batch : item.batch_sizes) {
+        turns.add(describe_case(*item.subject, setting),
+                  item.subject->gflop * passes_of(setting.mode), batch, options.rounds);
       }
     }
   }
-  return settings;
+  return turns;
 }
 
-/// Throws InputError if the weights of a model do not fit into the memory alone.
-void check_weights_fit(std::span<const ThroughputSubject> subjects,
-                       const std::vector<ThroughputSetting>& settings) {
-  for (const auto& setting : settings) {
-    const int64_t available = available_memory_bytes(setting.device);
-    for (const auto& subject : subjects) {
-      const int64_t bytes = weight_bytes(subject, setting.mode, setting.precision);
-      if (bytes > available) {
-        throw InputError(describe_case(subject, setting),
-                         fmt::format("at most the {} of memory available", format_bytes(available)),
-                         fmt::format("{} of {}", format_bytes(bytes),
-                                     setting.mode == ThroughputMode::kTrain
-                                         ? "weights, gradients and optimizer state"
-                                         : "weights"));
-      }
-    }
+/// Makes a peak of what a model reached, if it was faster than all products that were measured.
+void raise_peaks(std::vector<ThroughputRecord>& records) {
+  std::map<torch::Dtype, double> peaks;
+  for (const auto& record : records) {
+    auto& peak = peaks[product_dtype(record.precision)];
+    peak = std::max({peak, record.matmul_peak_gflops, record.rate().maximum * record.gflop});
+  }
+  for (auto& record : records) {
+    record.matmul_peak_gflops = peaks.at(product_dtype(record.precision));
   }
 }
 
-/// The median over rounds of the ratio to the baseline's rate in the same round.
+/// The median over rounds of the ratio to the baseline's rate in the same round, unless that was
+/// left out.
 void add_ratios(std::vector<ThroughputRecord>& records, const std::string& baseline) {
   for (auto& record : records) {
     const auto base = std::find_if(records.begin(), records.end(), [&](const auto& other) {
       return other.model == baseline && other.mode == record.mode &&
              other.precision == record.precision && other.batch_size == record.batch_size;
     });
+    if (base == records.end()) {
+      continue;
+    }
     std::vector<double> ratios;
     for (size_t round = 0; round < record.images_per_second.size(); ++round) {
       ratios.push_back(record.images_per_second[round] / base->images_per_second[round]);
@@ -150,22 +148,27 @@ void describe(OptionTable& table, ThroughputOptions& options) {
   table.add("mode", options.mode, "time inference, training steps or both");
   table.add("batch-sizes", options.batch_sizes, "batch sizes, never changed silently",
             {.unit = "images", .min = 1});
-  table.add("dtypes", options.dtypes,
-            "compute dtypes: inference converts the weights, training uses autocast; int8: weights "
-            "and activations of 8 bits, int8_experts: bfloat16 with experts' weights of 8 bits",
-            {.choices = {"float32", "bfloat16", "float16", "fp32", "bf16", "fp16", "int8",
-                         "int8_experts"}});
+  table.add(
+      "dtypes", options.dtypes,
+      "compute dtypes: inference converts the weights, training uses autocast; auto: bfloat16 "
+      "if the hardware has it, else float32; int8: weights and activations of 8 bits, "
+      "int8_experts: bfloat16 with experts' weights of 8 bits",
+      {.choices = {"auto", "float32", "bfloat16", "float16", "fp32", "bf16", "fp16", "int8",
+                   "int8_experts"}});
   table.add("rounds", options.rounds, "rounds, in each of which every model has its turn",
             {.min = 1});
   table.add("round-seconds", options.round_seconds,
             "minimum length of a turn; a slow model runs one batch", {.unit = "s", .min = 0});
   table.add("baseline", options.baseline, "model that ratios refer to; empty: the first");
+  table.add("max-batch-seconds", options.max_batch_seconds,
+            "leave out, and name, what is too much for this machine: batches that take longer than "
+            "this even at the matmul peak, and weights that exceed the memory; 0: nothing",
+            {.unit = "s", .min = 0});
 }
 
-std::vector<ThroughputRecord> measure_throughput(std::span<const ThroughputSubject> subjects,
-                                                 const ThroughputOptions& options,
-                                                 const torch::Device& device,
-                                                 const MatmulPeak& peak) {
+ThroughputResults measure_throughput(std::span<const ThroughputSubject> subjects,
+                                     const ThroughputOptions& options, const torch::Device& device,
+                                     const MatmulPeak& peak) {
   if (subjects.empty() || options.batch_sizes.empty() || options.dtypes.empty()) {
     throw UsageError("models, batch-sizes, dtypes", "at least one of each", "none");
   }
@@ -174,30 +177,19 @@ std::vector<ThroughputRecord> measure_throughput(std::span<const ThroughputSubje
                    [&](const auto& subject) { return subject.name == baseline; })) {
     throw UsageError("baseline", "one of the models", "'" + baseline + "'");
   }
-  const auto settings = settings_of(options, device);
-  check_weights_fit(subjects, settings);
+  auto plan = plan_throughput(subjects, options, device, peak);
   const MemoryLimit limit(device);
-  Progress progress(
-      "Benchmark",
-      static_cast<int64_t>(settings.size() * subjects.size() * options.batch_sizes.size()) *
-          options.rounds,
-      "turns");
-  int64_t done = 0;
-  std::vector<ThroughputRecord> records;
-  std::map<torch::Dtype, double> peaks;
-  for (const auto& setting : settings) {
-    const auto products = product_dtype(setting.precision);
-    if (!peaks.contains(products)) {
-      progress.update(done, "matmul peak for " + enum_name(setting.precision));
-      peaks[products] = peak(device, products);
-    }
-    const auto measured =
-        Group(subjects, options, setting, peaks[products], progress, done).measure();
-    records.insert(records.end(), measured.begin(), measured.end());
+  auto turns = turns_of(plan, options);
+  Progress progress("Benchmark", turns.total(), "turns");
+  ThroughputResults results{.records = {}, .left_out = std::move(plan.left_out)};
+  for (const auto& planned : plan.settings) {
+    const auto measured = Group(planned, options, turns, progress).measure();
+    results.records.insert(results.records.end(), measured.begin(), measured.end());
   }
   progress.finish();
-  add_ratios(records, baseline);
-  return records;
+  raise_peaks(results.records);
+  add_ratios(results.records, baseline);
+  return results;
 }
 
 }  // namespace softmoe

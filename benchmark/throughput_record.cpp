@@ -62,6 +62,24 @@ Json to_json(const ThroughputRecord& record) {
   return json;
 }
 
+Json to_json(const LeftOutCase& left_out) {
+  return {{"model", left_out.model},
+          {"mode", enum_name(left_out.mode)},
+          {"batch_size", left_out.batch_size},
+          {"dtype", enum_name(left_out.precision)},
+          {"reason", left_out.reason}};
+}
+
+std::string left_out_text(const std::vector<LeftOutCase>& left_out) {
+  std::string text;
+  for (const auto& item : left_out) {
+    text +=
+        fmt::format("Left out: {}, {} in {}, batch size {}: {}\n", item.model, enum_name(item.mode),
+                    enum_name(item.precision), item.batch_size, item.reason);
+  }
+  return text;
+}
+
 std::string throughput_table(const std::vector<ThroughputRecord>& records) {
   TextTable table({"model", "mode", "dtype", "batch", "img/s", "min-max", "ms/img", "GFLOP/img",
                    "GFLOP/s", "of peak", "memory", "params", "ratio"});

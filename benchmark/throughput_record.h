@@ -35,7 +35,9 @@ struct ThroughputRecord {
   /// Largest memory of the process (CPU) or of all tensors (CUDA) in a run of this model, less what
   /// the other models kept in memory.
   int64_t peak_memory_bytes = 0;
-  double matmul_peak_gflops = 0;  ///< measure_matmul_peak of the device and product_dtype()
+  /// The best GFLOP/s seen in the benchmark: those of the measured matmul peak of the device and
+  /// product_dtype(), or those of a model's fastest round if they were higher.
+  double matmul_peak_gflops = 0;
   /// True if the models took turns; false if they do not fit into memory together.
   bool interleaved = true;
   int64_t iterations = 0;         ///< batches per round
@@ -47,9 +49,22 @@ struct ThroughputRecord {
   double matmul_share() const { return gflops() / matmul_peak_gflops; }
 };
 
+/// A model at a batch size that is too much for the machine.
+struct LeftOutCase {
+  std::string model{};
+  ThroughputMode mode = ThroughputMode::kInfer;
+  Precision precision = Precision::kFloat32;
+  int64_t batch_size = 0;
+  std::string reason{};
+};
+
 /// One object per record, for `records` of a benchmark's JSON.
 Json to_json(const ThroughputRecord& record);
+/// One object per case, for `left_out` of a benchmark's JSON.
+Json to_json(const LeftOutCase& left_out);
 /// All records for a terminal.
 std::string throughput_table(const std::vector<ThroughputRecord>& records);
+/// One line per case that was left out, for a terminal.
+std::string left_out_text(const std::vector<LeftOutCase>& left_out);
 
 }  // namespace softmoe

@@ -22,6 +22,11 @@ inline constexpr std::array<EnumName<ThroughputMode>, 3> kEnumNames<ThroughputMo
      {ThroughputMode::kTrain, "train"},
      {ThroughputMode::kBoth, "both"}}};
 
+/// How many times the operations of a forward pass a run in `mode`, kInfer or kTrain, takes.
+inline constexpr double passes_of(ThroughputMode mode) {
+  return mode == ThroughputMode::kTrain ? 3 : 1;
+}
+
 /// A model in memory. It is freed with its last copy.
 struct RunningModel {
   /// Outputs [batch, outputs] of images [batch, channels, height, width] in the dtype of tensors.

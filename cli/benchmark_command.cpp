@@ -9,6 +9,7 @@
 #include "cli/model_flags.h"
 #include "core/error.h"
 #include "inference/inference_model.h"
+#include "runtime/machine.h"
 #include "train/model_update.h"
 
 namespace softmoe::cli {
@@ -65,14 +66,20 @@ void run_benchmark(const std::vector<std::string>& arguments) {
     const auto model = changed_model(line, name);
     subjects.push_back(vit_subject(name, model, make_train_step, make_inference));
   }
-  const auto records = measure_throughput(subjects, options, line.device());
-  fmt::print("{}", throughput_table(records));
-  Json list = Json::array();
-  for (const auto& record : records) {
-    list.push_back(to_json(record));
-    list.back()["label"] = label_of.at(record.model);
-  }
-  line.write_json({{"records", list}});
+  const auto machine = machine_description(line.isa());
+  fmt::print("{}, {} threads, kernels of level {}\n", machine.at("processor").get<std::string>(),
+             machine.at("threads").get<int64_t>(), line.isa());
+  const auto [records, left_out] = measure_throughput(subjects, options, line.device());
+  fmt::print("{}{}", throughput_table(records), left_out_text(left_out));
+  const auto labelled = [&label_of](const auto& cases) {
+    Json list = Json::array();
+    for (const auto& item : cases) {
+      list.push_back(to_json(item));
+      list.back()["label"] = label_of.at(item.model);
+    }
+    return list;
+  };
+  line.write_json({{"records", labelled(records)}, {"left_out", labelled(left_out)}});
 }
 
 }  // namespace softmoe::cli

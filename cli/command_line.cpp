@@ -8,6 +8,7 @@
 #include "cli/list_flags.h"
 #include "core/error.h"
 #include "io/atomic_file.h"
+#include "ops/processor_level.h"
 #include "runtime/device.h"
 #include "runtime/machine.h"
 
@@ -194,6 +195,7 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
   for (const auto& group : groups_) {
     apply_table(group.table);
   }
+  isa_ = level_name();  // throws before any work is done
   // Prediction with packed models does not use OpenMP.
   prepare_process(/*may_start_again=*/name_ != "predict" && name_ != "models");
   set_compute_threads(common_.threads);
@@ -276,7 +278,7 @@ void CommandLine::write_json(Json results, const std::function<void()>& meanwhil
   Json document;
   document["command"] = name_;
   document["arguments"] = arguments_;
-  document["machine"] = machine_description();
+  document["machine"] = machine_description(isa_);
   document["options"] = resolved();
   document.update(results);
   write_text_file(common_.json, json_text(document, 2) + "\n", meanwhile);

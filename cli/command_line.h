@@ -78,7 +78,8 @@ class CommandLine {
   void add_names(const PlainNames& description, std::vector<std::string>& names);
 
   /// Reads the arguments that follow the subcommand's name. Returns false if help was asked for,
-  /// which is printed then. Applies CommonOptions: threads are set.
+  /// which is printed then. Applies CommonOptions: threads are set. Throws UsageError for a bad
+  /// SOFTMOE_ISA, too.
   bool parse(const std::vector<std::string>& arguments);
 
   /// Returns true if the user set the option, by flag, place or config file.
@@ -99,6 +100,8 @@ class CommandLine {
   /// All declared options as a config file, without the options of this call alone (`--json`).
   std::string resolved_config() const;
   const CommonOptions& common() const { return common_; }
+  /// The level of the kernels in use, such as "avx2"; known after parse().
+  const std::string& isa() const { return isa_; }
   /// The device of `--device`; throws UsageError that names the flag.
   torch::Device device() const;
 
@@ -133,6 +136,7 @@ class CommandLine {
   std::map<std::string, std::vector<std::string>> given_;
   std::set<std::string> placed_;  // options that were given by their place
   CommonOptions common_;
+  std::string isa_;  // the level of the kernels in use
 };
 
 }  // namespace softmoe::cli

@@ -46,7 +46,8 @@ void train_and_print(const CommandLine& line, const RunOptions& options, const T
                                 {"steps", result.steps},
                                 {"eval_top1", result.last.top1},
                                 {"best_top1", result.best_top1},
-                                {"train_seconds", result.train_seconds}}));
+                                {"train_seconds", result.train_seconds},
+                                {"images_per_second", result.images_per_second}}));
 }
 
 }  // namespace softmoe::cli

@@ -44,12 +44,15 @@ Progress::Progress(std::string label, int64_t total, std::string unit)
 
 Progress::~Progress() { finish(); }
 
-std::string Progress::line(int64_t done, const std::string& note) const {
+std::string Progress::line(int64_t done, const std::string& note,
+                           std::optional<double> seconds_left) const {
   const double share = total_ > 0 ? static_cast<double>(done) / static_cast<double>(total_) : 1.0;
   const double elapsed = seconds_since(start_);
   const double rate = elapsed > 0 ? static_cast<double>(done) / elapsed : 0.0;
-  const std::string eta =
-      rate > 0 ? format_duration(static_cast<double>(total_ - done) / rate) : "?";
+  if (!seconds_left && rate > 0) {
+    seconds_left = static_cast<double>(total_ - done) / rate;
+  }
+  const std::string eta = seconds_left ? format_duration(*seconds_left) : "?";
   std::string text = label_ + " ";
   if (progress_style() == ProgressStyle::kBar) {
     constexpr int kCells = 20;
@@ -70,19 +73,20 @@ bool Progress::is_due() const {
   return style != ProgressStyle::kNone && seconds_since(last_) >= pause;
 }
 
-void Progress::update(int64_t done, const std::string& note) {
+void Progress::update(int64_t done, const std::string& note, std::optional<double> seconds_left) {
   if (!is_due()) {
     return;
   }
   const auto style = progress_style();
   last_ = Clock::now();
   if (style == ProgressStyle::kLines) {
-    fmt::print(stderr, "{}\n", line(done, note));
+    fmt::print(stderr, "{}\n", line(done, note, seconds_left));
     return;
   }
   // The bar's cells take three bytes each on one column.
   constexpr size_t kExtraBytes = 40;
-  fmt::print(stderr, "\r\033[K{}", line(done, note).substr(0, terminal_width() - 1 + kExtraBytes));
+  fmt::print(stderr, "\r\033[K{}",
+             line(done, note, seconds_left).substr(0, terminal_width() - 1 + kExtraBytes));
   std::fflush(stderr);
   drawn_ = true;
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace softmoe {
@@ -25,16 +26,17 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// Shows that `done` units are finished, then rate, ETA and `note`. Redraws at most 10 times a
-  /// second; in plain style writes at most one line every 10 seconds.
-  void update(int64_t done, const std::string& note = "");
+  /// Shows that `done` units are finished, then rate, ETA and `note`. The ETA is `seconds_left`,
+  /// or, if that is not given, the time of the units that are left at the average rate so far.
+  /// Redraws at most 10 times a second; in plain style writes at most one line every 10 seconds.
+  void update(int64_t done, const std::string& note = "", std::optional<double> seconds_left = {});
   /// Returns true if update() would show anything now; for notes that take time to make.
   bool is_due() const;
   /// Removes the bar.
   void finish();
 
  private:
-  std::string line(int64_t done, const std::string& note) const;
+  std::string line(int64_t done, const std::string& note, std::optional<double> seconds_left) const;
 
   std::string label_;
   int64_t total_;

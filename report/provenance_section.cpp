@@ -59,6 +59,28 @@ std::string machine_value(const std::string& key, const Json& value) {
   return is_bytes ? format_bytes(value.get<double>()) : value_text(value);
 }
 
+/// The keys of all `machines`, in their order.
+std::vector<std::string> keys_of(const std::vector<Json>& machines) {
+  std::vector<std::string> keys;
+  for (const auto& machine : machines) {
+    for (const auto& [key, unused] : machine.items()) {
+      if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
+        keys.push_back(key);
+      }
+    }
+  }
+  return keys;
+}
+
+std::string key_text(const std::string& key) {
+  if (key == "isa") {
+    return "level of kernels";
+  }
+  auto name = key.ends_with("_bytes") ? key.substr(0, key.size() - 6) : key;
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
+
 /// One column per distinct machine.
 Table machine_table(const std::vector<Provenance>& provenances) {
   std::vector<Json> machines;
@@ -73,13 +95,8 @@ Table machine_table(const std::vector<Provenance>& provenances) {
   for (size_t i = 0; i < machines.size(); ++i) {
     table.columns.push_back({machines.size() == 1 ? "" : fmt::format("machine {}", i + 1)});
   }
-  if (machines.empty()) {
-    return table;
-  }
-  for (const auto& [key, unused] : machines.front().items()) {
-    auto name = key.ends_with("_bytes") ? key.substr(0, key.size() - 6) : key;
-    std::replace(name.begin(), name.end(), '_', ' ');
-    Row row{.cells = {name}};
+  for (const auto& key : keys_of(machines)) {
+    Row row{.cells = {key_text(key)}};
     for (const auto& machine : machines) {
       row.cells.emplace_back(machine.contains(key) ? machine_value(key, machine.at(key))
                                                    : std::string(kNoValue));

@@ -119,6 +119,15 @@ void read_benchmark(const Document& document, Results& results) {
          .peak_memory_bytes = node.number_or("peak_memory_bytes", kMissing),
          .interleaved = !interleaved || interleaved->boolean()});
   }
+  if (const auto left_out = document.root.find("left_out")) {
+    for (const auto& node : left_out->items()) {
+      results.left_out.push_back({.name = node.text_or("label", node.at("model").text()),
+                                  .mode = node.at("mode").text(),
+                                  .dtype = node.at("dtype").text(),
+                                  .batch_size = node.at("batch_size").integer(),
+                                  .reason = node.at("reason").text()});
+    }
+  }
 }
 
 /// `class_accuracy` with the names in `classes`; classes without images are left out.

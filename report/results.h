@@ -90,6 +90,15 @@ struct ThroughputResult {
   const std::string& name() const { return label.empty() ? model : label; }
 };
 
+/// A model at a batch size that was too much for the machine.
+struct LeftOutThroughput {
+  std::string name{};
+  std::string mode{};
+  std::string dtype{};
+  int64_t batch_size = 0;
+  std::string reason{};
+};
+
 /// One evaluation on a labelled set.
 struct EvalScore {
   std::string label{};
@@ -138,6 +147,7 @@ struct Results {
   std::vector<TrainingRun> runs{};
   std::vector<FewShotCurve> few_shot{};
   std::vector<ThroughputResult> throughput{};
+  std::vector<LeftOutThroughput> left_out{};
   std::vector<EvalScore> evaluations{};
   std::vector<DispatchMaps> dispatch_maps{};
   std::vector<Prediction> predictions{};

@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
+#include <set>
+
 #include "core/text_format.h"
 #include "report/bar_chart.h"
 #include "report/groups.h"
 #include "report/number_text.h"
+#include "report/result_json.h"
 #include "report/sections.h"
 
 namespace softmoe::report {
@@ -48,6 +51,29 @@ std::string share_chart(const ThroughputGroup& group, const SeriesColors& colors
   return bar_chart_svg(chart);
 }
 
+Table left_out_table(const std::vector<LeftOutThroughput>& left_out) {
+  Table table{.title = "Left out",
+              .columns = {{"model"}, {"mode"}, {"dtype"}, {"batch", true}, {"reason"}}};
+  for (const auto& item : left_out) {
+    table.rows.push_back({.cells = {item.name, item.mode, item.dtype,
+                                    std::to_string(item.batch_size), item.reason}});
+  }
+  return table;
+}
+
+/// The processors that benchmarks ran on and the levels of their kernels.
+std::set<std::string> measured_on(const Results& results) {
+  std::set<std::string> machines;
+  for (const auto& provenance : results.provenance) {
+    const auto processor = option_text(provenance.machine, "processor");
+    const auto isa = option_text(provenance.machine, "isa");
+    if (provenance.command == "benchmark" && !processor.empty()) {
+      machines.insert(processor + (isa.empty() ? "" : ", kernels of level " + isa));
+    }
+  }
+  return machines;
+}
+
 Table record_table(const std::vector<ThroughputResult>& records) {
   Table table{.columns = {{"model"},
                           {"mode"},
@@ -84,6 +110,9 @@ Table record_table(const std::vector<ThroughputResult>& records) {
 Section throughput_section(const Results& results, const SeriesColors& colors) {
   Section section("throughput", "Throughput",
                   "Bars: median of the rounds; whiskers: slowest and fastest round.");
+  for (const auto& machine : measured_on(results)) {
+    section.add_paragraph("Measured on " + machine + ".");
+  }
   for (const auto& group : throughput_groups(results.throughput)) {
     auto title = group.title;
     title.front() = static_cast<char>(std::toupper(title.front()));
@@ -92,6 +121,7 @@ Section throughput_section(const Results& results, const SeriesColors& colors) {
         {{"", rate_chart(group, colors), ""}, {"", share_chart(group, colors), ""}});
   }
   section.add_table(record_table(results.throughput));
+  section.add_table(left_out_table(results.left_out));
   return section;
 }
 

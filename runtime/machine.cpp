@@ -58,9 +58,10 @@ void start_again() {
 
 }  // namespace
 
-Json machine_description() {
+Json machine_description(const std::string& isa) {
   Json machine;
   machine["processor"] = processor_name();
+  machine["isa"] = isa;
   machine["cores"] = usable_cores();
   machine["threads"] = at::get_num_threads();
   machine["memory_bytes"] = total_memory_bytes(torch::kCPU);

@@ -1,13 +1,16 @@
 #pragma once
 /// The machine and the process that results are measured in.
 
+#include <string>
+
 #include "core/options.h"
 
 namespace softmoe {
 
-/// The processor, its cores, the threads in use, memory, accelerators, and the versions of softmoe,
-/// libtorch and the compiler: the `machine` object of every `--json` result.
-Json machine_description();
+/// The processor, the level `isa` of the kernels in use (level_name() of ops/), the cores, the
+/// threads in use, memory, accelerators, and the versions of softmoe, libtorch and the compiler:
+/// the `machine` object of every `--json` result.
+Json machine_description(const std::string& isa);
 
 /// Makes this process fast at computing; a program calls it first of all. Freed memory is kept for
 /// the next step of a training run (keep_freed_memory): without that a step would spend a tenth of

@@ -3,25 +3,28 @@
 # rendered characters, probe both with few shots on new kinds of images, fine-tune, compare
 # throughput with ViT-H/14, predict labels of image files. Ends with a table and report.html.
 #
-#   scripts/demo.sh            everything
-#   scripts/demo.sh --quick    all steps with little training, a minute or two after the build
+#   scripts/demo.sh            everything, in at most 15 minutes after the build
+#   scripts/demo.sh --quick    all steps with small models, in at most 2 minutes after the build
 #
+# The demo measures first how fast this machine trains, and trains as long as there is time for.
 # DEMO names the folder of the results (default: demo). Interrupted training in it is resumed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-upstream=(--config configs/demo/upstream.toml)
-finetune=(--config configs/demo/finetune.toml)
 fewshot=(--shots 1 5 10 25)
-benchmark=(--batch-sizes 1 8 --rounds 3)
+finetune=(--config configs/demo/finetune.toml)
 case "${1:-}" in
-  "") demo=${DEMO:-demo} ;;
+  "")
+    demo=${DEMO:-demo} config=upstream rest="three to five minutes"
+    seconds=480 max_images=480000 finetune_images=60000
+    benchmark=(--batch-sizes 1 8 --rounds 3 --max-batch-seconds 10)
+    ;;
   --quick)
-    demo=${DEMO:-demo-quick}
-    upstream+=(--epochs 0.25 --warmup-epochs 0.05 --eval-interval 0.05 --char-val 1000)
-    finetune+=(--epochs 0.1 --warmup-epochs 0.02 --eval-interval 0.05)
+    demo=${DEMO:-demo-quick} config=small rest="less than a minute"
+    seconds=35 max_images=60000 finetune_images=15000
+    finetune+=(--epochs 0.25 --warmup-epochs 0.02 --eval-interval 0.25)
     fewshot+=(--pool 100)
-    benchmark=(--batch-sizes 1 --rounds 2 --round-seconds 0.5)
+    benchmark=(--batch-sizes 1 --rounds 2 --round-seconds 0.5 --max-batch-seconds 3)
     ;;
   *)
     echo "usage: scripts/demo.sh [--quick]" >&2
@@ -37,15 +40,46 @@ softmoe() {
   printf '\n'
   build/softmoe "$@"
 }
+# Prints the images per second of `softmoe train` with these flags, from a short run.
+rate() {
+  rm -rf "$demo/measured"
+  build/softmoe train "$@" --output "$demo" --experiment measured --max-steps 40 --char-val 64 \
+    2>"$demo/measured.log" | sed -E 's/.*"images_per_second":([0-9]+).*/\1/'
+}
+# plan CONFIG EXPERTS: sets the flags of upstream training and of its Soft MoE model, `images`, how
+# many of them each model sees in `seconds` beside two fine-tunings, and says so.
+plan() {
+  upstream=(--config "configs/demo/$1.toml")
+  moe=(--moe-blocks last_half --experts "$2" --slots-per-expert 1)
+  local dense soft tuning
+  dense=$(rate "${upstream[@]}")
+  soft=$(rate "${upstream[@]}" "${moe[@]}")
+  tuning=$((2 * finetune_images / soft))
+  images=$(((seconds - tuning) * dense * soft / (dense + soft)))
+  images=$((images < max_images ? images : max_images))
+  echo "$1: $dense img/s (dense) and $soft img/s (Soft MoE), time for $images images each;" \
+    "with fine-tuning $((images / dense + images / soft + tuning)) s of training"
+}
 
 step "Set-up and build"
 scripts/build.sh release softmoe_program
 mkdir -p "$demo"
 
+step "What this machine has time for"
+if [ ! -e "$demo/plan.sh" ]; then
+  [ "$config" = small ] || plan upstream 16
+  if [ "$config" = small ] || [ "$images" -lt $((max_images / 2)) ]; then
+    plan small 4
+  fi
+  upstream+=(--char-epoch $((images / 8)))  # of eight epochs
+  declare -p upstream moe >"$demo/plan.sh"
+fi
+source "$demo/plan.sh"
+echo "The rest takes $rest. Benchmarks leave out what is too slow here, and name it."
+
 step "1. Upstream: a dense and a Soft MoE model of equal GFLOP learn rendered characters"
 softmoe train "${upstream[@]}" --output "$demo" --experiment dense
-softmoe train "${upstream[@]}" --output "$demo" --experiment softmoe \
-  --moe-blocks last_half --experts 16 --slots-per-expert 1
+softmoe train "${upstream[@]}" --output "$demo" --experiment softmoe "${moe[@]}"
 
 step "2. Few-shot probes of the frozen models on other data sets"
 for set in digits fashion-mnist; do
@@ -65,8 +99,8 @@ softmoe finetune "$demo/softmoe/last.h5" "${finetune[@]}" --output "$demo" \
 softmoe finetune "$demo/softmoe/last.h5" "${finetune[@]}" --output "$demo" \
   --experiment scratch --random-weights
 
-step "4. Throughput compared with dense ViT-H/14, at 224 px in bf16"
-softmoe benchmark vit_h14 vit_b16 softmoe_b16_128e "${benchmark[@]}" --dtypes bfloat16 \
+step "4. Throughput compared with dense ViT-H/14, at 224 px in the fastest dtype"
+softmoe benchmark vit_h14 vit_b16 softmoe_b16_128e "${benchmark[@]}" --dtypes auto \
   --baseline vit_h14 --json "$demo/benchmark.json"
 
 step "5. Predictions on image files, and the dispatch maps of the slots"

@@ -88,7 +88,7 @@ TEST(Throughput, EachModelModeBatchAndDtypeHasItsRecord) {
   for (const auto& device : present_devices()) {
     const std::vector<ThroughputSubject> subjects{linear_subject("a"), linear_subject("b"),
                                                   linear_subject("c")};
-    const auto records = measure_throughput(subjects, options, device, fixed_peak);
+    const auto records = measure_throughput(subjects, options, device, fixed_peak).records;
     ASSERT_EQ(records.size(), 3U * 2 * 2 * 2);
     for (const auto& record : records) {
       EXPECT_EQ(record.images_per_second.size(), 3U);
@@ -119,7 +119,7 @@ TEST(Throughput, ModelsThatDoNotFitTogetherRunOneByOne) {
   for (auto& subject : subjects) {
     subject.parameters = available_memory_bytes(torch::kCPU) / 10 * 6 / 4;  // float32
   }
-  const auto records = measure_throughput(subjects, quick({2, 3}), torch::kCPU, fixed_peak);
+  const auto records = measure_throughput(subjects, quick({2, 3}), torch::kCPU, fixed_peak).records;
   EXPECT_EQ(log, (std::vector<std::string>{"make a", "infer a", "make b", "infer b"}));
   ASSERT_EQ(records.size(), 4U);
   for (const auto& record : records) {
@@ -139,7 +139,7 @@ TEST(Throughput, MemoryOfAModelLeavesOutTheOthers) {
   };
   for (const auto& device : present_devices()) {
     const std::vector<ThroughputSubject> subjects{linear_subject("a"), large, linear_subject("b")};
-    const auto records = measure_throughput(subjects, quick({2}), device, fixed_peak);
+    const auto records = measure_throughput(subjects, quick({2}), device, fixed_peak).records;
     for (const size_t small : {0, 2}) {
       const auto difference = records[1].peak_memory_bytes - records[small].peak_memory_bytes;
       EXPECT_GT(difference, kHeldBytes * 3 / 4) << device;
@@ -191,7 +191,8 @@ TEST(Throughput, BaselineMustBeAmongTheModels) {
   auto options = quick({2});
   options.baseline = "b";
   const auto records = measure_throughput(std::vector{linear_subject("a"), linear_subject("b")},
-                                          options, torch::kCPU, fixed_peak);
+                                          options, torch::kCPU, fixed_peak)
+                           .records;
   EXPECT_EQ(records[1].ratio, 1.0);
   options.baseline = "vit_x";
   EXPECT_EQ(error_of({linear_subject("a")}, options),
@@ -202,7 +203,8 @@ TEST(Throughput, IntegersAreForInferenceAlone) {
   auto options = quick({2});
   options.dtypes = {"int8_experts"};
   const auto records =
-      measure_throughput(std::vector{linear_subject("a")}, options, torch::kCPU, fixed_peak);
+      measure_throughput(std::vector{linear_subject("a")}, options, torch::kCPU, fixed_peak)
+          .records;
   EXPECT_EQ(records[0].precision, Precision::kInt8Experts);
   options.mode = ThroughputMode::kTrain;
   EXPECT_EQ(error_of({linear_subject("a")}, options),
@@ -217,11 +219,80 @@ TEST(Throughput, BytesAreComparedWithThePeakOfBytes) {
                                           [&measured](const torch::Device&, torch::Dtype dtype) {
                                             measured.push_back(dtype);
                                             return dtype == torch::kInt8 ? 2e6 : 1e6;
-                                          });
+                                          })
+                           .records;
   EXPECT_EQ(measured, (std::vector<torch::Dtype>{torch::kInt8, torch::kBFloat16}));
   EXPECT_EQ(records[0].matmul_peak_gflops, 2e6);
   EXPECT_EQ(records[1].matmul_peak_gflops, 1e6);
   EXPECT_EQ(records[2].matmul_peak_gflops, 1e6);
+}
+
+TEST(Throughput, AutoIsTheFastestPrecision) {
+  auto options = quick({2});
+  options.dtypes = {"auto", enum_name(fastest_precision(torch::kCPU))};
+  const auto records =
+      measure_throughput(std::vector{linear_subject("a")}, options, torch::kCPU, fixed_peak)
+          .records;
+  ASSERT_EQ(records.size(), 1U);
+  EXPECT_EQ(records[0].precision, fastest_precision(torch::kCPU));
+}
+
+TEST(Throughput, AModelThatIsFasterThanThePeakIsThePeak) {
+  auto options = quick({2, 7});
+  options.dtypes = {"float32", "bfloat16"};
+  const auto records = measure_throughput(std::vector{linear_subject("a"), linear_subject("b")},
+                                          options, torch::kCPU,
+                                          [](const torch::Device&, torch::Dtype dtype) {
+                                            return dtype == torch::kFloat32 ? 1e-9 : 1e6;
+                                          })
+                           .records;
+  double fastest = 0;
+  for (const auto& record : records) {
+    if (record.precision == Precision::kFloat32) {
+      fastest = std::max(fastest, record.rate().maximum * record.gflop);
+    }
+    EXPECT_LE(record.matmul_share(), 1);
+  }
+  EXPECT_EQ(records.front().matmul_peak_gflops, fastest);
+  EXPECT_EQ(records.back().matmul_peak_gflops, 1e6);
+}
+
+TEST(Throughput, LeavesOutWhatIsTooMuchForTheMachine) {
+  auto slow = linear_subject("slow");
+  slow.gflop = 1e6;  // one second at the peak
+  auto huge = linear_subject("huge");
+  huge.parameters = int64_t{1} << 50;
+  const std::vector<ThroughputSubject> subjects{slow, linear_subject("a"), huge};
+  auto options = quick({1, 3});
+  options.max_batch_seconds = 1.5;
+  const auto results = measure_throughput(subjects, options, torch::kCPU, fixed_peak);
+  std::vector<std::pair<std::string, int64_t>> measured;
+  for (const auto& record : results.records) {
+    measured.emplace_back(record.model, record.batch_size);
+    EXPECT_EQ(record.ratio.has_value(), record.batch_size == 1) << record.model;
+  }
+  using testing::ElementsAre;
+  using testing::Pair;
+  EXPECT_THAT(measured, ElementsAre(Pair("slow", 1), Pair("a", 1), Pair("a", 3)));
+  EXPECT_EQ(left_out_text(results.left_out),
+            "Left out: slow, infer in float32, batch size 3: one batch takes 3.0 s at the matmul "
+            "peak\n"
+            "Left out: huge, infer in float32, batch size 1: 4504 TB of weights exceed the memory\n"
+            "Left out: huge, infer in float32, batch size 3: 4504 TB of weights exceed the "
+            "memory\n");
+}
+
+TEST(Throughput, ATrainingStepTakesLongerThanABatchOfInference) {
+  auto subject = linear_subject("a");
+  subject.gflop = 1e6;
+  auto options = quick({1});
+  options.mode = ThroughputMode::kBoth;
+  options.max_batch_seconds = 2;
+  const auto results = measure_throughput(std::vector{subject}, options, torch::kCPU, fixed_peak);
+  ASSERT_EQ(results.records.size(), 1U);
+  EXPECT_EQ(results.records[0].mode, ThroughputMode::kInfer);
+  ASSERT_EQ(results.left_out.size(), 1U);
+  EXPECT_EQ(to_json(results.left_out[0]).at("mode"), "train");
 }
 
 }  // namespace

@@ -64,6 +64,16 @@ TEST_F(BadInput, MissingFiles) {
                                   {path("none.toml")}));
 }
 
+TEST_F(BadInput, ALevelThatIsNoneEndsEveryCommandAtItsStart) {
+  const ProgramSetting setting{.environment = {{"SOFTMOE_ISA", "mmx"}}};
+  for (const auto& arguments : {Words{"models"}, predict({image_}),
+                                Words{"train", "--dataset", "digits", "--output", path("runs")}}) {
+    EXPECT_TRUE(fails_with_one_line(run_program(arguments, setting), 2,
+                                    {"SOFTMOE_ISA: expected one of portable", "'mmx'"}));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("runs")));
+}
+
 TEST_F(BadInput, TruncatedCheckpoints) {
   const auto size = static_cast<int64_t>(std::filesystem::file_size(checkpoint_));
   for (const int64_t kept : {size - 1, size / 2, int64_t{100}, int64_t{0}}) {

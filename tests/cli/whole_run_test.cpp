@@ -264,7 +264,11 @@ TEST(Program, ComparesTheThroughputOfModels) {
                    "--batch-sizes", "1", "2", "--dtypes", "float32", "--rounds", "2",
                    "--round-seconds", "0.05", "--json", (folder / "benchmark.json").string()});
   EXPECT_TRUE(succeeds(run));
-  const auto records = read_json(folder / "benchmark.json").at("records");
+  const auto result = read_json(folder / "benchmark.json");
+  const auto& records = result.at("records");
+  const auto isa = result.at("machine").at("isa").get<std::string>();
+  EXPECT_THAT(run.output.substr(0, run.output.find('\n')),
+              testing::EndsWith("kernels of level " + isa));
   ASSERT_EQ(records.size(), 4U);
   for (const auto& record : records) {
     EXPECT_GT(record.at("images_per_second").at("median").get<double>(), 0.0);

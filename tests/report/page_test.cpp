@@ -227,6 +227,28 @@ TEST(Throughput, BarsHaveTheColoursOfOtherSections) {
   EXPECT_EQ(colors.known_color("vit_b16"), std::nullopt);
 }
 
+TEST(Throughput, NamesTheLevelOfKernelsAndWhatWasLeftOut) {
+  Results results;
+  results.throughput = {throughput_of("vit_b16", 2, kMissing)};
+  results.left_out = {{.name = "vit_h14",
+                       .mode = "infer",
+                       .dtype = "float32",
+                       .batch_size = 8,
+                       .reason = "takes <long>"}};
+  results.provenance = {
+      {.label = "old", .command = "benchmark", .machine = {{"processor", "Y"}}},
+      {.label = "b", .command = "benchmark", .machine = {{"processor", "X"}, {"isa", "avx2"}}},
+      {.label = "p", .command = "predict", .machine = {{"processor", "Z"}, {"isa", "avx2"}}}};
+  const auto html = throughput_section(results, SeriesColors()).html();
+  EXPECT_THAT(html, HasSubstr("Measured on X, kernels of level avx2."));
+  EXPECT_THAT(html, HasSubstr("Measured on Y."));
+  EXPECT_THAT(html, Not(HasSubstr("Measured on Z")));
+  EXPECT_THAT(html, HasSubstr("vit_h14"));
+  EXPECT_THAT(html, HasSubstr("takes &lt;long&gt;"));
+  // The first machine says nothing of its level, the second does.
+  EXPECT_THAT(provenance_section(results).html(), HasSubstr("level of kernels"));
+}
+
 TEST(Summary, TextHasATableForEveryKind) {
   const TemporaryFolder folder;
   const auto text = report_summary_text(everything(folder));

@@ -177,13 +177,20 @@ TEST(ResultJson, ReadsBenchmarkRecords) {
       {"model":"vit_b16","mode":"infer","dtype":"bfloat16","batch_size":8,
        "images_per_second":{"median":12.5,"minimum":11,"maximum":13},
        "ms_per_image":{"median":80,"minimum":77,"maximum":91},"ratio_to_baseline":null,
-       "matmul_share":0.5,"interleaved":false}]})");
-  const auto records = read_results({path}).throughput;
+       "matmul_share":0.5,"interleaved":false}],
+      "left_out":[{"model":"vit_h14","label":"huge","mode":"infer","dtype":"float32",
+       "batch_size":16,"reason":"too slow"}]})");
+  const auto results = read_results({path});
+  const auto& records = results.throughput;
   ASSERT_THAT(records, SizeIs(1));
   EXPECT_EQ(records[0].images_per_second.maximum, 13);
   EXPECT_EQ(records[0].milliseconds_per_image, 80);
   EXPECT_TRUE(std::isnan(records[0].ratio));
   EXPECT_FALSE(records[0].interleaved);
+  ASSERT_THAT(results.left_out, SizeIs(1));
+  EXPECT_EQ(results.left_out[0].name, "huge");
+  EXPECT_EQ(results.left_out[0].batch_size, 16);
+  EXPECT_EQ(results.left_out[0].reason, "too slow");
 }
 
 TEST(ResultJson, BenchmarkedModelsHaveLabels) {
