@@ -268,13 +268,6 @@ TEST_F(BadInput, ModelsWithoutAHead) {
       {path("body.h5"), "a model with a head"}));
 }
 
-TEST_F(BadInput, DtypesThatARouterDoesNotHave) {
-  write_tiny_checkpoint(checkpoint_, {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
-                        "tokens_choice");
-  EXPECT_TRUE(fails_with_one_line(run_program(predict({image_, "--amp-dtype", "int8"})), 2,
-                                  {"--amp-dtype: expected float32 or bfloat16", "found int8"}));
-}
-
 TEST_F(BadInput, FineTuningAnotherBody) {
   EXPECT_TRUE(fails_with_one_line(
       run_program({"finetune", "--checkpoint", checkpoint_, "--dataset", "digits", "--heads", "4"}),
