@@ -19,13 +19,6 @@ constexpr const char* kKernels[] = {
     "attention_scratch",
     "attention_forward",
     "attention_backward",
-    "packed_linear_size",
-    "pack_linear",
-    "pack_linear_transposed",
-    "fp32_linear",
-    "fp32_linear_d_x",
-    "fp32_linear_scratch",
-    "fp32_linear_d_weight",
     "layer_norm_forward",
     "layer_norm_backward",
     "copy_row",
@@ -58,6 +51,7 @@ constexpr const char* kKernels[] = {
     "product_fp32",
     "product_bf16",
     "product_int8",
+    "merge_panels",
 };
 static_assert(sizeof(KernelTable) == std::size(kKernels) * sizeof(void (*)()),
               "every kernel of the table is listed and compared");
@@ -69,12 +63,12 @@ Results all_values(const KernelTable& table) {
   add_gemm_values(table, results);
   add_pack_values(table, results);
   add_attention_values(table, results);
-  add_fp32_linear_values(table, results);
   add_row_values(table, results);
   add_soft_mixing_values(table, results);
   add_update_values(table, results);
   add_factor_values(table, results);
   add_product_values(table, results);
+  add_panel_merging_values(table, results);
   for (const std::string kernel : kKernels) {
     if (std::none_of(results.all().begin(), results.all().end(),
                      [&](const Result& result) { return result.kernel() == kernel; })) {

@@ -15,11 +15,11 @@ Results all_values(const KernelTable& table);
 void add_gemm_values(const KernelTable& table, Results& results);
 void add_pack_values(const KernelTable& table, Results& results);
 void add_attention_values(const KernelTable& table, Results& results);
-void add_fp32_linear_values(const KernelTable& table, Results& results);
 void add_row_values(const KernelTable& table, Results& results);
 void add_soft_mixing_values(const KernelTable& table, Results& results);
 void add_update_values(const KernelTable& table, Results& results);
 void add_factor_values(const KernelTable& table, Results& results);
 void add_product_values(const KernelTable& table, Results& results);
+void add_panel_merging_values(const KernelTable& table, Results& results);
 
 }  // namespace softmoe::kernels::values

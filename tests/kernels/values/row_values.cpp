@@ -42,7 +42,8 @@ void add_rows(const KernelTable& table, Precision from, Precision to, int64_t di
               Results& results) {
   constexpr std::array<int64_t, 3> kIndex{4, 0, 2};
   const auto name = enum_name(from) + " to " + enum_name(to) + " dim " + std::to_string(dim);
-  const auto rows = Array::random(from, kNormRows * dim, 6);
+  const int64_t stride = dim + 3;
+  const auto rows = Array::random(from, kNormRows * stride, 6);
   const auto d_out = Array::random(from, dim, 7);
   const auto gates = random_floats(kNormRows, 8);
   // One value beyond the row stays as it is.
@@ -50,8 +51,18 @@ void add_rows(const KernelTable& table, Precision from, Precision to, int64_t di
   table.copy_row(rows.source(), dim, out.target());
   results.add_exact("copy_row " + name, out);
   for (const float* const gate : {static_cast<const float*>(nullptr), gates.data()}) {
-    table.sum_rows(rows.source(), gate, kIndex.data(), kIndex.size(), dim, out.target());
-    results.add("sum_rows " + name + (gate != nullptr ? " gated" : ""), out);
+    for (const bool accumulate : {false, true}) {
+      table.sum_rows({.rows = rows.source(),
+                      .stride = stride,
+                      .gate = gate,
+                      .index = kIndex.data(),
+                      .count = kIndex.size(),
+                      .accumulate = accumulate},
+                     dim, out.target());
+      results.add("sum_rows " + name + (gate != nullptr ? " gated" : "") +
+                      (accumulate ? " accumulated" : ""),
+                  out);
+    }
   }
   const float d_gate =
       table.scale_row(rows.source(), d_out.source(), gates.front(), dim, out.target());

@@ -16,13 +16,13 @@ void add_update_values(const KernelTable& table, Results& results) {
     auto mean_square = random_floats(count, 4);
     std::transform(mean_square.begin(), mean_square.end(), mean_square.begin(),
                    [](float value) { return std::abs(value); });
-    const AdamWStep step{.decay = 0.99F,
-                         .rate = 0.03F,
-                         .beta1 = 0.9F,
-                         .beta2 = 0.95F,
-                         .inverse_correction = 1.7F,
-                         .eps = 1e-3F,
-                         .gradient_factor = 0.8F};
+    const AdamWConstants step{.decay = 0.99F,
+                              .rate = 0.03F,
+                              .beta1 = 0.9F,
+                              .beta2 = 0.95F,
+                              .inverse_correction = 1.7F,
+                              .eps = 1e-3F,
+                              .gradient_factor = 0.8F};
     table.adamw(step, count, gradient.data(), parameter.data(), mean.data(), mean_square.data());
     results.add_sums("adamw parameter " + name, parameter);
     results.add_sums("adamw mean " + name, mean);
