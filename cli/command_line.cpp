@@ -196,7 +196,7 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
     apply_table(group.table);
   }
   isa_ = level_name();  // throws before any work is done
-  // Prediction with packed models does not use OpenMP.
+  // Prediction with packed models hardly uses OpenMP.
   prepare_process(/*may_start_again=*/name_ != "predict" && name_ != "models");
   set_compute_threads(common_.threads);
   return true;

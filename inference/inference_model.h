@@ -22,16 +22,17 @@ Precision inference_precision(const std::string& name, const torch::Device& devi
 
 /// A vision transformer that only predicts.
 ///
-/// On a CPU with AVX-512 and BF16, dense models and those with Soft MoE layers are packed: weights
-/// are packed once, and there is no autograd and no operator of libtorch between the image and the
-/// logits. All other models (other routers, other processors, CUDA) run through the modules of vit/
-/// behind the same functions (ModuleEngine). On CUDA they have bf16 weights for kBFloat16, and
-/// their passes are CUDA graphs if the router allows it; results are ready when the caller's stream
-/// gets to them.
+/// On a CPU, models are packed (PackedEngine): weights are packed once, and between the image and
+/// the logits there is no autograd, and no operator of libtorch but in attention pooling and in the
+/// decisions of routers. Models that can_pack() excludes, and those on other devices, run through
+/// the modules of vit/ behind the same functions (ModuleEngine). On CUDA they have bf16 weights for
+/// kBFloat16, and their passes are CUDA graphs if the router allows it; results are ready when the
+/// caller's stream gets to them.
 ///
 /// Results agree with those of the modules in fp32: kFloat32 to 1e-5 of the largest logit,
-/// kBFloat16 and kInt8Experts to 2e-2, kInt8 to 5e-2 (of the norm). Calls may come from any thread;
-/// one runs at a time. The memory for activations is kept and grows with the largest batch.
+/// kBFloat16 and kInt8Experts to 2e-2, kInt8 to 5e-2 (of the norm); a sparse router may send tokens
+/// whose best experts are nearly equal to another of them. Calls may come from any thread; one runs
+/// at a time. The memory for activations is kept and grows with the largest batch.
 class InferenceModel {
  public:
   /// A model with the weights of `model`, on its device. If nobody else holds the model, its

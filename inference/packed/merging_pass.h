@@ -2,8 +2,6 @@
 /// Layers whose router merges experts in the packed forward pass: each image goes through one MLP,
 /// whose parameters are a mixture of those of all experts.
 
-#include <vector>
-
 #include "inference/packed/packed_linear.h"
 #include "runtime/thread_team.h"
 

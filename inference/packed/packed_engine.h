@@ -10,8 +10,8 @@
 
 namespace softmoe {
 
-/// Runs a model whose weights were packed once, without operators of libtorch except in
-/// attention pooling.
+/// Runs a model whose weights were packed once, without operators of libtorch except in attention
+/// pooling and in the decisions of routers.
 class PackedEngine final : public InferenceEngine {
  public:
   /// `weights` as pack_layers takes them.

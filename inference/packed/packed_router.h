@@ -1,6 +1,8 @@
 #pragma once
 /// Routers of packed models that decide by the code that trains them.
 
+#include <string>
+
 #include "core/named_tensors.h"
 #include "softmoe/moe_options.h"
 #include "softmoe/router.h"

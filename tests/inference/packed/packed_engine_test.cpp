@@ -1,5 +1,6 @@
 #include "inference/packed/packed_engine.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "checkpoints/model_checkpoint.h"
@@ -126,6 +127,24 @@ TEST_P(PackedRouters, ComputeWhatModulesDoOnEveryLevelInEveryPrecision) {
       }
     });
   }
+}
+
+TEST_P(PackedRouters, ComputeTheSameOnAnyNumberOfThreads) {
+  const auto& options = GetParam().options;
+  const auto images = test::random_images(options, /*batch=*/3);
+  const auto weights = named_tensors(*test::lively_model(options));
+  const int threads = at::get_num_threads();
+  const torch::InferenceMode inference;
+  for (const auto precision : {Precision::kBFloat16, Precision::kInt8Experts}) {
+    PackedEngine engine(options, weights, precision);
+    at::set_num_threads(1);
+    const auto expected = engine.features(images);  // [batch, feature_dim]
+    for (const int count : {2, 3}) {
+      at::set_num_threads(count);
+      EXPECT_TRUE(test::same_bits(engine.features(images), expected)) << count << " threads";
+    }
+  }
+  at::set_num_threads(threads);
 }
 
 }  // namespace
