@@ -15,13 +15,13 @@ fewshot=(--shots 1 5 10 25)
 finetune=(--config configs/demo/finetune.toml)
 case "${1:-}" in
   "")
-    demo=${DEMO:-demo} config=upstream rest="three to five minutes"
-    seconds=480 max_images=480000 finetune_images=60000
+    demo=${DEMO:-demo} config=upstream experts=16 rest="three to five minutes"
+    seconds=600 min_images=60000 max_images=480000 finetune_images=60000
     benchmark=(--batch-sizes 1 8 --rounds 3 --max-batch-seconds 10)
     ;;
   --quick)
-    demo=${DEMO:-demo-quick} config=small rest="less than a minute"
-    seconds=35 max_images=60000 finetune_images=15000
+    demo=${DEMO:-demo-quick} config=small experts=4 rest="less than a minute"
+    seconds=30 min_images=30000 max_images=120000 finetune_images=15000
     finetune+=(--epochs 0.25 --warmup-epochs 0.02 --eval-interval 0.25)
     fewshot+=(--pool 100)
     benchmark=(--batch-sizes 1 --rounds 2 --round-seconds 0.5 --max-batch-seconds 3)
@@ -40,14 +40,16 @@ softmoe() {
   printf '\n'
   build/softmoe "$@"
 }
-# Prints the images per second of `softmoe train` with these flags, from a short run.
+# Prints the images per second of `softmoe train` with these flags: of 40 updates.
 rate() {
   rm -rf "$demo/measured"
-  build/softmoe train "$@" --output "$demo" --experiment measured --max-steps 40 --char-val 64 \
-    2>"$demo/measured.log" | sed -E 's/.*"images_per_second":([0-9]+).*/\1/'
+  build/softmoe train "$@" --output "$demo" --experiment measured --char-epoch 320 --char-val 64 \
+    --eval-interval 8 --checkpoint-interval 8 2>"$demo/measured.log" |
+    sed -E 's/.*"images_per_second":([0-9]+).*/\1/' || { cat "$demo/measured.log" >&2; exit 1; }
 }
 # plan CONFIG EXPERTS: sets the flags of upstream training and of its Soft MoE model, `images`, how
-# many of them each model sees in `seconds` beside two fine-tunings, and says so.
+# many of them each model sees in `seconds` beside two fine-tunings (at least `min_images`, with which
+# features beat raw pixels), and says so.
 plan() {
   upstream=(--config "configs/demo/$1.toml")
   moe=(--moe-blocks last_half --experts "$2" --slots-per-expert 1)
@@ -56,8 +58,8 @@ plan() {
   soft=$(rate "${upstream[@]}" "${moe[@]}")
   tuning=$((2 * finetune_images / soft))
   images=$(((seconds - tuning) * dense * soft / (dense + soft)))
-  images=$((images < max_images ? images : max_images))
-  echo "$1: $dense img/s (dense) and $soft img/s (Soft MoE), time for $images images each;" \
+  images=$((images > max_images ? max_images : images < min_images ? min_images : images))
+  echo "$1: $dense img/s (dense) and $soft img/s (Soft MoE), $images images each;" \
     "with fine-tuning $((images / dense + images / soft + tuning)) s of training"
 }
 
@@ -67,8 +69,9 @@ mkdir -p "$demo"
 
 step "What this machine has time for"
 if [ ! -e "$demo/plan.sh" ]; then
-  [ "$config" = small ] || plan upstream 16
-  if [ "$config" = small ] || [ "$images" -lt $((max_images / 2)) ]; then
+  plan "$config" "$experts"
+  if [ "$config" = upstream ] && [ "$images" -lt $((max_images / 2)) ]; then
+    echo "This is too little for models of that size, so small ones are trained instead."
     plan small 4
   fi
   upstream+=(--char-epoch $((images / 8)))  # of eight epochs
