@@ -63,8 +63,8 @@ SOFTMOE_API const char* softmoe_class_name(const softmoe_model* model, int64_t l
    `count` images; each of the two may be null. They return 0, or -1 after an error; then nothing is
    written. */
 
-/* Takes `pixels` [count, height, width, channels] of any size and 1 or 3 channels, 0 to 255, which are
-   prepared as the checkpoint says (resized, cropped, normalised). */
+/* Takes `pixels` [count, height, width, channels] of any size and 1 or 3 channels, 0 to 255, which
+   are prepared as the checkpoint says (resized, cropped, normalised). */
 SOFTMOE_API int softmoe_predict_pixels(softmoe_model* model, const uint8_t* pixels, int64_t count,
                                        int64_t height, int64_t width, int64_t channels,
                                        float* logits, float* features);

@@ -121,8 +121,9 @@ torch::Tensor VisionTransformerImpl::forward_tokens(const torch::Tensor& images,
                                                     RoutingRecords* records) {
   check_shape("VisionTransformer: images", images,
               {-1, options_.in_chans, options_.image_height(), options_.image_width()});
-  const TokenContext context{.patches = image_patches(images, options_)};  // [batch, patches, pixels]
-  auto tokens = embed(context.patches);                                  // [batch, tokens, dim]
+  const TokenContext context{.patches =
+                                 image_patches(images, options_)};  // [batch, patches, pixels]
+  auto tokens = embed(context.patches);                             // [batch, tokens, dim]
   for (int64_t index = 0; index < options_.depth; ++index) {
     auto& block = *blocks_->ptr<BlockImpl>(static_cast<size_t>(index));
     const bool keep = records != nullptr && block.has_moe();

@@ -6,8 +6,8 @@
 
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
-#include "runtime/autocast_guard.h"
 #include "ops/compute_precision.h"
+#include "runtime/autocast_guard.h"
 #include "runtime/device.h"
 #include "softmoe/routers.h"
 #include "vit/position_embedding.h"

@@ -42,8 +42,8 @@ Json read_json(const std::filesystem::path& path);
 /// The exit code is `exit_code` and standard error is one line that holds each of `parts`.
 testing::AssertionResult fails_with_one_line(const ProgramRun& run, int exit_code,
                                              const Words& parts);
-/// The exit code is `exit_code`, and the last line of standard error, the only one that is an error,
-/// holds each of `parts`.
+/// The exit code is `exit_code`, and the last line of standard error, the only one that is an
+/// error, holds each of `parts`.
 testing::AssertionResult ends_with_one_error(const ProgramRun& run, int exit_code,
                                              const Words& parts);
 /// The exit code is 0.
