@@ -142,8 +142,9 @@ TEST(BenchmarkCommand, SaysWhatIsWrong) {
   EXPECT_TRUE(fails_with_one_line(
       run_program({"benchmark", "--models", "vit_ti16", "--baseline", "vit_s16"}), 2,
       {"baseline", "vit_s16"}));
-  EXPECT_TRUE(fails_with_one_line(run_program({"benchmark", "--models", "softmoe_h14_65536e"}), 1,
-                                  {"softmoe_h14_65536e", "bfloat16", "of weights"}));
+  EXPECT_TRUE(fails_with_one_line(
+      run_program({"benchmark", "--models", "softmoe_h14_65536e", "--dtypes", "bfloat16"}), 1,
+      {"softmoe_h14_65536e", "bfloat16", "of weights"}));
 }
 
 }  // namespace
