@@ -59,6 +59,8 @@ struct ProductFinish {
 /// Products of fp32 or bf16, on the calling thread. Levels that do not multiply bf16 make fp32 of
 /// it on the way.
 struct FloatProductKernels {
+  /// Rows whose sums are in registers at once. A product is fastest with a multiple of it.
+  int64_t tile_rows;
   void (*product_fp32)(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
                        const ProductFinish& finish);
   void (*product_bf16)(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,

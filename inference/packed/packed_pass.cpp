@@ -16,17 +16,20 @@ namespace {
 
 /// The part of the second-level cache that a block of rows may take.
 constexpr int64_t kBlockBytes = 600 << 10;
-/// Rows of a tile of a product, of which blocks are made.
-constexpr int64_t kTileRows = 14;
-constexpr int64_t kMaxTiles = 14;
+constexpr int64_t kMaxBlockRows = 196;
+/// Tiles of fewer rows read those so slowly that more of them may lie outside the second-level
+/// cache; in return a panel is read for more rows.
+constexpr int64_t kFewTileRows = 8;
 
 /// Rows that go through linear maps at a time.
 int64_t block_rows(const PackedLayers& layers) {
   const auto& options = layers.options;
+  const int64_t tile = kernels::table().tile_rows;
   const int64_t value_bytes = layers.values == Precision::kFloat32 ? 4 : 2;
   const int64_t hidden = std::min<int64_t>(options.mlp_dim, 1024);
   const int64_t row_bytes = options.dim * 4 + (options.dim + hidden) * value_bytes;
-  return kTileRows * std::clamp<int64_t>(kBlockBytes / row_bytes / kTileRows, 1, kMaxTiles);
+  const int64_t block_bytes = tile < kFewTileRows ? 2 * kBlockBytes : kBlockBytes;
+  return tile * std::clamp<int64_t>(block_bytes / row_bytes / tile, 1, kMaxBlockRows / tile);
 }
 
 /// Memory for `rows` rows through any of the model's MLPs.

@@ -5,7 +5,7 @@ namespace softmoe::kernels::SOFTMOE_LEVEL {
 namespace {
 
 /// Queries whose scores are held at a time.
-constexpr int64_t kQueries = 28;
+constexpr int64_t kQueries = kPanelVectors > 2 ? 72 : 28;
 
 /// Scratch memory of one head.
 struct Head {

@@ -13,7 +13,7 @@ void product_bf16(const ProductShape& shape, const LeftUnits& left, const RightP
   product_of<Bf16Steps, 1>(shape, left, right, finish, [](const ProductBlock&, float*) {});
 }
 
-const FloatProductKernels kFloatProductKernels{.product_fp32 = product_fp32,
-                                               .product_bf16 = product_bf16};
+const FloatProductKernels kFloatProductKernels{
+    .tile_rows = kMaxRows<Fp32Steps>, .product_fp32 = product_fp32, .product_bf16 = product_bf16};
 
 }  // namespace softmoe::kernels::SOFTMOE_LEVEL

@@ -9,12 +9,18 @@ namespace {
 
 struct Fp32Steps {
   using Sum = Floats;
+  static constexpr bool kWidens = false;
   using Factor = Floats;
   static constexpr int kPhases = 1;
   static Sum zero_sum() { return zero(); }
-  static Factor left(Ints unit) { return as_floats(unit); }
-  static Factor right(Ints unit) { return as_floats(unit); }
   template <int kPhase>
+  static Factor left(Ints unit) {
+    return as_floats(unit);
+  }
+  template <int kPhase>
+  static Factor right(Ints unit) {
+    return as_floats(unit);
+  }
   static Sum step(Sum sum, const Factor& left, const Factor& right) {
     return fmadd(left, right, sum);
   }
@@ -24,29 +30,35 @@ struct Fp32Steps {
 struct Bf16Steps {
   using Sum = Floats;
   static constexpr int kPhases = 1;
+  static constexpr bool kWidens = false;
   static Sum zero_sum() { return zero(); }
-  static Ints left(Ints unit) { return unit; }
-  static Ints right(Ints unit) { return unit; }
   template <int kPhase>
-  static Sum step(Sum sum, Ints left, Ints right) {
-    return dot_bf16(sum, left, right);
+  static Ints left(Ints unit) {
+    return unit;
   }
+  template <int kPhase>
+  static Ints right(Ints unit) {
+    return unit;
+  }
+  static Sum step(Sum sum, Ints left, Ints right) { return dot_bf16(sum, left, right); }
 };
 #else
-/// The low halves as fp32, then the high halves.
+/// The low halves as fp32, then the high halves. kWidens: for many rows it pays to make fp32 of
+/// both factors first.
 struct Bf16Steps {
   using Sum = Floats;
-  struct Halves {
-    Floats values[2];
-  };
   static constexpr int kPhases = 2;
+  static constexpr bool kWidens = true;
   static Sum zero_sum() { return zero(); }
-  static Halves left(Ints unit) { return {{low_bf16(unit), high_bf16(unit)}}; }
-  static Halves right(Ints unit) { return left(unit); }
   template <int kPhase>
-  static Sum step(Sum sum, const Halves& left, const Halves& right) {
-    return fmadd(left.values[kPhase], right.values[kPhase], sum);
+  static Floats left(Ints unit) {
+    return kPhase == 0 ? low_bf16(unit) : high_bf16(unit);
   }
+  template <int kPhase>
+  static Floats right(Ints unit) {
+    return left<kPhase>(unit);
+  }
+  static Sum step(Sum sum, Floats left, Floats right) { return fmadd(left, right, sum); }
 };
 #endif
 
@@ -56,14 +68,18 @@ struct Bf16Steps {
 struct Int8Steps {
   using Sum = Ints;
   static constexpr int kPhases = 1;
+  static constexpr bool kWidens = false;
   static constexpr int kOffset = 0;
   static Sum zero_sum() { return zero_ints(); }
-  static Ints left(Ints unit) { return unit; }
-  static Ints right(Ints unit) { return unit; }
   template <int kPhase>
-  static Sum step(Sum sum, Ints left, Ints right) {
-    return dot_bytes(sum, left, right);
+  static Ints left(Ints unit) {
+    return unit;
   }
+  template <int kPhase>
+  static Ints right(Ints unit) {
+    return unit;
+  }
+  static Sum step(Sum sum, Ints left, Ints right) { return dot_bytes(sum, left, right); }
 };
 #else
 /// Less 128 the left bytes are signed: |left| times the right byte with the sign of the left one
@@ -71,11 +87,17 @@ struct Int8Steps {
 struct Int8Steps {
   using Sum = Ints;
   static constexpr int kPhases = 1;
+  static constexpr bool kWidens = false;
   static constexpr int kOffset = 128;
   static Sum zero_sum() { return zero_ints(); }
-  static SignedBytes left(Ints unit) { return signed_bytes(bit_xor(unit, set1_bytes(0x80))); }
-  static Ints right(Ints unit) { return unit; }
   template <int kPhase>
+  static SignedBytes left(Ints unit) {
+    return signed_bytes(bit_xor(unit, set1_bytes(0x80)));
+  }
+  template <int kPhase>
+  static Ints right(Ints unit) {
+    return unit;
+  }
   static Sum step(Sum sum, const SignedBytes& left, Ints right) {
     return dot_signed_bytes(sum, left, right);
   }

@@ -2,7 +2,6 @@
 /// The sums of a few rows of a product and one panel of its right factor, held in registers.
 /// Internal linkage, as vector.h.
 
-#include <array>
 #include <utility>
 
 #include "kernels/simd/steps.h"
@@ -11,10 +10,15 @@
 namespace softmoe::kernels {
 namespace {
 
+/// Whether rows whose values take two registers each, or panels whose do, leave room for fewer
+/// sums.
+template <typename Steps>
+inline constexpr bool kHasLargeFactors = sizeof(Steps::template left<0>(Ints{})) > sizeof(Ints) ||
+                                         (kPanelVectors <= 2 && Steps::kPhases == 2);
 /// Rows whose sums are in registers at once, beside what is made of one unit of the factors.
 template <typename Steps>
 inline constexpr int kMaxRows =
-    (sizeof(Steps::left(Ints{})) > sizeof(Ints) ? kFewSumVectors : kSumVectors) / kPanelVectors;
+    (kHasLargeFactors<Steps> ? kFewSumVectors : kSumVectors) / kPanelVectors;
 
 /// With few rows to a tile, a panel is read so often that it has to come from the first-level
 /// cache: a part of its depth is multiplied by a block of rows before the next part is taken.
@@ -33,66 +37,76 @@ struct Ahead {
   int64_t step = 0;
 };
 
-template <typename Steps, int kPhase, int kRows>
-[[gnu::always_inline]] inline void add_phase(typename Steps::Sum (&sums)[kRows][kPanelVectors],
-                                             int vector,
-                                             const decltype(Steps::left(Ints{})) (&left)[kRows],
-                                             const decltype(Steps::right(Ints{}))& right) {
+/// One unit of a row.
+[[gnu::always_inline]] inline Ints left_unit(const Unit* at) {
+  // Copied as bytes: the memory may hold bf16, which must not be read as integers.
+  int32_t bits = 0;
+  __builtin_memcpy(&bits, at, sizeof(bits));
+  return set1_ints(bits);
+}
+
+/// Adds the products of one unit of kRows rows and of a panel whose vectors stay in registers.
+template <typename Steps, int kRows>
+[[gnu::always_inline]] inline void add_rows(typename Steps::Sum (&sums)[kRows][kPanelVectors],
+                                            const Unit* left, int64_t row_stride,
+                                            const Unit* panel) {
+  using Right = decltype(Steps::template right<0>(Ints{}));
+  Right right[kPanelVectors];
+  Right second[kPanelVectors];
+#pragma GCC unroll 8
+  for (int vector = 0; vector < kPanelVectors; ++vector) {
+    const Ints unit = load_ints(panel + vector * kLanes);
+    right[vector] = Steps::template right<0>(unit);
+    second[vector] = Steps::template right<Steps::kPhases - 1>(unit);
+  }
 #pragma GCC unroll 16
   for (int row = 0; row < kRows; ++row) {
-    sums[row][vector] = Steps::template step<kPhase>(sums[row][vector], left[row], right);
+    const Ints unit = left_unit(left + row * row_stride);
+    const auto value = Steps::template left<0>(unit);
+#pragma GCC unroll 8
+    for (int vector = 0; vector < kPanelVectors; ++vector) {
+      sums[row][vector] = Steps::step(sums[row][vector], value, right[vector]);
+    }
+    if constexpr (Steps::kPhases == 2) {
+      const auto second_value = Steps::template left<1>(unit);
+#pragma GCC unroll 8
+      for (int vector = 0; vector < kPanelVectors; ++vector) {
+        sums[row][vector] = Steps::step(sums[row][vector], second_value, second[vector]);
+      }
+    }
   }
 }
 
-/// Adds the products of one unit of kRows rows and of a panel.
+/// The same sums in one phase, with the rows' values in registers.
+template <typename Steps, int kPhase, int kRows>
+[[gnu::always_inline]] inline void add_vectors(typename Steps::Sum (&sums)[kRows][kPanelVectors],
+                                               const Unit* left, int64_t row_stride,
+                                               const Unit* panel) {
+  decltype(Steps::template left<kPhase>(Ints{})) value[kRows];
+#pragma GCC unroll 16
+  for (int row = 0; row < kRows; ++row) {
+    value[row] = Steps::template left<kPhase>(left_unit(left + row * row_stride));
+  }
+#pragma GCC unroll 8
+  for (int vector = 0; vector < kPanelVectors; ++vector) {
+    const auto right = Steps::template right<kPhase>(load_ints(panel + vector * kLanes));
+#pragma GCC unroll 16
+    for (int row = 0; row < kRows; ++row) {
+      sums[row][vector] = Steps::step(sums[row][vector], value[row], right);
+    }
+  }
+}
+
 template <typename Steps, int kRows>
 [[gnu::always_inline]] inline void add_unit(typename Steps::Sum (&sums)[kRows][kPanelVectors],
                                             const Unit* left, int64_t row_stride,
                                             const Unit* panel) {
-  const auto left_of = [&](int row) {
-    // Copied as bytes: the memory may hold bf16, which must not be read as integers.
-    int32_t bits = 0;
-    __builtin_memcpy(&bits, left + row * row_stride, sizeof(bits));
-    return Steps::left(set1_ints(bits));
-  };
-  const auto right_of = [&](int vector) {
-    return Steps::right(load_ints(panel + vector * kLanes));
-  };
   if constexpr (kPanelVectors <= 2) {
-    // Many rows: the panel's vectors stay in registers.
-    decltype(Steps::right(Ints{})) right[kPanelVectors];
-#pragma GCC unroll 8
-    for (int vector = 0; vector < kPanelVectors; ++vector) {
-      right[vector] = right_of(vector);
-    }
-#pragma GCC unroll 16
-    for (int row = 0; row < kRows; ++row) {
-      const auto value = left_of(row);
-#pragma GCC unroll 8
-      for (int vector = 0; vector < kPanelVectors; ++vector) {
-        sums[row][vector] = Steps::template step<0>(sums[row][vector], value, right[vector]);
-      }
-      if constexpr (Steps::kPhases == 2) {
-#pragma GCC unroll 8
-        for (int vector = 0; vector < kPanelVectors; ++vector) {
-          sums[row][vector] = Steps::template step<1>(sums[row][vector], value, right[vector]);
-        }
-      }
-    }
+    add_rows<Steps, kRows>(sums, left, row_stride, panel);
   } else {
-    // Many vectors: the rows' values do.
-    decltype(Steps::left(Ints{})) value[kRows];
-#pragma GCC unroll 16
-    for (int row = 0; row < kRows; ++row) {
-      value[row] = left_of(row);
-    }
-#pragma GCC unroll 8
-    for (int vector = 0; vector < kPanelVectors; ++vector) {
-      const auto right = right_of(vector);
-      add_phase<Steps, 0>(sums, vector, value, right);
-      if constexpr (Steps::kPhases == 2) {
-        add_phase<Steps, 1>(sums, vector, value, right);
-      }
+    add_vectors<Steps, 0, kRows>(sums, left, row_stride, panel);
+    if constexpr (Steps::kPhases == 2) {
+      add_vectors<Steps, 1, kRows>(sums, left, row_stride, panel);
     }
   }
 }
@@ -128,6 +142,7 @@ __attribute__((noinline)) void sum_rows(const LeftUnits& left, int64_t first_row
   const int64_t unit_stride = left.unit_stride;
   const Unit* at = left.data + first_row * row_stride;
   const char* line = ahead.data;
+#pragma GCC unroll 2
   for (int64_t unit = 0; unit < units; ++unit) {
     if constexpr (kLines > 0) {
       fetch_line_far(line);
@@ -153,14 +168,29 @@ __attribute__((noinline)) void sum_rows(const LeftUnits& left, int64_t first_row
 using SumRows = void (*)(const LeftUnits&, int64_t, const Unit*, int64_t, const float*, int64_t,
                          Ahead, float*);
 
+template <typename Steps, int kLines, typename Indices>
+struct SumRowsTable;
+/// sum_rows() for each number of rows, less one.
 template <typename Steps, int kLines, size_t... kIndices>
-constexpr std::array<SumRows, sizeof...(kIndices)> sum_rows_table(
-    std::index_sequence<kIndices...>) {
-  return {sum_rows<Steps, static_cast<int>(kIndices) + 1, kLines>...};
-}
-/// sum_rows() for each number of rows up to kRows, less one.
+struct SumRowsTable<Steps, kLines, std::index_sequence<kIndices...>> {
+  static constexpr SumRows kRuns[] = {sum_rows<Steps, static_cast<int>(kIndices) + 1, kLines>...};
+};
 template <typename Steps, int kRows, int kLines>
-inline constexpr auto kSumRows = sum_rows_table<Steps, kLines>(std::make_index_sequence<kRows>());
+using SumRowsUpTo = SumRowsTable<Steps, kLines, std::make_index_sequence<kRows>>;
+
+/// sum_rows() for a number of rows that is known at run time alone, up to kRows.
+template <typename Steps, int kRows, int kLines>
+[[gnu::always_inline]] inline void sum_tile(const LeftUnits& left, int64_t first, int64_t rows,
+                                            const Unit* panel, int64_t units, const float* start,
+                                            int64_t start_stride, Ahead ahead, float* out) {
+  SumRows run = SumRowsUpTo<Steps, kRows, kLines>::kRuns[rows - 1];
+  if constexpr (kBlocksDepth) {
+    if (ahead.step == 0) {  // as for most of many tiles
+      run = SumRowsUpTo<Steps, kRows, 0>::kRuns[rows - 1];
+    }
+  }
+  run(left, first, panel, units, start, start_stride, ahead, out);
+}
 
 /// Asks for `count` rows of the left factor from `first` on: so few units of a row are wanted that
 /// the processor would not foresee the next row.
@@ -177,27 +207,78 @@ inline constexpr auto kSumRows = sum_rows_table<Steps, kLines>(std::make_index_s
   }
 }
 
+/// Units of bf16 pairs that are made fp32 at a time.
+inline constexpr int64_t kWidenedUnits = kDepthBlock / 2;
+/// Tiles of a block from which on that pays.
+inline constexpr int64_t kWidenedTiles = 4;
+
+/// Both values of every unit of a panel: [2 units, 32].
+inline void widen_panel(const Unit* panel, int64_t units, float* out) {
+  for (int64_t unit = 0; unit < units; ++unit) {
+#pragma GCC unroll 8
+    for (int vector = 0; vector < kPanelVectors; ++vector) {
+      const Ints pairs = load_ints(panel + unit * kPanelColumns + vector * kLanes);
+      float* const at = out + 2 * unit * kPanelColumns + vector * kLanes;
+      store(at, low_bf16(pairs));
+      store(at + kPanelColumns, high_bf16(pairs));
+    }
+  }
+}
+
+/// Both values of every unit of `rows` rows, 2 kWidenedUnits apart in `out`.
+inline void widen_rows(const LeftUnits& left, int64_t first, int64_t rows, int64_t units,
+                       float* out) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto* const words =
+        reinterpret_cast<const Bf16*>(left.data + (first + row) * left.row_stride);
+    for (int64_t at = 0; at < 2 * units; at += kLanes) {
+      store(out + row * 2 * kWidenedUnits + at, load_bf16(lanes(at, 2 * units), words + at));
+    }
+  }
+}
+
 /// Sums of rows [first, first + count) of the whole depth, [count, 32], in tiles of up to kRows
 /// rows. Every row starts from `start` [32], or from zero if that is null; ahead_of(tile, first
 /// unit, units) is what a tile fetches.
 template <typename Steps, int kRows, int kLines, typename AheadOf>
 inline void sum_block(const LeftUnits& left, int64_t first, int64_t count, const Unit* panel,
                       int64_t units, const float* start, const AheadOf& ahead_of, float* sums) {
+  constexpr bool kMayWiden = Steps::kWidens && kBlocksDepth;
   const int64_t tiles = (count + kRows - 1) / kRows;
+  const bool widens = kMayWiden && left.unit_stride == 1 && tiles >= kWidenedTiles;
+  const int64_t depth_block = widens ? kWidenedUnits : kDepthBlock;
+  // [2 units, 32] and [rows, 2 units] in fp32.
+  alignas(64) float columns[kMayWiden ? 2 * kWidenedUnits * kPanelColumns : 1];
+  alignas(64) float values[kMayWiden ? 2 * kWidenedUnits * kRows : 1];
   int64_t unit = 0;
   do {
-    const int64_t depth = units - unit < kDepthBlock ? units - unit : kDepthBlock;
+    const int64_t depth = units - unit < depth_block ? units - unit : depth_block;
     const LeftUnits part{left.data + unit * left.unit_stride, left.row_stride, left.unit_stride};
+    const Unit* const panel_part = panel + unit * kPanelColumns;
+    if (widens) {
+      widen_panel(panel_part, depth, columns);
+    }
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const int64_t row = count * tile / tiles;
-      const auto rows = static_cast<size_t>(count * (tile + 1) / tiles - row);
+      const int64_t rows = count * (tile + 1) / tiles - row;
       if (kBlocksDepth && tile + 1 < tiles) {
-        fetch_rows(part, first + row + static_cast<int64_t>(rows), kRows, depth);
+        fetch_rows(part, first + row + rows, kRows, depth);
       }
       float* const out = sums + row * kPanelColumns;
-      kSumRows<Steps, kRows, kLines>[rows - 1](
-          part, first + row, panel + unit * kPanelColumns, depth, unit == 0 ? start : out,
-          unit == 0 ? 0 : kPanelColumns, ahead_of(tile, unit, depth), out);
+      const float* const from = unit == 0 ? start : out;
+      const int64_t from_stride = unit == 0 ? 0 : kPanelColumns;
+      const Ahead ahead = ahead_of(tile, unit, depth);
+      if constexpr (kMayWiden) {
+        if (widens) {
+          widen_rows(part, first + row, rows, depth, values);
+          sum_tile<Fp32Steps, kRows, kLines>(
+              {reinterpret_cast<const Unit*>(values), 2 * kWidenedUnits}, 0, rows,
+              reinterpret_cast<const Unit*>(columns), 2 * depth, from, from_stride, ahead, out);
+          continue;
+        }
+      }
+      sum_tile<Steps, kRows, kLines>(part, first + row, rows, panel_part, depth, from, from_stride,
+                                     ahead, out);
     }
     unit += depth;
   } while (unit < units);

@@ -53,7 +53,8 @@ constexpr const char* kKernels[] = {
     "product_int8",
     "merge_panels",
 };
-static_assert(sizeof(KernelTable) == std::size(kKernels) * sizeof(void (*)()),
+static_assert(sizeof(KernelTable) ==
+                  std::size(kKernels) * sizeof(void (*)()) + sizeof(KernelTable::tile_rows),
               "every kernel of the table is listed and compared");
 
 }  // namespace
