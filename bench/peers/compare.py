@@ -1,26 +1,31 @@
-"""Inference of softmoe beside its peers, in turns on one machine.
+"""Inference or training of softmoe beside its peers, in turns on one machine.
 
     .deps/peers/bin/python3 bench/peers/compare.py vit_s16 softmoe_s16_128e
         [--batches 1 8 32] [--dtypes bfloat16 float32] [--own-dtypes int8 ...]
         [--peers openvino onnxruntime torch_compile torch_eager] [--rounds 3] [--seconds 2]
-        [--json FILE]
+        [--train] [--avx2] [--json FILE]
 
 Every contender lives in a process of its own and rests while another one runs; a round gives each
 of them one turn. ONNX Runtime and OpenVINO get the model that `softmoe export` writes. A line says
 the median and the ends of the rounds, the ratio to the best peer, and for softmoe the share of the
 minimum time of the work. With --json, results are added to those that FILE has; chart.py
-draws them.
+draws them. With --train, a batch is one update: forward, loss, backward, clipping, fused AdamW; the
+peers are PyTorch's, and a line says the peak of memory.
 
-scripts/peers.sh fetches the peers; softmoe and inference_worker are targets of the build.
+scripts/peers.sh fetches the peers; softmoe_program, inference_worker and training_worker are
+targets of the build.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import statistics
 import subprocess
 import sys
 import tempfile
+
+import isa
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Other dtypes are not theirs, or slower than those.
@@ -76,14 +81,16 @@ def export(program, model, folder):
 def contenders_of(options, model, batch, dtype, folder, limits):
     own = [dtype] if dtype == "float32" else [dtype, *options.own_dtypes]
     for name in own:
-        yield Contender("softmoe", name, [options.build / "inference_worker", model, str(batch),
-                                          name, json.dumps(limits)])
+        worker = ([options.build / "training_worker", model, str(batch), name] if options.train else
+                  [options.build / "inference_worker", model, str(batch), name, json.dumps(limits)])
+        yield Contender("softmoe", name, worker)
     for name in options.peers:
-        if dtype in PEER_DTYPES[name]:
-            needs_file = not name.startswith("torch")
-            file = export(options.build / "softmoe", model, folder) if needs_file else ""
+        is_torch = name.startswith("torch")
+        if dtype in PEER_DTYPES[name] and (is_torch or not options.train):
+            task = ("train" if options.train else
+                    "" if is_torch else str(export(options.build / "softmoe", model, folder)))
             yield Contender(name, dtype, [sys.executable, HERE / "worker.py", name, model,
-                                          str(batch), dtype, str(file)])
+                                          str(batch), dtype, task])
 
 
 def shares(contender, batch):
@@ -92,6 +99,10 @@ def shares(contender, batch):
     seconds = batch / statistics.median(contender.rates)
     return {f"{share}_share": contender.sizes[f"{limit}_seconds"] / seconds
             for share, limit in (("matmul", "matmul"), ("memory", "memory"), ("bound", "min"))}
+
+
+def cell_name(options, dtype):
+    return f"train {dtype}" if options.train else dtype
 
 
 def measure_cell(options, model, batch, dtype, folder, limits):
@@ -105,15 +116,17 @@ def measure_cell(options, model, batch, dtype, folder, limits):
         contender.close()
     medians = [statistics.median(c.rates) for c in contenders if c.rates and c.name != "softmoe"]
     for contender in contenders:
-        record = {"model": model, "batch_size": batch, "cell": dtype, "dtype": contender.dtype,
+        record = {"model": model, "batch_size": batch, "cell": cell_name(options, dtype), "dtype": contender.dtype,
                   "contender": contender.name}
         if contender.failure:
             yield {**record, "failure": contender.failure}
             continue
         record["images_per_second"] = contender.rates
+        if options.train:
+            record["peak_bytes"] = contender.sizes["peak_bytes"]
         if medians:
             record["ratio_to_best_peer"] = statistics.median(contender.rates) / max(medians)
-        if contender.name == "softmoe":
+        if contender.name == "softmoe" and not options.train:
             record.update(shares(contender, batch))
         yield record
 
@@ -128,6 +141,8 @@ def line_of(record):
             f"({min(rates):.2f} - {max(rates):.2f})")
     if "ratio_to_best_peer" in record:
         line += f"  {record['ratio_to_best_peer']:.2f} x the best peer"
+    if "peak_bytes" in record:
+        line += f"  {record['peak_bytes'] / 1e9:.2f} GB"
     if "bound_share" in record:
         line += f"  {record['bound_share']:.0%} of the bound"
     return line
@@ -167,22 +182,29 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn, at least")
     parser.add_argument("--build", type=pathlib.Path, default=HERE.parents[1] / "build")
+    parser.add_argument("--train", action="store_true", help="updates instead of predictions")
+    parser.add_argument("--avx2", action="store_true", help="hold all contenders to AVX2")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        compare(options, pathlib.Path(folder))
+
+
+def compare(options, folder):
+    if options.avx2:
+        os.environ.update(isa.held_environment(folder), SOFTMOE_ISA="avx2")
     limits = json.loads(subprocess.run([options.build / "inference_worker", "limits"], check=True,
                                        capture_output=True, text=True).stdout)
     print(f"peak of matrix products: {limits['float32'] / 1e9:.0f} GFLOP/s in fp32, "
           f"{limits['bfloat16'] / 1e9:.0f} in bf16, {limits['int8'] / 1e9:.0f} in int8; "
           f"memory {limits['bytes_per_second'] / 1e9:.0f} GB/s")
-    with tempfile.TemporaryDirectory() as folder:
-        for model in options.models:
-            for dtype in options.dtypes:
-                for batch in options.batches:
-                    records = list(measure_cell(options, model, batch, dtype,
-                                                pathlib.Path(folder), limits))
-                    print("\n".join(line_of(record) for record in records), flush=True)
-                    if options.json:
-                        save(options.json, limits, records)
+    for model in options.models:
+        for dtype in options.dtypes:
+            for batch in options.batches:
+                records = list(measure_cell(options, model, batch, dtype, folder, limits))
+                print("\n".join(line_of(record) for record in records), flush=True)
+                if options.json:
+                    save(options.json, limits, records)
 
 
 if __name__ == "__main__":

@@ -1,42 +1,54 @@
 """One peer in a process of its own: it loads, says that it is ready, and runs when
 it is told to.
 
-    worker.py PEER MODEL BATCH DTYPE ONNX
+    worker.py PEER MODEL BATCH DTYPE ONNX    inference
+    worker.py PEER MODEL BATCH DTYPE train   updates: forward, loss, backward, clipping, AdamW
 
 Answers each line "go SECONDS" with the images per second of that time; ends with its input.
 """
 
+import json
 import os
+import re
+import resource
 import sys
 import time
 
 THREADS = os.cpu_count()
+# Models of 28 px images with one channel, as in bench/training_step.h: patch, width, heads.
+SMALL = {"demo": (7, 128, 4), "p4_d192": (4, 192, 3)}
 WIDTHS = {"ti": (192, 12, 3), "s": (384, 12, 6), "b": (768, 12, 12), "l": (1024, 24, 16),
           "h": (1280, 32, 16)}
 
 
-def torch_model(name, number):
-    """ViT with weights of dtype `number` as softmoe builds it: no class token, mean pooling after
-    the last norm; the MLPs of the last half are layers of soft-moe-pytorch where the name says
-    softmoe_<size>_<n>e."""
-    import torch
+def vit(base):
     from timm.models.vision_transformer import VisionTransformer
 
-    # Made in fp32 first, large models would not fit into memory.
-    torch.set_default_dtype(number)
-
-    kind, size, *experts = name.split("_")
+    options = dict(class_token=False, global_pool="avg", fc_norm=False)
+    if base in SMALL:
+        patch, dim, heads = SMALL[base]
+        return VisionTransformer(img_size=28, in_chans=1, patch_size=patch, embed_dim=dim, depth=6,
+                                 num_heads=heads, num_classes=395, qk_norm=True, **options)
+    size = base.split("_")[1]
     dim, depth, heads = WIDTHS[size.rstrip("0123456789")]
-    patch = int(size.lstrip("tisblh"))
-    model = VisionTransformer(patch_size=patch, embed_dim=dim, depth=depth, num_heads=heads,
-                              class_token=False, global_pool="avg", fc_norm=False)
-    if kind == "softmoe":
+    return VisionTransformer(patch_size=int(size.lstrip("tisblh")), embed_dim=dim, depth=depth,
+                             num_heads=heads, **options)
+
+
+def torch_model(name):
+    """ViT as softmoe builds it: no class token, mean pooling after the last norm. The MLPs of the
+    last half are layers of soft-moe-pytorch where the name ends with _<experts>e or with
+    _<experts>x<slots of each>."""
+    experts = re.fullmatch(r"(.*)_(\d+)(?:e|x(\d+))", name)
+    model = vit(experts[1] if experts else name)
+    if experts:
         from soft_moe_pytorch import SoftMoE
 
-        count = int(experts[0].rstrip("e"))
+        depth = len(model.blocks)
         for block in model.blocks[depth - depth // 2:]:
-            block.mlp = SoftMoE(dim=dim, num_experts=count, num_slots=1)
-    return model.eval()
+            block.mlp = SoftMoE(dim=model.embed_dim, num_experts=int(experts[2]),
+                                num_slots=int(experts[3] or 1))
+    return model
 
 
 def torch_runner(peer, name, batch, dtype, _onnx):
@@ -44,7 +56,9 @@ def torch_runner(peer, name, batch, dtype, _onnx):
 
     torch.set_num_threads(THREADS)
     number = getattr(torch, dtype)
-    model = torch_model(name, number)
+    # Made in fp32 first, large models would not fit into memory.
+    torch.set_default_dtype(number)
+    model = torch_model(name).eval()
     images = torch.rand(batch, 3, 224, 224, dtype=number)
     if peer == "torch_compile":
         import torch._inductor.config
@@ -63,6 +77,28 @@ def torch_runner(peer, name, batch, dtype, _onnx):
         # Constants are folded only without autograd around the compilation.
         with torch.no_grad():
             model(images)
+    return run
+
+
+def training_runner(peer, name, batch, dtype, _train):
+    import torch
+
+    torch.set_num_threads(THREADS)
+    model = torch_model(name).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    in_chans, size = model.patch_embed.proj.in_channels, model.patch_embed.img_size
+    images = torch.rand(batch, in_chans, *size) * 2 - 1
+    labels = torch.randint(model.num_classes, (batch,))
+    forward = torch.compile(model) if peer == "torch_compile" else model
+
+    def run():
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+            loss = torch.nn.functional.cross_entropy(forward(images), labels)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
     return run
 
 
@@ -111,11 +147,13 @@ def rate(run, batch, seconds):
 
 
 def main():
-    peer, name, batch, dtype, onnx = sys.argv[1:6]
-    run = RUNNERS[peer](peer, name, int(batch), dtype, onnx)
+    peer, name, batch, dtype, task = sys.argv[1:6]
+    runner = training_runner if task == "train" else RUNNERS[peer]
+    run = runner(peer, name, int(batch), dtype, task)
     run()
     run()
-    print('{"ready": true}', flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"ready": True, "peak_bytes": peak}), flush=True)
     for line in sys.stdin:
         print(rate(run, int(batch), float(line.split()[1])), flush=True)
 

@@ -1,6 +1,7 @@
 #include "ops/fused/row_passes.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/table.h"
 #include "ops/tensor_pointers.h"
@@ -18,29 +19,22 @@ void for_each_share(int64_t count, const Function& function) {
   });
 }
 
-/// What sums over values of type T are computed in.
-template <typename T>
-using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
-
-/// The passes over values of types T, of the rows, and Other, of what they are copied or summed to:
-/// for fp64, and for levels without kernels.
-template <typename T, typename Other>
-struct Portable {
-  static const Sum<T>* gates(const torch::Tensor& gate) {
-    return gate.defined() ? gate.const_data_ptr<Sum<T>>() : nullptr;
+/// The passes over values of fp64.
+struct Fp64Passes {
+  static const double* gates(const torch::Tensor& gate) {
+    return gate.defined() ? gate.const_data_ptr<double>() : nullptr;
   }
 
   static void take(const torch::Tensor& x, const int64_t* index, int64_t first, int64_t last,
                    const torch::Tensor& out) {
     const int64_t dim = x.size(-1);
-    const T* const source = x.const_data_ptr<T>();
+    const auto* const source = x.const_data_ptr<double>();
     for (int64_t row = first; row < last; ++row) {
-      Other* const target = out.data_ptr<Other>() + row * dim;
+      double* const target = out.data_ptr<double>() + row * dim;
       if (index[row] < 0) {
-        std::fill_n(target, dim, Other(0));
+        std::fill_n(target, dim, 0.0);
       } else {
-        std::transform(source + index[row] * dim, source + (index[row] + 1) * dim, target,
-                       [](T value) { return static_cast<Other>(value); });
+        std::copy_n(source + index[row] * dim, dim, target);
       }
     }
   }
@@ -49,57 +43,49 @@ struct Portable {
                   int64_t first, int64_t last, const torch::Tensor& out) {
     const int64_t dim = x.size(-1);
     const auto* const factors = gates(gate);
-    std::vector<Sum<T>> sums(static_cast<size_t>(dim));
-    for (int64_t target = first; target < last; ++target) {
-      std::fill(sums.begin(), sums.end(), Sum<T>(0));
-      for (auto at = rows.first[target]; at < rows.first[target + 1]; ++at) {
-        const T* const source = x.const_data_ptr<T>() + rows.row[at] * dim;
-        const auto factor = factors != nullptr ? factors[rows.row[at]] : Sum<T>(1);
+    for (int64_t at = first; at < last; ++at) {
+      double* const target = out.data_ptr<double>() + at * dim;
+      std::fill_n(target, dim, 0.0);
+      for (auto index = rows.first[at]; index < rows.first[at + 1]; ++index) {
+        const int64_t row = rows.row[index];
+        const auto* const source = x.const_data_ptr<double>() + row * dim;
+        const double factor = factors != nullptr ? factors[row] : 1.0;
         for (int64_t channel = 0; channel < dim; ++channel) {
-          sums[channel] += factor * static_cast<Sum<T>>(source[channel]);
+          target[channel] += factor * source[channel];
         }
       }
-      std::transform(sums.begin(), sums.end(), out.data_ptr<Other>() + target * dim,
-                     [](Sum<T> value) { return static_cast<Other>(value); });
     }
   }
 
   static void sum_backward(const torch::Tensor& x, const torch::Tensor& gate,
-                           const int64_t* target_of, const torch::Tensor& d_out, int64_t first,
+                           const int64_t* target_of_row, const torch::Tensor& d_out, int64_t first,
                            int64_t last, const torch::Tensor& d_x, const torch::Tensor& d_gate) {
     const int64_t dim = d_out.size(-1);
     const auto* const factors = gates(gate);
     for (int64_t row = first; row < last; ++row) {
-      T* const target = d_x.data_ptr<T>() + row * dim;
-      const auto factor = factors != nullptr ? factors[row] : Sum<T>(1);
-      if (target_of[row] < 0) {
-        std::fill_n(target, dim, T(0));
+      double* const target = d_x.data_ptr<double>() + row * dim;
+      const double factor = factors != nullptr ? factors[row] : 1.0;
+      double product = 0.0;
+      if (target_of_row[row] < 0) {
+        std::fill_n(target, dim, 0.0);
       } else {
-        const Other* const gradient = d_out.const_data_ptr<Other>() + target_of[row] * dim;
-        std::transform(gradient, gradient + dim, target, [factor](Other value) {
-          return static_cast<T>(factor * static_cast<Sum<T>>(value));
-        });
-      }
-    }
-    if (!d_gate.defined()) {
-      return;
-    }
-    for (int64_t row = first; row < last; ++row) {
-      Sum<T> product = 0;
-      if (target_of[row] >= 0) {
-        const T* const value = x.const_data_ptr<T>() + row * dim;
-        const Other* const gradient = d_out.const_data_ptr<Other>() + target_of[row] * dim;
-        for (int64_t channel = 0; channel < dim; ++channel) {
-          product += static_cast<Sum<T>>(value[channel]) * static_cast<Sum<T>>(gradient[channel]);
+        const auto* const gradient = d_out.const_data_ptr<double>() + target_of_row[row] * dim;
+        std::transform(gradient, gradient + dim, target,
+                       [factor](double value) { return factor * value; });
+        if (d_gate.defined()) {
+          product = std::inner_product(gradient, gradient + dim,
+                                       x.const_data_ptr<double>() + row * dim, 0.0);
         }
       }
-      d_gate.data_ptr<Sum<T>>()[row] = product;
+      if (d_gate.defined()) {
+        d_gate.data_ptr<double>()[row] = product;
+      }
     }
   }
 };
 
 /// The passes over values of fp32 or bf16 by the kernels.
-struct Vectorised {
+struct KernelPasses {
   static void zero(kernels::Target out, int64_t dim) {
     if (out.bf16 != nullptr) {
       std::fill_n(out.bf16, dim, kernels::Bf16(0));
@@ -165,20 +151,13 @@ struct Vectorised {
   }
 };
 
-/// Calls function(implementation) with the one for rows of `dtype` and the `other` of the call.
+/// Calls function(passes) with those for rows of `dtype`.
 template <typename Function>
-void dispatch(torch::Dtype dtype, torch::Dtype other, const Function& function) {
-  const bool reduced = dtype == torch::kBFloat16;
-  const bool other_reduced = other == torch::kBFloat16;
+void dispatch(torch::Dtype dtype, const Function& function) {
   if (dtype == torch::kFloat64) {
-    function(Portable<double, double>{});
-  } else if (kernels::has(kernels::Need::kFp32)) {
-    function(Vectorised{});
-  } else if (reduced) {
-    other_reduced ? function(Portable<c10::BFloat16, c10::BFloat16>{})
-                  : function(Portable<c10::BFloat16, float>{});
+    function(Fp64Passes{});
   } else {
-    other_reduced ? function(Portable<float, c10::BFloat16>{}) : function(Portable<float, float>{});
+    function(KernelPasses{});
   }
 }
 
@@ -227,17 +206,17 @@ RowsOfTargets rows_of_targets(const torch::Tensor& target_of, int64_t targets) {
 void take_rows(const torch::Tensor& x, const torch::Tensor& index, const torch::Tensor& out) {
   check_indices(index, x.numel() / x.size(-1));
   const auto* const at = index.const_data_ptr<int64_t>();
-  dispatch(x.scalar_type(), out.scalar_type(), [&](const auto& kernel) {
+  dispatch(x.scalar_type(), [&](const auto& passes) {
     for_each_share(index.numel(),
-                   [&](int64_t first, int64_t last) { kernel.take(x, at, first, last, out); });
+                   [&](int64_t first, int64_t last) { passes.take(x, at, first, last, out); });
   });
 }
 
 void sum_rows(const torch::Tensor& x, const torch::Tensor& gate, const RowsOfTargets& rows,
               const torch::Tensor& out) {
-  dispatch(x.scalar_type(), out.scalar_type(), [&](const auto& kernel) {
+  dispatch(x.scalar_type(), [&](const auto& passes) {
     for_each_share(rows.targets(), [&](int64_t first, int64_t last) {
-      kernel.sum(x, gate, rows, first, last, out);
+      passes.sum(x, gate, rows, first, last, out);
     });
   });
 }
@@ -247,9 +226,9 @@ void sum_rows_backward(const torch::Tensor& x, const torch::Tensor& gate,
                        const torch::Tensor& d_x, const torch::Tensor& d_gate) {
   check_indices(target_of, d_out.numel() / d_out.size(-1));
   const auto* const targets = target_of.const_data_ptr<int64_t>();
-  dispatch(d_x.scalar_type(), d_out.scalar_type(), [&](const auto& kernel) {
+  dispatch(d_x.scalar_type(), [&](const auto& passes) {
     for_each_share(target_of.numel(), [&](int64_t first, int64_t last) {
-      kernel.sum_backward(x, gate, targets, d_out, first, last, d_x, d_gate);
+      passes.sum_backward(x, gate, targets, d_out, first, last, d_x, d_gate);
     });
   });
 }
