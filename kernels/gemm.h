@@ -11,9 +11,6 @@
 
 namespace softmoe::kernels {
 
-/// Rows of a tile: threads share rows in multiples of it.
-inline constexpr int64_t kTileRows = 8;
-
 /// Memory that is wanted next: `rows` stretches of `lines` cache lines, `stride` bytes apart.
 struct Upcoming {
   const char* data = nullptr;

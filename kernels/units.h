@@ -29,11 +29,27 @@ inline constexpr int64_t packed_size(Precision precision, int64_t depth, int64_t
   return panels_of(columns) * kPanelColumns * units_of(precision, depth);
 }
 
-/// The left factor: unit u of row r is at data[r * row_stride + u * unit_stride].
+/// Rows of a tile: threads share rows in multiples of it.
+inline constexpr int64_t kTileRows = 8;
+
+/// The left factor: unit u of row r is at data[r * row_stride + u * unit_stride], or, if rows lie
+/// in tiles of kTileRows, at data[r / kTileRows * tile_stride + r % kTileRows * row_stride + u *
+/// unit_stride].
 struct LeftUnits {
   const Unit* data;
   int64_t row_stride;
   int64_t unit_stride = 1;
+  int64_t tile_stride = 0;  ///< 0: no tiles
+
+  const Unit* row(int64_t index) const {
+    return tile_stride == 0
+               ? data + index * row_stride
+               : data + index / kTileRows * tile_stride + index % kTileRows * row_stride;
+  }
+  /// The units from `unit` on.
+  LeftUnits from(int64_t unit) const {
+    return {data + unit * unit_stride, row_stride, unit_stride, tile_stride};
+  }
 };
 /// Rows of values `stride` apart, which is a whole number of units.
 inline LeftUnits left_rows(Source rows, int64_t stride) {

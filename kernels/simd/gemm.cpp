@@ -194,7 +194,9 @@ void gemm_gelu_backward(const GemmShape& shape, const LeftUnits& a, const Unit* 
 
 /// Rows of the output of gemm_left_transposed that are computed for all columns before the next
 /// ones are, so that they are written in long stretches.
-constexpr int64_t kWrittenRows = 4 * kTileRows;
+constexpr int64_t kWrittenRows = (kBlocksDepth ? 6 : 4) * kTileRows;
+/// Rows of it that are summed together: where rows of registers do not divide tiles, all.
+constexpr int64_t kSummedRows = kBlocksDepth ? kWrittenRows : kTileRows;
 
 /// Rows [first, last) of one panel of `columns` columns.
 template <typename Steps, OutputMode kMode>
@@ -202,11 +204,11 @@ inline void transposed_rows(int64_t first, int64_t last, int64_t units, const Un
                             const Unit* panel, int64_t columns, float* out, int64_t out_stride) {
   alignas(64) const float start[kPanelColumns] = {};
   Fetcher nothing_ahead{Upcoming{}};
-  for (int64_t row = first; row < last; row += kTileRows) {
+  for (int64_t row = first; row < last; row += kSummedRows) {
     float* const corner = out + row * out_stride;
     panel_rows<Steps, 0>(
-        LeftUnits{y + row * units, 1, kTileRows}, last - row < kTileRows ? last - row : kTileRows,
-        panel, units, start, nothing_ahead,
+        LeftUnits{y + row * units, 1, kTileRows, kTileRows * units},
+        last - row < kSummedRows ? last - row : kSummedRows, panel, units, start, nothing_ahead,
         [&](int64_t tile_row) {
           if constexpr (kMode != OutputMode::kStream) {
             fetch(Target{.fp32 = corner}, tile_row * out_stride);

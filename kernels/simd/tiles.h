@@ -80,12 +80,12 @@ template <typename Steps, int kRows>
 /// The same sums in one phase, with the rows' values in registers.
 template <typename Steps, int kPhase, int kRows>
 [[gnu::always_inline]] inline void add_vectors(typename Steps::Sum (&sums)[kRows][kPanelVectors],
-                                               const Unit* left, int64_t row_stride,
+                                               const Unit* const (&left)[kRows], int64_t at,
                                                const Unit* panel) {
   decltype(Steps::template left<kPhase>(Ints{})) value[kRows];
 #pragma GCC unroll 16
   for (int row = 0; row < kRows; ++row) {
-    value[row] = Steps::template left<kPhase>(left_unit(left + row * row_stride));
+    value[row] = Steps::template left<kPhase>(left_unit(left[row] + at));
   }
 #pragma GCC unroll 8
   for (int vector = 0; vector < kPanelVectors; ++vector) {
@@ -97,17 +97,39 @@ template <typename Steps, int kPhase, int kRows>
   }
 }
 
-template <typename Steps, int kRows>
-[[gnu::always_inline]] inline void add_unit(typename Steps::Sum (&sums)[kRows][kPanelVectors],
-                                            const Unit* left, int64_t row_stride,
-                                            const Unit* panel) {
-  if constexpr (kPanelVectors <= 2) {
-    add_rows<Steps, kRows>(sums, left, row_stride, panel);
-  } else {
-    add_vectors<Steps, 0, kRows>(sums, left, row_stride, panel);
-    if constexpr (Steps::kPhases == 2) {
-      add_vectors<Steps, 1, kRows>(sums, left, row_stride, panel);
+/// Adds the products of `units` units of kRows rows from `first_row` on and of a panel, and fetches
+/// kLines lines of `ahead` per unit.
+template <typename Steps, int kRows, int kLines>
+[[gnu::always_inline]] inline void add_units(typename Steps::Sum (&sums)[kRows][kPanelVectors],
+                                             const LeftUnits& left, int64_t first_row,
+                                             const Unit* panel, int64_t units, Ahead ahead) {
+  const int64_t row_stride = left.row_stride;
+  const int64_t unit_stride = left.unit_stride;
+  const Unit* rows[kRows];
+#pragma GCC unroll 16
+  for (int row = 0; row < kRows; ++row) {
+    rows[row] = left.row(first_row + row);
+  }
+  int64_t at = 0;
+#pragma GCC unroll 2
+  for (int64_t unit = 0; unit < units; ++unit) {
+    if constexpr (kLines > 0) {
+      fetch_line_far(ahead.data);
+      if constexpr (kLines > 1) {
+        fetch_line_far(ahead.data + ahead.step / 2);
+      }
+      ahead.data += ahead.step;
     }
+    if constexpr (kPanelVectors <= 2) {
+      add_rows<Steps, kRows>(sums, rows[0] + at, row_stride, panel);
+    } else {
+      add_vectors<Steps, 0, kRows>(sums, rows, at, panel);
+      if constexpr (Steps::kPhases == 2) {
+        add_vectors<Steps, 1, kRows>(sums, rows, at, panel);
+      }
+    }
+    at += unit_stride;
+    panel += kPanelColumns;
   }
 }
 
@@ -138,23 +160,7 @@ __attribute__((noinline)) void sum_rows(const LeftUnits& left, int64_t first_row
       }
     }
   }
-  const int64_t row_stride = left.row_stride;
-  const int64_t unit_stride = left.unit_stride;
-  const Unit* at = left.data + first_row * row_stride;
-  const char* line = ahead.data;
-#pragma GCC unroll 2
-  for (int64_t unit = 0; unit < units; ++unit) {
-    if constexpr (kLines > 0) {
-      fetch_line_far(line);
-      if constexpr (kLines > 1) {
-        fetch_line_far(line + ahead.step / 2);
-      }
-      line += ahead.step;
-    }
-    add_unit<Steps, kRows>(sums, at, row_stride, panel);
-    at += unit_stride;
-    panel += kPanelColumns;
-  }
+  add_units<Steps, kRows, kLines>(sums, left, first_row, panel, units, ahead);
 #pragma GCC unroll 16
   for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 8
@@ -253,7 +259,7 @@ inline void sum_block(const LeftUnits& left, int64_t first, int64_t count, const
   int64_t unit = 0;
   do {
     const int64_t depth = units - unit < depth_block ? units - unit : depth_block;
-    const LeftUnits part{left.data + unit * left.unit_stride, left.row_stride, left.unit_stride};
+    const LeftUnits part = left.from(unit);
     const Unit* const panel_part = panel + unit * kPanelColumns;
     if (widens) {
       widen_panel(panel_part, depth, columns);
