@@ -40,16 +40,6 @@ struct LeftUnits {
   int64_t row_stride;
   int64_t unit_stride = 1;
   int64_t tile_stride = 0;  ///< 0: no tiles
-
-  const Unit* row(int64_t index) const {
-    return tile_stride == 0
-               ? data + index * row_stride
-               : data + index / kTileRows * tile_stride + index % kTileRows * row_stride;
-  }
-  /// The units from `unit` on.
-  LeftUnits from(int64_t unit) const {
-    return {data + unit * unit_stride, row_stride, unit_stride, tile_stride};
-  }
 };
 /// Rows of values `stride` apart, which is a whole number of units.
 inline LeftUnits left_rows(Source rows, int64_t stride) {

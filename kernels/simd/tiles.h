@@ -37,6 +37,17 @@ struct Ahead {
   int64_t step = 0;
 };
 
+inline const Unit* row_of(const LeftUnits& left, int64_t row) {
+  return left.tile_stride == 0
+             ? left.data + row * left.row_stride
+             : left.data + row / kTileRows * left.tile_stride + row % kTileRows * left.row_stride;
+}
+
+/// The units from `unit` on.
+inline LeftUnits units_from(const LeftUnits& left, int64_t unit) {
+  return {left.data + unit * left.unit_stride, left.row_stride, left.unit_stride, left.tile_stride};
+}
+
 /// One unit of a row.
 [[gnu::always_inline]] inline Ints left_unit(const Unit* at) {
   // Copied as bytes: the memory may hold bf16, which must not be read as integers.
@@ -108,7 +119,7 @@ template <typename Steps, int kRows, int kLines>
   const Unit* rows[kRows];
 #pragma GCC unroll 16
   for (int row = 0; row < kRows; ++row) {
-    rows[row] = left.row(first_row + row);
+    rows[row] = row_of(left, first_row + row);
   }
   int64_t at = 0;
 #pragma GCC unroll 2
@@ -259,7 +270,7 @@ inline void sum_block(const LeftUnits& left, int64_t first, int64_t count, const
   int64_t unit = 0;
   do {
     const int64_t depth = units - unit < depth_block ? units - unit : depth_block;
-    const LeftUnits part = left.from(unit);
+    const LeftUnits part = units_from(left, unit);
     const Unit* const panel_part = panel + unit * kPanelColumns;
     if (widens) {
       widen_panel(panel_part, depth, columns);
