@@ -25,7 +25,8 @@ void print_help() {
 }
 
 int run(const std::vector<std::string>& arguments) {
-  if (arguments.empty() || arguments.front() == "--help" || arguments.front() == "-h") {
+  if (arguments.empty() || arguments.front() == "--help" || arguments.front() == "-h" ||
+      arguments.front() == "help") {
     print_help();
     return arguments.empty() ? 2 : 0;
   }
@@ -44,10 +45,11 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  softmoe::set_log_sink([](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+  softmoe::set_log_sink(
+      [](const std::string& line) { fmt::print(stderr, "{}\n", softmoe::terminal_text(line)); });
   softmoe::set_progress_style(softmoe::default_progress_style());
   const auto fail = [](const char* message, int code) {
-    fmt::print(stderr, "softmoe: {}\n", softmoe::single_line(message));
+    fmt::print(stderr, "softmoe: {}\n", softmoe::terminal_text(softmoe::single_line(message)));
     return code;
   };
   try {

@@ -34,11 +34,23 @@ std::string printable_text(std::string_view text, size_t limit) {
   while (end > 0 && end < text.size() && is_inside_character(end)) {
     --end;
   }
-  std::string shown(text.substr(0, end));
-  for (char& c : shown) {
-    c = static_cast<unsigned char>(c) < ' ' || c == '\x7f' ? '?' : c;
-  }
+  const auto shown = terminal_text(text.substr(0, end));
   return end < text.size() ? shown + "..." : shown;
+}
+
+std::string terminal_text(std::string_view text) {
+  std::string shown;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    const auto next = at + 1 < text.size() ? static_cast<unsigned char>(text[at + 1]) : 0;
+    if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {  // a control character of two bytes
+      shown += '?';
+      ++at;
+    } else {
+      shown += byte < ' ' || byte == 0x7f ? '?' : text[at];
+    }
+  }
+  return shown;
 }
 
 }  // namespace softmoe

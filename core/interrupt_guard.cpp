@@ -16,13 +16,18 @@ void on_signal(int signal) {
 
 InterruptGuard::InterruptGuard() {
   requested = 0;
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
+  for (size_t index = 0; index < kSignals.size(); ++index) {
+    previous_[index] = std::signal(kSignals[index], on_signal);
+    if (previous_[index] == SIG_IGN) {  // as under nohup, or in the background of a script
+      std::signal(kSignals[index], SIG_IGN);
+    }
+  }
 }
 
 InterruptGuard::~InterruptGuard() {
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  for (size_t index = 0; index < kSignals.size(); ++index) {
+    std::signal(kSignals[index], previous_[index]);
+  }
 }
 
 bool interrupt_requested() { return requested != 0; }

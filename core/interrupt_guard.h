@@ -1,15 +1,24 @@
 #pragma once
-/// Ctrl-C and SIGTERM, handled at the next safe point instead of at once.
+/// Ctrl-C, SIGTERM and SIGHUP, handled at the next safe point instead of at once.
+
+#include <array>
+#include <csignal>
 
 namespace softmoe {
 
-/// While one exists, SIGINT and SIGTERM only set a flag; a second signal ends the program.
+/// While one exists, SIGINT, SIGTERM and SIGHUP only set a flag; a second signal ends the program.
+/// Signals that are ignored, as SIGHUP is under nohup, stay so.
 class InterruptGuard {
  public:
   InterruptGuard();
   ~InterruptGuard();
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
+
+ private:
+  static constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP};
+
+  std::array<void (*)(int), kSignals.size()> previous_{};
 };
 
 /// Returns true if the user has asked to stop since the last guard was made.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/error.h"
 #include "core/text_format.h"
 
 namespace softmoe {
@@ -29,6 +30,8 @@ TextTable::TextTable(std::vector<std::string> headings, std::vector<Align> align
 void TextTable::add_row(std::vector<std::string> cells) {
   TORCH_CHECK_VALUE(cells.size() == alignment_.size(), "TextTable: expected ", alignment_.size(),
                     " cells, found ", cells.size());
+  std::transform(cells.begin(), cells.end(), cells.begin(),
+                 [](const std::string& cell) { return terminal_text(cell); });
   rows_.push_back(std::move(cells));
 }
 

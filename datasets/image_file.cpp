@@ -14,14 +14,16 @@
 #include <opencv2/imgproc.hpp>
 
 #include "core/error.h"
+#include "core/lower_case.h"
 #include "datasets/jpeg.h"
 
 namespace softmoe {
 namespace {
 
-constexpr std::array<std::string_view, 22> kDecodedExtensions = {
-    ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".jp2", ".pbm",
-    ".pgm", ".ppm",  ".pxm", ".pnm", ".pfm",  ".sr",  ".ras", ".hdr", ".pic",  ".exr", ".avif"};
+constexpr std::array<std::string_view, 26> kDecodedExtensions = {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".png", ".webp",
+    ".bmp", ".dib",  ".tif", ".tiff", ".jp2", ".pbm",   ".pgm", ".ppm", ".pxm",
+    ".pnm", ".pfm",  ".sr",  ".ras",  ".hdr", ".pic",   ".exr", ".avif"};
 
 constexpr std::array<uint8_t, 8> kPngSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
 
@@ -77,9 +79,7 @@ cv::Mat decode_with_opencv(std::span<const uint8_t> bytes, const std::string& wh
 }  // namespace
 
 bool is_image_name(const std::filesystem::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto extension = lower_case(path.extension().string());
   return std::find(kDecodedExtensions.begin(), kDecodedExtensions.end(), extension) !=
          kDecodedExtensions.end();
 }

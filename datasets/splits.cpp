@@ -3,14 +3,26 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
+#include <array>
+
 #include "core/error.h"
 #include "core/log.h"
+#include "core/lower_case.h"
+#include "core/pluralize.h"
 #include "datasets/subset.h"
 
 namespace softmoe {
 namespace {
 
 constexpr int64_t kHoldOutEvery = 10;
+
+constexpr std::array kSplitNames{
+    SplitName{"train", SplitKind::kTrain},    SplitName{"training", SplitKind::kTrain},
+    SplitName{"val", SplitKind::kVal},        SplitName{"valid", SplitKind::kVal},
+    SplitName{"validation", SplitKind::kVal}, SplitName{"dev", SplitKind::kVal},
+    SplitName{"test", SplitKind::kVal},       SplitName{"testing", SplitKind::kVal},
+    SplitName{"eval", SplitKind::kVal},       SplitName{"all", SplitKind::kAll},
+};
 
 std::vector<int64_t> held_out_indices(const Dataset& whole, SplitKind kind) {
   std::vector<int64_t> seen(whole.class_names().size(), 0);
@@ -27,16 +39,16 @@ std::vector<int64_t> held_out_indices(const Dataset& whole, SplitKind kind) {
 
 }  // namespace
 
+std::span<const SplitName> split_names() { return kSplitNames; }
+
 std::optional<SplitKind> split_kind(const std::string& split) {
-  if (split == "train" || split == "training") {
-    return SplitKind::kTrain;
-  }
-  for (const char* name : {"val", "valid", "validation", "test", "eval"}) {
-    if (split == name) {
-      return SplitKind::kVal;
+  const auto name = lower_case(split);
+  for (const auto& row : kSplitNames) {
+    if (name == row.text) {
+      return row.kind;
     }
   }
-  return split == "all" ? std::optional(SplitKind::kAll) : std::nullopt;
+  return std::nullopt;
 }
 
 SplitKind require_split_kind(const std::string& split, const std::string& source) {
@@ -52,9 +64,9 @@ std::unique_ptr<Dataset> hold_out(std::unique_ptr<Dataset> whole, SplitKind kind
     return whole;
   }
   auto indices = held_out_indices(*whole, kind);
-  log_line(fmt::format(
-      "the data has no splits: every {}th image of a class is val, here {} of {} images",
-      kHoldOutEvery, indices.size(), whole->size()));
+  log_line(fmt::format("every {}th image of a class is held out as val: {} has {} of {}",
+                       kHoldOutEvery, kind == SplitKind::kVal ? "val" : "train", indices.size(),
+                       pluralize(whole->size(), "image")));
   return std::make_unique<Subset>(std::move(whole), std::move(indices));
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,16 @@ namespace softmoe {
 /// The part of a set that a split's name stands for.
 enum class SplitKind { kTrain, kVal, kAll };
 
-/// The kind that `split` stands for, nothing if it is no common name: "train", "training"; "val",
-/// "valid", "validation", "test", "eval"; "all".
+/// A common name of a split.
+struct SplitName {
+  const char* text;
+  SplitKind kind;
+};
+/// "train", "training"; "val", "valid", "validation", "dev", "test", "testing", "eval"; "all".
+/// Where a source has several of one kind, the first counts: test images are not for choosing
+/// models.
+std::span<const SplitName> split_names();
+/// The kind that `split` stands for, in letters of either case; nothing if it is no common name.
 std::optional<SplitKind> split_kind(const std::string& split);
 /// The kind that `split` stands for in a source that has these parts only; throws UsageError that
 /// names `source` for any other split.

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/log.h"
+#include "datasets/sources/folder_walk.h"
 #include "datasets/sources/image_files.h"
 #include "datasets/splits.h"
 
@@ -61,9 +63,14 @@ std::unique_ptr<Dataset> open_image_paths(const std::vector<std::string>& paths)
       files.emplace_back(path, 0);
       continue;
     }
-    const auto found = find_images(path);
+    FolderWalk walk;
+    const auto found = walk.images(path);
+    const auto left_out = walk.left_out().text();
     if (found.empty()) {
-      throw InputError(path, "image files in the folder", "none");
+      throw InputError(path, "image files in the folder", left_out.empty() ? "none" : left_out);
+    }
+    if (!left_out.empty()) {
+      log_line(printable_text(path) + ": " + left_out);
     }
     for (const auto& file : found) {
       files.emplace_back(file, 0);

@@ -118,7 +118,7 @@ OnnxValue onnx_through_buffers(const OnnxMoeLayer& layer, const OnnxValue& token
   const auto target = drops ? places_with_spares(graph, place, has_room, rows) : place;
   const auto inputs = gathered_rows(layer, onnx_reshape(graph, tokens, {-1, dim}), target,
                                     choices.per_token, rows, drops);
-  const auto outputs = onnx_reshape(graph, onnx_experts(layer, inputs), {-1, dim});
+  const auto outputs = onnx_reshape(graph, onnx_experts_of_rows(layer, inputs), {-1, dim});
   const auto in_reach = drops ? graph.node("Where", {has_room, place, graph.ints({0})}) : place;
   auto taken = onnx_gather(graph, outputs, in_reach, 0);  // [pairs, dim]
   OnnxValue factor = choices.gate.empty() ? "" : flatten(choices.gate);

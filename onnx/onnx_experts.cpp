@@ -20,6 +20,17 @@ OnnxValue onnx_experts(const OnnxMoeLayer& layer, const OnnxValue& inputs) {
                         name + "fc2");
 }
 
+OnnxValue onnx_dispatched(const OnnxMoeLayer& layer, const OnnxValue& x) {
+  return layer.options.moe.dispatch_dtype == Precision::kBFloat16
+             ? onnx_cast(layer.graph(), onnx_cast(layer.graph(), x, OnnxType::kBFloat16),
+                         OnnxType::kFloat)
+             : x;
+}
+
+OnnxValue onnx_experts_of_rows(const OnnxMoeLayer& layer, const OnnxValue& inputs) {
+  return onnx_dispatched(layer, onnx_experts(layer, onnx_dispatched(layer, inputs)));
+}
+
 OnnxValue onnx_experts_of_slots(const OnnxMoeLayer& layer, const OnnxValue& slots,
                                 int64_t slots_per_expert) {
   auto& graph = layer.graph();

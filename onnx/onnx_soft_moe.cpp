@@ -7,14 +7,6 @@
 namespace softmoe {
 namespace {
 
-/// `x` in the precision in which the layer mixes it.
-OnnxValue rounded(const OnnxMoeLayer& layer, const OnnxValue& x) {
-  return layer.options.moe.dispatch_dtype == Precision::kBFloat16
-             ? onnx_cast(layer.graph(), onnx_cast(layer.graph(), x, OnnxType::kBFloat16),
-                         OnnxType::kFloat)
-             : x;
-}
-
 /// Cosine similarities of tokens and slots, [batch, tokens, slots].
 OnnxValue soft_logits_of(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
   auto& graph = layer.graph();
@@ -45,7 +37,7 @@ OnnxValue onnx_soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens, Soft
   auto& graph = layer.graph();
   const int64_t per_expert = slots_per_expert(layer.options);
   const auto logits = mixing != SoftMixing::kUniform ? soft_logits_of(layer, tokens) : "";
-  auto slots = rounded(layer, tokens);
+  auto slots = onnx_dispatched(layer, tokens);
   if (learns_dispatch(mixing)) {
     // Runtimes are fast at a softmax over the last axis.
     const auto dispatch = onnx_softmax(graph, onnx_transpose(graph, logits, {0, 2, 1}), -1);
@@ -53,7 +45,7 @@ OnnxValue onnx_soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens, Soft
   } else {
     slots = repeated_mean(graph, slots, layer.experts() * per_expert);
   }
-  const auto outputs = rounded(layer, onnx_experts_of_slots(layer, slots, per_expert));
+  const auto outputs = onnx_dispatched(layer, onnx_experts_of_slots(layer, slots, per_expert));
   return learns_combine(mixing) ? graph.node("MatMul", {onnx_softmax(graph, logits, -1), outputs})
                                 : repeated_mean(graph, outputs, layer.context.options.tokens());
 }

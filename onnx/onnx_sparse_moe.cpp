@@ -84,7 +84,7 @@ OnnxValue onnx_tokens_choice(const OnnxMoeLayer& layer, const OnnxValue& tokens)
   const CapacityRule rule{.requests_of_image = tokens_of_image * moe.sparse.top_k,
                           .experts = moe.experts,
                           .factor = capacity_factor(moe, /*training=*/false),
-                          .rounding = CapacityRounding::kUp,
+                          .rounding = capacity_rounding(moe.sparse, CapacityRounding::kUp),
                           .multiple = moe.sparse.capacity_multiple == 0
                                           ? kUsualMultiple
                                           : moe.sparse.capacity_multiple};
@@ -109,7 +109,7 @@ OnnxValue onnx_experts_choice(const OnnxMoeLayer& layer, const OnnxValue& tokens
   const CapacityRule rule{.requests_of_image = tokens_of_image,
                           .experts = experts,
                           .factor = capacity_factor(moe, /*training=*/false),
-                          .rounding = CapacityRounding::kHalfEven,
+                          .rounding = capacity_rounding(moe.sparse, CapacityRounding::kNearest),
                           .multiple = moe.sparse.capacity_multiple};
   const auto capacity =
       onnx_minimum(graph, onnx_capacity(graph, rule, groups.images), groups.tokens);
@@ -122,8 +122,8 @@ OnnxValue onnx_experts_choice(const OnnxMoeLayer& layer, const OnnxValue& tokens
   const auto token_of_row =
       onnx_reshape(graph, onnx_transpose(graph, token, {1, 0, 2}), {experts, -1});
   const auto inputs = onnx_gather(graph, onnx_reshape(graph, tokens, {-1, dim}), token_of_row, 0);
-  const auto by_expert =
-      onnx_reshape(graph, onnx_experts(layer, inputs), {experts, groups.count, capacity, dim});
+  const auto by_expert = onnx_reshape(graph, onnx_experts_of_rows(layer, inputs),
+                                      {experts, groups.count, capacity, dim});
   const auto outputs = onnx_reshape(graph, onnx_transpose(graph, by_expert, {1, 0, 2, 3}),
                                     {groups.count, onnx_multiply(graph, capacity, experts), dim});
   // A token may be in any number of rows: a product with the rows' gates sums over them.

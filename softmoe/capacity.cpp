@@ -9,6 +9,7 @@ namespace softmoe {
 
 int64_t expert_capacity(int64_t requests, int64_t experts, double factor, CapacityRounding rounding,
                         int64_t multiple) {
+  TORCH_CHECK_VALUE(rounding != CapacityRounding::kUsual, "expert_capacity: no rounding is given");
   TORCH_CHECK_VALUE(requests >= 0 && experts > 0 && factor > 0 && multiple >= 0,
                     "expert_capacity: experts and the capacity factor must be positive, requests "
                     "and the multiple not negative, found ",
@@ -22,6 +23,10 @@ int64_t expert_capacity(int64_t requests, int64_t experts, double factor, Capaci
   const auto capacity = static_cast<int64_t>(std::clamp(rounded, 1.0, kMaxRows));
   const int64_t rest = multiple == 0 ? 0 : capacity % multiple;
   return rest == 0 ? capacity : capacity + (multiple - rest);
+}
+
+CapacityRounding capacity_rounding(const SparseOptions& options, CapacityRounding usual) {
+  return options.capacity_rounding == CapacityRounding::kUsual ? usual : options.capacity_rounding;
 }
 
 double capacity_factor(const MoeOptions& options, bool training) {

@@ -7,18 +7,15 @@
 
 namespace softmoe {
 
-/// How a share of tokens that is no whole number becomes one.
-enum class CapacityRounding {
-  kUp,        ///< to the next whole number: tokens choice
-  kHalfEven,  ///< to the nearest, halves to the even one: experts choice
-};
-
 /// Rows that each of `experts` experts gets if `requests` (token, expert) pairs are shared out:
-/// requests * factor / experts, rounded, at least 1, then raised to a multiple of `multiple`
-/// (0: as it is). Source: compute_capacity of google-research/vmoe. Throws c10::ValueError if
-/// experts or factor is not positive, or if requests or multiple is negative.
+/// requests * factor / experts, rounded up or to the nearest, at least 1, then raised to a multiple
+/// of `multiple` (0: as it is). Source: compute_capacity of google-research/vmoe. Throws
+/// c10::ValueError if experts or factor is not positive, or if requests or multiple is negative.
 int64_t expert_capacity(int64_t requests, int64_t experts, double factor, CapacityRounding rounding,
                         int64_t multiple);
+
+/// The rounding that `options` ask for, or the router's `usual` one.
+CapacityRounding capacity_rounding(const SparseOptions& options, CapacityRounding usual);
 
 /// The capacity factor of a sparse router that trains or evaluates.
 double capacity_factor(const MoeOptions& options, bool training);

@@ -3,6 +3,14 @@
 #include "softmoe/routers.h"
 
 namespace softmoe {
+namespace {
+
+/// `x` rounded to bf16 and back; its gradient is rounded, too.
+torch::Tensor rounded_to_bf16(const torch::Tensor& x) {
+  return x.to(torch::kBFloat16).to(x.scalar_type());
+}
+
+}  // namespace
 
 MoeLayerImpl::MoeLayerImpl(const MoeLayerOptions& options) : options_(options) {
   MoeLayerImpl::reset();
@@ -20,8 +28,13 @@ torch::Tensor MoeLayerImpl::forward(const torch::Tensor& tokens, const TokenCont
   if (routed.merge_weights.defined()) {
     return experts->forward_merged(tokens, routed.merge_weights);  // [batch, tokens, dim]
   }
-  const auto expert_outputs = experts->forward(routed.expert_inputs);  // [experts, rows, dim]
-  return router_.router->combine(routed, expert_outputs);              // [batch, tokens, dim]
+  // Routers that mix round before they sum.
+  const bool rounds = options_.moe.dispatch_dtype == Precision::kBFloat16 &&
+                      !router_row(options_.moe.router).mixing.has_value();
+  auto rows = rounds ? rounded_to_bf16(routed.expert_inputs)
+                     : routed.expert_inputs;  // [experts, rows, dim]
+  rows = experts->forward(rows);              // [experts, rows, dim]
+  return router_.router->combine(routed, rounds ? rounded_to_bf16(rows) : rows);
 }
 
 torch::Tensor MoeLayerImpl::forward(const torch::Tensor& tokens, RoutingRecord* record) {

@@ -27,7 +27,8 @@ void describe(OptionTable& table, MoeOptions& options) {
   table.add("router-eps", options.router_eps,
             "added to squared norms of tokens and slot parameters", {.min = 0});
   table.add("dispatch-dtype", options.dispatch_dtype,
-            "precision of the tokens and expert outputs that are mixed",
+            "precision of the tokens and expert outputs that routers mix or hand over (vmoe: "
+            "bfloat16); smear has none",
             {Precision::kFloat32, Precision::kBFloat16});
   table.add("expert-init", options.expert_init, "how the experts of a layer start");
   table.add("expert-drop", options.expert_drop, "dropout rate inside experts; 0: that of --drop",

@@ -27,7 +27,7 @@ struct MoeOptions {
   double router_noise = 0.0;     ///< standard deviation of the noise on logits in training; sparse
                                  ///< routers divide it by the number of experts
   double router_eps = 1e-6;      ///< added to squared norms before the root
-  Precision dispatch_dtype = Precision::kFloat32;  ///< of mixing; or kBFloat16
+  Precision dispatch_dtype = Precision::kFloat32;  ///< of dispatch and combine; or kBFloat16
   ExpertInit expert_init = ExpertInit::kIndependent;
   double expert_drop = 0.0;  ///< dropout inside experts; 0: the model's
   SparseOptions sparse;

@@ -10,6 +10,10 @@ void describe(OptionTable& table, SparseOptions& options) {
   table.add("capacity-multiple", options.capacity_multiple,
             "capacities are raised to a multiple of it; 0: 4 for tokens_choice, 1 for others",
             {.unit = "tokens", .min = 0});
+  table.add(
+      "capacity-rounding", options.capacity_rounding,
+      "tokens_choice, experts_choice: how capacities become whole numbers before that; usual: "
+      "up for tokens_choice, nearest for experts_choice (vmoe's default is up and 4 for both)");
   table.add("group-images", options.group_images,
             "images that are routed together; 0: 1 for experts_choice, the batch for others",
             {.unit = "images", .min = 0});

@@ -20,6 +20,18 @@ template <>
 inline constexpr std::array<EnumName<GateOrder>, 2> kEnumNames<GateOrder>{
     {{GateOrder::kBefore, "before"}, {GateOrder::kAfter, "after"}}};
 
+/// How a share of tokens that is no whole number becomes the capacity of an expert.
+enum class CapacityRounding {
+  kUsual,    ///< kUp in tokens choice, kNearest in experts choice
+  kUp,       ///< to the next whole number
+  kNearest,  ///< to the nearest one, halves to the even one
+};
+template <>
+inline constexpr std::array<EnumName<CapacityRounding>, 3> kEnumNames<CapacityRounding>{
+    {{CapacityRounding::kUsual, "usual"},
+     {CapacityRounding::kUp, "up"},
+     {CapacityRounding::kNearest, "nearest"}}};
+
 /// How experts are read off a transport plan.
 enum class PlanSelection {
   kArgmax,  ///< each token its best experts: loads nearly balanced
@@ -34,9 +46,10 @@ struct SparseOptions {
   int64_t top_k = 1;                  ///< experts of a token
   double eval_capacity_factor = 0.0;  ///< capacity factor of evaluation; 0: that of training
   int64_t capacity_multiple = 0;      ///< capacities are multiples of it; 0: the router's default
-  int64_t group_images = 0;           ///< images routed together; 0: the router's default
-  bool batch_priority = false;        ///< buffers fill by falling gate, not in the order of tokens
-  bool renormalize_gates = false;     ///< the gates of a token's experts sum to 1
+  CapacityRounding capacity_rounding = CapacityRounding::kUsual;
+  int64_t group_images = 0;        ///< images routed together; 0: the router's default
+  bool batch_priority = false;     ///< buffers fill by falling gate, not in the order of tokens
+  bool renormalize_gates = false;  ///< the gates of a token's experts sum to 1
   GateOrder gate_order = GateOrder::kBefore;
   GateFunction gate_function = GateFunction::kSoftmax;
   double jitter = 0.0;                 ///< training multiplies router inputs by U(1 - e, 1 + e)

@@ -108,15 +108,27 @@ void Trainer::pause() {
   const bool evaluates =
       state_.length.is_due(train.eval_interval, step) && state_.progress.evaluated_step != step;
   if (evaluates) {
-    for (const auto& hook : hooks_) {
-      hook->at_evaluation(state_);
-    }
+    evaluate();
   }
   if ((evaluates && state_.evaluation.is_best) ||
       state_.length.is_due(train.checkpoint_interval, step)) {
     for (const auto& hook : hooks_) {
       hook->at_checkpoint(state_);
     }
+  }
+}
+
+/// Saves before it throws what an evaluation throws, so that no training is lost to a bad image.
+void Trainer::evaluate() {
+  try {
+    for (const auto& hook : hooks_) {
+      hook->at_evaluation(state_);
+    }
+  } catch (const InputError&) {
+    for (const auto& hook : hooks_) {
+      hook->at_interrupt(state_);
+    }
+    throw;
   }
 }
 

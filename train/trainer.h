@@ -39,6 +39,7 @@ class Trainer {
   void begin();
   void resume();
   void pause();
+  void evaluate();
   void stop_if_interrupted();
   void update();
   ModelUpdate next_update();

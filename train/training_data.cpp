@@ -18,13 +18,28 @@ TrainingData open_training_data(const DatasetOptions& options) {
                                  options.train_split),
                      fmt::format("{} classes", data.val->class_names().size()));
   }
+  const auto check_size = [&options](const Dataset& set, const std::string& split) {
+    if (set.size() == 0) {
+      throw InputError(fmt::format("{}: split {}", options.dataset, split), "images", "none");
+    }
+  };
+  check_size(*data.train, options.train_split);
+  check_size(*data.val, options.val_split);
+  if (data.train->class_names().size() < 2) {
+    throw InputError(fmt::format("{}: split {}", options.dataset, options.train_split),
+                     "two classes or more", data.train->class_names().empty() ? "none" : "one");
+  }
   return data;
 }
 
 void fit_options(RunOptions& options, VitOptions& model, const TrainingData& data,
                  const std::set<std::string>& keep) {
+  const auto classes = static_cast<int64_t>(data.train->class_names().size());
   if (!keep.contains("num-classes")) {
-    model.num_classes = static_cast<int64_t>(data.train->class_names().size());
+    model.num_classes = classes;
+  } else if (model.num_classes < classes) {
+    throw UsageError("--num-classes", fmt::format("{} or more, the classes of the data", classes),
+                     std::to_string(model.num_classes));
   }
   if (!keep.contains("hflip")) {
     options.preprocess.hflip = usual_hflip(options.data);

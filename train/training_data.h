@@ -17,13 +17,15 @@ struct TrainingData {
   std::unique_ptr<Dataset> val;
 };
 
-/// Opens both sets. Throws InputError if their classes differ, and what make_dataset() throws.
+/// Opens both sets. Throws InputError if one is empty, if there are less than two classes or those
+/// of the sets differ, and what make_dataset() throws.
 TrainingData open_training_data(const DatasetOptions& options);
 
 /// Sets what follows from the data and from the model: the classes of `model` from the data set,
 /// mirroring from its source, the coefficients of router losses from the router, the input size of
 /// the preprocessing from `model`. Options whose names (as describe() has them) are in `keep` stay
-/// as they are. Throws UsageError if "input-size" is in `keep` and is not what the model takes.
+/// as they are. Throws UsageError if "input-size" is in `keep` and is not what the model takes, or
+/// "num-classes" and less than the data have.
 void fit_options(RunOptions& options, VitOptions& model, const TrainingData& data,
                  const std::set<std::string>& keep = {});
 

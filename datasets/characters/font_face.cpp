@@ -8,6 +8,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "core/lower_case.h"
 
 namespace softmoe {
 namespace {
@@ -151,9 +152,7 @@ void add_fonts(const fs::path& folder, std::vector<fs::path>& fonts) {
   const auto options = fs::directory_options::follow_directory_symlink |
                        fs::directory_options::skip_permission_denied;
   for (const auto& entry : fs::recursive_directory_iterator(folder, options)) {
-    std::string extension = entry.path().extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const auto extension = lower_case(entry.path().extension().string());
     if (std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end()) {
       fonts.push_back(entry.path());
     }

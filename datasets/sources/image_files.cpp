@@ -1,7 +1,5 @@
 #include "datasets/sources/image_files.h"
 
-#include <algorithm>
-
 #include "datasets/image_file.h"
 #include "datasets/splits.h"
 
@@ -36,23 +34,6 @@ std::string ImageFiles::sample_name(int64_t index) const {
 std::optional<std::vector<uint8_t>> ImageFiles::encoded_bytes(int64_t index) const {
   check_index(index, size());
   return read_bytes(files_[static_cast<size_t>(index)].first);
-}
-
-std::vector<fs::path> find_images(const fs::path& folder, int64_t* others) {
-  std::vector<fs::path> images;
-  const auto options = fs::directory_options::follow_directory_symlink;
-  for (const auto& entry : fs::recursive_directory_iterator(folder, options)) {
-    if (entry.is_directory()) {
-      continue;
-    }
-    if (is_image_name(entry.path())) {
-      images.push_back(entry.path());
-    } else if (others != nullptr) {
-      ++*others;
-    }
-  }
-  std::sort(images.begin(), images.end());
-  return images;
 }
 
 }  // namespace softmoe

@@ -30,8 +30,4 @@ class ImageFiles : public Dataset {
   std::vector<std::string> class_names_;
 };
 
-/// The image files below `folder` at any depth, sorted; `others` counts the files of other kinds.
-std::vector<std::filesystem::path> find_images(const std::filesystem::path& folder,
-                                               int64_t* others = nullptr);
-
 }  // namespace softmoe

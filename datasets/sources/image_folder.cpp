@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 #include <ranges>
 #include <set>
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/lower_case.h"
+#include "core/pluralize.h"
+#include "datasets/sources/folder_walk.h"
 #include "datasets/sources/image_files.h"
 #include "datasets/splits.h"
 
@@ -16,80 +20,157 @@ namespace softmoe {
 namespace {
 
 namespace fs = std::filesystem;
+using Folders = std::map<std::string, fs::path>;
 
-/// Subfolders by name, without hidden ones.
-std::map<std::string, fs::path> subfolders(const fs::path& folder) {
-  std::map<std::string, fs::path> found;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.is_directory() && !name.starts_with('.')) {
-      found.emplace(name, entry.path());
+/// A few of `names`, for messages.
+template <typename Names>
+std::string some_of(const Names& names) {
+  constexpr size_t kShown = 5;
+  std::vector<std::string> shown;
+  for (const auto& name : names) {
+    if (shown.size() == kShown) {
+      shown.emplace_back("...");
+      break;
+    }
+    shown.push_back(printable_text(name));
+  }
+  return fmt::format("{}", fmt::join(shown, ", "));
+}
+
+/// A folder that holds the class folders of a split.
+struct SplitFolder {
+  std::string name;
+  std::optional<SplitKind> kind;
+  Folders classes;
+};
+
+/// The folders of `root` that splits are named after.
+std::vector<SplitFolder> split_folders(FolderWalk& walk, const Folders& folders,
+                                       const std::string& split) {
+  std::vector<SplitFolder> found;
+  for (const auto& [name, path] : folders) {
+    const auto kind = split_kind(name);
+    if ((kind && kind != SplitKind::kAll) || (name == split && !split_kind(split))) {
+      if (auto classes = walk.subfolders(path); !classes.empty()) {
+        found.push_back({name, kind, std::move(classes)});
+      }
     }
   }
   return found;
 }
 
-/// The name of the subfolder for `split`: that name, else one of the same kind.
-std::string split_folder(const std::map<std::string, fs::path>& folders, const std::string& split) {
-  if (folders.contains(split)) {
-    return split;
-  }
-  const auto kind = split_kind(split);
-  // "val" before "test": if both exist, the test images are not for choosing models.
-  for (const char* name : {"train", "training", "val", "valid", "validation", "test", "eval"}) {
-    if (kind && folders.contains(name) && split_kind(name) == kind) {
-      return name;
+/// Throws InputError if the folders of `parent` are not classes but hold classes.
+void check_level(const fs::path& parent, const Folders& classes) {
+  FolderWalk walk;
+  std::map<std::string, int64_t> holders;  // of each name one level below
+  for (const auto& [name, folder] : classes) {
+    if (count_own_images(folder) > 0) {
+      return;
+    }
+    for (const auto& [below, path] : walk.subfolders(folder)) {
+      holders[below] += walk.has_image(path) ? 1 : 0;
     }
   }
-  return "";
+  std::erase_if(holders, [](const auto& holder) { return holder.second == 0; });
+  const bool is_shared = std::any_of(holders.begin(), holders.end(),
+                                     [](const auto& holder) { return holder.second > 1; });
+  if (is_shared || (classes.size() == 1 && holders.size() > 1)) {
+    throw InputError(
+        parent.string(), "class folders that hold images",
+        fmt::format("{} without images of {} own, but with folders {} in {}: give the folder above "
+                    "the class folders, or name splits train, val and test",
+                    some_of(std::views::keys(classes)), classes.size() == 1 ? "its" : "their",
+                    some_of(std::views::keys(holders)), classes.size() == 1 ? "it" : "them"));
+  }
 }
 
-bool has_split_folders(const std::map<std::string, fs::path>& folders) {
-  return std::any_of(folders.begin(), folders.end(), [](const auto& entry) {
-    return split_kind(entry.first).has_value() && entry.first != "all" &&
-           !subfolders(entry.second).empty();
-  });
-}
-
-/// Images of the class folders in `parts`, labelled by the order of `classes`.
-std::unique_ptr<Dataset> collect(const std::vector<fs::path>& parts,
-                                 const std::set<std::string>& classes, const fs::path& root) {
-  std::vector<std::pair<fs::path, int64_t>> files;
-  int64_t others = 0;
-  for (const auto& part : parts) {
-    const auto folders = subfolders(part);
-    int64_t label = 0;
-    for (const auto& name : classes) {
-      if (const auto folder = folders.find(name); folder != folders.end()) {
-        for (auto& image : find_images(folder->second, &others)) {
-          files.emplace_back(std::move(image), label);
-        }
+/// The names of those classes that have an image in one of `parts`.
+std::set<std::string> classes_with_images(const std::vector<const SplitFolder*>& parts) {
+  FolderWalk walk;
+  std::set<std::string> found;
+  for (const auto* part : parts) {
+    for (const auto& [name, folder] : part->classes) {
+      if (!found.contains(name) && walk.has_image(folder)) {
+        found.insert(name);
       }
-      ++label;
     }
   }
-  if (others > 0) {
-    log_line(fmt::format("{}: left out {} files that are no images", root.string(), others));
+  return found;
+}
+
+/// The images of the class folders in `parts` whose classes are in `classes`, labelled by the order
+/// of those. Says in one line what was taken and what was not; `name` is that of the whole.
+std::unique_ptr<Dataset> collect(FolderWalk& walk, const std::vector<const SplitFolder*>& parts,
+                                 const std::set<std::string>& classes, const std::string& name) {
+  std::vector<std::pair<fs::path, int64_t>> files;
+  std::set<std::string> untrained;
+  for (const auto* part : parts) {
+    for (const auto& [class_name, folder] : part->classes) {
+      const auto place = classes.find(class_name);
+      if (place == classes.end()) {
+        untrained.insert(class_name);
+        continue;
+      }
+      const auto label = std::distance(classes.begin(), place);
+      for (auto& image : walk.images(folder)) {
+        files.emplace_back(std::move(image), label);
+      }
+    }
   }
   if (files.empty()) {
-    throw InputError(root.string(), "folders of images, one per class", "no image files");
+    throw InputError(name, "folders of images, one per class", "no image files");
   }
+  auto line = fmt::format("{}: {} of {}", printable_text(name),
+                          pluralize(static_cast<int64_t>(files.size()), "image"),
+                          pluralize(static_cast<int64_t>(classes.size()), "class", "classes"));
+  if (!untrained.empty()) {
+    line += fmt::format("; no class, for want of images to train on: {}", some_of(untrained));
+  }
+  if (const auto left_out = walk.left_out().text(); !left_out.empty()) {
+    line += "; " + left_out;
+  }
+  log_line(line);
   return std::make_unique<ImageFiles>(std::move(files),
                                       std::vector<std::string>(classes.begin(), classes.end()));
 }
 
-std::unique_ptr<Dataset> open_without_splits(const fs::path& root, const std::string& split,
-                                             const std::map<std::string, fs::path>& folders) {
+/// A root whose subfolders are the classes.
+std::unique_ptr<Dataset> open_without_splits(FolderWalk& walk, const fs::path& root,
+                                             const std::string& split, Folders folders) {
   const auto kind = split_kind(split);
   if (!kind) {
     throw UsageError(root.string() + ": split", "train, val or all, as there is no such subfolder",
                      "'" + split + "'");
   }
-  std::set<std::string> classes;
-  for (const auto& [name, path] : folders) {
-    classes.insert(name);
+  if (folders.empty()) {
+    const int64_t own = count_own_images(root);
+    throw InputError(root.string(), "class folders, each with the images of one class",
+                     own == 0 ? "no image files" : pluralize(own, "image") + " and no folders");
   }
-  return hold_out(collect({root}, classes, root), *kind);
+  check_level(root, folders);
+  const SplitFolder whole{"", std::nullopt, std::move(folders)};
+  return hold_out(collect(walk, {&whole}, classes_with_images({&whole}), root.string()), *kind);
+}
+
+/// The part for `split`: the folder of that name, else the first one of the same kind.
+const SplitFolder* part_of(const std::vector<SplitFolder>& parts, const std::string& split) {
+  const auto named = [&](const std::string& name) {
+    const auto at = std::find_if(parts.begin(), parts.end(), [&](const SplitFolder& part) {
+      return part.name == name || lower_case(part.name) == name;
+    });
+    return at == parts.end() ? nullptr : &*at;
+  };
+  if (const auto* part = named(split)) {
+    return part;
+  }
+  const auto kind = split_kind(split);
+  for (const auto& name : split_names()) {
+    const auto* part = kind == name.kind ? named(name.text) : nullptr;
+    if (part != nullptr) {
+      return part;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -99,29 +180,40 @@ std::unique_ptr<Dataset> open_image_folder(const fs::path& root, const std::stri
     throw InputError(root.string(), "a folder of class folders",
                      fs::exists(root) ? "a file" : "no such folder");
   }
-  const auto folders = subfolders(root);
-  if (!has_split_folders(folders) && !(folders.contains(split) && !split_kind(split))) {
-    return open_without_splits(root, split, folders);
+  FolderWalk walk;
+  auto folders = walk.subfolders(root);
+  const auto parts = split_folders(walk, folders, split);
+  if (parts.empty()) {
+    return open_without_splits(walk, root, split, std::move(folders));
   }
-  const bool all = split == "all" && !folders.contains(split);
-  const std::string chosen = split_folder(folders, split);
-  if (!all && chosen.empty()) {
-    throw InputError(root.string(), "a subfolder for split '" + split + "'",
-                     fmt::format("{}", fmt::join(std::views::keys(folders), ", ")));
-  }
-  std::set<std::string> classes;
-  std::vector<fs::path> parts;
-  for (const auto& [name, path] : folders) {
-    if (name == chosen || split_kind(name)) {
-      for (const auto& [class_name, class_folder] : subfolders(path)) {
-        classes.insert(class_name);
-      }
-      if (all || name == chosen) {
-        parts.push_back(path);
-      }
+  std::vector<const SplitFolder*> all;
+  std::vector<const SplitFolder*> training;
+  for (const auto& part : parts) {
+    check_level(root / part.name, part.classes);
+    all.push_back(&part);
+    if (part.kind == SplitKind::kTrain || part.name == split) {
+      training.push_back(&part);
     }
   }
-  return collect(parts, classes, root / chosen);
+  const auto kind = split_kind(split);
+  const bool has_val = std::any_of(all.begin(), all.end(), [](const SplitFolder* part) {
+    return part->kind == SplitKind::kVal;
+  });
+  const auto classes = classes_with_images(training.empty() ? all : training);
+  if (kind == SplitKind::kAll) {
+    return collect(walk, all, classes, root.string());
+  }
+  const auto* part = part_of(parts, split);
+  if (part == nullptr && kind == SplitKind::kVal) {  // train alone
+    part = part_of(parts, "train");
+  }
+  if (part == nullptr) {
+    throw InputError(root.string(), "a subfolder for split '" + split + "'",
+                     some_of(std::views::keys(folders)));
+  }
+  auto set = collect(walk, {part}, classes, (root / part->name).string());
+  return kind && part->kind == SplitKind::kTrain && !has_val ? hold_out(std::move(set), *kind)
+                                                             : std::move(set);
 }
 
 }  // namespace softmoe

@@ -9,12 +9,9 @@
 
 namespace softmoe {
 
-/// The split `split` of `root`. If there is a folder `root/<split>` (or one with a common synonym
-/// of that name), its subfolders are the classes, and all image files at any depth below a
-/// subfolder are its images, in the order of their paths. The classes are those of all split
-/// folders, so that all splits have equal classes. If there are no split folders, the subfolders of
-/// `root` are the classes, and every tenth image of each class is val. Files of other kinds are
-/// left out with a log line. Throws InputError if there is no image.
+/// The split `split` of `root` by the rules of docs/data.md; one log line says what was taken and
+/// what was left out. Throws InputError if there is no image, no folder for the split, or if the
+/// class folders seem to be on another level.
 std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& root,
                                            const std::string& split);
 

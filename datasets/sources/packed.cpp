@@ -95,10 +95,9 @@ class PackedDataset : public Dataset {
 fs::path split_file(const fs::path& folder, const std::string& split) {
   const auto kind = split_kind(split);
   std::vector<std::string> names = {split};
-  for (const char* name :
-       {"train", "training", "val", "valid", "validation", "test", "eval", "all"}) {
-    if (kind && split_kind(name) == kind) {
-      names.emplace_back(name);
+  for (const auto& name : split_names()) {
+    if (kind == name.kind) {
+      names.emplace_back(name.text);
     }
   }
   for (const auto& name : names) {

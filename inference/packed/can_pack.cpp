@@ -14,10 +14,7 @@ namespace {
 constexpr double kMaxScale = 80.0;
 
 /// Returns true if the layers of a router that mixes tokens can be packed.
-bool can_pack_mixing(const VitOptions& options, const NamedTensors& weights, Precision precision) {
-  if (options.moe.dispatch_dtype != Precision::kFloat32 && precision == Precision::kFloat32) {
-    return false;
-  }
+bool can_pack_mixing(const NamedTensors& weights) {
   return std::all_of(weights.begin(), weights.end(), [](const auto& item) {
     return !item.first.ends_with("moe.router.scale") ||
            std::abs(item.second.template item<double>()) <= kMaxScale;
@@ -34,11 +31,15 @@ bool can_pack(const VitOptions& options, const NamedTensors& weights, Precision 
   if (precision == Precision::kFloat32 && !kernels::has(kernels::Need::kFp32)) {
     return false;
   }
+  if (has_moe(options) && options.moe.dispatch_dtype != Precision::kFloat32 &&
+      precision == Precision::kFloat32) {
+    return false;
+  }
   // Pairs of bf16 do not reach from one head or row into the next.
   const bool even =
       options.dim % 2 == 0 && options.mlp_dim % 2 == 0 && options.dim / options.heads % 2 == 0;
   const bool mixes = has_moe(options) && router_row(options.moe.router).mixing.has_value();
-  return even && (!mixes || can_pack_mixing(options, weights, precision));
+  return even && (!mixes || can_pack_mixing(weights));
 }
 
 }  // namespace softmoe

@@ -16,7 +16,8 @@ int64_t group_images(const MoeLayerOptions& options) {
 int64_t capacity_of_group(const MoeLayerOptions& options, int64_t tokens, bool training) {
   const auto& moe = options.moe;
   const auto rows = expert_capacity(tokens, moe.experts, capacity_factor(moe, training),
-                                    CapacityRounding::kHalfEven, moe.sparse.capacity_multiple);
+                                    capacity_rounding(moe.sparse, CapacityRounding::kNearest),
+                                    moe.sparse.capacity_multiple);
   return std::min(rows, tokens);
 }
 

@@ -84,8 +84,8 @@ int64_t TokensChoiceRouterImpl::capacity(int64_t tokens) const {
   const int64_t multiple =
       sparse.capacity_multiple == 0 ? kUsualMultiple : sparse.capacity_multiple;
   return expert_capacity(tokens * sparse.top_k, options_.moe.experts,
-                         capacity_factor(options_.moe, is_training()), CapacityRounding::kUp,
-                         multiple);
+                         capacity_factor(options_.moe, is_training()),
+                         capacity_rounding(options_.moe.sparse, CapacityRounding::kUp), multiple);
 }
 
 Routed TokensChoiceRouterImpl::decide(const torch::Tensor& tokens, const TokenContext& /*context*/,

@@ -242,13 +242,46 @@ TEST_F(BadInput, BrokenDataSets) {
   EXPECT_TRUE(fails_with_one_line(evaluate({"--dataset", "idx"}), 1, {"idx"}));
 }
 
+TEST_F(BadInput, AnEvaluationThatFailsLosesNoTraining) {
+  for (const auto* label : {"cat", "dog"}) {
+    for (const auto* split : {"train", "val"}) {
+      for (int i = 0; i < 4; ++i) {
+        write_random_png(folder_ / "pets" / split / label / (std::to_string(i) + ".png"), 8, 8, 1);
+      }
+    }
+  }
+  write_text(folder_ / "pets" / "val" / "cat" / "4.png", "no image");
+  const auto run =
+      run_program(Words{"train", "--dataset", "folder", "--data-dir", path("pets"), "--output",
+                        path("runs"), "--experiment", "a", "--epochs", "2", "--batch-size", "4"} +
+                  tiny_model_flags());
+  EXPECT_TRUE(ends_with_one_error(run, 1, {"4.png"}));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "runs" / "a" / "last.h5"));
+}
+
+TEST_F(BadInput, DataWithoutImagesToEvaluateOn) {
+  for (const auto* label : {"cat", "dog"}) {
+    write_random_png(folder_ / "few" / label / "1.png", 8, 8, 1);
+    write_random_png(folder_ / "one" / "train" / "cat" / (std::string(label) + ".png"), 8, 8, 1);
+    write_random_png(folder_ / "one" / "val" / "cat" / (std::string(label) + ".png"), 8, 8, 1);
+  }
+  const auto train = [&](const std::string& data) {
+    return run_program(
+        Words{"train", "--dataset", "folder", "--data-dir", path(data), "--output", path("runs")} +
+        tiny_model_flags());
+  };
+  EXPECT_TRUE(ends_with_one_error(train("few"), 1, {"split val", "expected images, found none"}));
+  EXPECT_TRUE(ends_with_one_error(train("one"), 1, {"two classes or more, found one"}));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
+}
+
 TEST_F(BadInput, DataSetsOfOtherClasses) {
   for (const auto* label : {"cat", "dog"}) {
     for (int i = 0; i < 2; ++i) {
       write_random_png(folder_ / "pets" / "val" / label / (std::to_string(i) + ".png"), 8, 8, 1);
     }
   }
-  EXPECT_TRUE(fails_with_one_line(run_program({"eval", "--checkpoint", checkpoint_, "--dataset",
+  EXPECT_TRUE(ends_with_one_error(run_program({"eval", "--checkpoint", checkpoint_, "--dataset",
                                                "folder", "--data-dir", path("pets")}),
                                   1, {"folder", "the 10 classes of the checkpoint", "2 classes"}));
 }

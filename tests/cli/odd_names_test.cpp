@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "checkpoints/checkpoint.h"
 #include "cli/tiny.h"
 #include "io/atomic_file.h"
@@ -85,6 +87,31 @@ TEST_F(OddNames, PacksTheirImages) {
   EXPECT_EQ(read_json("d.json").at("splits")[0].at("file"), path("p\uFFFD.h5"));
   EXPECT_TRUE(succeeds(run_program(
       {"data", "verify", "--dataset", "hdf5", "--data-dir", path("p\xe9.h5"), "--split", "all"})));
+}
+
+TEST_F(OddNames, NeverMoveTheCursor) {
+  write_tiny_checkpoint(folder_ / "tiny.h5");
+  for (const auto* label : {"c\x1b[31mat", "do\ng"}) {
+    for (int i = 0; i < 4; ++i) {
+      write_random_png(folder_ / "set" / label / (std::to_string(i) + "\x1b[2J.png"), 8, 8, 1);
+    }
+    write_text_file(folder_ / "set" / label / "\x1b[3J.txt", "no image");
+  }
+  const auto is_clean = [](const std::string& text) {
+    return std::none_of(text.begin(), text.end(), [](char c) {
+      return (static_cast<unsigned char>(c) < ' ' && c != '\n') || c == '\x7f';
+    });
+  };
+  for (const auto& words :
+       {Words{"predict", "--checkpoint", path("tiny.h5"), path("set")},
+        Words{"data", "info", "--data-dir", path("set")},
+        Words{"predict", "--checkpoint", path("tiny.h5"), path("no\x1b[31mthing.png")},
+        Words{"describe", path("no\x1b[31mthing.h5")}}) {
+    const auto run = run_program(words);
+    EXPECT_FALSE(run.output.empty() && run.error.empty());
+    EXPECT_TRUE(is_clean(run.output)) << run.output;
+    EXPECT_TRUE(is_clean(run.error)) << run.error;
+  }
 }
 
 }  // namespace

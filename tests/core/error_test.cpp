@@ -22,5 +22,19 @@ TEST(SingleLine, JoinsLinesAndCutsBackTraces) {
   EXPECT_EQ(message, "wrong shape");
 }
 
+TEST(TerminalText, HasNoControlCharacters) {
+  EXPECT_EQ(terminal_text("a\x1b[31mb\nc\x7f"), "a?[31mb?c?");
+  EXPECT_EQ(terminal_text("a\xc2\x9b"
+                          "31m"),
+            "a?31m");
+  EXPECT_EQ(terminal_text("caf\u00e9 \u732b"), "caf\u00e9 \u732b");
+  EXPECT_EQ(terminal_text("end\xc2"), "end\xc2");
+}
+
+TEST(PrintableText, CutsBetweenCharacters) {
+  EXPECT_EQ(printable_text("ab\u00e9", 3), "ab...");
+  EXPECT_EQ(printable_text("a\tb"), "a?b");
+}
+
 }  // namespace
 }  // namespace softmoe

@@ -29,6 +29,12 @@ TEST(TextTable, AlignsColumnsAsAskedAndDrawsRules) {
   EXPECT_THROW(TextTable({"a", "b"}, {Align::kLeft}), c10::ValueError);
 }
 
+TEST(TextTable, HasNoControlCharacters) {
+  TextTable table({"name", "n"});
+  table.add_row({"a\x1b[2Jb\n", "1"});
+  EXPECT_EQ(table.text(), "name     n\na?[2Jb?  1\n");
+}
+
 TEST(TextTable, CountsCharactersNotBytes) {
   TextTable table({"class", "n"});
   table.add_row({"Größe", "10"});

@@ -75,6 +75,7 @@ TEST(Splits, KnowTheWordsOfOtherTools) {
   EXPECT_EQ(split_kind("training"), SplitKind::kTrain);
   EXPECT_EQ(split_kind("validation"), SplitKind::kVal);
   EXPECT_EQ(split_kind("test"), SplitKind::kVal);
+  EXPECT_EQ(split_kind("DEV"), SplitKind::kVal);
   EXPECT_EQ(split_kind("fold1"), std::nullopt);
 }
 

@@ -264,7 +264,15 @@ TEST(OnnxRuntimes, GiveTheOutputsOfSparseRouters) {
   const auto experts = [](const std::string& name, const std::function<void(MoeOptions&)>& change) {
     return variant(name, with_router("experts_choice", change));
   };
+  const auto rounding = [](auto& o) { o.dispatch_dtype = Precision::kBFloat16; };
   std::vector<Case> cases{variant("tokens_choice", with_router("tokens_choice")),
+                          variant("rounding", with_router("tokens_choice", rounding)),
+                          experts("experts_rounding", rounding),
+                          experts("experts_up",
+                                  [](auto& o) {
+                                    o.capacity_factor = 1.1;
+                                    o.sparse.capacity_rounding = CapacityRounding::kUp;
+                                  }),
                           choice(
                               "one_image", [](auto& o) { o.group_images = 1; }, 0.5),
                           choice(

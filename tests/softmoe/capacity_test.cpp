@@ -12,23 +12,23 @@ TEST(ExpertCapacity, IsThatOfTheReference) {
   for (int64_t row = 0; row < table.size(0); ++row) {
     const auto value = [&](int64_t column) { return table[row][column].item<double>(); };
     const auto count = [&](int64_t column) { return static_cast<int64_t>(value(column)); };
-    const auto rounding = count(3) == 1 ? CapacityRounding::kHalfEven : CapacityRounding::kUp;
+    const auto rounding = count(3) == 1 ? CapacityRounding::kNearest : CapacityRounding::kUp;
     EXPECT_EQ(expert_capacity(count(0), count(1), value(2), rounding, count(4)), count(5))
         << "row " << row;
   }
 }
 
 TEST(ExpertCapacity, RoundsHalvesToEvenOrUp) {
-  EXPECT_EQ(expert_capacity(10, 4, 1.0, CapacityRounding::kHalfEven, 0), 2);  // 2.5
-  EXPECT_EQ(expert_capacity(14, 4, 1.0, CapacityRounding::kHalfEven, 0), 4);  // 3.5
-  EXPECT_EQ(expert_capacity(11, 4, 1.0, CapacityRounding::kHalfEven, 0), 3);  // 2.75
-  EXPECT_EQ(expert_capacity(9, 4, 1.0, CapacityRounding::kUp, 0), 3);         // 2.25
+  EXPECT_EQ(expert_capacity(10, 4, 1.0, CapacityRounding::kNearest, 0), 2);  // 2.5
+  EXPECT_EQ(expert_capacity(14, 4, 1.0, CapacityRounding::kNearest, 0), 4);  // 3.5
+  EXPECT_EQ(expert_capacity(11, 4, 1.0, CapacityRounding::kNearest, 0), 3);  // 2.75
+  EXPECT_EQ(expert_capacity(9, 4, 1.0, CapacityRounding::kUp, 0), 3);        // 2.25
   EXPECT_EQ(expert_capacity(8, 4, 1.0, CapacityRounding::kUp, 0), 2);
 }
 
 TEST(ExpertCapacity, IsAtLeastOneRowAndAMultiple) {
-  EXPECT_EQ(expert_capacity(3, 4096, 1.0, CapacityRounding::kHalfEven, 0), 1);
-  EXPECT_EQ(expert_capacity(3, 4096, 1.0, CapacityRounding::kHalfEven, 6), 6);
+  EXPECT_EQ(expert_capacity(3, 4096, 1.0, CapacityRounding::kNearest, 0), 1);
+  EXPECT_EQ(expert_capacity(3, 4096, 1.0, CapacityRounding::kNearest, 6), 6);
   EXPECT_EQ(expert_capacity(0, 7, 1.0, CapacityRounding::kUp, 0), 1);
   EXPECT_EQ(expert_capacity(24, 4, 1.0, CapacityRounding::kUp, 6), 6);
   EXPECT_EQ(expert_capacity(25, 4, 1.0, CapacityRounding::kUp, 6), 12);

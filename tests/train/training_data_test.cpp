@@ -53,12 +53,21 @@ TEST(FitOptions, KeepWhatIsNamed) {
   const std::string kept(router_loss_rows()[0].flag);
   options.objectives.router_losses.coefficients[0] = 3.5;
   auto model = sparse_model();
+  model.num_classes = 12;
   fit_options(options, model, data, {"num-classes", "hflip", "input-size", kept});
-  EXPECT_EQ(model.num_classes, 3);
+  EXPECT_EQ(model.num_classes, 12);
   EXPECT_EQ(options.preprocess.hflip, 0.7);
   const auto& coefficients = options.objectives.router_losses.coefficients;
   EXPECT_EQ(coefficients[0], 3.5);
   EXPECT_EQ(coefficients[1], usual.coefficients[1]);
+}
+
+TEST(FitOptions, RefuseLessClassesThanTheDataHave) {
+  auto options = digits_options();
+  const auto data = open_training_data(options.data);
+  auto model = sparse_model();
+  model.num_classes = 9;
+  EXPECT_THROW(fit_options(options, model, data, {"num-classes"}), UsageError);
 }
 
 TEST(FitOptions, LeaveRouterLossesOfADenseModel) {

@@ -32,24 +32,140 @@ void write_images(const fs::path& folder, int count) {
   }
 }
 
-TEST(ImageFolder, TakesSplitFoldersAndTheClassesOfAllOfThem) {
+/// The log lines of opening `split` of `root`.
+std::vector<std::string> lines_of(const fs::path& root, const std::string& split) {
+  std::vector<std::string> lines;
+  const auto previous = set_log_sink([&lines](const std::string& line) { lines.push_back(line); });
+  open_image_folder(root, split);
+  set_log_sink(previous);
+  return lines;
+}
+
+TEST(ImageFolder, TakesSplitFoldersAndTheClassesOfTheTrainingSplit) {
   const TemporaryFolder folder;
   write_images(folder / "train" / "cat", 3);
   write_images(folder / "train" / "dog" / "deeper", 2);
+  fs::create_directories(folder / "train" / "bird");
   write_images(folder / "validation" / "dog", 1);
   write_images(folder / "validation" / "ant", 2);
   const auto train = open_image_folder(folder.path(), "train");
   const auto val = open_image_folder(folder.path(), "val");
-  EXPECT_THAT(train->class_names(), ElementsAre("ant", "cat", "dog"));
+  EXPECT_THAT(train->class_names(), ElementsAre("cat", "dog"));
   EXPECT_EQ(val->class_names(), train->class_names());
   ASSERT_EQ(train->size(), 5);
-  ASSERT_EQ(val->size(), 3);
-  EXPECT_EQ(train->label(0), 1);
-  EXPECT_EQ(train->label(4), 2);
-  EXPECT_EQ(val->get(2).label, 2);
+  ASSERT_EQ(val->size(), 1);
+  EXPECT_EQ(train->label(0), 0);
+  EXPECT_EQ(train->label(4), 1);
+  EXPECT_EQ(val->get(0).label, 1);
   EXPECT_THAT(train->sample_name(4), testing::EndsWith("train/dog/deeper/11.png"));
   EXPECT_TRUE(same_pixels(train->get(1).image, picture(6, 9, 1)));
-  EXPECT_EQ(open_image_folder(folder.path(), "all")->size(), 8);
+  EXPECT_EQ(open_image_folder(folder.path(), "all")->size(), 6);
+  EXPECT_THAT(lines_of(folder.path(), "train"), ElementsAre(HasSubstr("train on: bird")));
+  EXPECT_THAT(lines_of(folder.path(), "val"),
+              ElementsAre(AllOf(HasSubstr("1 image of 2 classes"), HasSubstr("train on: ant"))));
+}
+
+struct SplitWord {
+  const char* train;
+  const char* val;
+};
+
+void PrintTo(const SplitWord& words, std::ostream* out) { *out << words.train << words.val; }
+
+class SplitWords : public testing::TestWithParam<SplitWord> {};
+
+TEST_P(SplitWords, NameSplitsInAnyCase) {
+  const TemporaryFolder folder;
+  for (const char* name : {"cat", "dog"}) {
+    write_images(folder / GetParam().train / name, 3);
+    write_images(folder / GetParam().val / name, 1);
+  }
+  EXPECT_EQ(open_image_folder(folder.path(), "train")->size(), 6);
+  EXPECT_EQ(open_image_folder(folder.path(), "val")->size(), 2);
+  EXPECT_THAT(open_image_folder(folder.path(), "val")->class_names(), ElementsAre("cat", "dog"));
+}
+
+INSTANTIATE_TEST_SUITE_P(ImageFolder, SplitWords,
+                         testing::Values(SplitWord{"Train", "Test"}, SplitWord{"TRAINING", "dev"},
+                                         SplitWord{"training", "Testing"},
+                                         SplitWord{"train", "Valid"}),
+                         [](const auto& test) {
+                           return std::string(test.param.train) + test.param.val;
+                         });
+
+TEST(ImageFolder, HoldsOutOfATrainingSplitThatIsAlone) {
+  const TemporaryFolder folder;
+  write_images(folder / "train" / "cat", 20);
+  write_images(folder / "train" / "dog", 10);
+  EXPECT_EQ(open_image_folder(folder.path(), "train")->size(), 27);
+  EXPECT_EQ(open_image_folder(folder.path(), "val")->size(), 3);
+  EXPECT_EQ(open_image_folder(folder.path(), "all")->size(), 30);
+  EXPECT_THAT(lines_of(folder.path(), "train"),
+              ElementsAre(HasSubstr("30 images of 2 classes"), HasSubstr("train has 27 of 30")));
+}
+
+TEST(ImageFolder, LeavesOutWhatSystemsAndRunsMake) {
+  const TemporaryFolder folder;
+  write_images(folder / "cat", 3);
+  write_images(folder / "dog", 3);
+  write_file(folder / "cat" / "._10.png", encode_png(picture(6, 9, 1)));
+  write_images(folder / "cat" / ".ipynb_checkpoints", 2);
+  write_images(folder / "dog" / "__MACOSX", 2);
+  write_images(folder / "__MACOSX" / "cat", 2);
+  write_images(folder / "runs" / "first" / "pictures", 2);
+  write_text_file(folder / "runs" / "first" / "config.toml", "");
+  write_text_file(folder / "runs" / "first" / "summary.csv", "");
+  const auto all = open_image_folder(folder.path(), "all");
+  EXPECT_THAT(all->class_names(), ElementsAre("cat", "dog"));
+  EXPECT_EQ(all->size(), 6);
+  EXPECT_THAT(lines_of(folder.path(), "all"),
+              ElementsAre(AllOf(HasSubstr("6 images of 2 classes"), HasSubstr("train on: runs"),
+                                HasSubstr("4 hidden or system entries"))));
+}
+
+TEST(ImageFolder, VisitsACycleOfLinksOnce) {
+  const TemporaryFolder folder;
+  write_images(folder / "cat", 3);
+  write_images(folder / "dog", 1);
+  fs::create_directory_symlink("..", folder / "cat" / "up");
+  fs::create_directory_symlink("nowhere", folder / "cat" / "broken");
+  const auto all = open_image_folder(folder.path(), "all");
+  // cat/up leads to both classes, once.
+  EXPECT_EQ(all->size(), 3 + 1 + 1);
+  EXPECT_THAT(lines_of(folder.path(), "all"), ElementsAre(HasSubstr("links back")));
+}
+
+TEST(ImageFolder, StopsAtFoldersOnAnotherLevel) {
+  const TemporaryFolder folder;
+  write_images(folder / "photos" / "photos" / "cat", 2);
+  write_images(folder / "photos" / "photos" / "dog", 2);
+  write_images(folder / "years" / "2019" / "cat", 2);
+  write_images(folder / "years" / "2020" / "cat", 2);
+  write_images(folder / "flat", 3);
+  const auto error = [](const fs::path& root) {
+    return input_error([&] { open_image_folder(root, "train"); });
+  };
+  EXPECT_THAT(
+      error(folder / "photos"),
+      AllOf(HasSubstr((folder / "photos").string() + ": expected class folders"),
+            HasSubstr("found photos without images of its own, but with folders cat, dog")));
+  EXPECT_THAT(error(folder / "years"),
+              HasSubstr("2019, 2020 without images of their own, but with folders cat in them"));
+  EXPECT_THAT(error(folder / "flat"), HasSubstr("found 3 images and no folders"));
+}
+
+TEST(ImageFolder, NamesAFolderThatCannotBeRead) {
+  const TemporaryFolder folder;
+  write_images(folder / "cat", 2);
+  write_images(folder / "dog", 2);
+  fs::permissions(folder / "dog", fs::perms::none);
+  std::error_code error;
+  if (fs::directory_iterator(folder / "dog", error); !error) {
+    GTEST_SKIP() << "root reads any folder";
+  }
+  EXPECT_THAT(input_error([&] { open_image_folder(folder.path(), "train"); }),
+              HasSubstr((folder / "dog").string() + ": cannot be read: "));
+  fs::permissions(folder / "dog", fs::perms::owner_all);
 }
 
 TEST(ImageFolder, TakesASubfolderOfAnyName) {
@@ -93,13 +209,11 @@ TEST(ImageFolder, HoldsOutEveryTenthImageOfAClassWithoutSplits) {
 TEST(ImageFolder, LeavesOutOtherFilesAndSaysSo) {
   const TemporaryFolder folder;
   write_images(folder / "train" / "a", 2);
+  write_images(folder / "val" / "a", 2);
   write_text_file(folder / "train" / "a" / "notes.txt", "no image");
-  std::vector<std::string> lines;
-  const auto previous = set_log_sink([&lines](const std::string& line) { lines.push_back(line); });
-  const auto train = open_image_folder(folder.path(), "train");
-  set_log_sink(previous);
-  EXPECT_EQ(train->size(), 2);
-  EXPECT_THAT(lines, ElementsAre(HasSubstr("1 files that are no images")));
+  EXPECT_EQ(open_image_folder(folder.path(), "train")->size(), 2);
+  EXPECT_THAT(lines_of(folder.path(), "train"),
+              ElementsAre(HasSubstr("left out: 1 file that is no image")));
 }
 
 TEST(ImageFolder, NamesWhatIsMissing) {
@@ -108,9 +222,9 @@ TEST(ImageFolder, NamesWhatIsMissing) {
               HasSubstr("no image files"));
   EXPECT_THAT(input_error([&] { open_image_folder(folder / "x", "train"); }),
               AllOf(HasSubstr((folder / "x").string()), HasSubstr("no such folder")));
-  write_images(folder / "train" / "a", 1);
-  EXPECT_THAT(input_error([&] { open_image_folder(folder.path(), "val"); }),
-              AllOf(HasSubstr("split 'val'"), HasSubstr("found train")));
+  write_images(folder / "val" / "a", 1);
+  EXPECT_THAT(input_error([&] { open_image_folder(folder.path(), "train"); }),
+              AllOf(HasSubstr("split 'train'"), HasSubstr("found val")));
   EXPECT_THROW(open_image_folder(folder.path(), "nonsense"), InputError);
 }
 

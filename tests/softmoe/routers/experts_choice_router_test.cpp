@@ -15,6 +15,7 @@ using test::SparseCase;
 struct Setting {
   const char* name;
   double capacity_factor;
+  bool rounds = false;  ///< to bf16, as vmoe's Bfloat16Dispatcher
 };
 
 void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
@@ -25,6 +26,7 @@ class ExpertsChoiceParity : public testing::TestWithParam<Setting> {
     auto options = reference_.options();
     options.moe.capacity_factor = GetParam().capacity_factor;
     options.moe.sparse.group_images = 0;  // one image by itself
+    options.moe.dispatch_dtype = GetParam().rounds ? Precision::kBFloat16 : Precision::kFloat32;
     return options;
   }
 
@@ -59,17 +61,18 @@ TEST_P(ExpertsChoiceParity, OfTheLayer) {
   auto x = reference_.shared("x").clone().requires_grad_();
   auto record = test::full_record();
   const auto y = layer->forward(x, &record);
-  reference_.expect_outputs(y, record);
+  reference_.expect_outputs(y, record, GetParam().rounds);
   EXPECT_TRUE(all_close(record.scores.logits, reference_.shared("logits")));
   EXPECT_TRUE(all_close(record.load.load, torch::full({4}, 0.25)));
   const auto processed = reference_.at("metrics/ratio_processed_items_by_at_least_1_experts");
   EXPECT_TRUE(all_close(record.load.dropped, 1 - processed.mean()));
   (y * reference_.shared("grad_y")).sum().backward();
-  reference_.expect_gradients(layer, x);
+  reference_.expect_gradients(layer, x, GetParam().rounds);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, ExpertsChoiceParity,
-                         testing::Values(Setting{"cf1", 1.0}, Setting{"cf2", 2.0}),
+                         testing::Values(Setting{"cf1", 1.0}, Setting{"cf2", 2.0},
+                                         Setting{"cf1_bf16", 1.0, true}),
                          [](const auto& entry) { return std::string(entry.param.name); });
 
 constexpr int64_t kBatch = 4;
@@ -86,6 +89,22 @@ MoeLayerOptions layer_options(double capacity_factor = 1.0) {
   options.moe.experts = kExperts;
   options.moe.capacity_factor = capacity_factor;
   return options;
+}
+
+TEST(ExpertsChoice, RoundsCapacitiesAsAsked) {
+  const auto rows = [](CapacityRounding rounding, int64_t multiple) {
+    auto options = layer_options(0.9);  // 13 * 0.9 / 5 = 2.34
+    options.moe.sparse.capacity_rounding = rounding;
+    options.moe.sparse.capacity_multiple = multiple;
+    MoeLayer layer(options);
+    auto record = test::full_record();
+    layer->forward(torch::randn({1, kTokens, kDim}), &record);
+    return record.dispatch.sum().item<double>() / static_cast<double>(kExperts);
+  };
+  EXPECT_EQ(rows(CapacityRounding::kUsual, 0), 2);
+  EXPECT_EQ(rows(CapacityRounding::kNearest, 0), 2);
+  EXPECT_EQ(rows(CapacityRounding::kUp, 0), 3);
+  EXPECT_EQ(rows(CapacityRounding::kUp, 4), 4);  // as vmoe's default
 }
 
 MoeLayer seeded_layer(const MoeLayerOptions& options) {

@@ -59,18 +59,25 @@ class SparseCase {
   }
 
   /// The outputs of a layer and the weights of its record against those of the reference.
-  void expect_outputs(const torch::Tensor& y, const RoutingRecord& record) const {
-    EXPECT_TRUE(all_close(y, at("y"))) << name_;
+  void expect_outputs(const torch::Tensor& y, const RoutingRecord& record,
+                      bool rounds = false) const {
+    if (rounds) {
+      expect_rounded_outputs(y, at("y"));
+    } else {
+      EXPECT_TRUE(all_close(y, at("y"))) << name_;
+    }
     EXPECT_TRUE(same_bits(record.dispatch, dispatch())) << name_;
     EXPECT_TRUE(all_close(record.combine, at("combine_weights").sum(-1, true))) << name_;
   }
 
   /// The gradients of the layer and of its tokens `x` against those of the reference.
-  void expect_gradients(MoeLayer& layer, const torch::Tensor& x) const {
-    EXPECT_TRUE(all_close(x.grad(), at("grad/x"))) << name_;
+  void expect_gradients(MoeLayer& layer, const torch::Tensor& x, bool rounds = false) const {
+    const Tolerance rounded{.relative = 4e-3};
+    EXPECT_TRUE(close_enough(x.grad(), at("grad/x"), rounds, rounded)) << name_;
     for (const auto& parameter : layer->named_parameters()) {
       const auto expected = parameter_in_ours(parameter.key(), name_ + "/grad/params/");
-      EXPECT_TRUE(all_close(parameter.value().grad(), expected)) << name_ << " " << parameter.key();
+      EXPECT_TRUE(close_enough(parameter.value().grad(), expected, rounds, rounded))
+          << name_ << " " << parameter.key();
     }
   }
 
@@ -94,6 +101,21 @@ class SparseCase {
   }
 
  private:
+  /// Within the reference's own tolerance, but for a few outputs of experts near the middle between
+  /// two values of bf16, which may be rounded the other way.
+  void expect_rounded_outputs(const torch::Tensor& y, const torch::Tensor& expected) const {
+    const auto error = (y - expected).detach().abs();  // [groups, tokens, dim]
+    EXPECT_LE((error > 1e-5).sum().item<int64_t>(), y.numel() / 500) << name_;
+    EXPECT_LE(error.max().item<float>(), 4e-3F * expected.abs().max().item<float>()) << name_;
+  }
+
+  /// all_close(), within the reference's own tolerance `rounded` where it rounds to bf16.
+  static testing::AssertionResult close_enough(const torch::Tensor& actual,
+                                               const torch::Tensor& expected, bool rounds,
+                                               Tolerance rounded) {
+    return rounds ? all_close(actual, expected, rounded) : all_close(actual, expected);
+  }
+
   /// The reference's array for our parameter `name`; kernels are transposed.
   torch::Tensor parameter_in_ours(const std::string& name, const std::string& prefix) const {
     static const std::map<std::string, std::string> names{

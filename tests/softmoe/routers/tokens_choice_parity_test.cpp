@@ -31,6 +31,7 @@ struct Setting {
   int64_t top_k;
   bool batch_priority = false;
   bool noisy = false;
+  bool rounds = false;  ///< to bf16, as vmoe's Bfloat16Dispatcher
 };
 
 void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
@@ -41,6 +42,7 @@ class TokensChoiceParity : public testing::TestWithParam<Setting> {
     auto options = reference_.options();
     options.moe.sparse.top_k = GetParam().top_k;
     options.moe.sparse.batch_priority = GetParam().batch_priority;
+    options.moe.dispatch_dtype = GetParam().rounds ? Precision::kBFloat16 : Precision::kFloat32;
     // Between this capacity and the one below it.
     const auto requests = static_cast<double>(options.tokens * GetParam().top_k);
     options.moe.capacity_factor = (static_cast<double>(reference_.capacity()) - 0.5) *
@@ -110,7 +112,7 @@ TEST_P(TokensChoiceLayerParity, OfOutputsRecordsAndGradients) {
   auto x = reference_.shared("x").clone().requires_grad_();
   auto record = test::full_record();
   const auto y = layer->forward(x, &record);
-  reference_.expect_outputs(y, record);
+  reference_.expect_outputs(y, record, GetParam().rounds);
   const auto dispatch = reference_.dispatch();
   const auto load = dispatch.sum({0, 1, 3});
   EXPECT_TRUE(all_close(record.load.load, load / load.sum()));
@@ -119,7 +121,7 @@ TEST_P(TokensChoiceLayerParity, OfOutputsRecordsAndGradients) {
   const auto gates = reference_.shared("gates");
   EXPECT_TRUE(all_close(record.load.entropy, -(gates * gates.log()).sum(-1).mean()));
   ((y * reference_.shared("grad_y")).sum() + expect_losses(record.scores)).backward();
-  reference_.expect_gradients(layer, x);
+  reference_.expect_gradients(layer, x, GetParam().rounds);
 }
 
 constexpr std::array kQuietCases{Setting{"top1_ample", 1}, Setting{"top1_overflow", 1},
@@ -131,6 +133,9 @@ std::string case_name(const testing::TestParamInfo<Setting>& entry) { return ent
 INSTANTIATE_TEST_SUITE_P(Quiet, TokensChoiceParity, testing::ValuesIn(kQuietCases), case_name);
 INSTANTIATE_TEST_SUITE_P(Noisy, TokensChoiceParity,
                          testing::Values(Setting{"top2_noisy", 2, false, true}), case_name);
+INSTANTIATE_TEST_SUITE_P(Rounding, TokensChoiceLayerParity,
+                         testing::Values(Setting{"top2_overflow_bpr_bf16", 2, true, false, true}),
+                         case_name);
 INSTANTIATE_TEST_SUITE_P(Quiet, TokensChoiceLayerParity, testing::ValuesIn(kQuietCases), case_name);
 
 }  // namespace softmoe::tokens_choice_parity_test

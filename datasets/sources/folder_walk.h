@@ -1,0 +1,52 @@
+#pragma once
+/// Which entries of folders of images count. Left out at every depth: entries whose names begin
+/// with a dot, folders that systems make (__MACOSX, lost+found, ...), folders of training runs, and
+/// files that are no images. A folder that several links reach is visited once.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace softmoe {
+
+/// What a walk did not take.
+struct LeftOut {
+  int64_t other_files = 0;  ///< of formats that are not read
+  int64_t hidden = 0;       ///< names that begin with a dot, and folders of systems
+  std::vector<std::string> runs;
+  std::vector<std::string> cycles;  ///< links to a folder that was visited before
+
+  /// "left out: 3 files that are no images, ...", or "" if nothing was left out.
+  std::string text() const;
+};
+
+/// Walks through folders, and counts what it leaves out.
+class FolderWalk {
+ public:
+  /// Subfolders by name. Throws InputError if the folder cannot be read.
+  std::map<std::string, std::filesystem::path> subfolders(const std::filesystem::path& folder);
+  /// The image files below `folder` at any depth, in the order of their paths. Throws InputError
+  /// for a folder that cannot be read.
+  std::vector<std::filesystem::path> images(const std::filesystem::path& folder);
+  /// Returns true if images() would not be empty.
+  bool has_image(const std::filesystem::path& folder);
+
+  const LeftOut& left_out() const { return left_out_; }
+
+ private:
+  /// Folders and files of `folder` that count, in the order of their names.
+  std::vector<std::filesystem::directory_entry> entries(const std::filesystem::path& folder);
+  /// Calls visit(path) for the image files below `folder` until it returns false.
+  void visit_images(const std::filesystem::path& folder,
+                    const std::function<bool(const std::filesystem::path&)>& visit);
+
+  LeftOut left_out_;
+};
+
+/// The number of image files in `folder` itself, not below it.
+int64_t count_own_images(const std::filesystem::path& folder);
+
+}  // namespace softmoe
