@@ -67,7 +67,8 @@ std::unique_ptr<Dataset> open_image_paths(const std::vector<std::string>& paths)
     const auto found = walk.images(path);
     const auto left_out = walk.left_out().text();
     if (found.empty()) {
-      throw InputError(path, "image files in the folder", left_out.empty() ? "none" : left_out);
+      throw InputError(path, "image files in the folder",
+                       left_out.empty() ? "none" : "none (" + left_out + ")");
     }
     if (!left_out.empty()) {
       log_line(printable_text(path) + ": " + left_out);

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/lower_case.h"
 #include "core/pluralize.h"
 #include "datasets/image_file.h"
 
@@ -16,12 +17,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array kSystemFolders{"__MACOSX",   "$RECYCLE.BIN", "System Volume Information",
-                                    "lost+found", "@eaDir",       "#recycle",
+/// In lower case.
+constexpr std::array kSystemFolders{"__macosx",   "$recycle.bin", "system volume information",
+                                    "lost+found", "@eadir",       "#recycle",
                                     "__pycache__"};
 
 bool is_system_folder(const std::string& name) {
-  return std::find(kSystemFolders.begin(), kSystemFolders.end(), name) != kSystemFolders.end();
+  return std::find(kSystemFolders.begin(), kSystemFolders.end(), lower_case(name)) !=
+         kSystemFolders.end();
 }
 
 /// Whether training wrote here (train/run_folder.h).
@@ -34,6 +37,11 @@ bool is_run(const fs::path& folder) {
 bool is_folder(const fs::directory_entry& entry) {
   std::error_code none;  // of links that lead nowhere, or in circles
   return entry.is_directory(none);
+}
+
+bool is_image(const fs::directory_entry& entry) {
+  std::error_code none;
+  return entry.is_regular_file(none) && is_image_name(entry.path());
 }
 
 /// Calls visit(entry) for what is in `folder`, in the order of the names, until it returns false.
@@ -58,6 +66,22 @@ std::string real_path(const fs::path& folder) {
   return error ? folder.string() : path.string();
 }
 
+/// Whether `link` is one to `folder` or to a folder above it.
+bool leads_above(const fs::path& link, const fs::path& folder) {
+  std::error_code none;
+  return fs::is_symlink(link, none) && (real_path(folder) + "/").starts_with(real_path(link) + "/");
+}
+
+/// A few of `names`, for messages.
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 3;
+  if (names.size() <= kShown) {
+    return fmt::format("{}", fmt::join(names, ", "));
+  }
+  return fmt::format("{} and {} more", fmt::join(names.begin(), names.begin() + kShown, ", "),
+                     names.size() - kShown);
+}
+
 }  // namespace
 
 std::string LeftOut::text() const {
@@ -69,10 +93,10 @@ std::string LeftOut::text() const {
     parts.push_back(pluralize(hidden, "hidden or system entry", "hidden or system entries"));
   }
   if (!runs.empty()) {
-    parts.push_back(fmt::format("training runs {}", fmt::join(runs, ", ")));
+    parts.push_back("training runs " + some_of(runs));
   }
-  if (!cycles.empty()) {
-    parts.push_back(fmt::format("links back {}", fmt::join(cycles, ", ")));
+  if (!links.empty()) {
+    parts.push_back("links to folders that are here already " + some_of(links));
   }
   return parts.empty() ? "" : fmt::format("left out: {}", fmt::join(parts, ", "));
 }
@@ -85,6 +109,8 @@ std::vector<fs::directory_entry> FolderWalk::entries(const fs::path& folder) {
       ++left_out_.hidden;
     } else if (is_folder(entry) && is_run(entry.path())) {
       left_out_.runs.push_back(printable_text(entry.path().string()));
+    } else if (is_folder(entry) && leads_above(entry.path(), folder)) {
+      left_out_.links.push_back(printable_text(entry.path().string()));
     } else {
       taken.push_back(entry);
     }
@@ -92,6 +118,8 @@ std::vector<fs::directory_entry> FolderWalk::entries(const fs::path& folder) {
   });
   return taken;
 }
+
+void FolderWalk::reserve(const fs::path& folder) { reserved_.insert(real_path(folder)); }
 
 std::map<std::string, fs::path> FolderWalk::subfolders(const fs::path& folder) {
   std::map<std::string, fs::path> found;
@@ -105,19 +133,21 @@ std::map<std::string, fs::path> FolderWalk::subfolders(const fs::path& folder) {
 
 void FolderWalk::visit_images(const fs::path& folder,
                               const std::function<bool(const fs::path&)>& visit) {
-  std::set<std::string> visited = {real_path(folder)};
   std::vector<fs::path> waiting = {folder};
   while (!waiting.empty()) {
     const auto next = std::move(waiting.back());
     waiting.pop_back();
+    const auto real = real_path(next);
+    const bool is_of_other = next != folder && reserved_.contains(real);
+    if (is_of_other || !visited_.insert(real).second) {
+      left_out_.links.push_back(printable_text(next.string()));
+      continue;
+    }
     for (const auto& entry : entries(next)) {
       if (is_folder(entry)) {
-        if (visited.insert(real_path(entry.path())).second) {
-          waiting.push_back(entry.path());
-        } else {
-          left_out_.cycles.push_back(printable_text(entry.path().string()));
-        }
-      } else if (!is_image_name(entry.path())) {
+        // Links wait longest, so that a folder is found under its own name.
+        waiting.insert(entry.is_symlink() ? waiting.begin() : waiting.end(), entry.path());
+      } else if (!is_image(entry)) {
         ++left_out_.other_files;
       } else if (!visit(entry.path())) {
         return;
@@ -149,7 +179,7 @@ int64_t count_own_images(const fs::path& folder) {
   int64_t count = 0;
   for_each_entry(folder, [&](const fs::directory_entry& entry) {
     const bool is_hidden = entry.path().filename().string().starts_with('.');
-    count += !is_hidden && !is_folder(entry) && is_image_name(entry.path()) ? 1 : 0;
+    count += !is_hidden && is_image(entry) ? 1 : 0;
     return true;
   });
   return count;

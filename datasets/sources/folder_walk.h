@@ -1,12 +1,13 @@
 #pragma once
 /// Which entries of folders of images count. Left out at every depth: entries whose names begin
 /// with a dot, folders that systems make (__MACOSX, lost+found, ...), folders of training runs, and
-/// files that are no images. A folder that several links reach is visited once.
+/// files that are no images. No link to a folder above is followed, and no folder is visited twice.
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ struct LeftOut {
   int64_t other_files = 0;  ///< of formats that are not read
   int64_t hidden = 0;       ///< names that begin with a dot, and folders of systems
   std::vector<std::string> runs;
-  std::vector<std::string> cycles;  ///< links to a folder that was visited before
+  std::vector<std::string> links;  ///< to a folder above, or to one that was visited before
 
   /// "left out: 3 files that are no images, ...", or "" if nothing was left out.
   std::string text() const;
@@ -26,10 +27,13 @@ struct LeftOut {
 /// Walks through folders, and counts what it leaves out.
 class FolderWalk {
  public:
-  /// Subfolders by name. Throws InputError if the folder cannot be read.
+  /// Keeps `folder` for a call of images() with it: other calls leave out links to it.
+  void reserve(const std::filesystem::path& folder);
+  /// Subfolders by name, without links to folders above. Throws InputError if the folder cannot be
+  /// read.
   std::map<std::string, std::filesystem::path> subfolders(const std::filesystem::path& folder);
-  /// The image files below `folder` at any depth, in the order of their paths. Throws InputError
-  /// for a folder that cannot be read.
+  /// The image files below `folder` at any depth, in the order of their paths, but not those that
+  /// an earlier call has visited. Throws InputError for a folder that cannot be read.
   std::vector<std::filesystem::path> images(const std::filesystem::path& folder);
   /// Returns true if images() would not be empty.
   bool has_image(const std::filesystem::path& folder);
@@ -44,6 +48,8 @@ class FolderWalk {
                     const std::function<bool(const std::filesystem::path&)>& visit);
 
   LeftOut left_out_;
+  std::set<std::string> reserved_;
+  std::set<std::string> visited_;
 };
 
 /// The number of image files in `folder` itself, not below it.

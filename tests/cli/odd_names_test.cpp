@@ -96,6 +96,7 @@ TEST_F(OddNames, NeverMoveTheCursor) {
       write_random_png(folder_ / "set" / label / (std::to_string(i) + "\x1b[2J.png"), 8, 8, 1);
     }
     write_text_file(folder_ / "set" / label / "\x1b[3J.txt", "no image");
+    write_text_file(folder_ / "set" / label / "\x1b[4J.png", "no image either");
   }
   const auto is_clean = [](const std::string& text) {
     return std::none_of(text.begin(), text.end(), [](char c) {
@@ -105,6 +106,7 @@ TEST_F(OddNames, NeverMoveTheCursor) {
   for (const auto& words :
        {Words{"predict", "--checkpoint", path("tiny.h5"), path("set")},
         Words{"data", "info", "--data-dir", path("set")},
+        Words{"data", "verify", "--data-dir", path("set"), "--split", "all"},
         Words{"predict", "--checkpoint", path("tiny.h5"), path("no\x1b[31mthing.png")},
         Words{"describe", path("no\x1b[31mthing.h5")}}) {
     const auto run = run_program(words);

@@ -1,7 +1,9 @@
 #include "datasets/sources/image_folder.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
+#include <map>
 #include <opencv2/imgproc.hpp>
 
 #include "core/log.h"
@@ -48,6 +50,7 @@ TEST(ImageFolder, TakesSplitFoldersAndTheClassesOfTheTrainingSplit) {
   fs::create_directories(folder / "train" / "bird");
   write_images(folder / "validation" / "dog", 1);
   write_images(folder / "validation" / "ant", 2);
+  write_images(folder / "test", 2);
   const auto train = open_image_folder(folder.path(), "train");
   const auto val = open_image_folder(folder.path(), "val");
   EXPECT_THAT(train->class_names(), ElementsAre("cat", "dog"));
@@ -60,7 +63,9 @@ TEST(ImageFolder, TakesSplitFoldersAndTheClassesOfTheTrainingSplit) {
   EXPECT_THAT(train->sample_name(4), testing::EndsWith("train/dog/deeper/11.png"));
   EXPECT_TRUE(same_pixels(train->get(1).image, picture(6, 9, 1)));
   EXPECT_EQ(open_image_folder(folder.path(), "all")->size(), 6);
-  EXPECT_THAT(lines_of(folder.path(), "train"), ElementsAre(HasSubstr("train on: bird")));
+  EXPECT_THAT(lines_of(folder.path(), "train"),
+              ElementsAre(AllOf(HasSubstr("test left out, which has no class folders"),
+                                HasSubstr("train on: bird"))));
   EXPECT_THAT(lines_of(folder.path(), "val"),
               ElementsAre(AllOf(HasSubstr("1 image of 2 classes"), HasSubstr("train on: ant"))));
 }
@@ -110,7 +115,7 @@ TEST(ImageFolder, LeavesOutWhatSystemsAndRunsMake) {
   write_images(folder / "dog", 3);
   write_file(folder / "cat" / "._10.png", encode_png(picture(6, 9, 1)));
   write_images(folder / "cat" / ".ipynb_checkpoints", 2);
-  write_images(folder / "dog" / "__MACOSX", 2);
+  write_images(folder / "dog" / "__MacOSX", 2);
   write_images(folder / "__MACOSX" / "cat", 2);
   write_images(folder / "runs" / "first" / "pictures", 2);
   write_text_file(folder / "runs" / "first" / "config.toml", "");
@@ -123,24 +128,73 @@ TEST(ImageFolder, LeavesOutWhatSystemsAndRunsMake) {
                                 HasSubstr("4 hidden or system entries"))));
 }
 
-TEST(ImageFolder, VisitsACycleOfLinksOnce) {
+TEST(ImageFolder, FollowsNoLinkToWhatItHas) {
   const TemporaryFolder folder;
-  write_images(folder / "cat", 3);
-  write_images(folder / "dog", 1);
-  fs::create_directory_symlink("..", folder / "cat" / "up");
-  fs::create_directory_symlink("nowhere", folder / "cat" / "broken");
-  const auto all = open_image_folder(folder.path(), "all");
-  // cat/up leads to both classes, once.
-  EXPECT_EQ(all->size(), 3 + 1 + 1);
-  EXPECT_THAT(lines_of(folder.path(), "all"), ElementsAre(HasSubstr("links back")));
+  write_images(folder / "set" / "cat", 3);
+  write_images(folder / "set" / "dog", 2);
+  write_images(folder / "store", 4);
+  for (const auto& [target, name] : {std::pair{"..", "up"},
+                                     {"../..", "above"},
+                                     {"../dog", "dogs"},
+                                     {"nowhere", "broken"},
+                                     {".", "self"}}) {
+    fs::create_directory_symlink(target, folder / "set" / "cat" / name);
+  }
+  fs::create_directory_symlink("cat", folder / "set" / "a");         // a second name
+  fs::create_directory_symlink("../store", folder / "set" / "owl");  // a class elsewhere
+  fs::create_directory_symlink("..", folder / "set" / "root");
+  const auto all = open_image_folder(folder / "set", "all");
+  EXPECT_THAT(all->class_names(), ElementsAre("cat", "dog", "owl"));
+  std::map<int64_t, int64_t> counts;
+  for (int64_t index = 0; index < all->size(); ++index) {
+    ++counts[all->label(index)];
+  }
+  EXPECT_THAT(counts, ElementsAre(testing::Pair(0, 3), testing::Pair(1, 2), testing::Pair(2, 4)));
+  EXPECT_THAT(lines_of(folder / "set", "all"),
+              ElementsAre(HasSubstr("links to folders that are here already")));
+}
+
+TEST(ImageFolder, TakesFilesAlone) {
+  const TemporaryFolder folder;
+  write_images(folder / "cat", 2);
+  write_images(folder / "dog", 2);
+  ASSERT_EQ(::mkfifo((folder / "cat" / "pipe.png").c_str(), 0600), 0);
+  EXPECT_EQ(open_image_folder(folder.path(), "all")->size(), 4);
+}
+
+TEST(ImageFolder, TakesTheFolderOfTheVeryNameFirst) {
+  const TemporaryFolder folder;
+  for (const char* label : {"cat", "dog"}) {
+    write_images(folder / "Train" / label, 3);
+    write_images(folder / "train" / label, 2);
+    write_images(folder / "val" / label, 1);
+  }
+  EXPECT_EQ(open_image_folder(folder.path(), "train")->size(), 4);
+}
+
+TEST(ImageFolder, TakesTheOneFolderOfEachClass) {
+  const TemporaryFolder folder;  // as Tiny ImageNet has it
+  for (const char* label : {"n01", "n02"}) {
+    write_images(folder / "train" / label / "images", 3);
+    write_images(folder / "val" / label / "images", 1);
+  }
+  EXPECT_THAT(open_image_folder(folder.path(), "train")->class_names(), ElementsAre("n01", "n02"));
 }
 
 TEST(ImageFolder, StopsAtFoldersOnAnotherLevel) {
   const TemporaryFolder folder;
   write_images(folder / "photos" / "photos" / "cat", 2);
   write_images(folder / "photos" / "photos" / "dog", 2);
-  write_images(folder / "years" / "2019" / "cat", 2);
-  write_images(folder / "years" / "2020" / "cat", 2);
+  for (const char* label : {"cat", "dog"}) {
+    write_images(folder / "years" / "2019" / label, 2);
+    write_images(folder / "years" / "2020" / label, 2);
+    write_images(folder / "twice" / "seg_train" / "seg_train" / label, 2);
+    write_images(folder / "twice" / "seg_test" / "seg_test" / label, 2);
+    write_images(folder / "below" / "data" / "train" / label, 2);
+    write_images(folder / "below" / "more" / label, 2);
+  }
+  write_images(folder / "flat_splits" / "train", 3);
+  write_images(folder / "flat_splits" / "test", 3);
   write_images(folder / "flat", 3);
   const auto error = [](const fs::path& root) {
     return input_error([&] { open_image_folder(root, "train"); });
@@ -150,7 +204,12 @@ TEST(ImageFolder, StopsAtFoldersOnAnotherLevel) {
       AllOf(HasSubstr((folder / "photos").string() + ": expected class folders"),
             HasSubstr("found photos without images of its own, but with folders cat, dog")));
   EXPECT_THAT(error(folder / "years"),
-              HasSubstr("2019, 2020 without images of their own, but with folders cat in them"));
+              HasSubstr("2019, 2020 without images of their own, but with folders cat, dog in"));
+  EXPECT_THAT(error(folder / "twice"), HasSubstr("with folders seg_test, seg_train in them"));
+  EXPECT_THAT(error(folder / "below"), HasSubstr("data, more without images of their own"));
+  EXPECT_THAT(error(folder / "flat_splits"),
+              AllOf(HasSubstr("flat_splits/train: expected class folders"),
+                    HasSubstr("found 3 images and no folders")));
   EXPECT_THAT(error(folder / "flat"), HasSubstr("found 3 images and no folders"));
 }
 
