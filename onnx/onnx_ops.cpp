@@ -181,7 +181,7 @@ OnnxValue onnx_gelu(OnnxGraph& graph, const OnnxValue& x, Activation gelu) {
     return gelu_tanh(graph,
                      x);  // OpenCV 5.0 computes the operator's approximation as the exact form
   }
-  return graph.opset() >= kGeluOpset ? graph.node("Activation", {x}) : gelu_exact(graph, x);
+  return graph.opset() >= kGeluOpset ? graph.node("Gelu", {x}) : gelu_exact(graph, x);
 }
 
 }  // namespace softmoe
