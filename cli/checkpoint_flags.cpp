@@ -12,6 +12,14 @@ void describe_checkpoint(OptionTable& table, std::string& checkpoint) {
             {.unit = "file"});
 }
 
+void check_output(const std::string& checkpoint, const std::string& output) {
+  std::error_code missing;
+  if (std::filesystem::equivalent(checkpoint, output, missing)) {
+    throw UsageError("output " + output, "another file than the checkpoint that is read",
+                     "the same");
+  }
+}
+
 void describe_inference_dtype(OptionTable& table, std::string& dtype,
                               const std::string& automatic) {
   table.add("amp-dtype", dtype,

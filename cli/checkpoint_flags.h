@@ -14,6 +14,9 @@ namespace softmoe::cli {
 /// Describes the option `--checkpoint` of commands that use a model without changing it.
 void describe_checkpoint(OptionTable& table, std::string& checkpoint);
 
+/// Throws UsageError if `output` is the file that is read as `checkpoint`, by any of its names.
+void check_output(const std::string& checkpoint, const std::string& output);
+
 /// Describes the option `--amp-dtype` of commands that predict; `automatic` is what "auto" means.
 void describe_inference_dtype(OptionTable& table, std::string& dtype, const std::string& automatic);
 

@@ -9,6 +9,7 @@
 #include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/open_model.h"
 #include "checkpoints/surgery/resize_options.h"
+#include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "core/error.h"
@@ -236,6 +237,7 @@ void run_convert(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) {
     return;
   }
+  check_output(options.checkpoint, options.output);
   const auto format = output_format(options);
   const bool drop_head = line.given("num-classes") && model_options.num_classes == 0;
   auto source = read_foreign_model(options.checkpoint, {.family = options.family,

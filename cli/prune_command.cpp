@@ -91,6 +91,7 @@ void run_prune(const std::vector<std::string>& arguments) {
   }
   const bool has_data = line.given("dataset") || line.given("data-dir");
   check_flags(flags, has_data);
+  check_output(flags.checkpoint, flags.output);
   const auto device = line.device();
   const auto source = open_model(flags.checkpoint, device);
   std::unique_ptr<Dataset> importance;

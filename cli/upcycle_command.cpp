@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "checkpoints/surgery/upcycled_checkpoint.h"
+#include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "core/error.h"
@@ -65,6 +66,7 @@ void run_upcycle(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) {
     return;
   }
+  check_output(flags.checkpoint, flags.output);
   check_flags(moe);
   const auto [checkpoint, from, to] = upcycle_checkpoint(
       flags.checkpoint, {.moe_blocks = flags.moe_blocks, .moe = moe}, upcycling, flags.seed);

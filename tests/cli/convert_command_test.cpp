@@ -90,6 +90,20 @@ TEST_F(Convert, TakesTheReferencesModelsWithTheirOutputs) {
   }
 }
 
+TEST_F(Convert, ReplacesNoFileThatItReads) {
+  const auto model = path("model.h5");
+  ASSERT_TRUE(succeeds(convert(fixture("vmoe/tiny_vit_dense_gap.npz").string(), model)));
+  const auto bytes = read_text_file(model);
+  std::filesystem::create_symlink("model.h5", path("link.h5"));
+  for (const auto& output : {model, path("link.h5"), path("./model.h5")}) {
+    for (const auto* command : {"convert", "upcycle"}) {
+      EXPECT_TRUE(fails_with_one_line(run_program({command, model, output}), 2,
+                                      {output, "another file than the checkpoint"}));
+    }
+  }
+  EXPECT_EQ(read_text_file(model), bytes);
+}
+
 TEST_F(Convert, SaysWhatItFoundAndChose) {
   const auto run = convert(fixture("vmoe/tiny_vit_soft_gap.npz").string(), path("model.h5"));
   ASSERT_TRUE(succeeds(run));
@@ -212,9 +226,6 @@ TEST_F(Convert, OverwritesNoConfigOfAnotherModel) {
   EXPECT_TRUE(fails_with_one_line(
       convert(path("model.safetensors"), path("other.safetensors"), huggingface), 1,
       {path("config.json"), "belongs to " + path("model.safetensors")}));
-  EXPECT_TRUE(
-      fails_with_one_line(convert(path("model.safetensors"), path("model.safetensors"), timm), 1,
-                          {path("config.json"), "belongs to " + path("model.safetensors")}));
   EXPECT_TRUE(fails_with_one_line(convert(path("tiny.h5"), path("other.safetensors"), timm), 1,
                                   {path("config.json"), "another model"}));
   EXPECT_FALSE(std::filesystem::exists(path("other.safetensors")));
