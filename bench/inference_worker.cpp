@@ -12,24 +12,18 @@
 #include <fmt/format.h>
 #include <torch/types.h>
 
-#include <chrono>
-#include <iostream>
 #include <string>
 
 #include "bench/filled_model.h"
 #include "bench/inference_limits.h"
 #include "bench/run_bench.h"
-#include "core/options.h"
+#include "bench/take_turns.h"
 #include "inference/inference_model.h"
 #include "ops/compute_precision.h"
 #include "vit/zoo.h"
 
 namespace softmoe {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-void say(const Json& line) { std::cout << line.dump() << std::endl; }
 
 void say_limits() {
   const auto limits = measure_limits();
@@ -46,22 +40,8 @@ InferenceLimits limits_from(const Json& json) {
           .bandwidth = json.at("bytes_per_second")};
 }
 
-/// Images per second of whole batches for at least `seconds`.
-double rate(InferenceModel& model, const torch::Tensor& images, double seconds) {
-  const auto start = Clock::now();
-  int64_t count = 0;
-  while (true) {
-    model.forward(images);
-    count += images.size(0);
-    const double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
-    if (elapsed >= seconds) {
-      return static_cast<double>(count) / elapsed;
-    }
-  }
-}
-
-void take_turns(const std::string& name, int64_t batch, Precision precision,
-                const InferenceLimits& limits) {
+void predict_in_turns(const std::string& name, int64_t batch, Precision precision,
+                      const InferenceLimits& limits) {
   const auto options = model_preset(name);
   InferenceModel model(filled_model(options, tensor_dtype(precision)), precision);
   torch::manual_seed(1);
@@ -75,11 +55,7 @@ void take_turns(const std::string& name, int64_t batch, Precision precision,
        {"matmul_seconds", work.operations / limits.peak(precision)},
        {"memory_seconds", work.bytes / limits.bandwidth},
        {"min_seconds", limits.min_seconds(precision, work)}});
-  std::string go;
-  double seconds = 0;
-  while (std::cin >> go >> seconds) {
-    say(rate(model, images, seconds));
-  }
+  take_turns(batch, [&] { model.forward(images); });
 }
 
 int run(int argc, char** argv) {
@@ -91,8 +67,8 @@ int run(int argc, char** argv) {
     fmt::print(stderr, "inference_worker: limits, or MODEL BATCH DTYPE LIMITS\n");
     return 2;
   }
-  take_turns(argv[1], std::stoll(argv[2]), inference_precision(argv[3], torch::kCPU),
-             limits_from(Json::parse(argv[4])));
+  predict_in_turns(argv[1], std::stoll(argv[2]), inference_precision(argv[3], torch::kCPU),
+                   limits_from(Json::parse(argv[4])));
   return 0;
 }
 

@@ -14,7 +14,7 @@ namespace softmoe {
 /// A model by name: `demo` and `demo_16x1` are those of configs/demo/upstream.toml, `p4_d192` and
 /// `p4_d192_32x1` larger ones for its images; `softmoe_s16_32x6` is the zoo's vit_s16 with Soft MoE
 /// layers of 32 experts and 6 slots each in its last half; other names are those of the zoo. Throws
-/// c10::ValueError for an unknown name.
+/// UsageError for an unknown name.
 VitOptions training_model(const std::string& name);
 
 /// A model, AdamW and a batch of random images.

@@ -8,39 +8,17 @@
 
 #include <ATen/Context.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 
-#include <chrono>
-#include <iostream>
 #include <string>
 
 #include "bench/run_bench.h"
+#include "bench/take_turns.h"
 #include "bench/training_step.h"
-#include "core/options.h"
 #include "ops/compute_precision.h"
+#include "runtime/memory/memory_use.h"
 
 namespace softmoe {
 namespace {
-
-void say(const Json& line) { std::cout << line.dump() << std::endl; }
-
-int64_t peak_bytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * 1024;
-}
-
-/// Images per second of whole updates for at least `seconds`.
-double rate(TrainingStep& training, int64_t batch, double seconds) {
-  const auto start = std::chrono::steady_clock::now();
-  for (int64_t count = batch;; count += batch) {
-    training.run();
-    const double elapsed = seconds_since(start);
-    if (elapsed >= seconds) {
-      return static_cast<double>(count) / elapsed;
-    }
-  }
-}
 
 int run(int argc, char** argv) {
   if (argc != 4) {
@@ -52,12 +30,8 @@ int run(int argc, char** argv) {
   TrainingStep training(training_model(argv[1]), tensor_dtype(parse_precision(argv[3])), batch);
   training.run();
   training.run();
-  say({{"ready", true}, {"peak_bytes", peak_bytes()}});
-  std::string go;
-  double seconds = 0;
-  while (std::cin >> go >> seconds) {
-    say(rate(training, batch, seconds));
-  }
+  say({{"ready", true}, {"peak_bytes", peak_memory_bytes(torch::kCPU)}});
+  take_turns(batch, [&] { training.run(); });
   return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/print_line.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/pluralize.h"
@@ -121,17 +122,17 @@ Json describe_split(const Job& job, const std::string& split) {
   const auto set = make_dataset(job.data, split);
   const auto summary = summarize(*set, job.options.decode);
   const auto& names = set->class_names();
-  fmt::print("{} split {}: {}{}, {}\n", terminal_text(job.name()), terminal_text(split),
-             pluralize(set->size(), "image"), set->endless() ? " an epoch, endless" : "",
+  print_line("{} split {}: {}{}, {}", job.name(), split, pluralize(set->size(), "image"),
+             set->endless() ? " an epoch, endless" : "",
              pluralize(std::ssize(names), "class", "classes"));
   if (summary.decoded > 0) {
-    fmt::print("of {} decoded: height {} px, width {} px, --mean {} --std {}\n", summary.decoded,
+    print_line("of {} decoded: height {} px, width {} px, --mean {} --std {}", summary.decoded,
                range_text(summary.min_height, summary.max_height),
                range_text(summary.min_width, summary.max_width), values_text(summary.mean),
                values_text(summary.std));
   }
   for (const auto& image : summary.bad) {
-    fmt::print("unreadable: {}\n", terminal_text(image.reason));
+    print_line("unreadable: {}", image.reason);
   }
   fmt::print("{}\n", class_table(names, summary.class_images));
   return {{"split", split},
@@ -151,10 +152,10 @@ Json verify_split(const Job& job, const std::string& split) {
   const auto set = make_dataset(job.data, split);
   const auto bad = find_bad_images(*set, job.options.workers);
   for (const auto& image : bad) {
-    fmt::print("{}\n", terminal_text(image.reason));
+    print_line("{}", image.reason);
   }
-  fmt::print("{} split {}: {}, {} unreadable\n", terminal_text(job.name()), terminal_text(split),
-             pluralize(set->size(), "image"), bad.size());
+  print_line("{} split {}: {}, {} unreadable", job.name(), split, pluralize(set->size(), "image"),
+             bad.size());
   return {{"split", split}, {"images", set->size()}, {"bad", bad_json(bad)}};
 }
 
@@ -170,8 +171,7 @@ Json pack_split(const Job& job, const std::string& split) {
   pack.workers = job.options.workers;
   pack.source = original_source(job.data, split);
   const auto report = pack_dataset(*set, path, split, pack);
-  fmt::print("{}: {} images, {}{}\n", terminal_text(path.string()), report.images,
-             format_bytes(report.bytes),
+  print_line("{}: {} images, {}{}", path.string(), report.images, format_bytes(report.bytes),
              report.bad.empty() ? "" : fmt::format(", {} left out", report.bad.size()));
   return {{"split", split},
           {"file", path.string()},
@@ -186,7 +186,7 @@ Json draw_sheet(const Job& job, const std::string& split) {
   const auto sheet = contact_sheet(*set, options.columns, options.rows, options.tile);
   const auto bytes = encode_png(sheet);
   write_text_file(options.output, {bytes.begin(), bytes.end()});
-  fmt::print("{}\n", terminal_text(options.output));
+  print_line("{}", options.output);
   return {{"split", split}, {"file", options.output}};
 }
 
@@ -200,7 +200,7 @@ Json export_images(const Job& job, const std::string& split) {
     const auto path = std::filesystem::path(options.output) / fmt::format("{:05}.png", index);
     write_text_file(path, {bytes.begin(), bytes.end()});
     const auto& name = set->class_names()[static_cast<size_t>(sample.label)];
-    fmt::print("{}  {}\n", terminal_text(path.string()), terminal_text(name));
+    print_line("{}  {}", path.string(), name);
     files.push_back({{"file", path.string()}, {"label", name}});
   }
   return {{"split", split}, {"files", files}};

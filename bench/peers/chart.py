@@ -1,4 +1,4 @@
-"""Draws what compare.py measured, and prints it as tables in Markdown.
+"""Draws what compare.py measured of inference, and prints it as tables in Markdown.
 
     python3 bench/peers/chart.py FILE.json FILE.svg
 
@@ -136,7 +136,8 @@ def table(records, dtype):
 
 def main():
     source, target = map(pathlib.Path, sys.argv[1:3])
-    records = json.loads(source.read_text())["records"]
+    records = [record for record in json.loads(source.read_text())["records"]
+               if not record["cell"].startswith("train ")]
     target.write_text(draw(records))
     for dtype in dict.fromkeys(record["cell"] for record in records):
         print(f"{dtype}:\n\n{table(records, dtype)}\n")

@@ -101,10 +101,6 @@ def shares(contender, batch):
             for share, limit in (("matmul", "matmul"), ("memory", "memory"), ("bound", "min"))}
 
 
-def cell_name(options, dtype):
-    return f"train {dtype}" if options.train else dtype
-
-
 def measure_cell(options, model, batch, dtype, folder, limits):
     """Records of all contenders of one model, batch size and dtype."""
     contenders = list(contenders_of(options, model, batch, dtype, folder, limits))
@@ -116,8 +112,9 @@ def measure_cell(options, model, batch, dtype, folder, limits):
         contender.close()
     medians = [statistics.median(c.rates) for c in contenders if c.rates and c.name != "softmoe"]
     for contender in contenders:
-        record = {"model": model, "batch_size": batch, "cell": cell_name(options, dtype), "dtype": contender.dtype,
-                  "contender": contender.name}
+        record = {"model": model, "batch_size": batch,
+                  "cell": f"train {dtype}" if options.train else dtype,
+                  "dtype": contender.dtype, "contender": contender.name}
         if contender.failure:
             yield {**record, "failure": contender.failure}
             continue

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 
 #include "core/error.h"
 #include "core/lower_case.h"
+#include "core/name_list.h"
 #include "core/pluralize.h"
 #include "datasets/image_file.h"
 
@@ -16,6 +16,9 @@ namespace softmoe {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Names in a message.
+constexpr size_t kShownNames = 3;
 
 /// In lower case.
 constexpr std::array kSystemFolders{"__macosx",   "$recycle.bin", "system volume information",
@@ -27,7 +30,7 @@ bool is_system_folder(const std::string& name) {
          kSystemFolders.end();
 }
 
-/// Whether training wrote here (train/run_folder.h).
+/// Returns true if training wrote here (train/run_folder.h).
 bool is_run(const fs::path& folder) {
   std::error_code none;
   return fs::exists(folder / "config.toml", none) &&
@@ -44,9 +47,8 @@ bool is_image(const fs::directory_entry& entry) {
   return entry.is_regular_file(none) && is_image_name(entry.path());
 }
 
-/// Calls visit(entry) for what is in `folder`, in the order of the names, until it returns false.
-void for_each_entry(const fs::path& folder,
-                    const std::function<bool(const fs::directory_entry&)>& visit) {
+/// What is in `folder`, in the order of the names.
+std::vector<fs::directory_entry> sorted_entries(const fs::path& folder) {
   std::error_code error;
   std::vector<fs::directory_entry> found;
   for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
@@ -56,7 +58,7 @@ void for_each_entry(const fs::path& folder,
     throw InputError(folder.string() + ": cannot be read: " + error.message());
   }
   std::sort(found.begin(), found.end());
-  std::all_of(found.begin(), found.end(), visit);
+  return found;
 }
 
 /// What a folder's name is without links; the name itself if there is no such folder.
@@ -66,20 +68,10 @@ std::string real_path(const fs::path& folder) {
   return error ? folder.string() : path.string();
 }
 
-/// Whether `link` is one to `folder` or to a folder above it.
+/// Returns true if `link` is a link to `folder` or to a folder above it.
 bool leads_above(const fs::path& link, const fs::path& folder) {
   std::error_code none;
   return fs::is_symlink(link, none) && (real_path(folder) + "/").starts_with(real_path(link) + "/");
-}
-
-/// A few of `names`, for messages.
-std::string some_of(const std::vector<std::string>& names) {
-  constexpr size_t kShown = 3;
-  if (names.size() <= kShown) {
-    return fmt::format("{}", fmt::join(names, ", "));
-  }
-  return fmt::format("{} and {} more", fmt::join(names.begin(), names.begin() + kShown, ", "),
-                     names.size() - kShown);
 }
 
 }  // namespace
@@ -93,29 +85,28 @@ std::string LeftOut::text() const {
     parts.push_back(pluralize(hidden, "hidden or system entry", "hidden or system entries"));
   }
   if (!runs.empty()) {
-    parts.push_back("training runs " + some_of(runs));
+    parts.push_back("training runs " + name_list(runs, kShownNames));
   }
   if (!links.empty()) {
-    parts.push_back("links to folders that are here already " + some_of(links));
+    parts.push_back("links to folders that are here already " + name_list(links, kShownNames));
   }
   return parts.empty() ? "" : fmt::format("left out: {}", fmt::join(parts, ", "));
 }
 
 std::vector<fs::directory_entry> FolderWalk::entries(const fs::path& folder) {
   std::vector<fs::directory_entry> taken;
-  for_each_entry(folder, [&](const fs::directory_entry& entry) {
+  for (const auto& entry : sorted_entries(folder)) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with('.') || is_system_folder(name)) {
       ++left_out_.hidden;
     } else if (is_folder(entry) && is_run(entry.path())) {
-      left_out_.runs.push_back(printable_text(entry.path().string()));
+      left_out_.runs.push_back(entry.path().string());
     } else if (is_folder(entry) && leads_above(entry.path(), folder)) {
-      left_out_.links.push_back(printable_text(entry.path().string()));
+      left_out_.links.push_back(entry.path().string());
     } else {
       taken.push_back(entry);
     }
-    return true;
-  });
+  }
   return taken;
 }
 
@@ -140,7 +131,7 @@ void FolderWalk::visit_images(const fs::path& folder,
     const auto real = real_path(next);
     const bool is_of_other = next != folder && reserved_.contains(real);
     if (is_of_other || !visited_.insert(real).second) {
-      left_out_.links.push_back(printable_text(next.string()));
+      left_out_.links.push_back(next.string());
       continue;
     }
     for (const auto& entry : entries(next)) {
@@ -175,14 +166,9 @@ bool FolderWalk::has_image(const fs::path& folder) {
   return found;
 }
 
-int64_t count_own_images(const fs::path& folder) {
-  int64_t count = 0;
-  for_each_entry(folder, [&](const fs::directory_entry& entry) {
-    const bool is_hidden = entry.path().filename().string().starts_with('.');
-    count += !is_hidden && is_image(entry) ? 1 : 0;
-    return true;
-  });
-  return count;
+int64_t FolderWalk::count_own_images(const fs::path& folder) {
+  const auto found = entries(folder);
+  return std::count_if(found.begin(), found.end(), is_image);
 }
 
 }  // namespace softmoe

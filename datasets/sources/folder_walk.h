@@ -37,6 +37,8 @@ class FolderWalk {
   std::vector<std::filesystem::path> images(const std::filesystem::path& folder);
   /// Returns true if images() would not be empty.
   bool has_image(const std::filesystem::path& folder);
+  /// The number of image files in `folder` itself, not below it.
+  int64_t count_own_images(const std::filesystem::path& folder);
 
   const LeftOut& left_out() const { return left_out_; }
 
@@ -51,8 +53,5 @@ class FolderWalk {
   std::set<std::string> reserved_;
   std::set<std::string> visited_;
 };
-
-/// The number of image files in `folder` itself, not below it.
-int64_t count_own_images(const std::filesystem::path& folder);
 
 }  // namespace softmoe

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/lower_case.h"
+#include "core/name_list.h"
 #include "core/pluralize.h"
 #include "datasets/sources/folder_walk.h"
 #include "datasets/sources/image_files.h"
@@ -22,19 +23,11 @@ namespace {
 namespace fs = std::filesystem;
 using Folders = std::map<std::string, fs::path>;
 
-/// A few of `names`, for messages.
-template <typename Names>
-std::string some_of(const Names& names) {
-  constexpr size_t kShown = 5;
-  std::vector<std::string> shown;
-  for (const auto& name : names) {
-    if (shown.size() == kShown) {
-      shown.emplace_back("...");
-      break;
-    }
-    shown.push_back(printable_text(name));
-  }
-  return fmt::format("{}", fmt::join(shown, ", "));
+/// Some of the keys of `map`, for messages.
+template <typename Map>
+std::string names_of(const Map& map) {
+  const auto names = std::views::keys(map);
+  return name_list({names.begin(), names.end()});
 }
 
 /// A folder that holds the class folders of a split.
@@ -44,15 +37,20 @@ struct SplitFolder {
   Folders classes;
 };
 
+/// Returns true if `name` is a common one of a split, but not of all.
+bool names_a_split(const std::string& name) {
+  const auto kind = split_kind(name);
+  return kind && kind != SplitKind::kAll;
+}
+
 /// The folders of `root` that splits are named after.
 std::vector<SplitFolder> split_folders(FolderWalk& walk, const Folders& folders,
                                        const std::string& split) {
   std::vector<SplitFolder> found;
   for (const auto& [name, path] : folders) {
-    const auto kind = split_kind(name);
-    if ((kind && kind != SplitKind::kAll) || (name == split && !split_kind(split))) {
+    if (names_a_split(name) || (name == split && !split_kind(split))) {
       if (auto classes = walk.subfolders(path); !classes.empty()) {
-        found.push_back({name, kind, std::move(classes)});
+        found.push_back({name, split_kind(name), std::move(classes)});
       }
     }
   }
@@ -68,7 +66,7 @@ void check_level(const fs::path& parent, const Folders& classes) {
   std::map<std::string, int64_t> holders;  // of each name one level below
   bool repeats = false;
   for (const auto& [name, folder] : classes) {
-    if (count_own_images(folder) > 0) {
+    if (walk.count_own_images(folder) > 0) {
       return;
     }
     for (const auto& [below, path] : walk.subfolders(folder)) {
@@ -86,8 +84,8 @@ void check_level(const fs::path& parent, const Folders& classes) {
         parent.string(), "class folders that hold images",
         fmt::format("{} without images of {} own, but with folders {} in {}: give the folder above "
                     "the class folders, or name splits train, val and test",
-                    some_of(std::views::keys(classes)), classes.size() == 1 ? "its" : "their",
-                    some_of(std::views::keys(holders)), classes.size() == 1 ? "it" : "them"));
+                    names_of(classes), classes.size() == 1 ? "its" : "their", names_of(holders),
+                    classes.size() == 1 ? "it" : "them"));
   }
 }
 
@@ -144,7 +142,8 @@ std::unique_ptr<Dataset> collect(FolderWalk& walk, const std::vector<const Split
                      [](const auto& a, const auto& b) { return a.second < b.second; });
   }
   if (!untrained.empty()) {
-    notes.push_back("no class, for want of images to train on: " + some_of(untrained));
+    notes.push_back("no class, for want of images to train on: " +
+                    name_list({untrained.begin(), untrained.end()}));
   }
   if (const auto left_out = walk.left_out().text(); !left_out.empty()) {
     notes.push_back(left_out);
@@ -163,13 +162,13 @@ std::unique_ptr<Dataset> collect(FolderWalk& walk, const std::vector<const Split
 
 /// What is said of images beside class folders.
 std::vector<std::string> stray_note(const fs::path& folder) {
-  const int64_t own = count_own_images(folder);
+  const int64_t own = FolderWalk().count_own_images(folder);
   return own == 0 ? std::vector<std::string>{}
                   : std::vector{pluralize(own, "image") + " beside the class folders left out"};
 }
 
 InputError no_class_folders(const fs::path& folder) {
-  const int64_t own = count_own_images(folder);
+  const int64_t own = FolderWalk().count_own_images(folder);
   return InputError(folder.string(), "class folders, each with the images of one class",
                     own == 0 ? "no image files" : pluralize(own, "image") + " and no folders");
 }
@@ -186,7 +185,7 @@ std::unique_ptr<Dataset> open_without_splits(FolderWalk& walk, const fs::path& r
     throw no_class_folders(root);
   }
   for (const auto& [name, folder] : folders) {
-    if (split_kind(name) == SplitKind::kTrain && count_own_images(folder) > 0) {
+    if (split_kind(name) == SplitKind::kTrain && walk.count_own_images(folder) > 0) {
       throw no_class_folders(folder);
     }
   }
@@ -195,6 +194,17 @@ std::unique_ptr<Dataset> open_without_splits(FolderWalk& walk, const fs::path& r
   return hold_out(
       collect(walk, {&whole}, classes_with_images({&whole}), root.string(), stray_note(root)),
       *kind);
+}
+
+/// What is said of folders that are named as splits, but hold no class folders.
+std::vector<std::string> notes_of_splits(const Folders& folders) {
+  std::vector<std::string> notes;
+  for (const auto& [name, folder] : folders) {
+    if (names_a_split(name) && FolderWalk().subfolders(folder).empty()) {
+      notes.push_back(printable_text(name) + " left out, which has no class folders");
+    }
+  }
+  return notes;
 }
 
 /// The part for `split`: the folder of that name, else the first one of the same kind.
@@ -244,18 +254,8 @@ std::unique_ptr<Dataset> open_image_folder(const fs::path& root, const std::stri
     }
   }
   const auto kind = split_kind(split);
-  const bool has_val = std::any_of(all.begin(), all.end(), [](const SplitFolder* part) {
-    return part->kind == SplitKind::kVal;
-  });
   const auto classes = classes_with_images(training.empty() ? all : training);
-  // Folders that are named as splits, but hold no class folders.
-  std::vector<std::string> notes;
-  for (const auto& [name, folder] : folders) {
-    if (split_kind(name) && split_kind(name) != SplitKind::kAll &&
-        walk.subfolders(folder).empty()) {
-      notes.push_back(printable_text(name) + " left out, which has no class folders");
-    }
-  }
+  auto notes = notes_of_splits(folders);
   if (kind == SplitKind::kAll) {
     return collect(walk, all, classes, root.string(), std::move(notes));
   }
@@ -269,14 +269,14 @@ std::unique_ptr<Dataset> open_image_folder(const fs::path& root, const std::stri
         throw no_class_folders(folder);
       }
     }
-    throw InputError(root.string(), "a subfolder for split '" + split + "'",
-                     some_of(std::views::keys(folders)));
+    throw InputError(root.string(), "a subfolder for split '" + split + "'", names_of(folders));
   }
   const auto strays = stray_note(root / part->name);
   notes.insert(notes.end(), strays.begin(), strays.end());
   auto set = collect(walk, {part}, classes, (root / part->name).string(), std::move(notes));
-  return kind && part->kind == SplitKind::kTrain && !has_val ? hold_out(std::move(set), *kind)
-                                                             : std::move(set);
+  return kind && part->kind == SplitKind::kTrain && part_of(parts, "val") == nullptr
+             ? hold_out(std::move(set), *kind)
+             : std::move(set);
 }
 
 }  // namespace softmoe

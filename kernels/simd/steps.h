@@ -7,31 +7,11 @@
 namespace softmoe::kernels {
 namespace {
 
-struct Fp32Steps {
-  using Sum = Floats;
-  static constexpr bool kWidens = false;
-  using Factor = Floats;
+/// Units that are factors as they are, multiplied in one step.
+struct WholeUnits {
   static constexpr int kPhases = 1;
-  static Sum zero_sum() { return zero(); }
-  template <int kPhase>
-  static Factor left(Ints unit) {
-    return as_floats(unit);
-  }
-  template <int kPhase>
-  static Factor right(Ints unit) {
-    return as_floats(unit);
-  }
-  static Sum step(Sum sum, const Factor& left, const Factor& right) {
-    return fmadd(left, right, sum);
-  }
-};
-
-#ifdef SOFTMOE_BF16_PRODUCTS
-struct Bf16Steps {
-  using Sum = Floats;
-  static constexpr int kPhases = 1;
+  /// True if it pays to make fp32 of both factors first if there are many rows.
   static constexpr bool kWidens = false;
-  static Sum zero_sum() { return zero(); }
   template <int kPhase>
   static Ints left(Ints unit) {
     return unit;
@@ -40,11 +20,24 @@ struct Bf16Steps {
   static Ints right(Ints unit) {
     return unit;
   }
+};
+
+struct Fp32Steps : WholeUnits {
+  using Sum = Floats;
+  static Sum zero_sum() { return zero(); }
+  static Sum step(Sum sum, Ints left, Ints right) {
+    return fmadd(as_floats(left), as_floats(right), sum);
+  }
+};
+
+#ifdef SOFTMOE_BF16_PRODUCTS
+struct Bf16Steps : WholeUnits {
+  using Sum = Floats;
+  static Sum zero_sum() { return zero(); }
   static Sum step(Sum sum, Ints left, Ints right) { return dot_bf16(sum, left, right); }
 };
 #else
-/// The low halves as fp32, then the high halves. kWidens: for many rows it pays to make fp32 of
-/// both factors first.
+/// The low halves as fp32, then the high halves.
 struct Bf16Steps {
   using Sum = Floats;
   static constexpr int kPhases = 2;
@@ -65,38 +58,22 @@ struct Bf16Steps {
 /// Products of bytes, unsigned by signed. kOffset is what was taken from every byte of the left
 /// factor.
 #ifdef SOFTMOE_INT8_PRODUCTS
-struct Int8Steps {
+struct Int8Steps : WholeUnits {
   using Sum = Ints;
-  static constexpr int kPhases = 1;
-  static constexpr bool kWidens = false;
   static constexpr int kOffset = 0;
   static Sum zero_sum() { return zero_ints(); }
-  template <int kPhase>
-  static Ints left(Ints unit) {
-    return unit;
-  }
-  template <int kPhase>
-  static Ints right(Ints unit) {
-    return unit;
-  }
   static Sum step(Sum sum, Ints left, Ints right) { return dot_bytes(sum, left, right); }
 };
 #else
 /// Less 128 the left bytes are signed: |left| times the right byte with the sign of the left one
 /// fits, summed with its neighbour, into 16 bits (2 * 128 * 127), which 255 * 127 would not.
-struct Int8Steps {
+struct Int8Steps : WholeUnits {
   using Sum = Ints;
-  static constexpr int kPhases = 1;
-  static constexpr bool kWidens = false;
   static constexpr int kOffset = 128;
   static Sum zero_sum() { return zero_ints(); }
   template <int kPhase>
   static SignedBytes left(Ints unit) {
     return signed_bytes(bit_xor(unit, set1_bytes(0x80)));
-  }
-  template <int kPhase>
-  static Ints right(Ints unit) {
-    return unit;
   }
   static Sum step(Sum sum, const SignedBytes& left, Ints right) {
     return dot_signed_bytes(sum, left, right);

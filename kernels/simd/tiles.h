@@ -10,8 +10,8 @@
 namespace softmoe::kernels {
 namespace {
 
-/// Whether rows whose values take two registers each, or panels whose do, leave room for fewer
-/// sums.
+/// True if the values of a row or the vectors of a panel take two registers each, which leaves room
+/// for fewer sums.
 template <typename Steps>
 inline constexpr bool kHasLargeFactors = sizeof(Steps::template left<0>(Ints{})) > sizeof(Ints) ||
                                          (kPanelVectors <= 2 && Steps::kPhases == 2);
@@ -88,7 +88,8 @@ template <typename Steps, int kRows>
   }
 }
 
-/// The same sums in one phase, with the rows' values in registers.
+/// Adds the products of one phase of one unit of kRows rows, whose values stay in registers, and of
+/// a panel.
 template <typename Steps, int kPhase, int kRows>
 [[gnu::always_inline]] inline void add_vectors(typename Steps::Sum (&sums)[kRows][kPanelVectors],
                                                const Unit* const (&left)[kRows], int64_t at,

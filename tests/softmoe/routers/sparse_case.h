@@ -72,11 +72,10 @@ class SparseCase {
 
   /// The gradients of the layer and of its tokens `x` against those of the reference.
   void expect_gradients(MoeLayer& layer, const torch::Tensor& x, bool rounds = false) const {
-    const Tolerance rounded{.relative = 4e-3};
-    EXPECT_TRUE(close_enough(x.grad(), at("grad/x"), rounds, rounded)) << name_;
+    EXPECT_TRUE(close_enough(x.grad(), at("grad/x"), rounds)) << name_;
     for (const auto& parameter : layer->named_parameters()) {
       const auto expected = parameter_in_ours(parameter.key(), name_ + "/grad/params/");
-      EXPECT_TRUE(close_enough(parameter.value().grad(), expected, rounds, rounded))
+      EXPECT_TRUE(close_enough(parameter.value().grad(), expected, rounds))
           << name_ << " " << parameter.key();
     }
   }
@@ -109,11 +108,10 @@ class SparseCase {
     EXPECT_LE(error.max().item<float>(), 4e-3F * expected.abs().max().item<float>()) << name_;
   }
 
-  /// all_close(), within the reference's own tolerance `rounded` where it rounds to bf16.
+  /// all_close(), of gradients within the reference's own tolerance where it rounds to bf16.
   static testing::AssertionResult close_enough(const torch::Tensor& actual,
-                                               const torch::Tensor& expected, bool rounds,
-                                               Tolerance rounded) {
-    return rounds ? all_close(actual, expected, rounded) : all_close(actual, expected);
+                                               const torch::Tensor& expected, bool rounds) {
+    return rounds ? all_close(actual, expected, {.relative = 4e-3}) : all_close(actual, expected);
   }
 
   /// The reference's array for our parameter `name`; kernels are transposed.
