@@ -7,32 +7,13 @@
 
 #include "cli/list_flags.h"
 #include "core/error.h"
+#include "core/nearest_name.h"
 #include "io/atomic_file.h"
 #include "ops/processor_level.h"
 #include "runtime/device.h"
 #include "runtime/machine.h"
 
 namespace softmoe::cli {
-namespace {
-
-/// Levenshtein distance, to find the flag that a mistyped one resembles.
-size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
-    }
-  }
-  return row.back();
-}
-
-}  // namespace
-
 void describe(OptionTable& table, CommonOptions& options) {
   table.add("json", options.json, "write the result to this file as JSON", {.unit = "file"});
   table.add("threads", options.threads, "compute threads; 0: one per core", {.min = 0});
@@ -42,8 +23,8 @@ void describe(OptionTable& table, CommonOptions& options) {
 CommandLine::CommandLine(const std::string& name, const std::string& summary)
     : name_(name), summary_(summary), app_(std::make_unique<CLI::App>()) {
   app_->set_help_flag("-h,--help");
-  app_->set_config("-c,--config");
-  app_->allow_config_extras(false);
+  app_->add_option("-c,--config", config_path_)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   add("General", common_);
 }
 
@@ -68,12 +49,8 @@ void CommandLine::declare(const OptionField& field) {
                          given_[name] = values;
                          return true;
                        });
-  if (field.is_list()) {
-    option->expected(1, 1 << 20);  // in a config file; flags are read by split_list_flags
-  } else {
-    // As in other tools: later flags override those of a wrapper script.
-    option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  }
+  // As in other tools: later flags override those of a wrapper script.
+  option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
 void CommandLine::add_operand(const std::string& name, bool required) {
@@ -87,19 +64,12 @@ void CommandLine::add_names(const PlainNames& description, std::vector<std::stri
 }
 
 void CommandLine::throw_unknown(const std::string& argument) const {
-  std::string nearest;
-  size_t distance = 4;  // a larger distance is no typing mistake
-  for (const auto& group : groups_) {
-    for (const auto& field : group.table.fields()) {
-      const auto candidate = "--" + field.name();
-      if (edit_distance(argument, candidate) < distance) {
-        distance = edit_distance(argument, candidate);
-        nearest = candidate;
-      }
-    }
+  std::vector<std::string> flags;
+  for (const auto& name : option_names(groups_)) {
+    flags.push_back("--" + name);
   }
-  throw UsageError(fmt::format("unknown argument '{}'{}; see softmoe {} --help", argument,
-                               nearest.empty() ? "" : ", did you mean " + nearest + "?", name_));
+  throw UsageError(fmt::format("unknown argument '{}'{}; see softmoe {} --help",
+                               printable_text(argument), did_you_mean(argument, flags), name_));
 }
 
 void CommandLine::throw_unplaced(const std::string& argument) const {
@@ -145,8 +115,10 @@ void CommandLine::place_operands() {
 
 void CommandLine::check_operands() const {
   for (const auto& operand : plain_.operands) {
-    const auto value = given_.find(operand.option);
-    if (operand.required && (value == given_.end() || value->second.front().empty())) {
+    const auto texts = given_.find(operand.option);
+    const bool has_value = texts == given_.end() ? config_.gives_value(operand.option)
+                                                 : !texts->second.front().empty();
+    if (operand.required && !has_value) {
       throw UsageError(fmt::format("{} (--{}) is missing: {}", operand_name(operand.option),
                                    operand.option,
                                    find_option(groups_, operand.option)->meaning()));
@@ -164,9 +136,6 @@ void CommandLine::run_parser(std::vector<std::string> arguments) {
   } catch (const CLI::ExtrasError&) {
     const auto extras = app_->remaining();
     throw_unknown(extras.empty() ? "?" : extras.front());
-  } catch (const CLI::ConfigError& error) {
-    throw UsageError(fmt::format("config file {}: {}", app_->get_config_ptr()->as<std::string>(),
-                                 single_line(error.what())));
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string text = error.what();
     if (!text.ends_with("missing")) {
@@ -188,12 +157,18 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
     throw UsageError(single_line(error.what()));
   }
   for (const auto& [name, values] : lists) {
-    given_[name] = values;  // they override those of a config file
+    given_[name] = values;
+  }
+  if (!config_path_.empty()) {
+    config_ = ConfigFile(config_path_, groups_, name_);
   }
   place_operands();
   check_operands();
   for (const auto& group : groups_) {
     apply_table(group.table);
+  }
+  if (!common_.json.empty()) {
+    check_can_write(common_.json);
   }
   isa_ = level_name();  // throws before any work is done
   // Prediction with packed models hardly uses OpenMP.
@@ -216,12 +191,13 @@ torch::Device CommandLine::device() const {
 
 void CommandLine::apply_table(const OptionTable& table) const {
   for (const auto& field : table.fields()) {
-    const auto values = given_.find(field.name());
-    if (values == given_.end()) {
+    const auto texts = given_.find(field.name());
+    if (texts == given_.end()) {
+      config_.apply(field);
       continue;
     }
     try {
-      field.parse(field.is_list() ? list_items(field, values->second) : values->second, "");
+      field.parse(field.is_list() ? list_items(field, texts->second) : texts->second, "");
     } catch (const UsageError& error) {
       // The message begins with the name of the option.
       throw UsageError(shown_name(field.name()) +
@@ -231,7 +207,8 @@ void CommandLine::apply_table(const OptionTable& table) const {
 }
 
 std::set<std::string> CommandLine::given_names() const {
-  std::set<std::string> names;
+  const auto configured = config_.names();
+  std::set<std::string> names(configured.begin(), configured.end());
   for (const auto& [name, values] : given_) {
     names.insert(name);
   }

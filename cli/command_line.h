@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/config_file.h"
 #include "cli/help_text.h"
 #include "core/options.h"
 
@@ -82,8 +83,9 @@ class CommandLine {
   /// SOFTMOE_ISA, too.
   bool parse(const std::vector<std::string>& arguments);
 
+  const std::string& name() const { return name_; }
   /// Returns true if the user set the option, by flag, place or config file.
-  bool given(const std::string& name) const { return given_.contains(name); }
+  bool given(const std::string& name) const { return given_.contains(name) || config_.gives(name); }
   /// The names of all options that the user set.
   std::set<std::string> given_names() const;
   /// Sets what the user gave on another aggregate of the same description: on a model preset, or
@@ -133,7 +135,9 @@ class CommandLine {
   PlainArguments plain_;
   std::vector<std::string> unflagged_;         // arguments without a flag, in their order
   std::vector<std::string>* names_ = nullptr;  // where those behind the operands go
-  std::map<std::string, std::vector<std::string>> given_;
+  std::map<std::string, std::vector<std::string>> given_;  // by the command line
+  std::string config_path_;
+  ConfigFile config_;
   std::set<std::string> placed_;  // options that were given by their place
   CommonOptions common_;
   std::string isa_;  // the level of the kernels in use

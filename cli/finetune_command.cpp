@@ -22,7 +22,8 @@ void run_finetune(const std::vector<std::string>& arguments) {
   model = source.options;
   line.apply(model);
   const auto data = prepare_training(line, options, model);
-  train_and_print(line, options, data, finetune_start(flags, model, options.train.seed));
+  train_and_print(line, options, data,
+                  finetune_start(flags, model, data.train->class_names(), options.train.seed));
 }
 
 }  // namespace softmoe::cli

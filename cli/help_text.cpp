@@ -188,6 +188,16 @@ const OptionField* find_option(const std::vector<OptionGroup>& groups, const std
   return nullptr;
 }
 
+std::vector<std::string> option_names(const std::vector<OptionGroup>& groups) {
+  std::vector<std::string> names;
+  for (const auto& group : groups) {
+    for (const auto& field : group.table.fields()) {
+      names.push_back(field.name());
+    }
+  }
+  return names;
+}
+
 std::vector<std::string> flag_names(const OptionField& field) {
   // timm's short names for frequent options, and a short form that scripts use.
   static const std::map<std::string, std::string> others{

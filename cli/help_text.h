@@ -55,6 +55,9 @@ std::string operand_name(const std::string& option);
 /// The option called `name`, or nullptr.
 const OptionField* find_option(const std::vector<OptionGroup>& groups, const std::string& name);
 
+/// The names of all options, in their order.
+std::vector<std::string> option_names(const std::vector<OptionGroup>& groups);
+
 /// All flags of an option: "-b, --batch-size", "--smooth, --no-smooth".
 std::vector<std::string> flag_names(const OptionField& field);
 

@@ -27,6 +27,7 @@ void train_and_print(const CommandLine& line, const RunOptions& options, const T
   const auto cost = model_cost(start.model->options());
   const auto result = run_training({.start = std::move(start),
                                     .options = options,
+                                    .command = line.name(),
                                     .device = line.device(),
                                     .config = line.resolved(),
                                     .config_text = line.resolved_config()},

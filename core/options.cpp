@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "core/error.h"
+#include "core/toml.h"
 
 namespace softmoe {
 namespace {
@@ -75,17 +76,6 @@ bool json_is(const Json& value, const std::string& type) {
   return value.is_string();
 }
 
-std::string config_value(const Json& value) {
-  if (value.is_array()) {
-    std::vector<std::string> parts;
-    for (const auto& item : value) {
-      parts.push_back(config_value(item));
-    }
-    return fmt::format("[{}]", fmt::join(parts, ", "));
-  }
-  return json_text(value);
-}
-
 std::string plain_text(const Json& value) {
   if (value.is_string()) {
     return value.get<std::string>();
@@ -150,33 +140,31 @@ std::string OptionField::allowed() const {
 
 std::string OptionField::text() const { return plain_text(to_json()); }
 
-std::string OptionField::config_line() const {
-  const auto value = to_json();
-  if (value.is_array() && value.empty()) {
-    return "# " + name_ + " = []\n";  // CLI11 takes no empty lists
-  }
-  return name_ + " = " + config_value(value) + "\n";
-}
+std::string OptionField::config_line() const { return toml_line(name_, value()); }
 
-Json OptionField::to_json() const {
+Json OptionField::value() const {
   return std::visit(
       []<typename T>(const T& target) -> Json {
-        using Value = std::remove_pointer_t<T>;
         if constexpr (std::is_same_v<T, EnumTarget>) {
           return target.get();
-        } else if constexpr (std::is_same_v<Value, std::string>) {
-          return valid_utf8(*target);
-        } else if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
-          Json texts = Json::array();
-          for (const auto& text : *target) {
-            texts.push_back(valid_utf8(text));
-          }
-          return texts;
         } else {
           return *target;
         }
       },
       target_);
+}
+
+Json OptionField::to_json() const {
+  auto json = value();
+  if (json.is_string()) {
+    return valid_utf8(json.get<std::string>());
+  }
+  if (json.is_array() && item_type() == "text") {
+    for (auto& item : json) {
+      item = valid_utf8(item.get<std::string>());
+    }
+  }
+  return json;
 }
 
 bool OptionField::recognizes(const std::string& text) const {

@@ -69,19 +69,20 @@ class OptionField {
   /// choices. Returns false for options that any text can be a value of.
   bool recognizes(const std::string& text) const;
 
-  /// `name = value` and a line break, as in a config file.
+  /// `name = value` and a line break, as in a config file; parse_toml() reads it back.
   std::string config_line() const;
 
-  /// Texts as valid UTF-8.
+  /// The value with texts as valid UTF-8.
   Json to_json() const;
   /// Sets the value. Throws UsageError that names `where`, the option, what is allowed and what was
   /// found.
   void from_json(const Json& value, const std::string& where) const;
-  /// Sets the value from the texts of a command line or config file, several for a list; a flag
-  /// takes true or false. Throws like from_json().
+  /// Sets the value from the texts of a command line, several for a list; a flag takes true or
+  /// false. Throws like from_json().
   void parse(const std::vector<std::string>& texts, const std::string& where) const;
 
  private:
+  Json value() const;  // with texts as they are
   void check(const Json& value, const std::string& where) const;
 
   std::string name_;

@@ -1,18 +1,12 @@
 #include "datasets/batch_maker.h"
 
 #include <c10/util/Exception.h>
-#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/log.h"
+#include "datasets/bad_images.h"
 
 namespace softmoe {
-namespace {
-
-constexpr size_t kMaxListed = 20;
-
-}  // namespace
-
 BatchMaker::BatchMaker(const Dataset& dataset, Transform transform, const LoaderOptions& options)
     : dataset_(dataset), transform_(std::move(transform)), options_(options) {
   TORCH_CHECK_VALUE(options.batch_size > 0 && options.workers >= 0 && options.prefetch > 0,
@@ -143,22 +137,10 @@ void BatchMaker::note_bad(const BadImage& image) {
     return;
   }
   bad_images_.push_back(image);
-  const auto limit = options_.max_bad_images * static_cast<double>(dataset_.size());
-  if (static_cast<double>(bad_images_.size()) <= limit) {
-    if (options_.log_bad_images) {
-      log_line("left out: " + image.reason);
-    }
-    return;
+  check_bad_images(bad_images_, options_.max_bad_images, dataset_.size());
+  if (options_.log_bad_images) {
+    log_line("left out: " + image.reason);
   }
-  std::string list;
-  for (size_t i = 0; i < std::min(bad_images_.size(), kMaxListed); ++i) {
-    list += (i == 0 ? " " : "; ") + bad_images_[i].reason;
-  }
-  if (bad_images_.size() > kMaxListed) {
-    list += fmt::format("; and {} more", bad_images_.size() - kMaxListed);
-  }
-  throw InputError(fmt::format("more than --max-bad-images {:g} of {} images cannot be read:{}",
-                               options_.max_bad_images, dataset_.size(), list));
 }
 
 }  // namespace softmoe

@@ -7,6 +7,7 @@
 #include "core/progress.h"
 #include "datasets/loader.h"
 #include "datasets/resize.h"
+#include "datasets/subset.h"
 
 namespace softmoe {
 namespace {
@@ -51,12 +52,6 @@ class PixelSums {
   bool any_colour_ = false;
 };
 
-/// Entry `number` of `count` indices that are spread evenly over the set.
-int64_t spread(const Dataset& dataset, int64_t number, int64_t count) {
-  return static_cast<int64_t>(static_cast<double>(number) / static_cast<double>(count) *
-                              static_cast<double>(dataset.size()));
-}
-
 /// The largest square in the middle of `image`, `side` pixels wide.
 cv::Mat tile_of(const cv::Mat& image, int side) {
   const double square = std::min(image.rows, image.cols);
@@ -85,7 +80,7 @@ DatasetSummary summarize(const Dataset& dataset, int64_t max_decoded) {
   const int64_t count = std::min(max_decoded, dataset.size());
   Progress progress("Describe", count, "images");
   for (int64_t number = 0; number < count; ++number) {
-    const int64_t index = spread(dataset, number, count);
+    const int64_t index = spread_index(dataset.size(), number, count);
     progress.update(number + 1);
     cv::Mat image;
     try {
@@ -139,7 +134,7 @@ cv::Mat contact_sheet(const Dataset& dataset, int64_t columns, int64_t rows, int
                          static_cast<int>(number / columns * side), tile_side, tile_side);
     cv::Mat tile;
     try {
-      tile = tile_of(dataset.get(spread(dataset, number, count)).image, tile_side);
+      tile = tile_of(dataset.get(spread_index(dataset.size(), number, count)).image, tile_side);
     } catch (const InputError&) {
       continue;
     }

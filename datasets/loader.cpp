@@ -143,9 +143,11 @@ void describe(OptionTable& table, LoaderOptions& options) {
             {.unit = "threads", .min = 0});
   table.add("prefetch", options.prefetch, "batches that are prepared ahead",
             {.unit = "batches", .min = 1});
-  table.add("max-bad-images", options.max_bad_images,
-            "share of the images that may be unreadable; each is named and left out",
-            {.min = 0, .max = 1});
+  table.add(
+      "max-bad-images", options.max_bad_images,
+      "share of the images that may be unreadable, one at least unless it is 0; each is named and "
+      "left out",
+      {.min = 0, .max = 1});
 }
 
 Loader::Loader(const Dataset& dataset, Transform transform, LoaderOptions options)

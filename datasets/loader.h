@@ -44,7 +44,7 @@ void describe(OptionTable& table, LoaderOptions& options);
 ///
 /// An image that cannot be read is logged, listed in bad_images() and left out. Its batch is
 /// smaller then (and never empty), or, with drop_last, has a sample that follows the batch in its
-/// place. If more than max_bad_images of the set are bad, next() throws InputError that lists them.
+/// place. If too many images are bad (bad_images.h), next() throws InputError that lists them.
 /// Any other exception of the data set reaches the caller of next().
 class Loader {
  public:

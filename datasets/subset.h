@@ -33,4 +33,10 @@ class Subset : public Dataset {
   std::vector<int64_t> indices_;
 };
 
+/// Index `number` of `count` that are spread evenly over a set of `size` images.
+int64_t spread_index(int64_t size, int64_t number, int64_t count);
+
+/// At most `max_images` of `whole`, spread evenly; `whole` must outlive them.
+Subset spread_subset(const Dataset& whole, int64_t max_images);
+
 }  // namespace softmoe

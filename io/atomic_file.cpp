@@ -145,6 +145,26 @@ void write_atomically(const fs::path& path, const std::function<void(const fs::p
   }
 }
 
+void check_can_write(const fs::path& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    throw_write_error(path, EISDIR);
+  }
+  auto place = path;
+  if (!is_stream(path)) {
+    place = fs::absolute(link_target(path), error).parent_path();
+    while (!fs::exists(place, error) && place != place.parent_path()) {
+      place = place.parent_path();
+    }
+    if (!fs::is_directory(place, error)) {
+      throw_write_error(path, ENOTDIR);
+    }
+  }
+  if (::access(place.c_str(), W_OK) != 0) {
+    throw_write_error(path, errno);
+  }
+}
+
 void write_text_file(const fs::path& path, const std::string& text,
                      const std::function<void()>& meanwhile) {
   write_atomically(path, [&](const fs::path& temporary) {

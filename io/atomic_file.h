@@ -15,6 +15,10 @@ namespace softmoe {
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const std::filesystem::path&)>& write);
 
+/// Throws InputError that names `path` if write_atomically() cannot write there as things are now;
+/// changes nothing.
+void check_can_write(const std::filesystem::path& path);
+
 /// The file that `path` leads to through symbolic links; it need not exist. Throws InputError for
 /// links in a circle.
 std::filesystem::path link_target(const std::filesystem::path& path);

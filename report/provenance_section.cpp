@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/shell_word.h"
 #include "core/text_format.h"
 #include "report/number_text.h"
 #include "report/sections.h"
@@ -23,20 +24,6 @@ std::string value_text(const Json& value) {
     return text;
   }
   return value.dump();
-}
-
-/// An argument, quoted for a shell if necessary.
-std::string shell_word(const std::string& word) {
-  const bool is_plain =
-      !word.empty() && word.find_first_of(" \t\n\"'\\$`!*?[](){}<>|&;#~") == std::string::npos;
-  if (is_plain) {
-    return word;
-  }
-  std::string quoted = "'";
-  for (const char character : word) {
-    quoted += character == '\'' ? std::string("'\\''") : std::string(1, character);
-  }
-  return quoted + "'";
 }
 
 /// The command of a result: as it was typed, or one that repeats it.

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/split_text.h"
+#include "core/toml.h"
 #include "io/atomic_file.h"
 #include "report/json_node.h"
 #include "report/result_json.h"
@@ -21,21 +22,11 @@ namespace fs = std::filesystem;
 /// Known pairs of step and training seconds.
 using Clock = std::map<double, double>;
 
-/// The options of config.toml: one `name = value` per line, with values in JSON.
+/// The options of config.toml by their names.
 Json read_config(const fs::path& path) {
   Json config = Json::object();
-  int64_t number = 0;
-  for (const auto& line : split_text(read_text_file(path), '\n')) {
-    ++number;
-    const auto where = fmt::format("{}: line {}", path.string(), number);
-    if (line.empty() || line.front() == '#' || line.front() == '[') {
-      continue;
-    }
-    const auto equals = line.find(" = ");
-    if (equals == std::string::npos) {
-      throw InputError(where, "'name = value'", "'" + line + "'");
-    }
-    config[line.substr(0, equals)] = parse_json(line.substr(equals + 3), where);
+  for (auto& [name, value, line] : parse_toml(read_text_file(path), path.string())) {
+    config[name] = std::move(value);
   }
   return config;
 }

@@ -7,16 +7,21 @@
 #include "checkpoints/surgery/adapt.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "train/data_identity.h"
 
 namespace softmoe {
 namespace {
 
 /// Throws if the options contradict each other or the checkpoint.
-void check(const FinetuneOptions& options, const VitOptions& source, const VitOptions& model) {
-  if (options.keep_head && model.num_classes != source.num_classes) {
+void check(const FinetuneOptions& options, const ModelDescription& source, const VitOptions& model,
+           const std::vector<std::string>& class_names) {
+  if (options.keep_head && model.num_classes != source.options.num_classes) {
     throw InputError("--keep-head: classes of the data set",
-                     std::to_string(source.num_classes) + " as in the checkpoint",
+                     std::to_string(source.options.num_classes) + " as in the checkpoint",
                      std::to_string(model.num_classes));
+  }
+  if (options.keep_head && !source.class_names.empty()) {
+    check_same_classes(source.class_names, class_names, "--keep-head: the data set");
   }
   if (options.random_weights && options.keeps_optimizer_state()) {
     throw UsageError("--optimizer-state", "reset with --random-weights", "keep");
@@ -80,9 +85,9 @@ ModelDescription finetune_source(const FinetuneOptions& options) {
 }
 
 TrainingStart finetune_start(const FinetuneOptions& options, const VitOptions& model,
-                             int64_t seed) {
+                             const std::vector<std::string>& class_names, int64_t seed) {
   const auto source = description_of(options);
-  check(options, source.options, model);
+  check(options, source, model, class_names);
   auto resize = options.resize;
   auto start = fresh_start(source.name, model, seed, resize.resolve(source.resize_mode));
   if (options.random_weights) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "checkpoints/model_checkpoint.h"
 #include "checkpoints/surgery/optimizer_state.h"
@@ -32,8 +33,10 @@ ModelDescription finetune_source(const FinetuneOptions& options);
 
 /// The weights of the checkpoint in a model of `model`, as adapt_weights() carries them over; what
 /// they do not cover has the initial values that `seed` draws. Lines of the log name what changed.
-/// Throws UsageError for options that contradict each other, InputError for what does not fit the
-/// checkpoint.
-TrainingStart finetune_start(const FinetuneOptions& options, const VitOptions& model, int64_t seed);
+/// `class_names` are those of the data set. Throws UsageError for options that contradict each
+/// other, InputError for what does not fit the checkpoint, such as other classes if the head is
+/// kept.
+TrainingStart finetune_start(const FinetuneOptions& options, const VitOptions& model,
+                             const std::vector<std::string>& class_names, int64_t seed);
 
 }  // namespace softmoe

@@ -33,8 +33,9 @@ class Hook {
   virtual void at_evaluation(TrainingState& /*state*/) {}
   /// Every `checkpoint_interval` epochs, and after every evaluation that is the best so far.
   virtual void at_checkpoint(TrainingState& /*state*/) {}
-  /// When the user has interrupted the run, before it ends.
-  virtual void at_interrupt(TrainingState& /*state*/) {}
+  /// When training that is not saved might be lost: before an evaluation, and before a run ends
+  /// that the user has interrupted or that cannot go on.
+  virtual void at_save(TrainingState& /*state*/) {}
   /// At the end of the run.
   virtual void at_end(TrainingState& /*state*/) {}
 

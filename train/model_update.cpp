@@ -10,6 +10,19 @@
 #include "train/router_objective.h"
 
 namespace softmoe {
+namespace {
+
+std::string first_bad_gradient(const torch::nn::Module& model) {
+  for (const auto& item : model.named_parameters()) {
+    const auto& gradient = item.value().grad();
+    if (gradient.defined() && !torch::isfinite(gradient).all().item<bool>()) {
+      return "the gradient of " + item.key();
+    }
+  }
+  return "the norm of all gradients";
+}
+
+}  // namespace
 
 ModelUpdate update_model(VisionTransformer& model, Optimizer& optimizer,
                          const ObjectiveOptions& objectives,
@@ -22,7 +35,8 @@ ModelUpdate update_model(VisionTransformer& model, Optimizer& optimizer,
   }
   update.loss /= static_cast<double>(options.step.batches);
   if (std::isfinite(update.loss)) {
-    update.gradient_norm = optimizer.clip_and_step(options.lr, options.clip_grad).item<double>();
+    update.gradient_norm = optimizer.clip_and_step(options.lr, options.clip_grad);
+    update.bad_gradient = std::isfinite(update.gradient_norm) ? "" : first_bad_gradient(*model);
   }
   optimizer.zero_grad();
   return update;

@@ -2,7 +2,9 @@
 /// One update of a model: gradients of one or more batches, clipping, the optimizer. The trainer
 /// and the benchmarks of training run this code.
 
+#include <cmath>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "train/optimizer.h"
@@ -23,10 +25,17 @@ struct ModelUpdate {
   double loss = 0.0;                ///< mean over the batches
   double gradient_norm = 0.0;       ///< before clipping
   std::vector<StepResult> batches;  ///< one per batch
+  /// If the loss is finite and its gradients are not: "the gradient of PARAMETER" that is the first
+  /// with NaN or infinity, or "the norm of all gradients". Else empty.
+  std::string bad_gradient = {};
+
+  /// Returns true if parameters changed.
+  bool is_finite() const { return std::isfinite(loss) && std::isfinite(gradient_norm); }
 };
 
 /// Updates `model` by `optimizer` from `options.step.batches` batches of `next_batch`, which are on
-/// the model's device. If the loss is NaN or infinite no parameter changes.
+/// the model's device. No parameter changes if the loss or a gradient is NaN or
+/// infinite.
 ModelUpdate update_model(VisionTransformer& model, Optimizer& optimizer,
                          const ObjectiveOptions& objectives,
                          const std::function<Batch()>& next_batch, const UpdateOptions& options);

@@ -6,6 +6,7 @@
 #include <torch/nn/module.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <tuple>
 
@@ -85,10 +86,13 @@ Optimizer::Optimizer(const std::vector<NamedParameter>& parameters, const Optimi
 
 void Optimizer::step(double lr) { step_scaled(lr, /*gradient_factor=*/1.0); }
 
-torch::Tensor Optimizer::clip_and_step(double lr, double max_norm) {
+double Optimizer::clip_and_step(double lr, double max_norm) {
   const auto clip = clip_for_update(gradients(), max_norm);
-  step_scaled(lr, clip.gradient_factor);
-  return clip.norm;
+  const auto norm = clip.norm.item<double>();
+  if (std::isfinite(norm)) {
+    step_scaled(lr, clip.gradient_factor);
+  }
+  return norm;
 }
 
 void Optimizer::step_scaled(double lr, double gradient_factor) {

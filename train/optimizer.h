@@ -39,8 +39,9 @@ class Optimizer {
   /// One update with learning rate `lr`.
   void step(double lr);
   /// clip_gradient_norm() of all gradients, then step(), in fewer passes over the memory; the
-  /// gradients may stay as they were. Returns the norm before clipping, [].
-  torch::Tensor clip_and_step(double lr, double max_norm);
+  /// gradients may stay as they were. Nothing happens if the norm is NaN or infinite. Returns the
+  /// norm before clipping.
+  double clip_and_step(double lr, double max_norm);
   /// Drops all gradients.
   void zero_grad();
   /// The gradients of the parameters that have one, in the order of the parameters.

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/log.h"
+#include "core/text_format.h"
 #include "io/atomic_file.h"
 
 namespace softmoe {
@@ -109,12 +111,46 @@ void RunFolder::make() const {
 
 bool RunFolder::has_checkpoint() const {
   std::error_code error;
-  return fs::exists(last_checkpoint(), error);
+  return fs::exists(last_checkpoint(), error) || !history().empty();
 }
 fs::path RunFolder::last_checkpoint() const { return path_ / "last.h5"; }
 fs::path RunFolder::best_checkpoint() const { return path_ / "best.h5"; }
 fs::path RunFolder::checkpoint_of(int64_t step) const {
   return path_ / fmt::format("{}{}.h5", kHistoryPrefix, step);
+}
+
+SavedRun RunFolder::load() const {
+  try {
+    return {.path = last_checkpoint(), .checkpoint = load_checkpoint(last_checkpoint())};
+  } catch (const InputError& error) {
+    for (const auto step : history()) {
+      try {
+        SavedRun saved{.path = checkpoint_of(step),
+                       .checkpoint = load_checkpoint(checkpoint_of(step))};
+        log_line(fmt::format("{}; falling back to {}", error.what(), saved.path.string()));
+        return saved;
+      } catch (const InputError&) {
+        // The one before it may be whole.
+      }
+    }
+    throw;
+  }
+}
+
+void RunFolder::check_space(const Checkpoint& checkpoint) const {
+  uint64_t bytes = 0;
+  for (const auto* tensors : {&checkpoint.model, &checkpoint.optimizer}) {
+    for (const auto& [name, tensor] : *tensors) {
+      bytes += tensor.nbytes();
+    }
+  }
+  std::error_code error;
+  const auto space = fs::space(path_, error);
+  if (!error && space.available < bytes) {
+    throw InputError(path_.string(),
+                     format_bytes(static_cast<double>(bytes)) + " of free space for a checkpoint",
+                     format_bytes(static_cast<double>(space.available)));
+  }
 }
 
 void RunFolder::begin(int64_t step) {
@@ -199,18 +235,24 @@ void RunFolder::save_checkpoint(int64_t step, bool is_best, int64_t hist,
   prune_history(step, hist);
 }
 
-void RunFolder::prune_history(int64_t step, int64_t hist) const {
+std::vector<int64_t> RunFolder::history() const {
   std::vector<int64_t> steps;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(path_, error)) {
-    const auto history = history_step(entry.path().filename().string());
-    if (history && *history <= step) {
-      steps.push_back(*history);
+    if (const auto step = history_step(entry.path().filename().string())) {
+      steps.push_back(*step);
     }
   }
   std::sort(steps.rbegin(), steps.rend());
-  for (size_t i = static_cast<size_t>(std::max<int64_t>(0, hist)); i < steps.size(); ++i) {
-    remove_quietly(checkpoint_of(steps[i]));
+  return steps;
+}
+
+void RunFolder::prune_history(int64_t step, int64_t hist) const {
+  int64_t kept = 0;
+  for (const auto saved : history()) {
+    if (saved <= step && ++kept > hist) {
+      remove_quietly(checkpoint_of(saved));
+    }
   }
 }
 

@@ -16,7 +16,9 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "checkpoints/checkpoint.h"
 #include "core/options.h"
 #include "train/event_file.h"
 #include "train/folder_lock.h"
@@ -37,6 +39,12 @@ struct SummaryRow {
   bool operator==(const SummaryRow&) const = default;
 };
 
+/// A checkpoint of a run, and its file.
+struct SavedRun {
+  std::filesystem::path path;
+  Checkpoint checkpoint;
+};
+
 /// Where a run writes. If a file cannot be written (no space left, no permission), an InputError of
 /// one line names it; files then hold whole records only and last.h5 stays as it was.
 class RunFolder {
@@ -46,10 +54,17 @@ class RunFolder {
   explicit RunFolder(std::filesystem::path path);
 
   const std::filesystem::path& path() const { return path_; }
-  bool has_checkpoint() const;  ///< true if there is a last.h5 to resume from
+  bool has_checkpoint() const;  ///< true if there is a checkpoint to resume from
   std::filesystem::path last_checkpoint() const;
   std::filesystem::path best_checkpoint() const;
   std::filesystem::path checkpoint_of(int64_t step) const;  ///< of the history
+
+  /// Reads last.h5; if it is damaged or missing, the newest checkpoint of the history that can be
+  /// read, which a line of the log says. Throws what load_checkpoint() throws for last.h5 if none
+  /// can.
+  SavedRun load() const;
+  /// Throws InputError if the disk has no space for `checkpoint`.
+  void check_space(const Checkpoint& checkpoint) const;
 
   /// What begin() writes to config.toml, and TensorBoard shows.
   void set_config(const std::string& toml) { config_ = toml; }
@@ -81,6 +96,7 @@ class RunFolder {
 
  private:
   void make() const;
+  std::vector<int64_t> history() const;  // steps of checkpoints, the newest first
   void prune_history(int64_t step, int64_t hist) const;
 
   std::filesystem::path path_;

@@ -5,6 +5,7 @@ namespace softmoe {
 Json to_json(const RunProgress& progress, double epoch) {
   return {{"step", progress.step},
           {"epoch", epoch},
+          {"skipped_updates", progress.skipped_updates},
           {"evaluated_step", progress.evaluated_step},
           {"interval_loss", progress.interval_loss},
           {"interval_updates", progress.interval_updates},
@@ -17,6 +18,7 @@ Json to_json(const RunProgress& progress, double epoch) {
 
 RunProgress run_progress(const Json& json) {
   return {.step = json.at("step"),
+          .skipped_updates = json.value("skipped_updates", int64_t{0}),
           .evaluated_step = json.at("evaluated_step"),
           .interval_loss = json.at("interval_loss"),
           .interval_updates = json.at("interval_updates"),

@@ -9,7 +9,8 @@ namespace softmoe {
 
 /// The counters and sums that a checkpoint keeps.
 struct RunProgress {
-  int64_t step = 0;  ///< updates done
+  int64_t step = 0;             ///< updates done
+  int64_t skipped_updates = 0;  ///< whose batches were left out (OnNan)
   int64_t evaluated_step = -1;
   double interval_loss = 0.0;  ///< sum since the last record
   int64_t interval_updates = 0;

@@ -7,6 +7,10 @@
 #include <utility>
 
 #include "core/log.h"
+#include "datasets/bad_images.h"
+#include "datasets/inspection.h"
+#include "datasets/subset.h"
+#include "io/new_folder.h"
 #include "ops/compute_precision.h"
 #include "train/fit_routers.h"
 #include "train/trainer.h"
@@ -14,6 +18,9 @@
 
 namespace softmoe {
 namespace {
+
+/// Validation images that are read before a run begins.
+constexpr int64_t kCheckedImages = 1000;
 
 /// "20261122-143005-vit_s16-224": the folder of a run without a name.
 std::string default_experiment(const std::string& model_name, const VitOptions& model) {
@@ -25,13 +32,22 @@ std::string default_experiment(const std::string& model_name, const VitOptions& 
   return fmt::format("{}-{}-{}", stamp.data(), model_name, model.image_height());
 }
 
-std::filesystem::path folder_of(const TrainingSetup& setup) {
+/// The folder of the run. One without a name never shares it with another run.
+NewFolder make_folder(const TrainingSetup& setup) {
   const auto& train = setup.options.train;
-  const auto& experiment = train.experiment;
-  return std::filesystem::path(train.output) /
-         (experiment.empty()
-              ? default_experiment(setup.start.model_name, setup.start.model->options())
-              : experiment);
+  const std::filesystem::path output(train.output);
+  if (!train.experiment.empty()) {
+    return NewFolder(output / train.experiment);
+  }
+  return NewFolder::numbered(
+      output / default_experiment(setup.start.model_name, setup.start.model->options()));
+}
+
+/// Throws InputError if too many validation images cannot be read, which would end the run at its
+/// first evaluation. Of a large set, some are tried.
+void check_readable(const Dataset& val, const LoaderOptions& loader) {
+  const auto some = spread_subset(val, kCheckedImages);
+  check_bad_images(find_bad_images(some, loader.workers), loader.max_bad_images, some.size());
 }
 
 void log_start(const TrainingSetup& setup, const TrainingData& data, const RunFolder& folder) {
@@ -50,8 +66,12 @@ void log_start(const TrainingSetup& setup, const TrainingData& data, const RunFo
 }  // namespace
 
 TrainResult run_training(TrainingSetup setup, const TrainingData& data) {
-  RunFolder folder(folder_of(setup));
+  const auto made = make_folder(setup);
+  RunFolder folder(made.path());
   log_start(setup, data, folder);
+  if (!folder.has_checkpoint()) {
+    check_readable(*data.val, setup.options.loader);
+  }
   auto& model = setup.start.model;
   if (model->wants_router_sample() && !folder.has_checkpoint()) {
     const auto images =

@@ -19,8 +19,9 @@ namespace softmoe {
 
 /// Trains to the end in the folder `output`/`experiment` of `setup.options.train`, or of the date
 /// and the model's name if `experiment` is empty. A run that is in the folder already resumes.
-/// Routers that learn from a sample of the training set do so before a new run begins. Throws what
-/// Trainer throws.
+/// Routers that learn from a sample of the training set do so before a new run begins. Throws
+/// InputError if the folder cannot be written or too many validation images cannot be read, and
+/// what Trainer throws.
 TrainResult run_training(TrainingSetup setup, const TrainingData& data);
 
 }  // namespace softmoe

@@ -22,6 +22,10 @@ void describe(OptionTable& table, TrainOptions& options) {
   table.add("idle-steps", options.idle_steps,
             "warn of experts that get no token in any record of this many updates; 0: never",
             {.unit = "updates", .min = 0});
+  table.add(
+      "on-nan", options.on_nan,
+      "if a loss or gradient is NaN or infinite: stop, skip these batches, or roll back to the "
+      "last checkpoint and skip all batches since");
   table.add("seed", options.seed, "seed of initial weights, data order, augmentation and dropout",
             {.min = 0});
   table.add("output", options.output, "folder of all runs", {.unit = "folder"});

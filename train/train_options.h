@@ -1,12 +1,24 @@
 #pragma once
 /// The options of a training run, beside those of the model, data, optimizer, schedule and loss.
 
+#include <array>
 #include <cstdint>
 #include <string>
 
 #include "core/options.h"
 
 namespace softmoe {
+
+/// What follows a loss or gradient that is NaN or infinite.
+enum class OnNan {
+  kStop,      ///< the run ends
+  kSkip,      ///< the batches of the update are left out
+  kRollback,  ///< back to the last checkpoint, wherever an interruption or evaluation has left it;
+              ///< the batches since then are left out
+};
+template <>
+inline constexpr std::array<EnumName<OnNan>, 3> kEnumNames<OnNan>{
+    {{OnNan::kStop, "stop"}, {OnNan::kSkip, "skip"}, {OnNan::kRollback, "rollback"}}};
 
 /// How long and in which steps to train, and what to record. Intervals in epochs may be fractions.
 struct TrainOptions {
@@ -19,6 +31,7 @@ struct TrainOptions {
   int64_t checkpoint_hist = 2;     ///< newest checkpoints kept beside last and best
   int64_t log_interval = 50;       ///< updates between log lines and metrics records
   int64_t idle_steps = 500;        ///< updates without a token before a warning of an expert
+  OnNan on_nan = OnNan::kStop;
   int64_t seed = 0;
   std::string output = "runs";
   std::string experiment;  ///< name of the run's folder; empty: date, time and model

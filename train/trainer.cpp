@@ -3,13 +3,15 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cmath>
 #include <utility>
 
 #include "core/error.h"
 #include "core/interrupt_guard.h"
 #include "core/log.h"
+#include "core/pluralize.h"
 #include "core/rng.h"
+#include "core/shell_word.h"
+#include "io/atomic_file.h"
 #include "train/hooks/checkpoint_hook.h"
 #include "train/hooks/evaluation_hook.h"
 #include "train/hooks/log_hook.h"
@@ -19,14 +21,23 @@
 #include "train/hooks/tensorboard_hook.h"
 
 namespace softmoe {
+namespace {
+
+/// How often a run goes on from one update after losses that are not finite.
+constexpr int64_t kMaxAttempts = 10;
+
+}  // namespace
 
 Trainer::Trainer(TrainingSetup setup, const Dataset& train_set, const Dataset& val_set,
                  RunFolder& folder)
-    : val_set_(val_set),
+    : train_set_(train_set),
+      val_set_(val_set),
       folder_(folder),
       feed_(train_set, Transform::training(setup.options.preprocess),
             training_loader(setup.options), setup.options.train.grad_accum_steps, setup.device),
-      state_(make_training_state(std::move(setup), feed_.updates_per_epoch())) {
+      state_(make_training_state(std::move(setup),
+                                 data_identity(train_set, val_set, setup.options.data),
+                                 feed_.updates_per_epoch())) {
   adopt_optimizer_state();
   add_hooks();
 }
@@ -84,14 +95,17 @@ void Trainer::begin() {
     resume();
   } else {
     folder_.begin(0);
+    if (state_.options().train.on_nan == OnNan::kRollback) {
+      save();  // to go back to
+    }
   }
+  folder_.check_space(checkpoint());
 }
 
 void Trainer::resume() {
-  const auto path = folder_.last_checkpoint();
-  const auto saved = load_checkpoint(path);
-  restore(state_, saved, path.string());
-  const auto& progress = saved.metadata.at("progress");
+  const auto saved = folder_.load();
+  restore(state_, saved.checkpoint, saved.path.string());
+  const auto& progress = saved.checkpoint.metadata.at("progress");
   for (const auto& hook : hooks_) {
     hook->load_state(state_, progress);
   }
@@ -99,6 +113,13 @@ void Trainer::resume() {
   folder_.begin(state_.progress.step);
   log_line(fmt::format("resuming {} after update {} of {}", folder_.path().string(),
                        state_.progress.step, state_.length.total_steps()));
+}
+
+/// Saves the state between two updates.
+void Trainer::save() {
+  for (const auto& hook : hooks_) {
+    hook->at_save(state_);
+  }
 }
 
 /// What is due between two updates.
@@ -118,17 +139,11 @@ void Trainer::pause() {
   }
 }
 
-/// Saves before it throws what an evaluation throws, so that no training is lost to a bad image.
+/// Saves first, so that no training is lost to a bad image or to a lack of memory.
 void Trainer::evaluate() {
-  try {
-    for (const auto& hook : hooks_) {
-      hook->at_evaluation(state_);
-    }
-  } catch (const InputError&) {
-    for (const auto& hook : hooks_) {
-      hook->at_interrupt(state_);
-    }
-    throw;
+  save();
+  for (const auto& hook : hooks_) {
+    hook->at_evaluation(state_);
   }
 }
 
@@ -136,9 +151,7 @@ void Trainer::stop_if_interrupted() {
   if (!interrupt_requested()) {
     return;
   }
-  for (const auto& hook : hooks_) {
-    hook->at_interrupt(state_);
-  }
+  save();
   throw Interrupted(fmt::format(
       "interrupted after update {} of {}, saved {}; the same command started again resumes there",
       state_.progress.step, state_.length.total_steps(), folder_.last_checkpoint().string()));
@@ -147,8 +160,9 @@ void Trainer::stop_if_interrupted() {
 void Trainer::update() {
   const auto start = std::chrono::steady_clock::now();
   const auto update = next_update();
-  if (!std::isfinite(update.loss)) {
-    throw_not_finite(update.loss);
+  if (!update.is_finite()) {
+    leave_out(update);
+    return;
   }
   count_update(update.loss,
                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
@@ -160,21 +174,77 @@ void Trainer::update() {
   }
 }
 
+/// The place of the next update in the order of the data and of all random numbers.
+int64_t Trainer::next_place() const {
+  return state_.progress.step + state_.progress.skipped_updates;
+}
+
+/// Keyed by the place of the update, so that a resumed run needs no state of a generator.
+uint64_t Trainer::random_key() const {
+  return stream_key(static_cast<uint64_t>(state_.options().train.seed), "update", 0,
+                    static_cast<uint64_t>(next_place()));
+}
+
 ModelUpdate Trainer::next_update() {
   const auto& options = state_.options();
   const int64_t step = state_.progress.step;
   const int64_t batches = options.train.grad_accum_steps;
-  int64_t number = step * batches;
+  int64_t number = next_place() * batches;
+  batches_.clear();
+  const auto next_batch = [&] {
+    batches_.push_back(feed_.take(number++));
+    return batches_.back();
+  };
   return update_model(
-      state_.model(), *state_.optimizer, options.objectives, [&] { return feed_.take(number++); },
+      state_.model(), *state_.optimizer, options.objectives, next_batch,
       {.step = {.compute_dtype = state_.compute_dtype,
                 .record_load = state_.length.is_recorded(options.train.log_interval, step + 1),
                 .batches = batches},
        .lr = state_.schedule.rate(step),
        .clip_grad = options.optimizer.clip_grad,
-       // Keyed by the update's number, so that a resumed run needs no state of a generator.
-       .random_key = stream_key(static_cast<uint64_t>(options.train.seed), "update", 0,
-                                static_cast<uint64_t>(step))});
+       .random_key = random_key()});
+}
+
+/// Does what --on-nan asks for about an update that cannot be made.
+void Trainer::leave_out(const ModelUpdate& update) {
+  const auto found = not_finite(state_, update, batches_, train_set_, random_key());
+  const auto text = found.text(state_.length.total_steps());
+  const auto on_nan = state_.options().train.on_nan;
+  if (on_nan == OnNan::kStop) {
+    stop_at(found, text);
+  }
+  const int64_t place = next_place();
+  if (on_nan == OnNan::kRollback) {
+    resume();
+  }
+  attempts_ = state_.progress.step == attempts_from_ ? attempts_ + 1 : 1;
+  attempts_from_ = state_.progress.step;
+  if (attempts_ > kMaxAttempts) {
+    stop_at(found, fmt::format("{}; after {} attempts to go on from update {}", text, kMaxAttempts,
+                               attempts_from_));
+  }
+  state_.progress.skipped_updates = place + 1 - state_.progress.step;
+  log_line(fmt::format("{}; {}, in all {}", text,
+                       on_nan == OnNan::kSkip
+                           ? "its batches are left out"
+                           : "all batches since the last checkpoint are left out",
+                       pluralize(state_.progress.skipped_updates, "update")));
+}
+
+/// Ends the run; saves what leads to the update that cannot be made.
+void Trainer::stop_at(const NotFinite& found, const std::string& text) {
+  save();
+  const auto report = folder_.path() / fmt::format("nan-{}.json", found.step + 1);
+  write_text_file(report, json_text(to_json(found), 2) + "\n");
+  throw InputError(fmt::format(
+      "{}; the images are listed in {}, {}; --on-nan skip goes on without them; a lower rate "
+      "begins "
+      "anew: softmoe {} --config {} --experiment {} --lr {:g}",
+      text, report.string(),
+      folder_.has_checkpoint() ? "the last checkpoint is " + folder_.last_checkpoint().string()
+                               : "no checkpoint was written yet",
+      state_.setup.command, shell_word((folder_.path() / "config.toml").string()),
+      shell_word(folder_.path().filename().string() + "-2"), state_.options().schedule.lr / 4));
 }
 
 void Trainer::count_update(double loss, double seconds) {
@@ -201,18 +271,8 @@ void Trainer::record(const ModelUpdate& update) {
   progress.interval_updates = 0;
 }
 
-void Trainer::throw_not_finite(double loss) const {
-  const int64_t step = state_.progress.step;
-  throw InputError(fmt::format(
-      "loss is {} at update {} of {} (lr {:.3g}); a smaller --lr or --clip-grad may help; {}", loss,
-      step + 1, state_.length.total_steps(), state_.schedule.rate(step),
-      folder_.has_checkpoint()
-          ? "the last checkpoint is kept at " + folder_.last_checkpoint().string()
-          : "no checkpoint was written yet"));
-}
-
 Checkpoint Trainer::checkpoint() const {
-  auto checkpoint = to_checkpoint(state_, val_set_.class_names());
+  auto checkpoint = to_checkpoint(state_);
   auto& progress = checkpoint.metadata.at("progress");
   for (const auto& hook : hooks_) {
     hook->save_state(state_, progress);

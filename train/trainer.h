@@ -3,11 +3,13 @@
 /// hooks (hook.h) record, evaluate and save.
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "datasets/dataset.h"
 #include "train/batch_feed.h"
 #include "train/hook.h"
+#include "train/not_finite.h"
 #include "train/run_folder.h"
 #include "train/train_result.h"
 #include "train/training_setup.h"
@@ -29,8 +31,9 @@ class Trainer {
   /// Adds a hook, which is called after those that are there.
   void add_hook(std::unique_ptr<Hook> hook) { hooks_.push_back(std::move(hook)); }
 
-  /// Trains to the end. Throws Interrupted after saving on Ctrl-C, InputError if the loss is not
-  /// finite (the last good checkpoint stays), too many images are bad or the disk is full.
+  /// Trains to the end. Throws Interrupted after saving on Ctrl-C, InputError if a loss or gradient
+  /// is not finite (after saving, unless --on-nan goes on), too many images are bad or the disk is
+  /// full.
   TrainResult run();
 
  private:
@@ -40,20 +43,28 @@ class Trainer {
   void resume();
   void pause();
   void evaluate();
+  void save();
   void stop_if_interrupted();
   void update();
+  void leave_out(const ModelUpdate& update);
+  [[noreturn]] void stop_at(const NotFinite& found, const std::string& text);
+  int64_t next_place() const;
+  uint64_t random_key() const;
   ModelUpdate next_update();
   void count_update(double loss, double seconds);
   void record(const ModelUpdate& update);
-  [[noreturn]] void throw_not_finite(double loss) const;
   Checkpoint checkpoint() const;
   TrainResult result() const;
 
+  const Dataset& train_set_;
   const Dataset& val_set_;
   RunFolder& folder_;
   BatchFeed feed_;
   TrainingState state_;
   std::vector<std::unique_ptr<Hook>> hooks_;
+  std::vector<Batch> batches_;  // of the last update
+  int64_t attempts_ = 0;        // to go on from update attempts_from_
+  int64_t attempts_from_ = -1;
 };
 
 }  // namespace softmoe

@@ -12,6 +12,7 @@ namespace softmoe {
 struct TrainingSetup {
   TrainingStart start;
   RunOptions options;
+  std::string command = "train";  ///< of the program, for messages
   torch::Device device = torch::kCPU;
   /// All options by name: they must agree when a run resumes. Null: see complete_config().
   Json config = {};

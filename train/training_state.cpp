@@ -1,33 +1,39 @@
 #include "train/training_state.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
-#include <set>
 #include <utility>
 
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
-#include "core/error.h"
+#include "core/log.h"
 #include "ops/compute_precision.h"
 #include "train/optimizers.h"
+#include "train/resume_rules.h"
 
 namespace softmoe {
 namespace {
 
-/// Returns true for options that may differ when a run resumes, as no result depends on them.
-bool may_change(const std::string& name) {
-  static const std::set<std::string> names{"workers", "prefetch", "log-interval",    "device",
-                                           "json",    "threads",  "checkpoint-hist", "idle-steps"};
-  return names.contains(name);
-}
-
-void check_same_run(const Json& before, const Json& now, const std::string& folder) {
-  for (const auto& [name, value] : now.items()) {
-    if (!may_change(name) && before.contains(name) && before.at(name) != value) {
-      throw UsageError("--" + name + ": the run in " + folder + " has " + before.at(name).dump() +
-                       ", now it is " + value.dump() +
-                       "; resume with the old value or choose another --experiment");
-    }
+/// Says what it means that a run becomes longer.
+void log_longer_run(const TrainingState& state, const Json& before) {
+  auto train = state.options().train;
+  train.epochs = before.at("epochs");
+  train.max_steps = before.at("max-steps");
+  const int64_t per_epoch = state.length.steps_per_epoch();
+  const int64_t old_total = RunLength(train, per_epoch).total_steps();
+  const int64_t total = state.length.total_steps();
+  if (old_total == total) {
+    return;
   }
+  const auto& shown = state.options().schedule;
+  const Schedule old_schedule(shown, old_total, static_cast<double>(per_epoch));
+  const int64_t step = state.progress.step;
+  log_line(fmt::format(
+      "the run becomes longer: {} updates instead of {}; from update {} on it follows the {} "
+      "schedule of that length (lr {:.3g}, it was {:.3g} at that place); for one schedule from the "
+      "beginning choose another --experiment",
+      total, old_total, step + 1, shown.sched, state.schedule.rate(step), old_schedule.rate(step)));
 }
 
 }  // namespace
@@ -45,7 +51,7 @@ double TrainingState::data_share() const {
   return sitting.seconds > 0 ? sitting.data_seconds / sitting.seconds : 0.0;
 }
 
-TrainingState make_training_state(TrainingSetup setup, int64_t steps_per_epoch) {
+TrainingState make_training_state(TrainingSetup setup, DataIdentity data, int64_t steps_per_epoch) {
   complete_config(setup);
   const auto& options = setup.options;
   auto& model = *setup.start.model;
@@ -56,6 +62,7 @@ TrainingState make_training_state(TrainingSetup setup, int64_t steps_per_epoch) 
   const Schedule schedule(options.schedule, length.total_steps(),
                           static_cast<double>(steps_per_epoch));
   return {.setup = std::move(setup),
+          .data = std::move(data),
           .compute_dtype = dtype,
           .learning = learning,
           .optimizer = std::move(optimizer),
@@ -63,18 +70,19 @@ TrainingState make_training_state(TrainingSetup setup, int64_t steps_per_epoch) 
           .schedule = schedule};
 }
 
-Checkpoint to_checkpoint(const TrainingState& state, const std::vector<std::string>& class_names) {
+Checkpoint to_checkpoint(const TrainingState& state) {
   const auto& start = state.setup.start;
   const auto& options = state.options();
   Checkpoint checkpoint;
   checkpoint.metadata =
       to_metadata({.name = start.model_name,
                    .options = start.model->options(),
-                   .class_names = class_names,
+                   .class_names = state.data.class_names,
                    .preprocess = options.preprocess,
                    .likelihood = loss_row(options.objectives.loss.loss).likelihood,
                    .resize_mode = start.resize_mode});
   checkpoint.metadata["config"] = state.setup.config;
+  checkpoint.metadata["data"] = to_json(state.data);
   checkpoint.metadata["progress"] = to_json(state.progress, state.epoch());
   checkpoint.metadata["trainable"] = {{"parameters", state.learning.learning},
                                       {"share", state.learning.share()}};
@@ -85,10 +93,14 @@ Checkpoint to_checkpoint(const TrainingState& state, const std::vector<std::stri
 
 void restore(TrainingState& state, const Checkpoint& checkpoint, const std::string& path) {
   const auto folder = std::filesystem::path(path).parent_path().string();
-  check_same_run(checkpoint.metadata.at("config"), state.setup.config, folder);
+  const auto& metadata = checkpoint.metadata;
+  check_resumed_options(metadata.at("config"), state.setup.config, folder);
+  check_same_data(model_description(metadata, path).class_names, metadata.value("data", Json()),
+                  state.data, folder);
   load_into(*state.model(), checkpoint.model, path);
   state.optimizer->load_state(checkpoint.optimizer);
-  state.progress = run_progress(checkpoint.metadata.at("progress"));
+  state.progress = run_progress(metadata.at("progress"));
+  log_longer_run(state, metadata.at("config"));
 }
 
 }  // namespace softmoe

@@ -7,6 +7,7 @@
 
 #include "checkpoints/checkpoint.h"
 #include "eval/metrics.h"
+#include "train/data_identity.h"
 #include "train/optimizer.h"
 #include "train/run_length.h"
 #include "train/run_progress.h"
@@ -34,6 +35,7 @@ struct Sitting {
 /// What the loop keeps of a run and shows to its hooks.
 struct TrainingState {
   TrainingSetup setup;  ///< with the model that is trained
+  DataIdentity data;
   torch::Dtype compute_dtype;
   LearningShare learning;
   std::unique_ptr<Optimizer> optimizer;
@@ -59,13 +61,13 @@ struct TrainingState {
 /// The state of a run whose epochs have `steps_per_epoch` updates, before its first one: chooses
 /// the parameters that learn and makes the optimizer. Throws UsageError for options that contradict
 /// each other.
-TrainingState make_training_state(TrainingSetup setup, int64_t steps_per_epoch);
+TrainingState make_training_state(TrainingSetup setup, DataIdentity data, int64_t steps_per_epoch);
 
-/// The model with its description, the optimizer, the configuration and the progress.
-Checkpoint to_checkpoint(const TrainingState& state, const std::vector<std::string>& class_names);
+/// The model with its description, the optimizer, the configuration, the data and the progress.
+Checkpoint to_checkpoint(const TrainingState& state);
 
 /// Continues from `checkpoint`, which was read from `path`. Throws UsageError that names the option
-/// if the run had other options, InputError for tensors that do not fit.
+/// if the run had other options, InputError for other data and for tensors that do not fit.
 void restore(TrainingState& state, const Checkpoint& checkpoint, const std::string& path);
 
 }  // namespace softmoe

@@ -117,19 +117,40 @@ torch::Tensor VisionTransformerImpl::embed(const torch::Tensor& patches) {
   return norm_pre_ ? norm_pre_(tokens) : tokens;  // [batch, tokens, dim]
 }
 
-torch::Tensor VisionTransformerImpl::forward_tokens(const torch::Tensor& images,
-                                                    RoutingRecords* records) {
+torch::Tensor VisionTransformerImpl::run_blocks(
+    const torch::Tensor& images, RoutingRecords* records,
+    const std::function<void(const torch::Tensor&)>& visit) {
   check_shape("VisionTransformer: images", images,
               {-1, options_.in_chans, options_.image_height(), options_.image_width()});
   const TokenContext context{.patches =
                                  image_patches(images, options_)};  // [batch, patches, pixels]
   auto tokens = embed(context.patches);                             // [batch, tokens, dim]
   for (int64_t index = 0; index < options_.depth; ++index) {
+    if (visit) {
+      visit(tokens);
+    }
     auto& block = *blocks_->ptr<BlockImpl>(static_cast<size_t>(index));
     const bool keep = records != nullptr && block.has_moe();
     tokens = block.forward(tokens, context, keep ? &(*records)[index] : nullptr);
   }
+  if (visit) {
+    visit(tokens);
+  }
+  return tokens;  // [batch, tokens, dim]
+}
+
+torch::Tensor VisionTransformerImpl::forward_tokens(const torch::Tensor& images,
+                                                    RoutingRecords* records) {
+  const auto tokens = run_blocks(images, records);
   return norm_ ? norm_(tokens) : tokens;  // [batch, tokens, dim]
+}
+
+std::vector<torch::Tensor> VisionTransformerImpl::forward_intermediates(
+    const torch::Tensor& images) {
+  std::vector<torch::Tensor> tokens;
+  run_blocks(images, /*records=*/nullptr,
+             [&tokens](const torch::Tensor& behind) { tokens.push_back(behind); });
+  return tokens;
 }
 
 torch::Tensor VisionTransformerImpl::pool(const torch::Tensor& tokens) {

@@ -3,7 +3,9 @@
 
 #include <torch/nn/modules/container/modulelist.h>
 
+#include <functional>
 #include <map>
+#include <vector>
 
 #include "vit/attention_pool.h"
 #include "vit/block.h"
@@ -30,6 +32,8 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   torch::Tensor forward_features(const torch::Tensor& images, RoutingRecords* records = nullptr);
   /// Tokens after the last block and the final norm on tokens, [batch, tokens, dim].
   torch::Tensor forward_tokens(const torch::Tensor& images, RoutingRecords* records = nullptr);
+  /// The tokens before the first block and behind each block, [batch, tokens, dim].
+  std::vector<torch::Tensor> forward_intermediates(const torch::Tensor& images);
   /// Logits of features, [batch, num_classes].
   torch::Tensor forward_head(const torch::Tensor& features);
 
@@ -48,6 +52,10 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   /// The learned tokens before the patches, [1, prefix_tokens, dim].
   torch::Tensor prefix() const;
   torch::Tensor embed(const torch::Tensor& patches);
+  /// Tokens behind the last block, [batch, tokens, dim]; calls visit(tokens) before the first block
+  /// and behind each.
+  torch::Tensor run_blocks(const torch::Tensor& images, RoutingRecords* records,
+                           const std::function<void(const torch::Tensor&)>& visit = {});
   torch::Tensor pool(const torch::Tensor& tokens);
 
   VitOptions options_;

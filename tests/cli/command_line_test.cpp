@@ -226,7 +226,67 @@ TEST(CommandLine, WritesNamesThatAreNotUtf8) {
   EXPECT_EQ(written.at("image"), "caf\uFFFD/1.png");
   EXPECT_EQ(written.at("options").at("output"), "caf\uFFFD");
   EXPECT_EQ(written.at("options").at("files"), Json{"\uFFFD.png"});
-  EXPECT_THAT(line.resolved_config(), HasSubstr("output = \"caf\uFFFD\"\n"));
+  write_text_file(folder / "a.toml", line.resolved_config());
+  SomeOptions again;
+  CommandLine second("paint", "Paints.");
+  second.add("Maps", again);
+  ASSERT_TRUE(second.parse({"--config", (folder / "a.toml").string()}));
+  EXPECT_EQ(option_table(again).to_config(), option_table(options).to_config());
+}
+
+TEST(CommandLine, ReadsBackEveryText) {
+  const test::TemporaryFolder folder;
+  const auto config = (folder / "a #1.toml").string();
+  for (const auto* text :
+       {"run #2", "it's", "a \"b\"", "back\\slash", "two\nlines", "\t", "[x]", "{y}", "a = 1", "#",
+        "\u00e4", "\xff\xfe", " blank ", "true", "12", "''"}) {
+    CommandLine line("paint", "Paints.");
+    SomeOptions options;
+    line.add("Maps", options);
+    ASSERT_TRUE(line.parse({"--output", text, "--files", text, "b"})) << text;
+    write_text_file(config, line.resolved_config());
+    SomeOptions again;
+    CommandLine second("paint", "Paints.");
+    second.add("Maps", again);
+    ASSERT_TRUE(second.parse({"--config", config})) << text;
+    EXPECT_EQ(again.output, text);
+    EXPECT_THAT(again.files, ElementsAre(text, "b"));
+  }
+}
+
+TEST(CommandLine, NamesTheLineOfAConfigFile) {
+  const test::TemporaryFolder folder;
+  const auto config = (folder / "a.toml").string();
+  const auto expect_refused = [&config](const std::string& text, const std::string& expected) {
+    write_text_file(config, text);
+    SomeCommand command;
+    EXPECT_THAT(
+        [&] {
+          command.line.parse({"--config", config});
+        },
+        ThrowsMessage<UsageError>(HasSubstr(config + ": line 2: " + expected)));
+  };
+  expect_refused("\ntile-sise = 3", "unknown option 'tile-sise', did you mean tile-size?");
+  expect_refused("\ntile-size = \"a\"", "tile-size: expected int, found \"a\"");
+  expect_refused("\ntile-size = 2", "tile-size: expected at least 16, found 2");
+  expect_refused("\n[General]\nthreads = 1", "unknown option 'General'");
+  expect_refused("\nblocks = [1, true]", "blocks: expected int, found true");
+}
+
+TEST(CommandLine, ChecksTheFileOfTheResultFirst) {
+  const test::TemporaryFolder folder;
+  write_text_file(folder / "file", "");
+  SomeCommand command;
+  EXPECT_THAT(
+      [&] {
+        command.line.parse({"--json", (folder / "file" / "a.json").string()});
+      },
+      ThrowsMessage<InputError>(HasSubstr("a.json")));
+  EXPECT_THAT(
+      [&] {
+        command.line.parse({"--json", folder.path().string()});
+      },
+      ThrowsMessage<InputError>(HasSubstr(folder.path().string())));
 }
 
 }  // namespace

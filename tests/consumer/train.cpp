@@ -45,9 +45,11 @@ void finetune(const Folder& folder) {
   model.img_size = {24};  // more patches: the positions are resized
   const auto data = softmoe::open_training_data(options.data);
   softmoe::fit_options(options, model, data);
-  const auto result = softmoe::run_training(
-      {.start = softmoe::finetune_start(finetuning, model, options.train.seed), .options = options},
-      data);
+  const auto result =
+      softmoe::run_training({.start = softmoe::finetune_start(
+                                 finetuning, model, data.train->class_names(), options.train.seed),
+                             .options = options},
+                            data);
   check(result.steps == 5, "number of steps of fine-tuning");
   check(result.parameters.learning < result.parameters.total, "frozen parameters");
 }

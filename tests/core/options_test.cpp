@@ -78,8 +78,8 @@ TEST(OptionTable, KeepsTheOrderOfDescription) {
 TEST(OptionTable, WritesAConfigLineForEachOption) {
   ToyOptions options;
   EXPECT_EQ(option_table(options).to_config(),
-            "bias = true\nwidth = 8\nrate = 0.5\ntitle = \"a b\"\nblocks = [1, 2]\n"
-            "decays = [0.25]\nnames = [\"x\"]\nshape = \"round\"\n");
+            "bias = true\nwidth = 8\nrate = 0.5\ntitle = \"a b\"\nblocks = [ 1, 2 ]\n"
+            "decays = [ 0.25 ]\nnames = [ \"x\" ]\nshape = \"round\"\n");
 }
 
 TEST(OptionField, ParsesWords) {
@@ -177,7 +177,7 @@ TEST(Options, AreWrittenAsUtf8WhateverTheyHold) {
   ToyOptions options{.names = {"caf\xe9", "\u00e4"}};
   const auto table = option_table(options);
   EXPECT_EQ(table.to_json().at("names"), (Json{"caf\uFFFD", "\u00e4"}));
-  EXPECT_EQ(table.find("names")->config_line(), "names = [\"caf\uFFFD\", \"\u00e4\"]\n");
+  EXPECT_EQ(table.find("names")->config_line(), "names = [ { hex = \"636166e9\" }, \"\u00e4\" ]\n");
   EXPECT_EQ(options.names[0], "caf\xe9");
   EXPECT_EQ(json_text({{"a", "\xff"}}), "{\"a\":\"\uFFFD\"}");
   EXPECT_EQ(json_text({{"a", 1}}, 2), "{\n  \"a\": 1\n}");

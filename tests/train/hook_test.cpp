@@ -25,7 +25,7 @@ struct Calls {
   std::vector<int64_t> evaluations;
   std::vector<int64_t> best_evaluations;
   std::vector<int64_t> checkpoints;
-  std::vector<int64_t> interrupts;
+  std::vector<int64_t> saves;
   std::vector<int64_t> ends;
   std::vector<int64_t> loaded;
 };
@@ -52,9 +52,7 @@ class CountingHook : public Hook {
   void at_checkpoint(TrainingState& state) override {
     calls_.checkpoints.push_back(state.progress.step);
   }
-  void at_interrupt(TrainingState& state) override {
-    calls_.interrupts.push_back(state.progress.step);
-  }
+  void at_save(TrainingState& state) override { calls_.saves.push_back(state.progress.step); }
   void at_end(TrainingState& state) override { calls_.ends.push_back(state.progress.step); }
   void save_state(const TrainingState& state, Json& progress) const override {
     progress["counted"] = state.progress.step;
@@ -98,7 +96,7 @@ TEST(Hook, IsCalledWhenSomethingIsDue) {
         << step;
   }
   EXPECT_THAT(calls.ends, ElementsAre(30));
-  EXPECT_THAT(calls.interrupts, IsEmpty());
+  EXPECT_EQ(calls.saves, calls.evaluations);  // before each
   EXPECT_THAT(calls.loaded, IsEmpty());
 }
 
@@ -107,8 +105,8 @@ TEST(Hook, IsToldOfAnInterruptionAndContinues) {
   Corners stopping(120);
   stopping.interrupt_after(100);
   const auto first = train_and_count(folder, stopping, /*interrupted=*/true);
-  ASSERT_EQ(first.interrupts.size(), 1U);
-  const auto stopped = first.interrupts.front();
+  ASSERT_FALSE(first.saves.empty());
+  const auto stopped = first.saves.back();
   EXPECT_EQ(first.updates.back(), stopped);
   EXPECT_THAT(first.ends, IsEmpty());
   const auto second = train_and_count(folder, Corners(120), /*interrupted=*/false);

@@ -95,6 +95,17 @@ TEST_F(ModelUpdateTest, ChangesNothingIfTheLossIsNotFinite) {
   }
 }
 
+TEST_F(ModelUpdateTest, ChangesNothingIfAGradientIsNotFinite) {
+  auto weights = model_->named_parameters();
+  weights["head.bias"].register_hook([](const torch::Tensor& gradient) { return gradient / 0.0; });
+  const auto optimizer = make_optimizer(named_parameters(*model_), {});
+  const auto update = update_model(model_, *optimizer, objectives_, feed(), {.step = {}});
+  EXPECT_TRUE(std::isfinite(update.loss));
+  EXPECT_FALSE(update.is_finite());
+  EXPECT_EQ(update.bad_gradient, "the gradient of head.bias");
+  EXPECT_EQ(optimizer->steps(), 0);
+}
+
 TEST_F(ModelUpdateTest, StepOfBenchmarksIsThisUpdate) {
   const OptimizerOptions options;
   const auto optimizer = make_optimizer(named_parameters(*other_), options);

@@ -105,13 +105,29 @@ TEST_P(EveryOptimizer, ClipAndStepEqualsBothInTurn) {
       set_gradients(together, step);
       set_gradients(in_turn, step);
       const auto norm = first->clip_and_step(0.03, bound);
-      EXPECT_TRUE(test::same_bits(norm, clip_gradient_norm(second->gradients(), bound)));
+      EXPECT_EQ(norm, clip_gradient_norm(second->gradients(), bound).item<double>());
       second->step(0.03);
     }
     for (size_t index = 0; index < together.size(); ++index) {
       EXPECT_TRUE(test::all_close(together[index].tensor.detach(), in_turn[index].tensor.detach()))
           << together[index].name << ", bound " << bound;
     }
+  }
+}
+
+TEST_P(EveryOptimizer, ClipAndStepChangesNothingIfAGradientIsNotFinite) {
+  auto parameters = some_parameters();
+  const auto start = copies(parameters);
+  const auto optimizer = make_optimizer(parameters, options());
+  for (const double bound : {0.0, 1.0}) {
+    set_gradients(parameters, 0);
+    parameters.front().tensor.mutable_grad().view(-1)[0] = std::numeric_limits<float>::infinity();
+    EXPECT_FALSE(std::isfinite(optimizer->clip_and_step(0.03, bound)));
+  }
+  EXPECT_EQ(optimizer->steps(), 0);
+  for (size_t index = 0; index < parameters.size(); ++index) {
+    EXPECT_TRUE(test::same_bits(parameters[index].tensor.detach(), start[index].tensor.detach()))
+        << parameters[index].name;
   }
 }
 

@@ -85,7 +85,9 @@ TEST(RunTraining, FinetunesACheckpoint) {
   const auto data = open_training_data(options.data);
   fit_options(options, model, data);
   const auto result = run_training(
-      {.start = finetune_start(from, model, options.train.seed), .options = options}, data);
+      {.start = finetune_start(from, model, data.train->class_names(), options.train.seed),
+       .options = options},
+      data);
   EXPECT_EQ(result.steps, 4);
   EXPECT_TRUE(std::filesystem::exists(folder / "second" / "last.h5"));
 }

@@ -1,7 +1,12 @@
 #include "train/hooks/checkpoint_hook.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <utility>
+
+#include "core/log.h"
+#include "train/not_finite.h"
 
 namespace softmoe {
 
@@ -13,22 +18,27 @@ void CheckpointHook::at_checkpoint(TrainingState& state) {
   const bool is_best = state.evaluation.step == step && state.evaluation.is_best;
   if (is_best || step != saved_step_) {
     save(state, is_best);
+    saved_step_ = step;
   }
 }
 
-void CheckpointHook::at_interrupt(TrainingState& state) { save(state, /*is_best=*/false); }
+void CheckpointHook::at_save(TrainingState& state) { save(state, /*is_best=*/false); }
 
 void CheckpointHook::load_state(TrainingState& state, const Json& /*progress*/) {
   saved_step_ = state.progress.step;
 }
 
 void CheckpointHook::save(const TrainingState& state, bool is_best) {
+  if (const auto bad = bad_parameter(*state.setup.start.model); !bad.empty()) {
+    log_line(fmt::format("not saved after update {}: parameter {} is NaN or infinite",
+                         state.progress.step, bad));
+    return;
+  }
   folder_.flush();
   const auto checkpoint = collect_();
   folder_.save_checkpoint(
       state.progress.step, is_best, state.options().train.checkpoint_hist,
       [&checkpoint](const std::filesystem::path& path) { save_checkpoint(path, checkpoint); });
-  saved_step_ = state.progress.step;
 }
 
 }  // namespace softmoe

@@ -9,14 +9,15 @@
 namespace softmoe {
 
 /// Saves checkpoints in the run folder, which must outlive the hook. Comes after the hooks that
-/// write records, so that no record is older than the checkpoint.
+/// write records, so that no record is older than the checkpoint. A model with values that are not
+/// finite is not saved, so that the last checkpoint stays good.
 class CheckpointHook : public Hook {
  public:
   /// `collect` gives what a checkpoint holds now.
   CheckpointHook(RunFolder& folder, std::function<Checkpoint()> collect);
 
   void at_checkpoint(TrainingState& state) override;
-  void at_interrupt(TrainingState& state) override;
+  void at_save(TrainingState& state) override;
   void load_state(TrainingState& state, const Json& progress) override;
 
  private:

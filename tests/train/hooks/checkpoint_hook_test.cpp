@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <limits>
 
 #include "support/temporary_folder.h"
 #include "train/hooks/hook_cases.h"
@@ -20,7 +21,7 @@ class CheckpointHookTest : public testing::Test {
 
   Checkpoint collect() {
     ++collected_;
-    return to_checkpoint(state_, {"nw", "ne", "sw", "se"});
+    return to_checkpoint(state_);
   }
   bool exists(const std::string& name) const { return std::filesystem::exists(path_ / name); }
 
@@ -55,8 +56,8 @@ TEST_F(CheckpointHookTest, KeepsTheBestOfAnEvaluationAtThisStep) {
 
 TEST_F(CheckpointHookTest, AnInterruptionSavesInAnyCaseButNoBest) {
   test::set_evaluation(state_, 0.5, /*is_best=*/true);
-  hook_.at_interrupt(state_);
-  hook_.at_interrupt(state_);
+  hook_.at_save(state_);
+  hook_.at_save(state_);
   EXPECT_EQ(collected_, 2);
   EXPECT_TRUE(exists("last.h5"));
   EXPECT_FALSE(exists("best.h5"));
@@ -66,6 +67,16 @@ TEST_F(CheckpointHookTest, DoesNotSaveTheStepThatItResumedFrom) {
   hook_.load_state(state_, Json::object());
   hook_.at_checkpoint(state_);
   EXPECT_EQ(collected_, 0);
+}
+
+TEST_F(CheckpointHookTest, DoesNotSaveAModelThatIsNotFinite) {
+  const torch::NoGradGuard no_grad;
+  state_.model()->named_parameters()["head.bias"].fill_(std::numeric_limits<float>::infinity());
+  const test::LogLines log;
+  hook_.at_save(state_);
+  EXPECT_FALSE(exists("last.h5"));
+  ASSERT_EQ(log.lines().size(), 1U);
+  EXPECT_NE(log.lines()[0].find("parameter head.bias"), std::string::npos);
 }
 
 }  // namespace

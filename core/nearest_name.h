@@ -1,0 +1,13 @@
+#pragma once
+/// What a mistyped name may mean.
+
+#include <string>
+#include <vector>
+
+namespace softmoe {
+
+/// ", did you mean NAME?" with the name of `known` that is at most three typing mistakes away from
+/// `name`, or "" if there is none.
+std::string did_you_mean(const std::string& name, const std::vector<std::string>& known);
+
+}  // namespace softmoe

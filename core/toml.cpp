@@ -1,0 +1,175 @@
+#include "core/toml.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <sstream>
+#include <string_view>
+
+// Numbers are written by the shortest text that reads back as the same number.
+#define TOML_FLOAT_CHARCONV 1
+#include <toml++/toml.h>
+
+#include "core/error.h"
+
+namespace softmoe {
+namespace {
+
+constexpr std::string_view kHexKey = "hex";
+
+std::string to_hex(std::string_view bytes) {
+  std::string digits;
+  for (const unsigned char byte : bytes) {
+    digits += fmt::format("{:02x}", byte);
+  }
+  return digits;
+}
+
+/// The bytes that `digits` stand for, or nothing if they are no pairs of hexadecimal digits.
+std::optional<std::string> from_hex(std::string_view digits) {
+  std::string bytes;
+  if (digits.size() % 2 != 0) {
+    return std::nullopt;
+  }
+  for (size_t i = 0; i < digits.size(); i += 2) {
+    unsigned value = 0;
+    const auto* const end = digits.data() + i + 2;
+    if (std::from_chars(digits.data() + i, end, value, 16).ptr != end) {
+      return std::nullopt;
+    }
+    bytes += static_cast<char>(value);
+  }
+  return bytes;
+}
+
+Json json_of(const toml::node& node);
+
+Json json_of_table(const toml::table& table) {
+  if (table.size() == 1 && table.contains(kHexKey)) {
+    const auto digits = table[kHexKey].value<std::string>();
+    if (auto bytes = digits ? from_hex(*digits) : std::nullopt) {
+      return std::move(*bytes);
+    }
+  }
+  Json object = Json::object();
+  for (const auto& [key, value] : table) {
+    object[std::string(key.str())] = json_of(value);
+  }
+  return object;
+}
+
+Json json_of_array(const toml::array& array) {
+  Json items = Json::array();
+  for (const auto& item : array) {
+    items.push_back(json_of(item));
+  }
+  return items;
+}
+
+template <typename T>
+Json json_of_value(const T& value) {
+  if constexpr (toml::is_date<T> || toml::is_time<T> || toml::is_date_time<T>) {
+    std::ostringstream text;
+    text << value.get();
+    return text.str();
+  } else {
+    return value.get();
+  }
+}
+
+Json json_of(const toml::node& node) {
+  return node.visit([](const auto& value) -> Json {
+    using Node = std::remove_cvref_t<decltype(value)>;
+    if constexpr (toml::is_table<Node>) {
+      return json_of_table(value);
+    } else if constexpr (toml::is_array<Node>) {
+      return json_of_array(value);
+    } else {
+      return json_of_value(value);
+    }
+  });
+}
+
+/// Where a value goes: to a key of a table.
+struct TableKey {
+  toml::table& table;
+  const std::string& name;
+
+  template <typename T>
+  void add(T&& value) const {
+    table.insert(name, std::forward<T>(value));
+  }
+};
+
+/// Where a value goes: to the end of an array.
+struct ArrayEnd {
+  toml::array& array;
+
+  template <typename T>
+  void add(T&& value) const {
+    array.push_back(std::forward<T>(value));
+  }
+};
+
+template <typename Place>
+void add_value(const Json& value, const Place& place) {
+  if (value.is_object()) {
+    toml::table table;
+    for (const auto& [key, item] : value.items()) {
+      add_value(item, TableKey{table, key});
+    }
+    table.is_inline(true);
+    place.add(std::move(table));
+  } else if (value.is_array()) {
+    toml::array array;
+    for (const auto& item : value) {
+      add_value(item, ArrayEnd{array});
+    }
+    place.add(std::move(array));
+  } else if (value.is_boolean()) {
+    place.add(value.get<bool>());
+  } else if (value.is_number_integer()) {
+    place.add(value.get<int64_t>());
+  } else if (value.is_number()) {
+    place.add(value.get<double>());
+  } else {
+    const auto text = value.is_string() ? value.get<std::string>() : json_text(value);
+    if (valid_utf8(text) == text) {
+      place.add(text);
+    } else {
+      add_value(Json{{kHexKey, to_hex(text)}}, place);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<TomlEntry> parse_toml(const std::string& text, const std::string& where) {
+  std::vector<TomlEntry> entries;
+  try {
+    for (const auto& [key, value] : toml::parse(text)) {
+      entries.push_back({.name = std::string(key.str()),
+                         .value = json_of(value),
+                         .line = static_cast<int64_t>(key.source().begin.line)});
+    }
+  } catch (const toml::parse_error& error) {
+    throw InputError(fmt::format("{}: line {}: {}", where, error.source().begin.line,
+                                 printable_text(error.description())));
+  }
+  std::stable_sort(
+      entries.begin(), entries.end(),
+      [](const TomlEntry& first, const TomlEntry& second) { return first.line < second.line; });
+  return entries;
+}
+
+std::string toml_line(const std::string& name, const Json& value) {
+  toml::table table;
+  add_value(value, TableKey{table, name});
+  std::ostringstream text;
+  text << toml::toml_formatter(table, toml::format_flags::allow_unicode_strings);
+  return text.str() + "\n";
+}
+
+}  // namespace softmoe
