@@ -144,6 +144,14 @@ void add_value(const Json& value, const Place& place) {
   }
 }
 
+std::string line_of(const std::string& text, int64_t number) {
+  std::istringstream lines(text);
+  std::string line;
+  while (number-- > 0 && std::getline(lines, line)) {
+  }
+  return line;
+}
+
 }  // namespace
 
 std::vector<TomlEntry> parse_toml(const std::string& text, const std::string& where) {
@@ -155,8 +163,10 @@ std::vector<TomlEntry> parse_toml(const std::string& text, const std::string& wh
                          .line = static_cast<int64_t>(key.source().begin.line)});
     }
   } catch (const toml::parse_error& error) {
-    throw InputError(fmt::format("{}: line {}: {}", where, error.source().begin.line,
-                                 printable_text(error.description())));
+    const auto line = error.source().begin.line;
+    throw InputError(fmt::format("{}: line {}: {}: '{}'", where, line,
+                                 printable_text(error.description()),
+                                 printable_text(line_of(text, static_cast<int64_t>(line)))));
   }
   std::stable_sort(
       entries.begin(), entries.end(),

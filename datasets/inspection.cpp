@@ -112,6 +112,7 @@ std::vector<BadImage> find_bad_images(const Dataset& dataset, int64_t workers) {
   LoaderOptions options;
   options.workers = workers;
   options.max_bad_images = 1.0;
+  options.log_bad_images = false;
   Loader loader(dataset, Transform::evaluation(tiny), options);
   loader.start(/*epoch=*/0);
   Progress progress("Verify", dataset.size(), "images");

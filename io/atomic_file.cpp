@@ -185,14 +185,15 @@ std::string read_text_file(const fs::path& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
-  if (!file || fs::is_directory(path) || !(text << file.rdbuf())) {
-    if (file && !fs::is_directory(path) && fs::file_size(path) == 0) {
-      return "";
-    }
-    if (fs::is_directory(path)) {
+  std::error_code unknown;
+  if (!file || fs::is_directory(path, unknown) || !(text << file.rdbuf())) {
+    if (fs::is_directory(path, unknown)) {
       throw_read_error(path, "it is a folder");
     }
-    throw_read_error(path, errno);
+    if (!file || errno != 0) {
+      throw_read_error(path, errno);
+    }
+    return "";  // a stream counts it as a failure that nothing was copied
   }
   return text.str();
 }

@@ -242,7 +242,7 @@ TEST_F(BadInput, BrokenDataSets) {
   EXPECT_TRUE(fails_with_one_line(evaluate({"--dataset", "idx"}), 1, {"idx"}));
 }
 
-TEST_F(BadInput, AnEvaluationThatFailsLosesNoTraining) {
+TEST_F(BadInput, ValidationImagesAreReadBeforeTraining) {
   for (const auto* label : {"cat", "dog"}) {
     for (const auto* split : {"train", "val"}) {
       for (int i = 0; i < 4; ++i) {
@@ -251,12 +251,17 @@ TEST_F(BadInput, AnEvaluationThatFailsLosesNoTraining) {
     }
   }
   write_text(folder_ / "pets" / "val" / "cat" / "4.png", "no image");
-  const auto run =
-      run_program(Words{"train", "--dataset", "folder", "--data-dir", path("pets"), "--output",
-                        path("runs"), "--experiment", "a", "--epochs", "2", "--batch-size", "4"} +
-                  tiny_model_flags());
-  EXPECT_TRUE(ends_with_one_error(run, 1, {"4.png"}));
-  EXPECT_TRUE(std::filesystem::exists(folder_ / "runs" / "a" / "last.h5"));
+  const auto train = [&] {
+    return run_program(Words{"train", "--dataset", "folder", "--data-dir", path("pets"), "--output",
+                             path("runs"), "--experiment", "a", "--epochs", "2", "--batch-size",
+                             "4"} +
+                       tiny_model_flags());
+  };
+  write_text(folder_ / "pets" / "val" / "dog" / "5.png", "no image");
+  EXPECT_TRUE(ends_with_one_error(train(), 1, {"--max-bad-images", "4.png", "5.png"}));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
+  std::filesystem::remove(folder_ / "pets" / "val" / "dog" / "5.png");
+  EXPECT_TRUE(succeeds(train()));  // one may be bad
 }
 
 TEST_F(BadInput, DataWithoutImagesToEvaluateOn) {

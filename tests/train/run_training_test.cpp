@@ -61,6 +61,9 @@ TEST(RunTraining, NamesTheFolderByDateAndModelIfThereIsNoExperiment) {
   const auto result = train_from_scratch(digits_run(folder, ""), test::small_gray_options());
   EXPECT_EQ(result.run_folder.parent_path(), folder.path());
   EXPECT_THAT(result.run_folder.filename().string(), testing::EndsWith("-tiny-8"));
+  // Another one never gets its folder, even within one second.
+  const auto second = train_from_scratch(digits_run(folder, ""), test::small_gray_options());
+  EXPECT_NE(second.run_folder, result.run_folder);
 }
 
 TEST(RunTraining, RoutersLearnFromASampleBeforeANewRun) {
