@@ -12,7 +12,7 @@ program=${SOFTMOE_PROGRAM:-$root/build/softmoe}
 [ -x "$program" ] || "$root/scripts/build.sh" release softmoe_program
 work=$(mktemp -d)
 small=$work/small   # a file system of its own
-trap 'umount "$small" 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'umount "$small" 2>/dev/null || true; [ -n "${KEEP:-}" ] || rm -rf "$work"' EXIT
 
 die() {
   echo "survive: $*" >&2
@@ -20,16 +20,23 @@ die() {
 }
 
 # Checkpoints every two updates, and everything that is random.
+arguments=(train --model vit_ti16 --dataset digits --img-size 8 --patch-size 4 --in-chans 1 --dim 24
+  --depth 3 --heads 2 --mlp-dim 32 --moe-blocks 1,2 --experts 3 --slots-per-expert 2 --epochs 3
+  --batch-size 32 --drop 0.1 --drop-path 0.1 --log-interval 1 --checkpoint-interval 0.045
+  --eval-interval 1 --workers 2 --threads 1 --experiment run)
+
 train() {
-  "$program" train --model vit_ti16 --dataset digits --img-size 8 --patch-size 4 --in-chans 1 --dim 24 \
-    --depth 3 --heads 2 --mlp-dim 32 --moe-blocks 1,2 --experts 3 --slots-per-expert 2 --epochs 3 \
-    --batch-size 32 --drop 0.1 --drop-path 0.1 --log-interval 1 --checkpoint-interval 0.045 \
-    --eval-interval 1 --workers 2 --threads 1 --output "$1" --experiment run "${@:2}" 2>>"$work/log"
+  "$program" "${arguments[@]}" --output "$1" >/dev/null 2>>"$work/log"
+}
+
+# Starts the program itself, so that $! is not that of a shell around it.
+start() {
+  "$program" "${arguments[@]}" --output "$1" >/dev/null 2>>"$work/log" &
 }
 
 # Trains until there are checkpoints, but not to the end.
 train_some() {
-  train "$1" >/dev/null &
+  start "$1"
   until [ -e "$1/run/last.h5" ] && [ "$(ls "$1"/run/checkpoint-*.h5 | wc -l)" -ge 2 ]; do
     sleep 0.01
   done
@@ -53,13 +60,15 @@ readable() {
 }
 
 kill_at_random() {
-  local done=0 runs=0 folder status
+  local done=0 runs=0 folder status pause
+  : >"$work/log"
   while [ "$done" -lt "$kills" ]; do
     folder=$work/killed-$runs
     runs=$((runs + 1))
     while :; do
-      train "$folder" >/dev/null &
-      sleep "0.$(printf %03d $((RANDOM % 1000)))"
+      start "$folder"
+      pause=$(((RANDOM * 32768 + RANDOM) % whole_ms))
+      sleep "$(printf "%d.%03d" $((pause / 1000)) $((pause % 1000)))"
       kill -9 $! 2>/dev/null || true
       status=0
       wait $! 2>/dev/null || status=$?
@@ -67,7 +76,7 @@ kill_at_random() {
       [ "$status" = 137 ] || die "a resumed run ended with $status: $(tail -n 1 "$work/log")"
       done=$((done + 1))
       if [ "$done" -ge "$kills" ]; then
-        train "$folder" >/dev/null || die "the last resumption failed: $(tail -n 1 "$work/log")"
+        train "$folder" || die "the last resumption failed: $(tail -n 1 "$work/log")"
         break
       fi
     done
@@ -78,17 +87,20 @@ kill_at_random() {
 }
 
 terminate() {
-  local folder=$work/terminated status count=0
+  local folder=$work/terminated status lines count=0
   while :; do
-    train "$folder" >/dev/null &
-    sleep 0.9
+    start "$folder"
+    lines=$(grep -c "Train: " "$work/log")
+    until [ "$(grep -c "Train: " "$work/log")" -gt $((lines + 8)) ] || ! kill -0 $! 2>/dev/null; do
+      sleep 0.01
+    done
     kill -TERM $! 2>/dev/null || true
     SECONDS=0
     status=0
     wait $! || status=$?
     [ "$SECONDS" -lt 30 ] || die "SIGTERM took $SECONDS s"
     [ "$status" = 0 ] && break
-    [ "$status" = 130 ] || [ "$status" = 143 ] || die "SIGTERM ended the run with $status"
+    [ "$status" = 130 ] || die "SIGTERM ended the run with $status"
     count=$((count + 1))
   done
   same_as_whole "$folder"
@@ -99,7 +111,7 @@ truncate_last() {
   local folder=$work/truncated
   train_some "$folder"
   truncate -s 5000 "$folder/run/last.h5"
-  train "$folder" >/dev/null || die "no run after a truncated checkpoint"
+  train "$folder" || die "no run after a truncated checkpoint"
   grep -q "falling back to .*/truncated/run/checkpoint-" "$work/log" || die "the fall-back was not said"
   readable "$folder"
   same_as_whole "$folder"
@@ -115,11 +127,11 @@ fill_disk() {
   small_disk 64m || { echo "disk full: left out, nothing can be mounted here"; return; }
   train_some "$small"
   dd if=/dev/zero of="$small/filler" bs=64k 2>/dev/null || true
-  ! train "$small" >/dev/null || die "a run on a full disk ended well"
+  ! train "$small" || die "a run on a full disk ended well"
   grep -qE "No space left on device|free space" <(tail -n 1 "$work/log") || die "the full disk was not named"
   readable "$small"
   rm "$small/filler"
-  train "$small" >/dev/null || die "no run after the disk was full"
+  train "$small" || die "no run after the disk was full"
   same_as_whole "$small"
   umount "$small"
   echo "disk full: named, nothing lost, resumed exactly"
@@ -129,16 +141,18 @@ read_only() {
   small_disk 64m || { echo "read-only folder: left out, nothing can be mounted here"; return; }
   train_some "$small"
   mount -o remount,ro "$small"
-  ! train "$small" >/dev/null || die "a run in a read-only folder ended well"
+  ! train "$small" || die "a run in a read-only folder ended well"
   grep -q "Read-only file system" <(tail -n 1 "$work/log") || die "the read-only folder was not named"
   mount -o remount,rw "$small"
-  train "$small" >/dev/null || die "no run after the folder was read-only"
+  train "$small" || die "no run after the folder was read-only"
   same_as_whole "$small"
   umount "$small"
   echo "read-only folder: refused, resumed exactly"
 }
 
-train "$work/whole" >/dev/null || die "the undisturbed run failed: $(tail -n 1 "$work/log")"
+begin_ms=$(date +%s%3N)
+train "$work/whole" || die "the undisturbed run failed: $(tail -n 1 "$work/log")"
+whole_ms=$(($(date +%s%3N) - begin_ms))
 terminate
 truncate_last
 fill_disk
