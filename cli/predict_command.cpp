@@ -173,9 +173,11 @@ void run_predict(const std::vector<std::string>& arguments) {
                    "the others are predicted, and the exit code is 1.");
   line.add("Prediction", options);
   line.add_operand("checkpoint");
-  line.add_names({.name = "IMAGE",
-                  .meaning = "image files of any common format, and folders of them at any depth"},
-                 paths);
+  line.add_names(
+      {.name = "IMAGE",
+       .meaning = "image files of any common format, folders of them at any depth, and - for "
+                  "standard input"},
+      paths);
   if (!line.parse(arguments)) {
     return;
   }
