@@ -18,7 +18,7 @@ cv::Mat decode_sun_raster(Bytes bytes);
 /// Radiance HDR.
 cv::Mat decode_radiance(Bytes bytes);
 
-/// The first frame of a GIF. OpenCV reads GIF from version 4.11 on.
+/// The first frame of a GIF. OpenCV may be built without it.
 cv::Mat decode_gif(Bytes bytes);
 
 }  // namespace softmoe
