@@ -1,6 +1,7 @@
 #pragma once
 /// Numbers and texts at places of a file that may lie.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>

@@ -81,8 +81,10 @@ std::string LeftOut::text() const {
   if (other_files > 0) {
     parts.push_back(pluralize(other_files, "file that is no image", "files that are no images"));
   }
-  for (const auto& [extension, count] : unread_images) {
-    parts.push_back(pluralize(count, extension + " image") + " (a format that is not read)");
+  if (unread_images > 0) {
+    parts.push_back(pluralize(unread_images, "image") + " of formats that are not read (" +
+                    name_list({unread_extensions.begin(), unread_extensions.end()}, kShownNames) +
+                    ")");
   }
   if (hidden > 0) {
     parts.push_back(pluralize(hidden, "hidden or system entry", "hidden or system entries"));
@@ -142,7 +144,8 @@ void FolderWalk::visit_images(const fs::path& folder,
         // Links wait longest, so that a folder is found under its own name.
         waiting.insert(entry.is_symlink() ? waiting.begin() : waiting.end(), entry.path());
       } else if (is_unread_image_name(entry.path())) {
-        ++left_out_.unread_images[lower_case(entry.path().extension().string())];
+        ++left_out_.unread_images;
+        left_out_.unread_extensions.insert(lower_case(entry.path().extension().string()));
       } else if (!is_image(entry)) {
         ++left_out_.other_files;
       } else if (!visit(entry.path())) {

@@ -16,8 +16,9 @@ namespace softmoe {
 
 /// What a walk did not take.
 struct LeftOut {
-  int64_t other_files = 0;                       ///< that are no images
-  std::map<std::string, int64_t> unread_images;  ///< by extension, of formats that are not read
+  int64_t other_files = 0;    ///< that are no images
+  int64_t unread_images = 0;  ///< of formats that are not read
+  std::set<std::string> unread_extensions;
   int64_t hidden = 0;  ///< names that begin with a dot, and folders of systems
   std::vector<std::string> runs;
   std::vector<std::string> links;  ///< to a folder above, or to one that was visited before

@@ -93,7 +93,7 @@ TEST_F(PredictCommand, SaysWhatItLeavesOutOfFolders) {
   const auto run = predict({path("set")});
   EXPECT_TRUE(succeeds(run));
   EXPECT_THAT(run.error, HasSubstr("1 file that is no image"));
-  EXPECT_THAT(run.error, HasSubstr("2 .heic images (a format that is not read)"));
+  EXPECT_THAT(run.error, HasSubstr("3 images of formats that are not read (.gif, .heic)"));
 }
 
 TEST_F(PredictCommand, TakesNamesThatBeginWithADash) {
