@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <set>
 
@@ -6,6 +7,7 @@
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/print_line.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/pluralize.h"
@@ -149,6 +151,18 @@ void write_arrays(const PredictOptions& options, const std::set<std::string>& na
                        pluralize(predictions.indices.size(0), "image")));
 }
 
+/// Prints results. CSV and JSON hold names as they are, for programs; a terminal gets none of their
+/// control characters.
+void print_labels(const std::string& text) {
+  if (::isatty(STDOUT_FILENO) == 0) {
+    fmt::print("{}", text);
+    return;
+  }
+  for (const auto& line : split_text(text, '\n')) {
+    print_line("{}", line);
+  }
+}
+
 /// Throws InputError if images could not be read, after one line for each of them.
 void report_bad_images(const std::vector<BadImage>& bad, int64_t total) {
   if (bad.empty()) {
@@ -173,9 +187,11 @@ void run_predict(const std::vector<std::string>& arguments) {
                    "the others are predicted, and the exit code is 1.");
   line.add("Prediction", options);
   line.add_operand("checkpoint");
-  line.add_names({.name = "IMAGE",
-                  .meaning = "image files of any common format, and folders of them at any depth"},
-                 paths);
+  line.add_names(
+      {.name = "IMAGE",
+       .meaning = "image files of any common format, folders of them at any depth, and - for "
+                  "standard input"},
+      paths);
   if (!line.parse(arguments)) {
     return;
   }
@@ -203,7 +219,7 @@ void run_predict(const std::vector<std::string>& arguments) {
   const PredictionOutput output(predictor, predictions,
                                 [&inputs](int64_t index) { return inputs.image_name(index); });
   if (show && (any || options.format != PredictionFormat::kTable)) {
-    fmt::print("{}", output.text(options.format));
+    print_labels(output.text(options.format));
   }
   auto document = output.json();
   document["label"] = options.label.empty() ? checkpoint_label(options.checkpoint) : options.label;

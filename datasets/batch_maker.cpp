@@ -2,6 +2,8 @@
 
 #include <c10/util/Exception.h>
 
+#include <opencv2/core.hpp>
+
 #include "core/error.h"
 #include "core/log.h"
 #include "datasets/bad_images.h"
@@ -65,20 +67,36 @@ std::vector<BadPlace> BatchMaker::fill(const PendingBatch& batch, int64_t begin,
 bool BatchMaker::write_row(const PendingBatch& batch, int64_t row, int64_t position,
                            std::vector<BadPlace>& bad) const {
   const int64_t index = index_at(position);
-  Sample sample;
-  try {
-    sample = dataset_.get(index);
-  } catch (const InputError& error) {
-    bad.push_back({row, {index, error.what()}});
+  const auto note = [&](const std::string& reason) {
+    bad.push_back({row, {index, reason}});
     return false;
+  };
+  const auto note_memory = [&] {
+    return note(dataset_.sample_name(index) + ": there is not enough memory for it");
+  };
+  try {
+    write_sample(batch, row, index);
+    return true;
+  } catch (const InputError& error) {
+    return note(error.what());
+  } catch (const std::bad_alloc&) {
+    return note_memory();
+  } catch (const cv::Exception& error) {
+    if (error.code != cv::Error::StsNoMem) {
+      throw;
+    }
+    return note_memory();
   }
+}
+
+void BatchMaker::write_sample(const PendingBatch& batch, int64_t row, int64_t index) const {
+  const Sample sample = dataset_.get(index);
   Rng rng(stream_key(options_.seed, "augment", static_cast<uint64_t>(epoch_),
                      static_cast<uint64_t>(index)));
   const int64_t floats = transform_.channels() * transform_.height() * transform_.width();
   transform_.apply(sample, rng, batch.images.data_ptr<float>() + row * floats);
   batch.labels.data_ptr<int64_t>()[row] = sample.label;
   batch.indices.data_ptr<int64_t>()[row] = index;
-  return true;
 }
 
 Batch BatchMaker::finish(PendingBatch batch, std::vector<BadPlace> bad) {

@@ -50,6 +50,7 @@ class BatchMaker {
   int64_t index_at(int64_t position) const;
   bool write_row(const PendingBatch& batch, int64_t row, int64_t position,
                  std::vector<BadPlace>& bad) const;
+  void write_sample(const PendingBatch& batch, int64_t row, int64_t index) const;
   void fill_places(const PendingBatch& batch, const std::vector<int64_t>& rows);
   void note_bad(const BadImage& image);
 

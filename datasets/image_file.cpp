@@ -2,128 +2,144 @@
 
 #include <c10/util/Exception.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "core/error.h"
-#include "core/lower_case.h"
-#include "datasets/jpeg.h"
+#include "datasets/formats/image_format.h"
+#include "datasets/formats/picture_size.h"
 
 namespace softmoe {
 namespace {
 
-constexpr std::array<std::string_view, 26> kDecodedExtensions = {
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".png", ".webp",
-    ".bmp", ".dib",  ".tif", ".tiff", ".jp2", ".pbm",   ".pgm", ".ppm", ".pxm",
-    ".pnm", ".pfm",  ".sr",  ".ras",  ".hdr", ".pic",   ".exr", ".avif"};
+constexpr uint64_t kFirstBlock = 1 << 16;
 
-constexpr std::array<uint8_t, 8> kPngSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
-
-bool is_png(std::span<const uint8_t> bytes) {
-  return bytes.size() >= kPngSignature.size() &&
-         std::equal(kPngSignature.begin(), kPngSignature.end(), bytes.begin());
+[[noreturn]] void throw_too_large(const std::string& name) {
+  throw InputError(fmt::format("{}: it has more than {} MiB, the limit of image files", name,
+                               kMaxImageFileBytes >> 20));
 }
 
-uint32_t big_endian(std::span<const uint8_t> bytes, size_t at) {
-  return (uint32_t{bytes[at]} << 24) | (uint32_t{bytes[at + 1]} << 16) |
-         (uint32_t{bytes[at + 2]} << 8) | uint32_t{bytes[at + 3]};
+[[noreturn]] void throw_unreadable(const std::string& name, int error_number) {
+  throw InputError("cannot read " + name + ": " + system_error_text(error_number));
 }
 
-/// Checks the chunks of a PNG file; libpng, inside OpenCV, would write errors to stderr.
-void check_png(std::span<const uint8_t> bytes, const std::string& where) {
-  constexpr size_t kAround = 12;  // length, kind and checksum of a chunk
-  for (size_t at = kPngSignature.size(); bytes.size() - at >= kAround;) {
-    const size_t length = big_endian(bytes, at);
-    if (length > bytes.size() - at - kAround) {
-      break;
+/// Reads until the end of the file, whatever its size was said to be.
+std::vector<uint8_t> read_to_end(int file, uint64_t expected, const std::string& name) {
+  std::vector<uint8_t> bytes(expected + 1);  // one more byte shows the end
+  size_t done = 0;
+  for (;;) {
+    if (done == bytes.size()) {
+      if (done > kMaxImageFileBytes) {
+        throw_too_large(name);
+      }
+      bytes.resize(std::clamp<uint64_t>(2 * done, kFirstBlock, kMaxImageFileBytes + 1));
     }
-    const auto checked = bytes.subspan(at + 4, length + 4);
-    if (crc32_z(0, checked.data(), checked.size()) != big_endian(bytes, at + 8 + length)) {
-      throw InputError(where + ": damaged PNG: a checksum differs");
+    const ssize_t count = ::read(file, bytes.data() + done, bytes.size() - done);
+    if (count > 0) {
+      done += static_cast<size_t>(count);
+    } else if (count == 0) {
+      bytes.resize(done);
+      return bytes;
+    } else if (errno != EINTR) {
+      throw_unreadable(name, errno);
     }
-    if (std::memcmp(checked.data(), "IEND", 4) == 0) {
-      return;
-    }
-    at += kAround + length;
   }
-  throw InputError(where + ": damaged PNG: it is cut short");
 }
 
-cv::Mat decode_with_opencv(std::span<const uint8_t> bytes, const std::string& where) {
-  // OpenCV would write to stderr, too, what it reports by an empty image.
-  [[maybe_unused]] static const auto silenced =
-      cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-  cv::Mat image;
+/// A file that is closed at the end.
+class OpenedFile {
+ public:
+  explicit OpenedFile(const std::filesystem::path& path) {
+    do {
+      number_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    } while (number_ < 0 && errno == EINTR);
+    if (number_ < 0) {
+      throw_unreadable(path.string(), errno);
+    }
+  }
+  ~OpenedFile() { ::close(number_); }
+  OpenedFile(const OpenedFile&) = delete;
+  OpenedFile& operator=(const OpenedFile&) = delete;
+
+  int number() const { return number_; }
+
+ private:
+  int number_ = -1;
+};
+
+cv::Mat decode_known(const ImageFormat& format, Bytes bytes) {
+  const auto damaged = [&](const std::string& reason) {
+    return InputError(fmt::format("damaged {}: {}", format.name, reason));
+  };
   try {
-    const cv::Mat view(1, static_cast<int>(bytes.size()), CV_8U,
-                       const_cast<uint8_t*>(bytes.data()));
-    image = cv::imdecode(view, cv::IMREAD_COLOR);
+    return format.decode(bytes);
+  } catch (const UnreadPicture& error) {
+    throw InputError(fmt::format("{} {}", format.name, error.what()));
+  } catch (const InputError& error) {
+    throw damaged(error.what());
+  } catch (const std::bad_alloc&) {
+    throw InputError("there is not enough memory to decode it");
   } catch (const cv::Exception& error) {
-    throw InputError(where + ": cannot be decoded as an image: " + error.err);
+    if (error.code == cv::Error::StsNoMem) {
+      throw InputError("there is not enough memory to decode it");
+    }
+    throw damaged(single_line(error.err));
+  } catch (const std::exception& error) {
+    throw damaged(single_line(error.what()));
   }
-  if (image.empty()) {
-    throw InputError(where + ": cannot be decoded as an image");
+}
+
+cv::Mat decode_bytes(Bytes bytes) {
+  if (bytes.empty()) {
+    throw InputError("the file is empty");
   }
-  cv::cvtColor(image, image, cv::COLOR_BGR2RGB);
-  return image;
+  const auto* format = find_image_format(bytes);
+  if (format == nullptr) {
+    const auto content = other_content(bytes);
+    throw InputError(content.empty() ? "is no image of a known format"
+                                     : "is no image but " + content);
+  }
+  if (format->decode == nullptr) {
+    throw InputError(fmt::format("{}, a format that is not read", format->name));
+  }
+  return decode_known(*format, bytes);
 }
 
 }  // namespace
 
-bool is_image_name(const std::filesystem::path& path) {
-  const auto extension = lower_case(path.extension().string());
-  return std::find(kDecodedExtensions.begin(), kDecodedExtensions.end(), extension) !=
-         kDecodedExtensions.end();
+cv::Mat decode_image(std::span<const uint8_t> bytes, const std::string& where) {
+  try {
+    return decode_bytes(bytes);
+  } catch (const InputError& error) {
+    throw InputError(where + ": " + error.what());
+  }
 }
 
-cv::Mat decode_image(std::span<const uint8_t> bytes, const std::string& where) {
-  if (bytes.empty()) {
-    throw InputError(where + ": the image is empty");
+std::vector<uint8_t> read_bytes(int file, const std::string& name) {
+  struct stat status {};
+  if (::fstat(file, &status) != 0) {
+    throw_unreadable(name, errno);
   }
-  if (is_jpeg(bytes)) {
-    return decode_jpeg(bytes, where);
+  const auto expected = S_ISREG(status.st_mode) ? static_cast<uint64_t>(status.st_size) : 0;
+  if (expected > kMaxImageFileBytes) {
+    throw_too_large(name);
   }
-  if (is_png(bytes)) {
-    check_png(bytes, where);
+  try {
+    return read_to_end(file, expected, name);
+  } catch (const std::bad_alloc&) {
+    throw InputError(name + ": there is not enough memory to read it");
   }
-  return decode_with_opencv(bytes, where);
 }
 
 std::vector<uint8_t> read_bytes(const std::filesystem::path& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  struct stat status {};
-  std::vector<uint8_t> bytes;
-  size_t done = 0;
-  bool ok = file >= 0 && ::fstat(file, &status) == 0;
-  if (ok) {
-    bytes.resize(static_cast<size_t>(status.st_size));
-  }
-  while (ok && done < bytes.size()) {
-    const ssize_t count = ::read(file, bytes.data() + done, bytes.size() - done);
-    if (count == 0) {
-      bytes.resize(done);
-    } else if (count > 0) {
-      done += static_cast<size_t>(count);
-    } else {
-      ok = errno == EINTR;
-    }
-  }
-  const int error_number = errno;
-  if (file >= 0) {
-    ::close(file);
-  }
-  if (!ok) {
-    throw InputError("cannot read " + path.string() + ": " + system_error_text(error_number));
-  }
-  return bytes;
+  const OpenedFile file(path);
+  return read_bytes(file.number(), path.string());
 }
 
 cv::Mat load_image(const std::filesystem::path& path) {

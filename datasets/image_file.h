@@ -1,5 +1,5 @@
 #pragma once
-/// Image files: which files are images, and their pixels.
+/// Image files: their bytes and their pixels. datasets/formats/ knows the formats.
 
 #include <cstdint>
 #include <filesystem>
@@ -10,17 +10,23 @@
 
 namespace softmoe {
 
-/// Returns true if the extension of `path` is that of a format that is read: JPEG, PNG, WebP, BMP,
-/// TIFF, JPEG 2000, PNM and the other formats that OpenCV decodes.
-bool is_image_name(const std::filesystem::path& path);
+/// The maximum size of an image file.
+inline constexpr uint64_t kMaxImageFileBytes = uint64_t{1} << 30;
 
-/// Decodes the bytes of an image file to uint8 with 3 channels in RGB order, upright (EXIF
-/// orientation applied), transparency dropped. `where` names the image in errors. Throws
-/// InputError for a damaged image, even if a decoder would fill the missing part with gray.
+/// Decodes the bytes of an image file to uint8 with 3 channels in RGB order, upright (by EXIF, XMP
+/// or the format's own orientation), transparency dropped; of several pictures the first. `where`
+/// names the image in errors. Throws InputError for a damaged image, even if a decoder would fill
+/// the missing part with gray, for one that is too large (check_picture_size) or does not fit in
+/// memory, and for files of other formats, which the message names.
 cv::Mat decode_image(std::span<const uint8_t> bytes, const std::string& where);
 
-/// The bytes of a file; throws InputError that names it.
+/// The bytes of a file or pipe, to its end. Throws InputError that names it, also if it has more
+/// than kMaxImageFileBytes.
 std::vector<uint8_t> read_bytes(const std::filesystem::path& path);
+
+/// What is left to read from an open file or pipe, which messages call `name`. Throws InputError
+/// like read_bytes() of a path.
+std::vector<uint8_t> read_bytes(int file, const std::string& name);
 
 /// The decoded image of a file: read_bytes(), then decode_image().
 cv::Mat load_image(const std::filesystem::path& path);

@@ -12,8 +12,9 @@
 namespace softmoe {
 
 /// The image files that `paths` name, in their order; a folder stands for all image files below it,
-/// sorted. Files are opened when they are read; a file that cannot be opened is a bad image then.
-/// Throws InputError for a folder without images.
+/// sorted, and "-" is standard input. Files are opened when they are read; a file that cannot be
+/// opened is a bad image then. Pipes are read to their end, once. Throws InputError for a folder
+/// without images, UsageError for a pipe that is given twice.
 std::unique_ptr<Dataset> open_image_paths(const std::vector<std::string>& paths);
 
 /// Images in memory, [images, height, width, channels] uint8 with 1 or 3 channels. Image i is

@@ -10,7 +10,7 @@
 #include "core/lower_case.h"
 #include "core/name_list.h"
 #include "core/pluralize.h"
-#include "datasets/image_file.h"
+#include "datasets/formats/image_format.h"
 
 namespace softmoe {
 namespace {
@@ -81,6 +81,11 @@ std::string LeftOut::text() const {
   if (other_files > 0) {
     parts.push_back(pluralize(other_files, "file that is no image", "files that are no images"));
   }
+  if (unread_images > 0) {
+    parts.push_back(pluralize(unread_images, "image") + " of formats that are not read (" +
+                    name_list({unread_extensions.begin(), unread_extensions.end()}, kShownNames) +
+                    ")");
+  }
   if (hidden > 0) {
     parts.push_back(pluralize(hidden, "hidden or system entry", "hidden or system entries"));
   }
@@ -138,6 +143,9 @@ void FolderWalk::visit_images(const fs::path& folder,
       if (is_folder(entry)) {
         // Links wait longest, so that a folder is found under its own name.
         waiting.insert(entry.is_symlink() ? waiting.begin() : waiting.end(), entry.path());
+      } else if (is_unread_image_name(entry.path())) {
+        ++left_out_.unread_images;
+        left_out_.unread_extensions.insert(lower_case(entry.path().extension().string()));
       } else if (!is_image(entry)) {
         ++left_out_.other_files;
       } else if (!visit(entry.path())) {

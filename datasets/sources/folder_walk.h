@@ -1,7 +1,8 @@
 #pragma once
 /// Which entries of folders of images count. Left out at every depth: entries whose names begin
-/// with a dot, folders that systems make (__MACOSX, lost+found, ...), folders of training runs, and
-/// files that are no images. No link to a folder above is followed, and no folder is visited twice.
+/// with a dot, folders that systems make (__MACOSX, lost+found, ...), folders of training runs,
+/// files that are no images, and images of formats that are not read. No link to a folder above is
+/// followed, and no folder is visited twice.
 
 #include <cstdint>
 #include <filesystem>
@@ -15,8 +16,10 @@ namespace softmoe {
 
 /// What a walk did not take.
 struct LeftOut {
-  int64_t other_files = 0;  ///< of formats that are not read
-  int64_t hidden = 0;       ///< names that begin with a dot, and folders of systems
+  int64_t other_files = 0;    ///< that are no images
+  int64_t unread_images = 0;  ///< of formats that are not read
+  std::set<std::string> unread_extensions;
+  int64_t hidden = 0;  ///< names that begin with a dot, and folders of systems
   std::vector<std::string> runs;
   std::vector<std::string> links;  ///< to a folder above, or to one that was visited before
 

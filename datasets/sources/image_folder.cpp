@@ -131,6 +131,7 @@ std::unique_ptr<Dataset> collect(FolderWalk& walk, const std::vector<const Split
       const auto place = classes.find(class_name);
       if (place == classes.end()) {
         untrained.insert(class_name);
+        walk.images(folder);  // counts what is left out, such as formats that are not read
         continue;
       }
       const auto label = std::distance(classes.begin(), place);

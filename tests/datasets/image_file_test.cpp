@@ -1,10 +1,11 @@
 #include "datasets/image_file.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
-#include <opencv2/imgproc.hpp>
+#include <opencv2/core.hpp>
+#include <thread>
 
-#include "datasets/jpeg.h"
 #include "datasets/small_sets.h"
 #include "support/temporary_folder.h"
 
@@ -79,72 +80,27 @@ TEST(Jpeg, GrayFilesGetThreeChannels) {
   EXPECT_EQ(decoded.at<cv::Vec3b>(3, 3), cv::Vec3b(90, 90, 90));
 }
 
-/// An APP1 segment with one entry, the orientation, in the given byte order.
-std::vector<uint8_t> exif_segment(uint8_t orientation, bool little) {
-  std::vector<uint8_t> body = {'E', 'x', 'i', 'f', 0, 0};
-  if (little) {
-    test::append(body, {'I', 'I', 42, 0, 8, 0,           0, 0, 1, 0, 0x12, 0x01, 3,
-                        0,   1,   0,  0, 0, orientation, 0, 0, 0, 0, 0,    0,    0});
-  } else {
-    test::append(body, {'M', 'M', 0, 42, 0, 0, 0,           8, 0, 1, 0x01, 0x12, 0,
-                        3,   0,   0, 0,  1, 0, orientation, 0, 0, 0, 0,    0,    0});
-  }
-  return body;
+TEST(ImageBytes, AreReadToTheirEndFromAPipe) {
+  const TemporaryFolder folder;
+  const auto bytes = encode_png(picture(90, 120, 4));  // more than one block of a pipe
+  const auto pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::thread writer([&] { write_file(pipe, bytes); });
+  EXPECT_EQ(read_bytes(pipe), bytes);
+  writer.join();
 }
 
-/// What each EXIF orientation asks for.
-cv::Mat turned(const cv::Mat& stored, int orientation) {
-  cv::Mat image;
-  switch (orientation) {
-    case 2:
-      cv::flip(stored, image, 1);
-      break;
-    case 3:
-      cv::rotate(stored, image, cv::ROTATE_180);
-      break;
-    case 4:
-      cv::flip(stored, image, 0);
-      break;
-    case 5:
-      cv::transpose(stored, image);
-      break;
-    case 6:
-      cv::rotate(stored, image, cv::ROTATE_90_CLOCKWISE);
-      break;
-    case 7:
-      cv::rotate(stored.t(), image, cv::ROTATE_180);
-      break;
-    case 8:
-      cv::rotate(stored, image, cv::ROTATE_90_COUNTERCLOCKWISE);
-      break;
-    default:
-      image = stored;
-  }
-  return image;
+TEST(ImageBytes, AreLimited) {
+  const TemporaryFolder folder;
+  write_file(folder / "large.png", {});
+  std::filesystem::resize_file(folder / "large.png", kMaxImageFileBytes + 1);
+  EXPECT_THAT(input_error([&] { read_bytes(folder / "large.png"); }),
+              AllOf(HasSubstr("large.png"), HasSubstr("more than 1024 MiB")));
 }
 
-TEST(Jpeg, IsTurnedUpright) {
-  const auto plain = jpeg_bytes(picture(32, 48, 6));
-  const auto stored = decode_image(plain, "image");
-  for (uint8_t orientation = 1; orientation <= 8; ++orientation) {
-    const auto body = exif_segment(orientation, orientation % 2 == 0);
-    std::vector<uint8_t> bytes = {0xFF, 0xD8, 0xFF, 0xE1, 0, static_cast<uint8_t>(body.size() + 2)};
-    test::append(bytes, body);
-    bytes.insert(bytes.end(), plain.begin() + 2, plain.end());
-    const auto decoded = decode_image(bytes, "image");
-    EXPECT_TRUE(same_pixels(decoded, turned(stored, orientation))) << int{orientation};
-  }
-}
-
-TEST(Jpeg, DamagedExifSaysNoOrientation) {
-  auto body = exif_segment(6, true);
-  EXPECT_EQ(exif_orientation(body), 6);
-  body[10] = 0xF0;  // the directory would lie behind the end
-  body[11] = 0xFF;
-  EXPECT_EQ(exif_orientation(body), 1);
-  for (size_t size = 0; size < body.size(); ++size) {
-    EXPECT_EQ(exif_orientation(std::span(body).first(size)), 1);
-  }
+TEST(ImageBytes, OfAFolderAreNone) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(input_error([&] { read_bytes(folder.path()); }), HasSubstr(folder.path().string()));
 }
 
 }  // namespace

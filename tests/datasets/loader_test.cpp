@@ -198,6 +198,30 @@ TEST(Loader, LeavesOutBadImagesAndNamesThem) {
   }
 }
 
+/// A set with an image that needs more memory than there is.
+class HungrySet : public NumberedSet {
+ public:
+  using NumberedSet::NumberedSet;
+  Sample get(int64_t index) const override {
+    if (index == 4) {
+      throw std::bad_alloc();
+    }
+    if (index == 7) {
+      throw cv::Exception(cv::Error::StsNoMem, "no memory", "get", "file", 1);
+    }
+    return NumberedSet::get(index);
+  }
+};
+
+TEST(Loader, CountsImagesThatNeedTooMuchMemoryAsBad) {
+  const HungrySet set(60);
+  Loader loader(set, transform(), lenient(2));
+  epoch_of(loader, 0);
+  ASSERT_EQ(loader.bad_images().size(), 2U);
+  EXPECT_THAT(loader.bad_images()[0].reason, HasSubstr("numbered[4]: there is not enough memory"));
+  EXPECT_THAT(loader.bad_images()[1].reason, HasSubstr("numbered[7]: there is not enough memory"));
+}
+
 TEST(Loader, FillsTheirPlacesWhereBatchesMustBeWhole) {
   NumberedSet set(60);
   set.bad = {3, 40};

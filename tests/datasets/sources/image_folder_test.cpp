@@ -272,6 +272,14 @@ TEST(ImageFolder, LeavesOutOtherFilesAndSaysSo) {
               ElementsAre(HasSubstr("left out: 1 file that is no image")));
 }
 
+TEST(ImageFolder, NamesFormatsThatAreNotRead) {
+  const TemporaryFolder folder;
+  write_text_file(folder / "a" / "1.heic", "no pixels");
+  write_text_file(folder / "b" / "2.AVIF", "no pixels");
+  EXPECT_THAT(input_error([&] { open_image_folder(folder.path(), "train"); }),
+              HasSubstr("2 images of formats that are not read (.avif, .heic)"));
+}
+
 TEST(ImageFolder, NamesWhatIsMissing) {
   const TemporaryFolder folder;
   EXPECT_THAT(input_error([&] { open_image_folder(folder.path(), "train"); }),

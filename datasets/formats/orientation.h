@@ -1,0 +1,21 @@
+#pragma once
+/// How a picture is to be turned: 1 (as it is) to 8, numbers of the TIFF tag Orientation, which
+/// EXIF and XMP use, too.
+
+#include <opencv2/core/mat.hpp>
+
+#include "datasets/formats/byte_view.h"
+
+namespace softmoe {
+
+/// The orientation in EXIF data, with or without "Exif\0\0" before it; nothing if it says none. A
+/// number that does not exist counts as 1.
+std::optional<int> exif_orientation(Bytes exif);
+
+/// The orientation in an XMP packet, or nothing.
+std::optional<int> xmp_orientation(Bytes packet);
+
+/// `image` turned and mirrored as `orientation` says.
+cv::Mat upright(const cv::Mat& image, int orientation);
+
+}  // namespace softmoe

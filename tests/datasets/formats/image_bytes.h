@@ -1,0 +1,51 @@
+#pragma once
+/// Bytes of image files with all that cameras and programs write beside the pixels.
+
+#include <opencv2/core.hpp>
+#include <string>
+#include <vector>
+
+#include "datasets/formats/byte_view.h"
+
+namespace softmoe::test {
+
+using FileBytes = std::vector<uint8_t>;
+
+/// `text`, then `more`.
+FileBytes joined(std::string_view text, const FileBytes& more = {});
+/// `value` in `count` bytes.
+FileBytes number_bytes(uint64_t value, size_t count, ByteOrder order = ByteOrder::kBig);
+
+/// The kinds of integers in TIFF directories.
+enum class TiffKind : uint8_t { kByte = 1, kShort = 3, kLong = 4 };
+
+/// EXIF data, which begins with a TIFF header, with `gap` bytes between the header and the
+/// directory and another entry before the orientation.
+FileBytes exif_data(int orientation, ByteOrder order, TiffKind kind = TiffKind::kShort,
+                    int gap = 0);
+/// An XMP packet with the orientation as an attribute.
+FileBytes xmp_data(int orientation);
+
+/// The file `jpeg` with one more segment of kind APP1 behind its first marker.
+FileBytes jpeg_with(const FileBytes& jpeg, const FileBytes& segment);
+
+/// `image` (RGB) by OpenCV's encoder of files with this extension.
+FileBytes encoded(const std::string& extension, const cv::Mat& image,
+                  const std::vector<int>& parameters = {});
+
+/// The file `png` with a chunk called `name` behind its header.
+FileBytes png_with(const FileBytes& png, std::string_view name, const FileBytes& data);
+/// A chunk of a WebP file.
+FileBytes webp_chunk(std::string_view name, const FileBytes& data);
+/// A WebP file of `chunks` behind a header that states flags and the size of the canvas.
+FileBytes extended_webp(int width, int height, uint8_t flags, const FileBytes& chunks);
+/// The chunk of the picture in a simple WebP file.
+FileBytes webp_picture(const FileBytes& webp);
+/// The file `jp2` with EXIF data in a box behind its others.
+FileBytes jp2_with_exif(const FileBytes& jp2, const FileBytes& exif);
+
+/// An uncompressed TIFF file of one gray or colour page; `image` has 1 or 3 (RGB) channels of 8 or
+/// 16 bits. Without an orientation if that is 0.
+FileBytes tiff_file(const cv::Mat& image, int orientation, ByteOrder order);
+
+}  // namespace softmoe::test
