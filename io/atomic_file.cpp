@@ -165,12 +165,13 @@ std::string read_text_file(const fs::path& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
-  if (!file || fs::is_directory(path) || !(text << file.rdbuf())) {
-    if (file && !fs::is_directory(path) && fs::file_size(path) == 0) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    throw_read_error(path, "it is a folder");
+  }
+  if (!file || !(text << file.rdbuf())) {
+    if (file && fs::file_size(path, error) == 0 && !error) {
       return "";
-    }
-    if (fs::is_directory(path)) {
-      throw_read_error(path, "it is a folder");
     }
     throw_read_error(path, errno);
   }
