@@ -133,15 +133,15 @@ const Family* marked_family(const std::string& asked, const Placed& placed) {
                                  const std::string& where,
                                  const std::vector<OpaqueObject>& opaque = {}) {
   const auto* const object = likely_model(opaque);
-  std::string found = tensors.empty() ? "nothing" : tensors.begin()->first + " and so on";
   if (object != nullptr && object->holds_tensors) {
-    found = described(*object) + ", whose tensors are not read: save its state_dict()";
+    throw InputError(where, "a vision transformer's state dict, as model.state_dict() gives it",
+                     described(*object));
   }
   throw InputError(
       where,
       family.empty() ? "the parameters of a vision transformer of one of " + known_names(families())
                      : "the parameters of family " + family,
-      found);
+      tensors.empty() ? "nothing" : tensors.begin()->first + " and so on");
 }
 
 std::set<std::string> prefixes_of_models(const NamedTensors& tensors, const std::string& family) {

@@ -24,6 +24,8 @@ constexpr std::array kNames = {
     PickleName{"copyreg", "__newobj__", kObject},
     PickleName{"copyreg", "__newobj_ex__", kObject},
     PickleName{"copy_reg", "_reconstructor", kObject},
+    PickleName{"numpy.core.multiarray", "_reconstruct", kObject},
+    PickleName{"numpy._core.multiarray", "_reconstruct", kObject},
     PickleName{"torch", "DoubleStorage", kStorageType, torch::kFloat64},
     PickleName{"torch", "FloatStorage", kStorageType, torch::kFloat32},
     PickleName{"torch", "HalfStorage", kStorageType, torch::kFloat16},

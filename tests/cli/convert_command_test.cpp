@@ -108,7 +108,8 @@ TEST_F(Convert, SaysWhatItFoundAndChose) {
   const auto run = convert(fixture("vmoe/tiny_vit_soft_gap.npz").string(), path("model.h5"));
   ASSERT_TRUE(succeeds(run));
   EXPECT_THAT(run.output, HasSubstr("npz, family vmoe, after 'params/'"));
-  EXPECT_THAT(run.output, HasSubstr("assumed: --dispatch-dtype float32 (routing is not"));
+  EXPECT_THAT(run.output, HasSubstr("assumed: --prefix 'params/' (of models after "));
+  EXPECT_THAT(run.output, HasSubstr("--dispatch-dtype float32 (routing is not in the weights)"));
   EXPECT_THAT(run.output, HasSubstr("--gelu tanh, --norm-eps 1e-06, --mean 0.5, --std 0.5, "
                                     "--interpolation bilinear, --crop-pct 1 (family vmoe)"));
   EXPECT_THAT(run.output, HasSubstr("32x32 px, patches of 8, 4 heads"));

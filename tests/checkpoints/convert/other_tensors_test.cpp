@@ -140,6 +140,23 @@ TEST(OtherTensors, OfLoraAreNamed) {
               HasSubstr("merge LoRA"));
 }
 
+TEST(OtherTensors, ObjectsInPlaceOfTheModelAreNamed) {
+  const std::vector<OpaqueObject> opaque{{"args", "argparse.Namespace", false},
+                                         {"model", "my.Vit", true}};
+  const NamedTensors state{{"optimizer.state.0.exp_avg", torch::ones({3})}};
+  EXPECT_EQ(test::input_error([&] { find_model(state, "", "", "file", opaque); }),
+            "file: expected a vision transformer's state dict, as model.state_dict() gives it, "
+            "found an object of my.Vit at 'model'");
+  EXPECT_THAT(test::input_error([&] { find_model(state, "", "", "file"); }),
+              HasSubstr("found optimizer.state.0.exp_avg and so on"));
+  EXPECT_EQ(test::input_error([&] {
+              find_model(named_for("timm", "model."), "", "", "file",
+                         {{"model._orig_mod.blocks.7.norm1.weight", "my.Packed", false}});
+            }),
+            "file: tensor 'model._orig_mod.blocks.7.norm1.weight': expected plain numbers, found "
+            "an object of my.Packed");
+}
+
 TEST(OtherTensors, AreNamedByGroup) {
   EXPECT_EQ(grouped_names({"optim.state.0.step", "optim.state.1.step", "optim.groups", "loss"}),
             "loss, 3 tensors of optim.*");

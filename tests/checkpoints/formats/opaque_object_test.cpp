@@ -69,6 +69,10 @@ INSTANTIATE_TEST_SUITE_P(
                      global("numpy._core.multiarray", "scalar") + global("numpy", "dtype") +
                          text("f8") + "\x89\x88\x87R" + text("abc") + "\x86R",
                      "numpy._core.multiarray.scalar"},
+        BesideTensor{"Array",
+                     global("numpy.core.multiarray", "_reconstruct") + global("numpy", "ndarray") +
+                         integer(0) + "\x85" + "C\x01" + "b" + "\x87R" + "(K\x01t" + kBuild,
+                     "numpy.ndarray"},
         BesideTensor{"Date", global("datetime", "datetime") + text("abc") + "\x85R",
                      "datetime.datetime"},
         BesideTensor{"Enum", text("my.module") + text("Color") + "\x93K\x01\x85R",
