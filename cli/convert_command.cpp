@@ -244,6 +244,8 @@ void run_convert(const std::vector<std::string>& arguments) {
                                                         .img_size = options.from_img_size,
                                                         .leave_out = options.leave_out,
                                                         .drop_head = drop_head});
+  std::erase_if(source.notes.assumed,
+                [&](const Assumption& assumed) { return line.given(assumed.option); });
   note_odd_values(source.weights, options.checkpoint);
   const auto changes = changes_of(line, options, source.description);
   const auto converted = convert_model(std::move(source), options.checkpoint, changes);

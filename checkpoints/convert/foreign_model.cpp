@@ -96,6 +96,19 @@ void note_config(const TensorFile& file, const Family& family, const ConfigFiles
   }
 }
 
+/// Notes objects beside the model that hold tensors, which are not read.
+void note_opaque(const std::vector<OpaqueObject>& opaque, ReadingNotes& notes) {
+  std::vector<std::string> objects;
+  for (const auto& object : opaque) {
+    if (object.holds_tensors) {
+      objects.push_back(described(object));
+    }
+  }
+  if (!objects.empty()) {
+    notes.unused.push_back("not read: tensors in " + name_list(objects, /*max_shown=*/3));
+  }
+}
+
 /// A checkpoint of our own.
 ForeignModel native_model(TensorFile file) {
   ForeignModel model;
@@ -201,6 +214,7 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
   }
   auto configs = configs_of(file, family.configs);
   note_config(file, family, configs, model.notes);
+  note_opaque(file.opaque, model.notes);
   describe_model(model, file, family,
                  {.configs = std::move(configs),
                   .heads = renamed.heads,

@@ -105,6 +105,13 @@ TEST(TensorFile, NamesWhatIsNone) {
             "cannot read " + (folder / "none").string() + ": No such file or directory");
 }
 
+TEST(TensorFile, NamesAnAdapterWithoutItsModel) {
+  const test::TemporaryFolder folder;
+  write_safetensors(folder / "adapter_model.safetensors", {{"x", torch::ones({2})}});
+  EXPECT_THAT(input_error([&] { read_tensor_file(folder.path()); }),
+              testing::HasSubstr("found a LoRA adapter alone: merge it into its model first"));
+}
+
 TEST(TensorFile, RefusesZipBombsBeforeTheyTakeMemory) {
   const test::TemporaryFolder folder;
   const auto path = folder / "bomb.npz";

@@ -14,8 +14,10 @@
 namespace softmoe::test {
 namespace {
 
+using testing::AnyOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 /// A dense model of seven classes with mean pooling.
 void write_dense_checkpoint(
@@ -113,6 +115,11 @@ TEST_F(Convert, SaysWhatItFoundAndChose) {
   EXPECT_THAT(run.output, HasSubstr("--gelu tanh, --norm-eps 1e-06, --mean 0.5, --std 0.5, "
                                     "--interpolation bilinear, --crop-pct 1 (family vmoe)"));
   EXPECT_THAT(run.output, HasSubstr("32x32 px, patches of 8, 4 heads"));
+  // What the user says is no assumption.
+  const auto told = convert(fixture("vmoe/tiny_vit_soft_gap.npz").string(), path("told.h5"),
+                            {"--gelu", "exact", "--router-eps", "1e-5"});
+  EXPECT_THAT(told.output, HasSubstr("--norm-eps 1e-06, --mean 0.5"));
+  EXPECT_THAT(told.output, Not(AnyOf(HasSubstr("--gelu"), HasSubstr("--router-eps"))));
   EXPECT_THAT(run.output, HasSubstr("mean 0.5, std 0.5"));
 }
 

@@ -6,6 +6,7 @@
 
 #include "checkpoints/convert/configured_model.h"
 #include "checkpoints/convert/write_foreign.h"
+#include "checkpoints/formats/pickle_bytes.h"
 #include "io/npz.h"
 
 namespace softmoe {
@@ -103,6 +104,40 @@ TEST_F(NotesOnFiles, SayThatAConfigBesideThemIsNotTheirs) {
   // Files of Hugging Face have one of their own.
   write("hf_vit");
   EXPECT_THAT(reading_error("no JSON"), HasSubstr("config.json: expected JSON"));
+}
+
+TEST_F(NotesOnFiles, NameObjectsWhoseTensorsAreNotRead) {
+  namespace pickles = test::pickles;
+  const auto options = changed(square_options(), token_pooling);
+  const auto weights = to_family_names(named_tensors(*test::lively_model(options)),
+                                       find_family("timm"), options.heads, "model");
+  int64_t elements = 0;
+  for (const auto& [name, tensor] : weights) {
+    elements += tensor.numel();
+  }
+  std::string data;
+  std::string state = "}";
+  for (const auto& [name, tensor] : weights) {
+    const auto plain = tensor.detach().contiguous();
+    const auto offset = static_cast<int64_t>(data.size() / sizeof(float));
+    data.append(static_cast<const char*>(plain.const_data_ptr()), plain.nbytes());
+    state += pickles::text(name) +
+             pickles::tensor(pickles::numbers(plain.sizes().vec()),
+                             pickles::numbers(plain.strides().vec()), offset,
+                             pickles::storage(elements)) +
+             "s";
+  }
+  const auto shadow =
+      pickles::tensor(pickles::numbers({2}), pickles::numbers({1}), 0, pickles::storage(elements));
+  const auto average =
+      pickles::global("my", "Average") + ")\x81" + pickles::dict("w", shadow) + "b";
+  write_text_file(folder_ / "a.pth", pickles::zip_file("}" + pickles::text("model") + state + "s" +
+                                                           pickles::text("ema") + average + "s",
+                                                       data));
+  const auto model = read_foreign_model(folder_ / "a.pth");
+  EXPECT_EQ(model.prefix, "model.");
+  EXPECT_THAT(model.notes.unused,
+              ElementsAre("not read: tensors in an object of my.Average at 'ema'"));
 }
 
 TEST_F(NotesOnFiles, AConfigOfAnotherModelIsRefused) {
