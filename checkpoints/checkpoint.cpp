@@ -14,6 +14,7 @@
 #include "core/version.h"
 #include "io/atomic_file.h"
 #include "io/bounded_json.h"
+#include "io/file_error.h"
 #include "io/hdf5.h"
 #include "runtime/memory/memory_use.h"
 
@@ -259,7 +260,7 @@ Checkpoint load_checkpoint(const fs::path& path, const CheckpointParts& parts) {
   auto description = read_description(file);
   Checkpoint checkpoint;
   checkpoint.metadata = std::move(description.metadata);
-  auto bytes_left = static_cast<int64_t>(fs::file_size(path));
+  int64_t bytes_left = file_length(path);
   std::vector<PendingTensor> pending;
   for (const auto& [full_name, entry] : description.tensors.items()) {
     for (const auto& group : kGroups) {

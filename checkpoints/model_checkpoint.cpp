@@ -22,9 +22,9 @@ LoadedWeights native_weights(const std::filesystem::path& path) {
 LoadedWeights foreign_weights(const std::filesystem::path& path) {
   auto model = read_foreign_model(path);
   check_weights(model.weights, model.description.options, find_family(model.family), path.string());
-  log_line(fmt::format("{}: {}, family {}{}", path.string(), format_row(model.format).title,
-                       model.family,
-                       model.prefix.empty() ? "" : fmt::format(", after '{}'", model.prefix)));
+  for (const auto& line : reading_lines(model)) {
+    log_line(fmt::format("{}: {}", path.string(), line));
+  }
   auto metadata = to_metadata(model.description);
   return {.weights = std::move(model.weights),
           .description = std::move(model.description),

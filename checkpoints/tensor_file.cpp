@@ -12,18 +12,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Json config_beside(const fs::path& path) {
-  const fs::path config = path.parent_path() / kConfigName;
+/// Reads the config file beside `file`.
+void read_config(TensorFile& file) {
+  const fs::path config = file.path.parent_path() / kConfigName;
   std::error_code error;
   if (!fs::is_regular_file(config, error)) {
-    return nullptr;
+    return;
   }
-  const auto file = MappedFile::open(config);
-  auto value = parse_sorted_json(file->bytes(), config.string());
-  if (!value.is_object()) {
-    throw InputError(config.string(), "a JSON object", value.type_name());
+  try {
+    auto value = parse_sorted_json(MappedFile::open(config)->bytes(), config.string());
+    if (!value.is_object()) {
+      throw InputError(config.string(), "a JSON object", value.type_name());
+    }
+    file.config = std::move(value);
+  } catch (const InputError& problem) {
+    // It may belong to something else in that folder.
+    file.config_problem = problem.what();
   }
-  return value;
 }
 
 }  // namespace
@@ -37,7 +42,7 @@ TensorFile read_tensor_file(const fs::path& given) {
     file.config = std::move(checkpoint.metadata);
     return file;
   }
-  file.config = config_beside(file.path);
+  read_config(file);
   switch (file.format) {
     case TensorFormat::kSafetensors: {
       auto read = read_safetensors_file(file.path);
@@ -47,9 +52,13 @@ TensorFile read_tensor_file(const fs::path& given) {
     }
     case TensorFormat::kNpz:
       file.tensors = read_npz(file.path);
+      file.comment = npz_comment(file.path);
       break;
-    default:
-      file.tensors = read_torch_file(file.path);
+    default: {
+      auto read = read_torch_file(file.path);
+      file.tensors = std::move(read.tensors);
+      file.opaque = std::move(read.opaque);
+    }
   }
   return file;
 }

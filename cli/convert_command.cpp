@@ -13,7 +13,6 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "core/error.h"
-#include "core/name_list.h"
 #include "core/pluralize.h"
 #include "vit/cost.h"
 
@@ -190,12 +189,12 @@ void print_result(const ConvertedModel& converted, const ConvertOptions& options
                   const std::vector<std::string>& config_names,
                   const std::vector<std::string>& notes) {
   const auto& model = converted.model;
-  fmt::print("{}: {}, family {}{}\n", options.checkpoint, format_row(model.format).title,
-             model.family, model.prefix.empty() ? "" : fmt::format(", after '{}'", model.prefix));
-  if (!model.left_out.empty()) {
-    fmt::print("  left out: {}\n", name_list(model.left_out));
+  std::string before = options.checkpoint + ": ";
+  for (const auto& line : reading_lines(model)) {
+    fmt::print("{}{}\n", before, line);
+    before = "  ";
   }
-  for (const auto& choice : model.choices) {
+  for (const auto& choice : model.notes.choices) {
     fmt::print("  {}\n", choice);
   }
   for (const auto& change : converted.changed) {
@@ -245,6 +244,8 @@ void run_convert(const std::vector<std::string>& arguments) {
                                                         .img_size = options.from_img_size,
                                                         .leave_out = options.leave_out,
                                                         .drop_head = drop_head});
+  std::erase_if(source.notes.assumed,
+                [&](const Assumption& assumed) { return line.given(assumed.option); });
   note_odd_values(source.weights, options.checkpoint);
   const auto changes = changes_of(line, options, source.description);
   const auto converted = convert_model(std::move(source), options.checkpoint, changes);
@@ -263,7 +264,9 @@ void run_convert(const std::vector<std::string>& arguments) {
                    {"input_format", format_row(model.format).title},
                    {"family", model.family},
                    {"prefix", model.prefix},
-                   {"choices", model.choices},
+                   {"choices", all_choices(model.notes)},
+                   {"assumed", assumed_text(model.notes.assumed)},
+                   {"unused", model.notes.unused},
                    {"left_out", model.left_out},
                    {"changed", converted.changed},
                    {"fresh", converted.fresh},

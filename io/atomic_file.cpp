@@ -185,11 +185,11 @@ std::string read_text_file(const fs::path& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
-  std::error_code unknown;
-  if (!file || fs::is_directory(path, unknown) || !(text << file.rdbuf())) {
-    if (fs::is_directory(path, unknown)) {
-      throw_read_error(path, "it is a folder");
-    }
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    throw_read_error(path, "it is a folder");
+  }
+  if (!file || !(text << file.rdbuf())) {
     if (!file || errno != 0) {
       throw_read_error(path, errno);
     }

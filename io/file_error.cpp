@@ -20,4 +20,13 @@ void throw_write_error(const std::filesystem::path& path, int error_number) {
   throw_write_error(path, system_error_text(error_number));
 }
 
+int64_t file_length(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  if (error) {
+    throw_read_error(path, error.value());
+  }
+  return static_cast<int64_t>(bytes);
+}
+
 }  // namespace softmoe

@@ -69,8 +69,11 @@ Hdf5File Hdf5File::open(const fs::path& path) {
   auto state = std::make_unique<State>(path);
   {
     const Hdf5Lock lock;
-    if (fs::is_directory(path)) {
-      throw_read_error(path, "it is a folder");
+    std::error_code error;
+    const auto status = fs::status(path, error);
+    if (fs::exists(status) && !fs::is_regular_file(status)) {
+      throw_read_error(path,
+                       fs::is_directory(status) ? "it is a folder" : "it is no ordinary file");
     }
     check_front(path);
     const Hdf5Handle access(make_hdf5_access_list(&state->disk), H5Pclose);

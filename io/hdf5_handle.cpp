@@ -1,9 +1,20 @@
 #include "io/hdf5_handle.h"
 
-#include "core/error.h"
+#include <array>
+#include <string_view>
+#include <utility>
 
 namespace softmoe {
 namespace {
+
+/// Parts of the library's messages, and what they mean to a user.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kMeanings{
+    {{"truncated file", "a truncated one"},
+     {"signature not found", "other data"},
+     {"doesn't exist", "none"},
+     {"can't locate attribute", "none"},
+     {"not found", "none"},
+     {"filter", "data of a compression that is not known here"}}};
 
 std::mutex& library_mutex() {
   static std::mutex mutex;
@@ -84,15 +95,14 @@ std::string hdf5_type_name(Hdf5Type type) {
 }
 
 std::string hdf5_error_text() {
-  std::string text = "a failure of the HDF5 library";
+  std::string text;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first_message, &text);
-  if (text.starts_with("truncated file")) {
-    return "a truncated one";
+  for (const auto& [part, words] : kMeanings) {
+    if (text.find(part) != std::string::npos) {
+      return std::string(words);
+    }
   }
-  if (text.find("signature not found") != std::string::npos) {
-    return "other data";
-  }
-  return single_line(text.substr(0, text.find_first_of(":\n")));
+  return "a damaged one";
 }
 
 }  // namespace softmoe

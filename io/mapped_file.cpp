@@ -15,10 +15,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Owns the descriptor of an open file.
+/// Owns the descriptor of an open file. Opening a pipe does not wait for its writer.
 struct Descriptor {
   int number = -1;
-  explicit Descriptor(const fs::path& path) : number(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+  explicit Descriptor(const fs::path& path)
+      : number(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
   ~Descriptor() {
     if (number >= 0) {
       ::close(number);

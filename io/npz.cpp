@@ -150,8 +150,12 @@ const torch::Tensor& npz_array(const NamedTensors& arrays, const std::string& na
   return found->second;
 }
 
-void write_npz(const fs::path& path, const NamedTensors& arrays) {
+std::string npz_comment(const fs::path& path) { return ZipReader(path, kWords).comment(); }
+
+void write_npz(const fs::path& path, const NamedTensors& arrays, const std::string& comment) {
   TORCH_CHECK_VALUE(!arrays.empty(), "write_npz: no arrays for ", path.string());
+  TORCH_CHECK_VALUE(comment.size() <= kNpzCommentLimit, "write_npz: a comment of ", comment.size(),
+                    " bytes for ", path.string());
   write_atomically(path, [&](const fs::path& temporary) {
     std::list<std::string> headers;
     std::list<torch::Tensor> contiguous;
@@ -160,6 +164,11 @@ void write_npz(const fs::path& path, const NamedTensors& arrays) {
       contiguous.push_back(array.detach().cpu().contiguous());
       headers.push_back(make_npy_header(array.scalar_type(), array.sizes()));
       add_array(archive.get(), name, headers.back(), contiguous.back(), path);
+    }
+    const auto comment_bytes = static_cast<zip_uint16_t>(comment.size());
+    if (!comment.empty() &&
+        zip_set_archive_comment(archive.get(), comment.c_str(), comment_bytes) != 0) {
+      throw_write_error(path, zip_error_text(zip_get_error(archive.get())));
     }
     if (zip_close(archive.get()) != 0) {
       throw_write_error(path, zip_error_text(zip_get_error(archive.get())));

@@ -24,8 +24,17 @@ NamedTensors read_npz(const std::filesystem::path& path, const std::vector<std::
 const torch::Tensor& npz_array(const NamedTensors& arrays, const std::string& name,
                                const std::filesystem::path& path);
 
+/// The comment of an .npz file, a text beside its arrays; empty if it has none. Throws InputError
+/// that names the file if it is no archive.
+std::string npz_comment(const std::filesystem::path& path);
+
+/// Max bytes of a comment.
+inline constexpr size_t kNpzCommentLimit = 65'535;
+
 /// Writes an .npz file atomically, the same bytes for the same arrays; bf16 is written as raw
-/// 2-byte void. There must be at least one array.
-void write_npz(const std::filesystem::path& path, const NamedTensors& arrays);
+/// 2-byte void. There must be at least one array. NumPy ignores the comment, which has at most
+/// kNpzCommentLimit bytes.
+void write_npz(const std::filesystem::path& path, const NamedTensors& arrays,
+               const std::string& comment = "");
 
 }  // namespace softmoe

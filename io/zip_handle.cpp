@@ -46,7 +46,9 @@ ZipHandle open_zip(const std::filesystem::path& path, int flags, const std::stri
   if (code == ZIP_ER_NOZIP || code == ZIP_ER_INCONS) {
     found = begins_as_zip(path) ? "a truncated or damaged one" : "other data";
   }
-  throw InputError(path.string(), kind, std::filesystem::is_directory(path) ? "a folder" : found);
+  std::error_code error_of_status;
+  const bool is_folder = std::filesystem::is_directory(path, error_of_status);
+  throw InputError(path.string(), kind, is_folder ? "a folder" : found);
 }
 
 }  // namespace softmoe

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "io/file_error.h"
 #include "io/zip_handle.h"
 
 namespace softmoe {
@@ -63,7 +64,7 @@ void ZipStream::expect_end() {
 }
 
 void ZipReader::State::list_members() {
-  const auto file_bytes = static_cast<int64_t>(fs::file_size(path));
+  const int64_t file_bytes = file_length(path);
   int64_t packed_total = 0;
   const zip_int64_t count = zip_get_num_entries(archive.get(), 0);
   for (zip_uint64_t index = 0; std::cmp_less(index, count); ++index) {
@@ -105,6 +106,12 @@ ZipReader::~ZipReader() = default;
 
 const fs::path& ZipReader::path() const { return state_->path; }
 const std::map<std::string, ZipMember>& ZipReader::members() const { return state_->members; }
+std::string ZipReader::comment() const {
+  int bytes = 0;
+  const char* text = zip_get_archive_comment(state_->archive.get(), &bytes, ZIP_FL_ENC_RAW);
+  return text == nullptr || bytes <= 0 ? "" : std::string(text, static_cast<size_t>(bytes));
+}
+
 std::string ZipReader::place(const std::string& name) const { return state_->place(name); }
 
 ZipStream ZipReader::open(const std::string& name) const {

@@ -58,6 +58,8 @@ class ZipReader {
 
   const std::filesystem::path& path() const;
   const std::map<std::string, ZipMember>& members() const;
+  /// The text that stands beside the members; empty if there is none.
+  std::string comment() const;
   /// "a.npz: array 'x'", for errors.
   std::string place(const std::string& name) const;
   /// Opens a member of members().

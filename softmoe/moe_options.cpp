@@ -14,21 +14,30 @@ void describe(OptionTable& table, MoeOptions& options) {
   table.add("experts", options.experts, "experts of a MoE layer",
             {.unit = "experts", .min = 0, .max = kMaxExperts});
   table.add("slots-per-expert", options.slots_per_expert,
-            "slots of each expert; 0 derives them from the capacity factor",
+            with_readers("slots-per-expert",
+                         "slots of each expert; 0 derives them from the capacity factor"),
             {.unit = "slots", .min = 0, .max = kMaxExperts});
   table.add("capacity-factor", options.capacity_factor,
-            "rows of all experts as a multiple of the tokens (times top-k); soft routers: if "
-            "slots are not given",
+            with_readers(
+                "capacity-factor",
+                "rows of all experts as a multiple of the tokens (times top-k); soft routers: if "
+                "slots are not given"),
             {.min = 1e-6, .max = 1e4});
-  table.add("router-noise", options.router_noise,
-            "standard deviation of normal noise on the routing logits in training; sparse routers "
-            "divide it by the number of experts",
-            {.min = 0});
+  table.add(
+      "router-noise", options.router_noise,
+      with_readers(
+          "router-noise",
+          "standard deviation of normal noise on the routing logits in training; sparse routers "
+          "divide it by the number of experts"),
+      {.min = 0});
   table.add("router-eps", options.router_eps,
-            "added to squared norms of tokens and slot parameters", {.min = 0});
+            with_readers("router-eps", "added to squared norms of tokens and slot parameters"),
+            {.min = 0});
   table.add("dispatch-dtype", options.dispatch_dtype,
-            "precision of the tokens and expert outputs that routers mix or hand over (vmoe: "
-            "bfloat16); smear has none",
+            with_readers(
+                "dispatch-dtype",
+                "precision of the tokens and expert outputs that routers mix or hand over (vmoe: "
+                "bfloat16)"),
             {Precision::kFloat32, Precision::kBFloat16});
   table.add("expert-init", options.expert_init, "how the experts of a layer start");
   table.add("expert-drop", options.expert_drop, "dropout rate inside experts; 0: that of --drop",

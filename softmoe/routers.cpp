@@ -1,5 +1,9 @@
 #include "softmoe/routers.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <array>
 
 #include "core/registry.h"
@@ -31,6 +35,41 @@ RouterCost soft_cost(const MoeLayerOptions& options) {
 
 constexpr std::string_view kSoftMoe = "arXiv:2308.00951";
 
+constexpr std::array<std::string_view, 4> kSoftOptions{"slots-per-expert", "capacity-factor",
+                                                       "router-eps", "dispatch-dtype"};
+constexpr std::array<std::string_view, 3> kSlotOptions{"slots-per-expert", "capacity-factor",
+                                                       "dispatch-dtype"};
+constexpr std::array<std::string_view, 1> kNoise{"router-noise"};
+constexpr std::array<std::string_view, 1> kPlainOptions{"dispatch-dtype"};
+constexpr std::array<std::string_view, 11> kTokensChoiceOptions{"top-k",
+                                                                "capacity-factor",
+                                                                "eval-capacity-factor",
+                                                                "capacity-multiple",
+                                                                "capacity-rounding",
+                                                                "group-images",
+                                                                "batch-priority",
+                                                                "renormalize-gates",
+                                                                "gate-order",
+                                                                "gate-function",
+                                                                "dispatch-dtype"};
+constexpr std::array<std::string_view, 4> kTokensChoiceTraining{
+    "router-noise", "jitter", "second-expert-threshold", "selection-bias-rate"};
+constexpr std::array<std::string_view, 7> kExpertsChoiceOptions{
+    "capacity-factor", "eval-capacity-factor", "capacity-multiple", "capacity-rounding",
+    "group-images",    "renormalize-gates",    "dispatch-dtype"};
+constexpr std::array<std::string_view, 6> kSinkhornOptions{"top-k",
+                                                           "group-images",
+                                                           "sinkhorn-temperature",
+                                                           "sinkhorn-tolerance",
+                                                           "sinkhorn-iterations",
+                                                           "dispatch-dtype"};
+constexpr std::array<std::string_view, 1> kSinkhornTraining{"plan-selection"};
+constexpr std::array<std::string_view, 2> kBaseOptions{"group-images", "dispatch-dtype"};
+constexpr std::array<std::string_view, 3> kReluTraining{"top-k", "l1-initial", "l1-multiplier"};
+constexpr std::array<std::string_view, 2> kSeededOptions{"hash-seed", "dispatch-dtype"};
+constexpr std::array<std::string_view, 3> kCodedOptions{"hash-codes", "hash-seed",
+                                                        "dispatch-dtype"};
+
 constexpr OnnxForm soft_form(SoftMixing mixing) {
   switch (mixing) {
     case SoftMixing::kSoft:
@@ -54,6 +93,12 @@ constexpr RouterRow soft_row(std::string_view name, std::string_view summary) {
           .learned = mixing != SoftMixing::kUniform,
           .make = make_soft<mixing>,
           .cost = soft_cost<mixing>,
+          .options = mixing == SoftMixing::kUniform
+                         ? std::span<const std::string_view>(kSlotOptions)
+                         : std::span<const std::string_view>(kSoftOptions),
+          .training_options = mixing == SoftMixing::kUniform
+                                  ? std::span<const std::string_view>()
+                                  : std::span<const std::string_view>(kNoise),
           .losses = {},
           .equal_experts = EqualExperts::kDiffer,
           .expert_numbers = {},
@@ -87,7 +132,8 @@ constexpr std::array<std::string_view, 2> kFixedMaps{"expert_of_position", "expe
 constexpr RouterRow fixed_row(std::string_view name, std::string_view source,
                               std::string_view summary,
                               RouterHandle (*make)(const MoeLayerOptions&),
-                              RouterCost (*cost)(const MoeLayerOptions&), OnnxForm onnx) {
+                              RouterCost (*cost)(const MoeLayerOptions&), OnnxForm onnx,
+                              std::span<const std::string_view> options) {
   return {.name = name,
           .source = source,
           .summary = summary,
@@ -95,6 +141,7 @@ constexpr RouterRow fixed_row(std::string_view name, std::string_view source,
           .learned = false,
           .make = make,
           .cost = cost,
+          .options = options,
           .losses = {},
           .equal_experts = EqualExperts::kAgree,
           .expert_numbers = kFixedMaps,
@@ -131,6 +178,7 @@ constexpr std::array kRows{
               .learned = false,
               .make = make_plain<IdentityRouterImpl>,
               .cost = identity_router_cost,
+              .options = kSlotOptions,
               .equal_experts = EqualExperts::kAgree,
               .recordable = true,
               .onnx = OnnxForm::kIdentity,
@@ -142,6 +190,8 @@ constexpr std::array kRows{
               .learned = true,
               .make = make_plain<TokensChoiceRouterImpl>,
               .cost = tokens_choice_cost,
+              .options = kTokensChoiceOptions,
+              .training_options = kTokensChoiceTraining,
               .losses = kTokensChoiceLosses,
               .equal_experts = EqualExperts::kRenormalized,
               .onnx = OnnxForm::kTokensChoice,
@@ -153,6 +203,8 @@ constexpr std::array kRows{
               .learned = true,
               .make = make_plain<ExpertsChoiceRouterImpl>,
               .cost = experts_choice_cost,
+              .options = kExpertsChoiceOptions,
+              .training_options = kNoise,
               .equal_experts = EqualExperts::kRenormalized,
               .recordable = true,
               .onnx = OnnxForm::kExpertsChoice,
@@ -163,14 +215,17 @@ constexpr std::array kRows{
               .kind = RoutingKind::kSparse,
               .learned = true,
               .make = make_plain<SinkhornRouterImpl>,
-              .cost = sinkhorn_router_cost},
+              .cost = sinkhorn_router_cost,
+              .options = kSinkhornOptions,
+              .training_options = kSinkhornTraining},
     RouterRow{.name = "base",
               .source = "arXiv:2103.16716",
               .summary = "by the balanced assignment of the largest sum of scores (BASE)",
               .kind = RoutingKind::kSparse,
               .learned = true,
               .make = make_plain<BaseRouterImpl>,
-              .cost = base_router_cost},
+              .cost = base_router_cost,
+              .options = kBaseOptions},
     RouterRow{.name = "reinforced",
               .source = "arXiv:2202.01169",
               .summary = "experts are drawn and learned by REINFORCE from each image's loss",
@@ -178,6 +233,7 @@ constexpr std::array kRows{
               .learned = true,
               .make = make_plain<ReinforcedRouterImpl>,
               .cost = reinforced_router_cost,
+              .options = kPlainOptions,
               .losses = kReinforcedLosses,
               .equal_experts = EqualExperts::kAgree,
               .onnx = OnnxForm::kBestExpert},
@@ -188,6 +244,8 @@ constexpr std::array kRows{
               .learned = true,
               .make = make_plain<ReluRouterImpl>,
               .cost = relu_router_cost,
+              .options = kPlainOptions,
+              .training_options = kReluTraining,
               .losses = kReluLosses},
     RouterRow{.name = "smear",
               .source = "arXiv:2306.03745",
@@ -201,22 +259,22 @@ constexpr std::array kRows{
               .onnx = OnnxForm::kMergedExperts},
     fixed_row("hash_random", kHashLayers, "by position: in the order of hashes, dealt out in turn",
               make_position_hash<PositionRule::kBalanced>, position_router_cost,
-              OnnxForm::kPositionMap),
+              OnnxForm::kPositionMap, kSeededOptions),
     fixed_row("hash_block", kHashLayers, "by position: neighbours together",
               make_position_hash<PositionRule::kBlock>, position_router_cost,
-              OnnxForm::kPositionMap),
+              OnnxForm::kPositionMap, kPlainOptions),
     fixed_row("hash_modulo", kHashLayers, "by position: position modulo experts",
               make_position_hash<PositionRule::kModulo>, position_router_cost,
-              OnnxForm::kPositionMap),
+              OnnxForm::kPositionMap, kPlainOptions),
     fixed_row("hash_projection", kHashLayers, "by patch: signs of random projections of its pixels",
               make_content_hash<ContentCode::kProjection>, content_cost<ContentCode::kProjection>,
-              OnnxForm::kContentMap),
+              OnnxForm::kContentMap, kCodedOptions),
     fixed_row("hash_kmeans", kHashLayers, "by patch: the nearest entry of a codebook of patches",
               make_content_hash<ContentCode::kKMeans>, content_cost<ContentCode::kKMeans>,
-              OnnxForm::kContentMap),
+              OnnxForm::kContentMap, kCodedOptions),
     fixed_row("random", "arXiv:2110.04260",
               "a balanced random map at every step, a fixed one in evaluation", make_random,
-              position_router_cost, OnnxForm::kPositionMap),
+              position_router_cost, OnnxForm::kPositionMap, kSeededOptions),
 };
 
 }  // namespace
@@ -229,6 +287,20 @@ std::vector<std::string> router_names() {
     names.emplace_back(row.name);
   }
   return names;
+}
+
+std::string with_readers(std::string_view option, const std::string& meaning) {
+  std::vector<std::string> readers;
+  std::vector<std::string> others;
+  for (const auto& row : kRows) {
+    const bool reads =
+        std::count(row.options.begin(), row.options.end(), option) > 0 ||
+        std::count(row.training_options.begin(), row.training_options.end(), option) > 0;
+    (reads ? readers : others).emplace_back(row.name);
+  }
+  const bool is_usual = others.size() < readers.size();
+  return fmt::format("{}; read by {}{}", meaning, is_usual ? "all but " : "",
+                     fmt::join(is_usual ? others : readers, ", "));
 }
 
 const RouterRow& router_row(const std::string& name) {

@@ -73,6 +73,10 @@ struct RouterRow {
   bool learned;
   RouterHandle (*make)(const MoeLayerOptions& options);
   RouterCost (*cost)(const MoeLayerOptions& options);
+  /// The options of MoeOptions that its outputs in evaluation depend on, beside the experts.
+  std::span<const std::string_view> options = {};
+  /// Those that it reads in training alone.
+  std::span<const std::string_view> training_options = {};
   std::span<const DefaultLoss> losses = {};
   EqualExperts equal_experts = EqualExperts::kDiffer;
   /// Tensors of the router's state whose values are numbers of experts. (Pruning finds axes of
@@ -97,6 +101,9 @@ struct RouterRow {
 std::span<const RouterRow> router_rows();
 /// Their names.
 std::vector<std::string> router_names();
+/// "MEANING; read by A, B and C", or "all but A": the help of an option by RouterRow::options and
+/// training_options, in which no row that ignores it is missing.
+std::string with_readers(std::string_view option, const std::string& meaning);
 /// The row of a name; throws UsageError if there is none.
 const RouterRow& router_row(const std::string& name);
 /// A router for one layer. Throws UsageError for a name that no row has, c10::ValueError for sizes

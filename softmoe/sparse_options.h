@@ -41,7 +41,8 @@ template <>
 inline constexpr std::array<EnumName<PlanSelection>, 2> kEnumNames<PlanSelection>{
     {{PlanSelection::kArgmax, "argmax"}, {PlanSelection::kExact, "exact"}}};
 
-/// What a user chooses about sparse routers. Options that a router does not know are ignored by it.
+/// What a user chooses about sparse routers. A router ignores options that its row does not name
+/// (RouterRow::options, training_options), which their help says.
 struct SparseOptions {
   int64_t top_k = 1;                  ///< experts of a token
   double eval_capacity_factor = 0.0;  ///< capacity factor of evaluation; 0: that of training

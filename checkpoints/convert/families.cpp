@@ -104,7 +104,8 @@ constexpr FamilyConfigs hf_configs(Json (*config)(const ModelDescription&)) {
   return {.key = "model_type",
           .config = config,
           .preprocessor = huggingface_preprocessor,
-          .tells_eps = true};
+          .tells_eps = true,
+          .is_needed = true};
 }
 
 const std::vector<Family>& table() {

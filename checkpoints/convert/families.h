@@ -99,6 +99,7 @@ struct FamilyConfigs {
   Json (*preprocessor)(const ModelDescription& description) =
       nullptr;             ///< preprocessor_config.json
   bool tells_eps = false;  ///< beside the activation and the pixels
+  bool is_needed = false;  ///< files of the family always have a config.json of their own
 };
 
 /// One row of the table.

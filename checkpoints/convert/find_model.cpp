@@ -1,13 +1,13 @@
 #include "checkpoints/convert/find_model.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <set>
 
+#include "checkpoints/convert/model_prefix.h"
+#include "checkpoints/convert/other_tensors.h"
 #include "checkpoints/convert/scanned_blocks.h"
 #include "checkpoints/parameter_names.h"
 #include "core/error.h"
@@ -15,83 +15,6 @@
 
 namespace softmoe {
 namespace {
-
-/// Of several models in a file, that after the first of these prefixes is meant.
-constexpr std::array<std::string_view, 10> kUsualPrefixes = {
-    "",       "params/",     "params/img/", "opt/target/",   "target/",
-    "model.", "state_dict.", "module.",     "vision_model.", "model.module."};
-
-/// Beginnings of names in files that do not belong to the model of images.
-constexpr std::array<std::string_view, 20> kOtherParts = {"pooler.",
-                                                          "embeddings.mask_token",
-                                                          "embeddings.position_ids",
-                                                          "mask_token",
-                                                          "dino_head.",
-                                                          "ibot_head.",
-                                                          "text_model.",
-                                                          "text.",
-                                                          "text_projection.",
-                                                          "logit_scale",
-                                                          "logit_bias",
-                                                          "optimizer",
-                                                          "model_ema",
-                                                          "state_dict_ema",
-                                                          "ema.",
-                                                          "ema_model.",
-                                                          "lr_scheduler",
-                                                          "scaler",
-                                                          "amp_scaler",
-                                                          "loss_scaler"};
-
-bool is_other_part(const std::string& name) {
-  return std::any_of(kOtherParts.begin(), kOtherParts.end(),
-                     [&name](std::string_view part) { return name.starts_with(part); });
-}
-
-/// What precedes `anchor` in `name`; nothing if it does not end with it.
-std::optional<std::string> prefix_before(const std::string& name, std::string_view anchor) {
-  if (!name.ends_with(anchor)) {
-    return std::nullopt;
-  }
-  const auto prefix = name.substr(0, name.size() - anchor.size());
-  const bool whole = prefix.empty() || prefix.back() == '.' || prefix.back() == '/';
-  return whole ? std::optional(prefix) : std::nullopt;
-}
-
-/// The prefix of the only model that is no moving average of another; nothing if there are more.
-std::optional<std::string> only_plain(const std::set<std::string>& prefixes) {
-  std::optional<std::string> plain;
-  for (const auto& prefix : prefixes) {
-    if (prefix.find("ema") == std::string::npos) {
-      if (plain) {
-        return std::nullopt;
-      }
-      plain = prefix;
-    }
-  }
-  return plain;
-}
-
-std::string choose_prefix(const std::set<std::string>& prefixes, const std::string& asked,
-                          const std::string& where) {
-  if (!asked.empty() && !prefixes.contains(asked)) {
-    throw InputError(where, "a model after prefix '" + asked + "'",
-                     fmt::format("models after '{}'", fmt::join(prefixes, "', '")));
-  }
-  if (!asked.empty() || prefixes.size() == 1) {
-    return asked.empty() ? *prefixes.begin() : asked;
-  }
-  for (const auto usual : kUsualPrefixes) {
-    if (prefixes.contains(std::string(usual))) {
-      return std::string(usual);
-    }
-  }
-  if (const auto plain = only_plain(prefixes)) {
-    return *plain;
-  }
-  throw InputError(where, "one model, or --prefix to choose",
-                   fmt::format("several, after '{}'", fmt::join(prefixes, "', '")));
-}
 
 /// The tensors of a file by their place.
 struct Placed {
@@ -111,11 +34,21 @@ std::string without_common(const std::string& name, const std::string& prefix) {
   return name.substr(common);
 }
 
-/// Returns true if `name` has another of the prefixes of models.
+/// The first part of a name or prefix, with its separator.
+std::string first_part(const std::string& name) {
+  return name.substr(0, std::min(name.find_first_of("./"), name.size() - 1) + 1);
+}
+
+/// Returns true if `name` is that of another of the models after `prefixes`, or stands beside it
+/// under a first part that it does not share with the model after `prefix`.
 bool is_of_another(const std::string& name, const std::string& prefix,
                    const std::set<std::string>& prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(), [&](const std::string& other) {
-    return name.starts_with(other) && !prefix.starts_with(other);
+    if (prefix.starts_with(other)) {
+      return false;
+    }
+    const auto first = first_part(other);
+    return name.starts_with(prefix.starts_with(first) ? other : first);
   });
 }
 
@@ -128,7 +61,8 @@ Placed place(const NamedTensors& tensors, const std::string& prefix,
     } else if (name.starts_with(prefix)) {
       placed.inside[name.substr(prefix.size())] = tensor;
     } else {
-      placed.outside[without_common(name, prefix)] = tensor;
+      const auto bare = without_common(name, prefix);
+      placed.outside[placed.outside.contains(bare) ? name : bare] = tensor;
     }
   }
   return placed;
@@ -196,7 +130,13 @@ const Family* marked_family(const std::string& asked, const Placed& placed) {
 }
 
 [[noreturn]] void throw_no_model(const NamedTensors& tensors, const std::string& family,
-                                 const std::string& where) {
+                                 const std::string& where,
+                                 const std::vector<OpaqueObject>& opaque = {}) {
+  const auto* const object = likely_model(opaque);
+  if (object != nullptr && object->holds_tensors) {
+    throw InputError(where, "a vision transformer's state dict, as model.state_dict() gives it",
+                     described(*object));
+  }
   throw InputError(
       where,
       family.empty() ? "the parameters of a vision transformer of one of " + known_names(families())
@@ -204,10 +144,7 @@ const Family* marked_family(const std::string& asked, const Placed& placed) {
       tensors.empty() ? "nothing" : tensors.begin()->first + " and so on");
 }
 
-}  // namespace
-
-FoundModel find_model(const NamedTensors& tensors, const std::string& family,
-                      const std::string& prefix, const std::string& where) {
+std::set<std::string> prefixes_of_models(const NamedTensors& tensors, const std::string& family) {
   std::set<std::string> prefixes;
   for (const auto& row : families()) {
     for (const auto& [name, tensor] : tensors) {
@@ -217,11 +154,91 @@ FoundModel find_model(const NamedTensors& tensors, const std::string& family,
       }
     }
   }
+  return prefixes;
+}
+
+/// The channels of a token, by the patch embedding.
+int64_t width_of(const Family& family, const NamedTensors& inside) {
+  const auto& patches = inside.at(std::string(family.tensors.anchor));
+  const bool is_flax = family.tensors.anchor.find('/') != std::string_view::npos;
+  return patches.dim() == 0 ? 0 : patches.size(is_flax ? -1 : 0);
+}
+
+/// Sorts the tensors after the prefix into those of the model and others. Names without a row that
+/// look like parts of it stay: renaming refuses them.
+void sort_inside(const NamedTensors& inside, int64_t dim, FoundModel& found) {
+  const auto& rows = found.family->tensors.rows;
+  for (const auto& [name, tensor] : inside) {
+    const bool is_known = has_row(rows, name) && name != "mask_token";
+    if (!is_known && is_other_tensor(name, tensor, *found.family, dim)) {
+      found.left_out.push_back(name);
+    } else {
+      found.tensors[name] = tensor;
+    }
+  }
+}
+
+/// Takes heads that stand outside the body: "classifier.weight" beside "vit.".
+void sort_outside(const Placed& placed, int64_t dim, bool prefix_is_given, FoundModel& found) {
+  const auto& rows = found.family->tensors.rows;
+  // Files with '/' hold whole trees of training, models in a part of their own.
+  const bool is_dotted = found.prefix.find('/') == std::string::npos;
+  for (const auto& [name, tensor] : placed.outside) {
+    if (has_row(rows, name) && !found.tensors.contains(name)) {
+      found.tensors[name] = tensor;
+    } else if (is_dotted && !prefix_is_given && is_classifier(placed.outside, name, dim)) {
+      found.unmatched.push_back(name);
+    } else {
+      found.left_out.push_back(name);
+    }
+  }
+}
+
+/// `prefix` with the wrappers that the file has in it.
+std::string prefix_in_file(const NamedTensors& wrapped, const Family& family,
+                           const std::string& prefix) {
+  for (const auto& [name, tensor] : wrapped) {
+    if (without_wrappers(name) != prefix + std::string(family.tensors.anchor)) {
+      continue;
+    }
+    for (size_t end = name.rfind('.'); end != std::string::npos && end > 0;
+         end = name.rfind('.', end - 1)) {
+      const auto front = name.substr(0, end + 1);
+      if (without_wrappers(front) == prefix) {
+        return front;
+      }
+    }
+  }
+  return prefix;
+}
+
+/// Throws if an object that was not read stands in the place of a tensor of the model.
+void check_opaque(const FoundModel& found, const std::vector<OpaqueObject>& opaque,
+                  const std::string& where) {
+  for (const auto& object : opaque) {
+    const auto name = without_wrappers(object.name);
+    if (name.starts_with(found.prefix) &&
+        has_row(found.family->tensors.rows, name.substr(found.prefix.size()))) {
+      throw InputError(fmt::format("{}: tensor '{}'", where, printable_text(object.name)),
+                       "plain numbers", "an object of " + object.maker);
+    }
+  }
+}
+
+}  // namespace
+
+FoundModel find_model(const NamedTensors& wrapped, const std::string& family,
+                      const std::string& prefix, const std::string& where,
+                      const std::vector<OpaqueObject>& opaque) {
+  refuse_adapters(wrapped, where);
+  const auto tensors = without_wrappers(wrapped);
+  const auto prefixes = prefixes_of_models(tensors, family);
   if (prefixes.empty()) {
-    throw_no_model(tensors, family, where);
+    throw_no_model(tensors, family, where, opaque);
   }
   FoundModel found;
-  found.prefix = choose_prefix(prefixes, prefix, where);
+  found.prefix = choose_prefix(prefixes, tensors, prefix, where);
+  found.prefixes.assign(prefixes.begin(), prefixes.end());
   auto placed = place(tensors, found.prefix, prefixes);
   const auto aliases = aliases_of(placed.inside);
   placed.inside = aliases.empty() ? without_chunks(placed.inside)
@@ -234,25 +251,11 @@ FoundModel find_model(const NamedTensors& tensors, const std::string& family,
     placed.inside = split_blocks(placed.inside, where);
   }
   found.left_out = placed.others;
-  const auto& rows = found.family->tensors.rows;
-  for (auto& [name, tensor] : placed.inside) {
-    if (rows.empty() || !is_other_part(name)) {
-      found.tensors[name] = tensor;
-    } else {
-      found.left_out.push_back(name);
-    }
-  }
-  // Heads may be outside the body: "classifier.weight" beside "vit.".
-  const bool dotted = found.prefix.find('/') == std::string::npos;
-  for (auto& [name, tensor] : placed.outside) {
-    if (has_row(rows, name) && !found.tensors.contains(name)) {
-      found.tensors[name] = tensor;
-    } else if (prefix.empty() && dotted && !rows.empty() && !is_other_part(name)) {
-      found.unmatched.push_back(name);
-    } else {
-      found.left_out.push_back(name);
-    }
-  }
+  const auto dim = width_of(*found.family, placed.inside);
+  sort_inside(placed.inside, dim, found);
+  sort_outside(placed, dim, !prefix.empty(), found);
+  check_opaque(found, opaque, where);
+  found.prefix = prefix_in_file(wrapped, *found.family, found.prefix);
   return found;
 }
 

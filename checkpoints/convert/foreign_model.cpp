@@ -7,9 +7,13 @@
 #include "checkpoints/convert/family_weights.h"
 #include "checkpoints/convert/guess_options.h"
 #include "checkpoints/convert/guess_preprocess.h"
+#include "checkpoints/convert/model_prefix.h"
+#include "checkpoints/convert/npz_description.h"
+#include "checkpoints/convert/other_tensors.h"
 #include "checkpoints/convert/read_config.h"
 #include "checkpoints/parameter_names.h"
 #include "core/error.h"
+#include "core/name_list.h"
 #include "io/bounded_json.h"
 #include "io/mapped_file.h"
 #include "vit/zoo.h"
@@ -77,6 +81,34 @@ std::vector<std::string> take_out(NamedTensors& tensors, const std::vector<std::
   return names;
 }
 
+/// Notes a config beside the file that says nothing of its model; throws InputError for one that
+/// cannot be read if models of the family need theirs.
+void note_config(const TensorFile& file, const Family& family, const ConfigFiles& configs,
+                 ReadingNotes& notes) {
+  if (!file.config_problem.empty()) {
+    if (family.configs.is_needed) {
+      throw InputError(file.config_problem);
+    }
+    notes.unused.push_back("not read: " + file.config_problem);
+  } else if (!file.config.is_null() && configs.config.is_null()) {
+    notes.unused.push_back(
+        fmt::format("not read: {} has nothing of family {}", kConfigName, family.name));
+  }
+}
+
+/// Notes objects beside the model that hold tensors, which are not read.
+void note_opaque(const std::vector<OpaqueObject>& opaque, ReadingNotes& notes) {
+  std::vector<std::string> objects;
+  for (const auto& object : opaque) {
+    if (object.holds_tensors) {
+      objects.push_back(described(object));
+    }
+  }
+  if (!objects.empty()) {
+    notes.unused.push_back("not read: tensors in " + name_list(objects, /*max_shown=*/3));
+  }
+}
+
 /// A checkpoint of our own.
 ForeignModel native_model(TensorFile file) {
   ForeignModel model;
@@ -85,6 +117,13 @@ ForeignModel native_model(TensorFile file) {
   model.format = file.format;
   model.family = "ours";
   return model;
+}
+
+std::vector<std::string> quoted(std::vector<std::string> names) {
+  for (auto& name : names) {
+    name = "'" + name + "'";
+  }
+  return names;
 }
 
 /// Throws if a hint contradicts a file that describes its model itself.
@@ -109,24 +148,27 @@ void check_hints(const ForeignHints& hints, const ForeignModel& model, const std
 
 /// The description that a file of ours carries in its metadata.
 std::optional<ModelDescription> carried_description(const TensorFile& file) {
-  const auto found = file.metadata.find(kDescriptionKey);
-  if (found == file.metadata.end()) {
+  auto text = described_in_npz(file.comment);
+  if (const auto found = file.metadata.find(kDescriptionKey); found != file.metadata.end()) {
+    text = found->second;
+  }
+  if (!text) {
     return std::nullopt;
   }
   const auto where = file.path.string() + ": metadata";
-  return model_description(parse_sorted_json(found->second, where), where);
+  return model_description(parse_sorted_json(*text, where), where);
 }
 
 void describe_model(ForeignModel& model, const TensorFile& file, const Family& family,
                     const ModelHints& hints) {
   auto& description = model.description;
   description.options =
-      guess_options(model.weights, family, hints, file.path.string(), model.choices);
+      guess_options(model.weights, family, hints, file.path.string(), model.notes);
   description.name = zoo_or_file_name(description.options, file.path);
-  description.preprocess = guess_preprocess(description.options, family, hints.configs,
-                                            file.path.string(), model.choices);
+  description.preprocess =
+      guess_preprocess(description.options, family, hints.configs, file.path.string(), model.notes);
   description.class_names =
-      config_class_names(hints.configs.config, description.options.num_classes);
+      config_class_names(hints.configs.config, description.options.num_classes, model.notes.unused);
   description.resize_mode = usual_resize(family.code, model.weights);
 }
 
@@ -144,8 +186,8 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
   auto carried = carried_description(file);
   const auto taken_out =
       carried ? std::vector<std::string>{} : take_out(file.tensors, hints.leave_out, where);
-  auto found =
-      find_model(file.tensors, carried ? "" : hints.family, carried ? "" : hints.prefix, where);
+  auto found = find_model(file.tensors, carried ? "" : hints.family, carried ? "" : hints.prefix,
+                          where, file.opaque);
   const auto& family = *found.family;
   auto renamed = to_our_names(found, where);
   if (hints.drop_head) {
@@ -166,12 +208,33 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
     }
     return model;
   }
+  if (found.prefixes.size() > 1 && hints.prefix.empty()) {
+    model.notes.assume("prefix", "'" + found.prefix + "'",
+                       fmt::format("of models after {}", name_list(quoted(found.prefixes))));
+  }
+  auto configs = configs_of(file, family.configs);
+  note_config(file, family, configs, model.notes);
+  note_opaque(file.opaque, model.notes);
   describe_model(model, file, family,
-                 {.configs = configs_of(file, family.configs),
+                 {.configs = std::move(configs),
                   .heads = renamed.heads,
                   .img_size = hints.img_size,
                   .has_qkv_bias = renamed.has_qkv_bias});
   return model;
+}
+
+std::vector<std::string> reading_lines(const ForeignModel& model) {
+  std::vector<std::string> lines{fmt::format(
+      "{}, family {}{}", format_row(model.format).title, model.family,
+      model.prefix.empty() ? "" : fmt::format(", after '{}'", printable_text(model.prefix)))};
+  if (!model.left_out.empty()) {
+    lines.push_back("left out: " + grouped_names(model.left_out));
+  }
+  if (!model.notes.assumed.empty()) {
+    lines.push_back("assumed: " + assumed_text(model.notes.assumed));
+  }
+  lines.insert(lines.end(), model.notes.unused.begin(), model.notes.unused.end());
+  return lines;
 }
 
 }  // namespace softmoe

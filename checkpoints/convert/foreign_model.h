@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "checkpoints/convert/families.h"
+#include "checkpoints/convert/reading_notes.h"
 #include "checkpoints/model_description.h"
 #include "checkpoints/tensor_file.h"
 
@@ -30,14 +31,18 @@ struct ForeignModel {
   TensorFormat format = TensorFormat::kHdf5;
   std::string family;
   std::string prefix;
-  std::vector<std::string> choices;   ///< what does not follow from shapes, with its reason
+  ReadingNotes notes;
   std::vector<std::string> left_out;  ///< tensors of the file that are no part of the model
 };
 
 /// Reads a model from a file or folder: safetensors, npz, torch.save or a native checkpoint.
-/// `config.json` and `preprocessor_config.json` beside it are read if they belong to its family.
+/// `config.json` and `preprocessor_config.json` beside it are read if they belong to its family; a
+/// `config.json` that is no JSON is noted, unless the family cannot be without one.
 /// The options may still be changed; check_weights() then tells if the weights fit. Throws
 /// InputError that names the file and lists tensors that the family does not know.
 ForeignModel read_foreign_model(const std::filesystem::path& path, const ForeignHints& hints = {});
+
+/// Lines on what was read, what was left out, assumed and not used, for the user of `model`.
+std::vector<std::string> reading_lines(const ForeignModel& model);
 
 }  // namespace softmoe

@@ -32,13 +32,12 @@ constexpr std::array<std::pair<int64_t, int64_t>, 9> kUsualHeads{{{192, 3},
 /// Reads options off weights, each step on those before it.
 class OptionsGuess {
  public:
-  OptionsGuess(const ForeignWeights& weights, const ModelHints& hints,
-               std::vector<std::string>& choices)
+  OptionsGuess(const ForeignWeights& weights, const ModelHints& hints, ReadingNotes& notes)
       : weights_(weights),
         family_(weights.family()),
         hints_(hints),
         config_(hints.configs.config),
-        choices_(choices) {}
+        notes_(notes) {}
 
   VitOptions options() {
     guess_sizes();
@@ -47,7 +46,7 @@ class OptionsGuess {
     guess_blocks();
     guess_heads();
     guess_semantics();
-    guess_positions(weights_, config_, hints_.img_size, options_, choices_);
+    guess_positions(weights_, config_, hints_.img_size, options_, notes_);
     check_order_of_norms();
     return options_;
   }
@@ -58,9 +57,16 @@ class OptionsGuess {
     return weights_.tensor(name, axes);
   }
 
-  void choose(const std::string& option, const std::string& value, const std::string& reason) {
-    choices_.push_back(fmt::format("{} {} ({})", option, value, reason));
+  /// Notes an option that comes from `source` if that is not empty, else from the family.
+  void note(const std::string& option, const std::string& value, const std::string& source) {
+    if (source.empty()) {
+      notes_.assume(option, value, of_family());
+    } else {
+      notes_.choose(option, value, source);
+    }
   }
+
+  std::string of_family() const { return fmt::format("family {}", family_.name); }
 
   void guess_sizes() {
     const auto& patches = tensor("patch_embed.proj.weight", 4);  // [dim, channels, patch, patch]
@@ -93,7 +99,12 @@ class OptionsGuess {
     } else {
       options_.global_pool = GlobalPool::kAvg;
     }
-    options_.global_pool = config_pool(config_, weights_.where()).value_or(options_.global_pool);
+    const auto configured = config_pool(config_, weights_.where());
+    options_.global_pool = configured.value_or(options_.global_pool);
+    // A norm before pooling fits the class token and the mean of all tokens.
+    if (!configured && !family_.code.pooling.only && options_.global_pool == GlobalPool::kToken) {
+      notes_.assume("global-pool", enum_name(options_.global_pool), of_family());
+    }
     guess_pooled_prefix();
   }
 
@@ -108,10 +119,10 @@ class OptionsGuess {
     const auto given = config_field<bool>(timm_arguments(config_), "pool_include_prefix");
     const bool is_exception = config_architecture(config_) == exception;
     options_.pool_include_prefix = given.value_or(is_exception);
-    choose("pool-include-prefix", options_.pool_include_prefix ? "true" : "false",
-           given          ? "config.json"
-           : is_exception ? "architecture " + exception
-                          : fmt::format("family {}", family_.name));
+    note("pool-include-prefix", options_.pool_include_prefix ? "true" : "false",
+         given          ? "config.json"
+         : is_exception ? "architecture " + exception
+                        : "");
   }
 
   /// The width of what pooling gives; 0 if nothing reads it.
@@ -139,6 +150,7 @@ class OptionsGuess {
     if (mask.empty()) {
       throw InputError(weights_.where(), "blocks", "none");
     }
+    check_config_sizes(config_, options_, weights_.where());
     options_.moe_blocks = moe_blocks_text(mask);
     options_.qk_norm = has("blocks.0.attn.q_norm.weight");
     // Trained values follow; the number only says that there is LayerScale.
@@ -169,9 +181,25 @@ class OptionsGuess {
     if (has(phi)) {
       options_.moe.slots_per_expert = tensor(phi, 3).size(2);  // [dim, experts, slots]
     } else {
-      choose("router", options_.moe.router, "weights do not tell sparse routers apart");
+      notes_.assume("router", options_.moe.router, "weights do not tell sparse routers apart");
+    }
+    assume_routing();
+  }
+
+  /// Notes the options on which the outputs of the router depend, and which have no weights.
+  void assume_routing() {
+    const auto values = options_to_json(options_.moe);
+    for (const auto option : router_row(options_.moe.router).options) {
+      const std::string name(option);
+      if (name != "slots-per-expert" && (name != "capacity-factor" || !is_told_by_slots())) {
+        const auto& value = values.at(name);
+        notes_.assume(name, value.is_string() ? value.get<std::string>() : json_text(value),
+                      "routing is not in the weights");
+      }
     }
   }
+
+  bool is_told_by_slots() const { return options_.moe.slots_per_expert > 0; }
 
   void guess_heads() {
     if (has("blocks.0.attn.q_norm.weight")) {
@@ -192,30 +220,29 @@ class OptionsGuess {
         heads = dim == options_.dim ? usual : heads;
       }
     }
-    choose("heads", std::to_string(heads), fmt::format("usual at dim {}", options_.dim));
+    notes_.assume("heads", std::to_string(heads), fmt::format("usual at dim {}", options_.dim));
     return heads;
   }
 
   void guess_semantics() {
-    const auto of_family = fmt::format("family {}", family_.name);
     options_.gelu = family_.code.gelu;
     if (options_.mlp_layer == MlpLayer::kMlp) {
       const auto activation = config_gelu(config_, weights_.where());
       options_.gelu = activation ? activation->gelu : family_.code.gelu;
-      choose("gelu", enum_name(options_.gelu), activation ? activation->reason : of_family);
+      note("gelu", enum_name(options_.gelu), activation ? activation->reason : "");
     }
     const auto* const variant = find_variant(family_, options_, config_architecture(config_));
     const auto eps = config_eps(config_, weights_.where());
     options_.norm_eps =
         eps.value_or(variant != nullptr ? variant->norm_eps : family_.code.norm_eps);
-    choose("norm-eps", fmt::format("{:g}", options_.norm_eps), eps ? "config.json" : of_family);
+    note("norm-eps", fmt::format("{:g}", options_.norm_eps), eps ? "config.json" : "");
   }
 
   /// Throws if attention and MLP may have norms after them instead of before: some families have
   /// models of both kinds, with the same tensors.
   void check_order_of_norms() {
     if (!hints_.has_qkv_bias) {
-      choose("qkv-bias", "0", "the file has none");
+      notes_.choose("qkv-bias", "0", "the file has none");
     }
     const auto name = config_architecture(config_).value_or("");
     const bool could_be = name.empty() && !hints_.has_qkv_bias && options_.prefix_tokens() == 0 &&
@@ -232,15 +259,15 @@ class OptionsGuess {
   const Family& family_;
   const ModelHints& hints_;
   const Json& config_;
-  std::vector<std::string>& choices_;
+  ReadingNotes& notes_;
   VitOptions options_;
 };
 
 }  // namespace
 
 VitOptions guess_options(const NamedTensors& weights, const Family& family, const ModelHints& hints,
-                         const std::string& where, std::vector<std::string>& choices) {
-  return OptionsGuess(ForeignWeights(weights, family, where), hints, choices).options();
+                         const std::string& where, ReadingNotes& notes) {
+  return OptionsGuess(ForeignWeights(weights, family, where), hints, notes).options();
 }
 
 }  // namespace softmoe

@@ -6,6 +6,7 @@
 
 #include "checkpoints/convert/families.h"
 #include "checkpoints/convert/read_config.h"
+#include "checkpoints/convert/reading_notes.h"
 
 namespace softmoe {
 
@@ -19,10 +20,10 @@ struct ModelHints {
 
 /// The options of the model with `weights`, which are under our names. What shapes do not tell
 /// comes from the config, else from the family; heads without a config from the usual widths, else
-/// one per 64 channels. `choices` gets a line for each of these. Throws InputError that starts with
+/// one per 64 channels. `notes` get each of these. Throws InputError that starts with
 /// `where`: tensors that every model needs, positions of a grid that is not a square and whose size
 /// nothing tells, options that contradict each other.
 VitOptions guess_options(const NamedTensors& weights, const Family& family, const ModelHints& hints,
-                         const std::string& where, std::vector<std::string>& choices);
+                         const std::string& where, ReadingNotes& notes);
 
 }  // namespace softmoe

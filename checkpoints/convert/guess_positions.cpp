@@ -46,7 +46,8 @@ void check_given(const ForeignWeights& weights, const VitOptions& options, int64
 }
 
 /// Sets the size of square images with `entries` positions.
-void guess_square(const ForeignWeights& weights, int64_t entries, VitOptions& options) {
+void guess_square(const ForeignWeights& weights, int64_t entries, VitOptions& options,
+                  ReadingNotes& notes) {
   const int64_t prefix = options.prefix_tokens();
   const auto without_prefix = square_root(entries - prefix);
   const auto whole = square_root(entries);
@@ -56,17 +57,25 @@ void guess_square(const ForeignWeights& weights, int64_t entries, VitOptions& op
   }
   // If both are possible, the family's own code decides.
   options.pos_embed_prefix = without_prefix && (!whole || weights.family().code.prefix_positions);
-  options.img_size = {(options.pos_embed_prefix ? *without_prefix : *whole) * options.patch_size};
+  const int64_t edge = options.pos_embed_prefix ? *without_prefix : *whole;
+  options.img_size = {edge * options.patch_size};
+  notes.assume("from-img-size", std::to_string(options.img_size.front()),
+               fmt::format("{} positions, a square", edge * edge));
+  if (without_prefix && whole && prefix > 0) {
+    notes.assume("pos-embed-prefix", options.pos_embed_prefix ? "true" : "false",
+                 fmt::format("family {}", weights.family().name));
+  }
 }
 
 /// Sets positions that are not learned.
-void guess_fixed(bool size_is_known, VitOptions& options, std::vector<std::string>& choices) {
+void guess_fixed(bool size_is_known, VitOptions& options, ReadingNotes& notes) {
   options.pos_embed = PositionEmbedding::kSinCos2d;
-  choices.emplace_back("pos-embed sincos2d (no learned positions in the file)");
+  notes.choose("pos-embed", "sincos2d", "no learned positions in the file");
   if (!size_is_known) {
     const int64_t edge = std::max<int64_t>(1, kUsualEdge / options.patch_size);
     options.img_size = {edge * options.patch_size};
-    choices.push_back(fmt::format("img-size {} (nothing tells it)", options.img_size.front()));
+    notes.assume("from-img-size", std::to_string(options.img_size.front()),
+                 "no positions that tell it");
   }
 }
 
@@ -74,12 +83,12 @@ void guess_fixed(bool size_is_known, VitOptions& options, std::vector<std::strin
 
 void guess_positions(const ForeignWeights& weights, const Json& config,
                      const std::vector<int64_t>& img_size, VitOptions& options,
-                     std::vector<std::string>& choices) {
+                     ReadingNotes& notes) {
   const auto known =
       img_size.empty() ? config_image_size(config, weights.where()) : std::optional(img_size);
   options.img_size = known.value_or(std::vector<int64_t>{kUsualEdge});
   if (!weights.has("pos_embed") && weights.family().code.fixed_positions) {
-    guess_fixed(known.has_value(), options, choices);
+    guess_fixed(known.has_value(), options, notes);
     return;
   }
   const int64_t entries = weights.tensor("pos_embed", 3).size(1);
@@ -89,13 +98,13 @@ void guess_positions(const ForeignWeights& weights, const Json& config,
   if (known && fits(options, entries)) {
     options.pos_embed_prefix = entries != options.patches();
   } else {
-    guess_square(weights, entries, options);
+    guess_square(weights, entries, options, notes);
   }
   if (options.prefix_tokens() == 0) {
     options.pos_embed_prefix = true;
   } else {
-    choices.push_back(fmt::format("pos-embed-prefix {} ({} positions, {} patches)",
-                                  options.pos_embed_prefix, entries, options.patches()));
+    notes.choose("pos-embed-prefix", options.pos_embed_prefix ? "true" : "false",
+                 fmt::format("{} positions, {} patches", entries, options.patches()));
   }
 }
 

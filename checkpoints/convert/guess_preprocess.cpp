@@ -39,6 +39,21 @@ void read_pretrained(const Json& config, PreprocessOptions& preprocess) {
   }
 }
 
+/// Notes what the family's code decides because no config says it.
+void note_family_pixels(const PreprocessOptions& preprocess, const Family& family,
+                        const Json& config, ReadingNotes& notes) {
+  const auto timm = config_field<Json>(config, "pretrained_cfg").value_or(Json());
+  const auto note = [&](const char* option, const char* field, const std::string& value) {
+    if (!timm.is_object() || !timm.contains(field)) {
+      notes.assume(option, value, fmt::format("family {}", family.name));
+    }
+  };
+  note("mean", "mean", fmt::format("{:g}", fmt::join(preprocess.mean, " ")));
+  note("std", "std", fmt::format("{:g}", fmt::join(preprocess.std, " ")));
+  note("interpolation", "interpolation", enum_name(preprocess.interpolation));
+  note("crop-pct", "crop_pct", fmt::format("{:g}", preprocess.crop_pct));
+}
+
 /// `values` as an option has them: one if all are equal, else one per channel.
 std::vector<double> fit_channels(const std::string& name, const std::vector<double>& values,
                                  int64_t channels, std::vector<std::string>& choices) {
@@ -72,15 +87,18 @@ void check_values(const std::string& name, const std::vector<double>& values, bo
 
 PreprocessOptions guess_preprocess(const VitOptions& options, const Family& family,
                                    const ConfigFiles& configs, const std::string& where,
-                                   std::vector<std::string>& choices) {
+                                   ReadingNotes& notes) {
   auto preprocess = family_preprocess(options, family, configs.config);
   read_pretrained(configs.config, preprocess);
   read_preprocessor(configs.preprocessor, where + ": preprocessor_config.json", preprocess,
-                    choices);
+                    notes.choices);
   check_values("mean", preprocess.mean, /*above_zero=*/false, where);
-  preprocess.mean = fit_channels("mean", preprocess.mean, options.in_chans, choices);
+  preprocess.mean = fit_channels("mean", preprocess.mean, options.in_chans, notes.choices);
   check_values("std", preprocess.std, /*above_zero=*/true, where);
-  preprocess.std = fit_channels("std", preprocess.std, options.in_chans, choices);
+  preprocess.std = fit_channels("std", preprocess.std, options.in_chans, notes.choices);
+  if (configs.preprocessor.is_null()) {
+    note_family_pixels(preprocess, family, configs.config, notes);
+  }
   // Ranges of the other options.
   return stored_options<PreprocessOptions>(options_to_json(preprocess), where + ": preprocess");
 }

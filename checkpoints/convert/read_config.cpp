@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <tuple>
 
 #include "core/error.h"
+#include "core/pluralize.h"
 #include "vit/zoo.h"
 
 namespace softmoe {
@@ -52,6 +53,35 @@ std::optional<std::vector<int64_t>> plausible_size(const std::vector<int64_t>& s
                     std::all_of(size.begin(), size.end(),
                                 [](int64_t edge) { return edge >= 1 && edge <= kMaxEdge; });
   return good ? std::optional(size) : std::nullopt;
+}
+
+/// The names in a list, or in an object with the keys 0, 1 and so on; nothing for other values.
+std::optional<std::vector<std::string>> label_list(const Json& value) {
+  std::vector<std::string> names;
+  for (size_t label = 0; label < value.size(); ++label) {
+    const auto key = std::to_string(label);
+    const Json* name = nullptr;
+    if (value.is_array()) {
+      name = &value[label];
+    } else if (value.is_object() && value.contains(key)) {
+      name = &value.at(key);
+    }
+    if (name == nullptr || !name->is_string()) {
+      return std::nullopt;
+    }
+    names.push_back(name->get<std::string>());
+  }
+  return names;
+}
+
+/// Returns false for the names that transformers gives classes without names.
+bool says_more_than_numbers(const std::vector<std::string>& names) {
+  for (size_t label = 0; label < names.size(); ++label) {
+    if (names[label] != fmt::format("LABEL_{}", label)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
@@ -170,26 +200,46 @@ std::optional<std::vector<int64_t>> config_image_size(const Json& config,
   return std::nullopt;
 }
 
-std::vector<std::string> config_class_names(const Json& config, int64_t num_classes) {
-  if (const auto labels = config_field<std::vector<std::string>>(config, "label_names");
-      labels && std::ssize(*labels) == num_classes) {
-    return *labels;
-  }
-  const auto table = config_field<std::map<std::string, std::string>>(config, "id2label");
-  if (!table || std::ssize(*table) != num_classes) {
-    return {};
-  }
-  std::vector<std::string> names;
-  bool says_more = false;
-  for (int64_t label = 0; label < num_classes; ++label) {
-    const auto found = table->find(std::to_string(label));
-    if (found == table->end()) {
-      return {};
+void check_config_sizes(const Json& config, const VitOptions& options, const std::string& where) {
+  const Json vision = vision_config(config);
+  const Json arguments = timm_arguments(config);
+  for (const auto& [source, field, found, words] :
+       {std::tuple{&vision, "num_hidden_layers", options.depth, "blocks"},
+        {&vision, "hidden_size", options.dim, "channels"},
+        {&arguments, "depth", options.depth, "blocks"},
+        {&arguments, "embed_dim", options.dim, "channels"}}) {
+    const auto said =
+        checked_field<int64_t>(*source, field, config_place(where), "a number above 0");
+    if (said && *said != found) {
+      throw InputError(config_place(where) + ": " + field,
+                       fmt::format("{}, as the weights have {}", found, words),
+                       std::to_string(*said));
     }
-    says_more = says_more || found->second != fmt::format("LABEL_{}", label);
-    names.push_back(found->second);
   }
-  return says_more ? names : std::vector<std::string>{};
+}
+
+std::vector<std::string> config_class_names(const Json& config, int64_t num_classes,
+                                            std::vector<std::string>& unused) {
+  for (const std::string field : {"label_names", "id2label"}) {
+    const auto value = config_field<Json>(config, field);
+    if (!value || value->empty() || num_classes == 0) {
+      continue;
+    }
+    const auto names = label_list(*value);
+    if (names && !says_more_than_numbers(*names)) {
+      continue;
+    }
+    if (!names || std::ssize(*names) != num_classes) {
+      const auto problem = names
+                               ? fmt::format("has {} for {}", pluralize(std::ssize(*names), "name"),
+                                             pluralize(num_classes, "class", "classes"))
+                               : std::string("is no list of one name per class");
+      unused.push_back(fmt::format("config.json: {} {}: labels have no names", field, problem));
+      continue;
+    }
+    return *names;
+  }
+  return {};
 }
 
 }  // namespace softmoe

@@ -62,6 +62,10 @@ std::optional<GlobalPool> config_pool(const Json& config, const std::string& whe
 /// Throws InputError that starts with `where` for other values than numbers above 0.
 std::optional<int64_t> config_heads(const Json& config, int64_t dim, const std::string& where);
 
+/// Throws InputError that starts with `where` if a config gives another width or number of blocks
+/// than `options` have: it belongs to another model, or blocks are missing or too many.
+void check_config_sizes(const Json& config, const VitOptions& options, const std::string& where);
+
 /// The eps of LayerNorm. Throws InputError that starts with `where` unless it is
 /// above 0 and at most 1.
 std::optional<double> config_eps(const Json& config, const std::string& where);
@@ -78,9 +82,11 @@ std::optional<ConfigGelu> config_gelu(const Json& config, const std::string& whe
 /// that starts with `where` for other values.
 std::optional<std::vector<int64_t>> config_image_size(const Json& config, const std::string& where);
 
-/// Names of the classes from `id2label` or `label_names`; empty if there are none, or none that
-/// says more than a number.
-std::vector<std::string> config_class_names(const Json& config, int64_t num_classes);
+/// Names of the classes from `label_names` or `id2label`; empty if there are none, or none that
+/// says more than a number. If they do not name each of `num_classes` classes, they are not taken,
+/// and `unused` gets a line.
+std::vector<std::string> config_class_names(const Json& config, int64_t num_classes,
+                                            std::vector<std::string>& unused);
 
 /// The part of a Hugging Face config that is about images.
 Json vision_config(const Json& config);

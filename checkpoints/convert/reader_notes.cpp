@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "checkpoints/convert/family_limits.h"
+#include "checkpoints/convert/npz_description.h"
 #include "checkpoints/convert/vmoe_routers.h"
 
 namespace softmoe {
@@ -130,7 +131,11 @@ class ReaderNotes {
 
 std::vector<std::string> reader_notes(TensorFormat format, const Family& family,
                                       const ModelDescription& description) {
-  return ReaderNotes(format, family, description).take();
+  auto notes = ReaderNotes(format, family, description).take();
+  if (format == TensorFormat::kNpz && !names_fit_npz(description)) {
+    notes.emplace_back("the names of the classes are lost: an npz file has no room for so many");
+  }
+  return notes;
 }
 
 }  // namespace softmoe

@@ -9,6 +9,7 @@
 #include "checkpoints/convert/family_limits.h"
 #include "checkpoints/convert/family_weights.h"
 #include "checkpoints/convert/foreign_model.h"
+#include "checkpoints/convert/npz_description.h"
 #include "checkpoints/formats/safetensors.h"
 #include "checkpoints/parameter_names.h"
 #include "core/error.h"
@@ -155,7 +156,7 @@ void write_foreign_model(const std::filesystem::path& path, TensorFormat format,
   const auto tensors =
       with_body_prefix(to_family_names(fitted, family, options.heads, where), family, options);
   if (format == TensorFormat::kNpz) {
-    write_npz(path, tensors);
+    write_npz(path, tensors, npz_description(written));
     return;
   }
   write_with(config_texts(path, format, family, written), [&] {

@@ -11,9 +11,9 @@
 namespace softmoe {
 
 /// Writes a model: kHdf5 as a native checkpoint; kSafetensors, which carries our description too,
-/// with the config files of the family beside it; kNpz. All files are written or none. Throws
-/// InputError that lists tensors without a name in the family, UsageError for kTorch and for a
-/// native checkpoint with names of others.
+/// with the config files of the family beside it; kNpz, which carries it in its comment. All files
+/// are written or none. Throws InputError that lists tensors without a name in the family,
+/// UsageError for kTorch and for a native checkpoint with names of others.
 void write_foreign_model(const std::filesystem::path& path, TensorFormat format,
                          const Family& family, const ModelDescription& description,
                          const NamedTensors& weights);

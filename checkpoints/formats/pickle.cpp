@@ -48,12 +48,15 @@ class PickleMachine : private PickleCalls {
       case 0x81:  // NEWOBJ
         call();
         return true;
-      case 'b':  // BUILD: attributes hold no tensors of a state dict
+      case 0x92:  // NEWOBJ_EX: with named arguments, too
         pop();
-        top_number();
+        call();
+        return true;
+      case 'b':  // BUILD
+        build();
         return true;
       case 'Q':  // BINPERSID
-        push_storage();
+        push_persistent();
         return true;
       case '.':  // STOP
         return false;
@@ -213,6 +216,21 @@ class PickleMachine : private PickleCalls {
 };
 
 }  // namespace
+
+std::string Pickle::maker(const PickleObject& opaque) const {
+  if (opaque.integer == kUnknownName) {
+    return "a program other than PyTorch";
+  }
+  const auto& global = at(static_cast<uint32_t>(opaque.integer));
+  if (global.kind != PickleKind::kGlobal) {
+    return "an unknown class";
+  }
+  const bool is_unknown = global.integer == kUnknownName;
+  const auto module =
+      is_unknown ? at(global.items.front()).text : pickle_name(global.integer).module;
+  const auto name = is_unknown ? global.text : pickle_name(global.integer).name;
+  return fmt::format("{}.{}", printable_text(module, 80), printable_text(name, 80));
+}
 
 Pickle read_pickle(std::string_view data, const std::string& where) {
   return PickleMachine(data, where).run();

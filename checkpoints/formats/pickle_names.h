@@ -1,5 +1,5 @@
 #pragma once
-/// The names of Python that a state dict may hold. Private to checkpoints/.
+/// The names of Python that make dicts, tensors and storages. Private to checkpoints/.
 
 #include <torch/types.h>
 
@@ -14,15 +14,16 @@ enum class PickleAction : uint8_t {
   kDict,         ///< a dict, empty or of the pairs in its argument
   kTensor,       ///< a tensor of (storage, offset, sizes, strides, ...)
   kFirst,        ///< its first argument: a parameter is its tensor
+  kFromType,     ///< what its first argument makes of its third, a tuple: a tensor with attributes
+  kObject,       ///< an object of the class in its first argument
   kStorageType,  ///< nothing; says the dtype of a storage
-  kOther         ///< an object of no interest
 };
 
 /// A known name.
 struct PickleName {
   std::string_view module;
   std::string_view name;
-  PickleAction action = PickleAction::kOther;
+  PickleAction action;
   torch::Dtype dtype = torch::kFloat32;  ///< of a storage type
 };
 

@@ -43,6 +43,9 @@ constexpr std::string_view kHdf5Magic = "\x89HDF\r\n\x1a\n";
 constexpr std::array kModelFiles = {"model.safetensors", "model.safetensors.index.json",
                                     "pytorch_model.bin"};
 
+/// Files of peft, which hold what was trained beside a model.
+constexpr std::array kAdapterFiles = {"adapter_model.safetensors", "adapter_model.bin"};
+
 bool is_safetensors(std::string_view bytes) {
   uint64_t length = 0;
   if (bytes.size() <= sizeof(length)) {
@@ -94,8 +97,13 @@ fs::path model_file(const fs::path& path) {
       return path / name;
     }
   }
+  const bool is_adapter =
+      std::any_of(kAdapterFiles.begin(), kAdapterFiles.end(),
+                  [&](const char* name) { return fs::exists(path / name, error); });
   throw InputError(path.string(), "a folder with model.safetensors, its index or pytorch_model.bin",
-                   "none of them");
+                   is_adapter ? "a LoRA adapter alone: merge it into its model first, for example "
+                                "by merge_and_unload() of peft"
+                              : "none of them");
 }
 
 TensorFormat tensor_format(const fs::path& path) {

@@ -7,6 +7,7 @@
 
 #include "checkpoints/formats/torch_tensors.h"
 #include "core/error.h"
+#include "io/file_error.h"
 #include "io/mapped_file.h"
 #include "io/zip_reader.h"
 
@@ -86,7 +87,7 @@ torch::Tensor read_storage(const ZipReader& archive, const std::string& name,
   return is_bool ? storage.ne(0) : storage;
 }
 
-NamedTensors read_zip(const fs::path& path) {
+TorchFile read_zip(const fs::path& path) {
   const ZipReader archive(path, {.archive = "a file of torch.save"});
   const std::string folder = find_folder(archive);
   check_byte_order(archive, folder);
@@ -94,12 +95,17 @@ NamedTensors read_zip(const fs::path& path) {
   const std::string bytes = read_member(archive, name);
   const std::string where = archive.place(name);
   const Pickle pickle = read_pickle(bytes, where);
-  const auto file_bytes = static_cast<int64_t>(fs::file_size(path));
+  const int64_t file_bytes = file_length(path);
+  const auto claims = storage_claims(pickle, file_bytes, where);
   NamedTensors storages;
-  for (const auto& [key, claim] : storage_claims(pickle, file_bytes, where)) {
-    storages.emplace(key, read_storage(archive, folder + "/data/" + key, claim));
-  }
-  return torch_tensors(pickle, storages, path.string());
+  const auto storage_of_key = [&](const std::string& key) {
+    auto& storage = storages[key];
+    if (!storage.defined()) {
+      storage = read_storage(archive, folder + "/data/" + key, claims.at(key));
+    }
+    return storage;
+  };
+  return torch_tensors(pickle, storage_of_key, path.string());
 }
 
 // --- Legacy: pickles of a magic number, a version, the machine, the object and the keys of its
@@ -111,7 +117,7 @@ class LegacyFile {
   explicit LegacyFile(const fs::path& path)
       : path_(path.string()), file_(MappedFile::open(path)), left_(file_->bytes()) {}
 
-  NamedTensors read() {
+  TorchFile read() {
     check_front();
     const Pickle object = next_pickle();
     const Pickle keys = next_pickle();
@@ -131,7 +137,8 @@ class LegacyFile {
         throw InputError(path_, "a storage '" + printable_text(key) + "'", "none");
       }
     }
-    return torch_tensors(object, storages, path_);
+    return torch_tensors(
+        object, [&](const std::string& key) { return storages.at(key); }, path_);
   }
 
  private:
@@ -194,7 +201,7 @@ bool is_zip(const fs::path& path) {
 
 }  // namespace
 
-NamedTensors read_torch_file(const fs::path& path) {
+TorchFile read_torch_file(const fs::path& path) {
   return is_zip(path) ? read_zip(path) : LegacyFile(path).read();
 }
 

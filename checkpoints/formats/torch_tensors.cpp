@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <optional>
+#include <unordered_set>
 #include <utility>
 
 #include "core/error.h"
@@ -16,6 +19,8 @@ constexpr size_t kMaxDepth = 32;
 /// Limit of steps and characters of names per file: the names of dicts that hold each other twice
 /// double with every level.
 constexpr size_t kNameBudget = 10'000'000;
+/// Limit of the objects and items per file that are looked at for tensors in opaque objects.
+constexpr size_t kStepBudget = 10'000'000;
 
 /// Sizes or strides: a tuple of whole numbers from 0 on.
 std::vector<int64_t> whole_numbers(const Pickle& pickle, uint32_t tuple, const std::string& where) {
@@ -50,18 +55,67 @@ std::optional<int64_t> view_end(int64_t offset, const std::vector<int64_t>& size
   return last < std::numeric_limits<int64_t>::max() ? std::optional(last + 1) : std::nullopt;
 }
 
-/// Walks dicts and lists from the root of a pickle.
-class TensorCollector {
+/// Finds out which objects hold tensors.
+class TensorSearch {
  public:
-  TensorCollector(const Pickle& pickle, const NamedTensors& storages, const std::string& where)
-      : pickle_(pickle), storages_(storages), where_(where) {}
+  explicit TensorSearch(const Pickle& pickle) : pickle_(pickle), barren_(pickle.objects.size()) {}
 
-  NamedTensors collect() {
-    visit(pickle_.root, "", 0);
-    return std::move(tensors_);
+  /// Returns true if object `number`, or one in it, is a tensor or has a storage.
+  bool holds_tensors(uint32_t number) {
+    std::unordered_set<uint32_t> seen;
+    std::vector<uint32_t> waiting{number};
+    while (!waiting.empty() && steps_ < kStepBudget) {
+      const uint32_t next = waiting.back();
+      waiting.pop_back();
+      if (barren_[next] || !seen.insert(next).second) {
+        continue;
+      }
+      const PickleObject& object = pickle_.at(next);
+      if (object.kind == PickleKind::kTensor || object.kind == PickleKind::kStorage) {
+        return true;
+      }
+      steps_ += 1 + object.items.size();
+      waiting.insert(waiting.end(), object.items.begin(), object.items.end());
+    }
+    for (const uint32_t object : seen) {
+      barren_[object] = true;
+    }
+    return false;
   }
 
  private:
+  const Pickle& pickle_;
+  std::vector<bool> barren_;  ///< objects that are known to hold none
+  size_t steps_ = 0;
+};
+
+/// Walks dicts and lists from the root of a pickle.
+class TensorCollector {
+ public:
+  TensorCollector(const Pickle& pickle, const StorageOfKey& storage_of_key,
+                  const std::string& where)
+      : pickle_(pickle), storage_of_key_(storage_of_key), where_(where), search_(pickle) {}
+
+  TorchFile collect() {
+    visit(pickle_.root, "", 0);
+    return std::move(file_);
+  }
+
+ private:
+  /// Returns true if an object may be or hold a tensor.
+  bool is_of_interest(uint32_t number) const {
+    switch (pickle_.at(number).kind) {
+      case PickleKind::kTuple:
+      case PickleKind::kList:
+      case PickleKind::kDict:
+      case PickleKind::kTensor:
+      case PickleKind::kOpaque:
+        return true;
+      default:
+        return false;
+    }
+  }
+
   void visit(uint32_t number, const std::string& name, size_t depth) {
     const PickleObject& object = pickle_.at(number);
     spent_ += name.size() + 1;
@@ -72,16 +126,30 @@ class TensorCollector {
     }
     if (object.kind == PickleKind::kTensor) {
       add(object, name);
+    } else if (object.kind == PickleKind::kOpaque) {
+      add_opaque(number, name);
     } else if (object.kind == PickleKind::kDict) {
       for (size_t i = 0; i < object.items.size(); i += 2) {
-        if (const auto key = key_text(object.items[i])) {
+        const auto key = key_text(object.items[i]);
+        if (key && is_of_interest(object.items[i + 1])) {
           visit(object.items[i + 1], joined(name, *key), depth + 1);
         }
       }
     } else if (object.kind == PickleKind::kList || object.kind == PickleKind::kTuple) {
       for (size_t i = 0; i < object.items.size(); ++i) {
-        visit(object.items[i], joined(name, std::to_string(i)), depth + 1);
+        if (is_of_interest(object.items[i])) {
+          visit(object.items[i], joined(name, std::to_string(i)), depth + 1);
+        }
       }
+    }
+  }
+
+  void add_opaque(uint32_t number, const std::string& name) {
+    // Files that hold very many of them name the first.
+    constexpr size_t kMaxObjects = 1000;
+    if (file_.opaque.size() < kMaxObjects) {
+      file_.opaque.push_back(
+          {name, pickle_.maker(pickle_.at(number)), search_.holds_tensors(number)});
     }
   }
 
@@ -105,7 +173,7 @@ class TensorCollector {
     if (valid_utf8(name) != name) {
       throw InputError(where, "a name in UTF-8", "other bytes");
     }
-    if (!tensors_.emplace(name, view(object, where)).second) {
+    if (!file_.tensors.emplace(name, view(object, where)).second) {
       throw InputError(where, "one tensor of a name", "two");
     }
   }
@@ -113,8 +181,9 @@ class TensorCollector {
   torch::Tensor view(const PickleObject& object, const std::string& where) const {
     const auto sizes = whole_numbers(pickle_, object.items[1], where);
     const auto strides = whole_numbers(pickle_, object.items[2], where);
-    const auto& storage = storages_.at(std::string(pickle_.at(object.items[0]).text));
-    const auto count = shape_bytes(sizes, /*item_bytes=*/1);  // elements
+    const auto storage =
+        storage_of_key_(std::string(pickle_.at(object.items[0]).text));  // [elements]
+    const auto count = shape_bytes(sizes, /*item_bytes=*/1);             // elements
     if (sizes.size() != strides.size() || !count) {
       throw InputError(
           where, "a shape that fits in memory, with a stride for each axis",
@@ -133,9 +202,10 @@ class TensorCollector {
   }
 
   const Pickle& pickle_;
-  const NamedTensors& storages_;
+  const StorageOfKey& storage_of_key_;
   const std::string& where_;
-  NamedTensors tensors_;
+  TensorSearch search_;
+  TorchFile file_;
   size_t spent_ = 0;
 };
 
@@ -170,13 +240,18 @@ std::map<std::string, StorageClaim> storage_claims(const Pickle& pickle, int64_t
   return claims;
 }
 
-NamedTensors torch_tensors(const Pickle& pickle, const NamedTensors& storages,
-                           const std::string& where) {
-  auto tensors = TensorCollector(pickle, storages, where).collect();
-  if (tensors.empty()) {
-    throw InputError(where, "a state dict with tensors", "none");
+TorchFile torch_tensors(const Pickle& pickle, const StorageOfKey& storage_of_key,
+                        const std::string& where) {
+  auto file = TensorCollector(pickle, storage_of_key, where).collect();
+  if (!file.tensors.empty()) {
+    return file;
   }
-  return tensors;
+  if (const auto* const object = likely_model(file.opaque)) {
+    throw InputError(where,
+                     "a state dict with tensors, as torch.save(model.state_dict(), FILE) writes it",
+                     described(*object));
+  }
+  throw InputError(where, "a state dict with tensors", "none");
 }
 
 }  // namespace softmoe

@@ -1,10 +1,12 @@
 #pragma once
 /// Tensors by name of the objects of a pickle. Private to checkpoints/.
 
+#include <functional>
 #include <map>
 #include <string>
 
 #include "checkpoints/formats/pickle.h"
+#include "checkpoints/formats/torch_file.h"
 #include "core/named_tensors.h"
 
 namespace softmoe {
@@ -23,9 +25,14 @@ struct StorageClaim {
 std::map<std::string, StorageClaim> storage_claims(const Pickle& pickle, int64_t byte_limit,
                                                    const std::string& where);
 
-/// All tensors of a pickle by name, views of `storages` [elements], which are those of
-/// storage_claims(). Throws InputError that names `where` and the tensor.
-NamedTensors torch_tensors(const Pickle& pickle, const NamedTensors& storages,
-                           const std::string& where);
+/// The storage [elements] of a key.
+using StorageOfKey = std::function<torch::Tensor(const std::string& key)>;
+
+/// All tensors of a pickle by name, views of storages that have the sizes of storage_claims(), and
+/// the opaque objects beside them. Storages that only opaque objects refer to are not asked for.
+/// Throws InputError that names `where` and the tensor, or what made the object in whose place a
+/// state dict is expected.
+TorchFile torch_tensors(const Pickle& pickle, const StorageOfKey& storage_of_key,
+                        const std::string& where);
 
 }  // namespace softmoe

@@ -71,13 +71,15 @@ TEST(TensorFile, TakesTheConfigBesideTheFileAndTheModelOfAFolder) {
   EXPECT_EQ(read.tensors.size(), test::every_dtype().size());
 }
 
-TEST(TensorFile, RefusesBadConfigs) {
+TEST(TensorFile, NotesConfigsThatCannotBeRead) {
   const test::TemporaryFolder folder;
   write_safetensors(folder / "model.safetensors", {{"x", torch::ones({2})}});
   const auto config = (folder / "config.json").string();
   const auto refused = [&](const std::string& text) {
     write_text_file(config, text);
-    return input_error([&] { read_tensor_file(folder.path()); });
+    const auto file = read_tensor_file(folder.path());
+    EXPECT_TRUE(file.config.is_null());
+    return file.config_problem;
   };
   EXPECT_EQ(refused("{'a': 1}"), config + ": expected JSON, found something else");
   EXPECT_EQ(refused("[1]"), config + ": expected a JSON object, found array");
@@ -101,6 +103,13 @@ TEST(TensorFile, NamesWhatIsNone) {
                 "none of them");
   EXPECT_EQ(input_error([&] { read_tensor_file(folder / "none"); }),
             "cannot read " + (folder / "none").string() + ": No such file or directory");
+}
+
+TEST(TensorFile, NamesAnAdapterWithoutItsModel) {
+  const test::TemporaryFolder folder;
+  write_safetensors(folder / "adapter_model.safetensors", {{"x", torch::ones({2})}});
+  EXPECT_THAT(input_error([&] { read_tensor_file(folder.path()); }),
+              testing::HasSubstr("found a LoRA adapter alone: merge it into its model first"));
 }
 
 TEST(TensorFile, RefusesZipBombsBeforeTheyTakeMemory) {

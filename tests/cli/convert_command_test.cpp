@@ -14,8 +14,10 @@
 namespace softmoe::test {
 namespace {
 
+using testing::AnyOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 /// A dense model of seven classes with mean pooling.
 void write_dense_checkpoint(
@@ -108,9 +110,16 @@ TEST_F(Convert, SaysWhatItFoundAndChose) {
   const auto run = convert(fixture("vmoe/tiny_vit_soft_gap.npz").string(), path("model.h5"));
   ASSERT_TRUE(succeeds(run));
   EXPECT_THAT(run.output, HasSubstr("npz, family vmoe, after 'params/'"));
-  EXPECT_THAT(run.output, HasSubstr("gelu tanh (family vmoe)"));
-  EXPECT_THAT(run.output, HasSubstr("norm-eps 1e-06"));
+  EXPECT_THAT(run.output, HasSubstr("assumed: --prefix 'params/' (of models after "));
+  EXPECT_THAT(run.output, HasSubstr("--dispatch-dtype float32 (routing is not in the weights)"));
+  EXPECT_THAT(run.output, HasSubstr("--gelu tanh, --norm-eps 1e-06, --mean 0.5, --std 0.5, "
+                                    "--interpolation bilinear, --crop-pct 1 (family vmoe)"));
   EXPECT_THAT(run.output, HasSubstr("32x32 px, patches of 8, 4 heads"));
+  // What the user says is no assumption.
+  const auto told = convert(fixture("vmoe/tiny_vit_soft_gap.npz").string(), path("told.h5"),
+                            {"--gelu", "exact", "--router-eps", "1e-5"});
+  EXPECT_THAT(told.output, HasSubstr("--norm-eps 1e-06, --mean 0.5"));
+  EXPECT_THAT(told.output, Not(AnyOf(HasSubstr("--gelu"), HasSubstr("--router-eps"))));
   EXPECT_THAT(run.output, HasSubstr("mean 0.5, std 0.5"));
 }
 
@@ -146,6 +155,7 @@ TEST_F(Convert, ChangesSizesOnTheWay) {
 TEST_F(Convert, StoresHowPositionsAreResized) {
   write_dense_checkpoint(path("tiny.h5"));
   ASSERT_TRUE(succeeds(convert(path("tiny.h5"), path("timm.npz"), {"--names", "timm"})));
+  write_npz(path("timm.npz"), read_npz(path("timm.npz")));  // as timm's users write it
   ASSERT_TRUE(succeeds(convert(path("timm.npz"), path("same.h5"))));
   EXPECT_EQ(load_metadata(path("same.h5")).at("resize_mode"), "bicubic_antialias");
   // Later, through whatever files, positions go as they would have gone at once.
@@ -307,6 +317,7 @@ TEST_F(Convert, TakesNoHintsThatAFileContradicts) {
   write_dense_checkpoint(path("tiny.h5"));
   ASSERT_TRUE(succeeds(convert(path("tiny.h5"), path("tiny.safetensors"))));
   ASSERT_TRUE(succeeds(convert(path("tiny.h5"), path("timm.npz"), {"--names", "timm"})));
+  write_npz(path("timm.npz"), read_npz(path("timm.npz")));  // as timm's users write it
   for (const std::string name : {"tiny.h5", "tiny.safetensors"}) {
     const auto refuses = [&](const Words& flags, const Words& parts) {
       EXPECT_TRUE(fails_with_one_line(convert(path(name), path("out.h5"), flags), 2,
@@ -336,18 +347,18 @@ TEST_F(Convert, WritesNothingWhereTensorsDoNotFit) {
       weights[name] = tensor;
     }
   }
-  weights["params/decoder/kernel"] = torch::ones({2});
+  weights["params/Encoder/decoder/kernel"] = torch::ones({2});
   write_npz(path("strange.npz"), weights);
   EXPECT_TRUE(fails_with_one_line(convert(path("strange.npz"), path("out.h5")), 1,
-                                  {"strange.npz", "no counterpart of decoder/kernel"}));
+                                  {"strange.npz", "no counterpart of Encoder/decoder/kernel"}));
   EXPECT_TRUE(
       fails_with_one_line(convert(path("strange.npz"), path("out.h5"), {"--leave-out", "encoder*"}),
                           2, {"--leave-out", "strange.npz", "encoder*"}));
   const auto without =
       convert(path("strange.npz"), path("without.h5"), {"--leave-out", "*decoder*"});
   EXPECT_TRUE(succeeds(without));
-  EXPECT_THAT(without.output, HasSubstr("left out: params/decoder/kernel"));
-  weights.erase("params/decoder/kernel");
+  EXPECT_THAT(without.output, HasSubstr("left out: params/Encoder/decoder/kernel"));
+  weights.erase("params/Encoder/decoder/kernel");
   weights.erase("params/Encoder/encoder_norm/scale");
   weights["params/Encoder/encoderblock_1/LayerNorm_0/bias"] = torch::ones({3});
   write_npz(path("torn.npz"), weights);

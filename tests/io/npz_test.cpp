@@ -50,6 +50,17 @@ std::string read_error(const std::filesystem::path& path) {
   return "no error";
 }
 
+TEST(Npz, KeepsACommentBesideItsArrays) {
+  const test::TemporaryFolder folder;
+  const NamedTensors arrays{{"x", torch::arange(3)}};
+  for (const auto& comment : {std::string(), std::string("a\nb"), std::string(65'535, 'c')}) {
+    write_npz(folder / "a.npz", arrays, comment);
+    EXPECT_EQ(npz_comment(folder / "a.npz"), comment);
+    EXPECT_EQ(read_npz(folder / "a.npz").size(), 1U);
+  }
+  EXPECT_THROW(write_npz(folder / "a.npz", arrays, std::string(65'536, 'c')), c10::ValueError);
+}
+
 TEST(Npz, RoundTripsEveryDtypeBitExactly) {
   const test::TemporaryFolder folder;
   NamedTensors arrays;

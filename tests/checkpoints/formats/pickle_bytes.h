@@ -69,6 +69,12 @@ inline std::string legacy_file(const std::string& instructions, const std::strin
   return pickle(magic) + pickle("M\xe9\x03") + pickle(machine) + pickle(instructions) + rest;
 }
 
+/// The refusal of a file that has an object instead of a state dict, up to the object's class.
+inline constexpr const char* kNoStateDict =
+    ": expected a state dict with tensors, as torch.save(model.state_dict(), FILE) writes it, "
+    "found "
+    "an object of ";
+
 inline std::string storage_keys() { return pickle("]" + text("0") + "a"); }
 
 }  // namespace softmoe::test::pickles
