@@ -92,9 +92,11 @@ std::vector<std::string> joined_note(const SplitFolder& part) {
       joined.insert(name);
     }
   }
-  return joined.empty() ? std::vector<std::string>{}
-                        : std::vector{"folders of one name in other Unicode are one class: " +
-                                      name_list({joined.begin(), joined.end()})};
+  return joined.empty()
+             ? std::vector<std::string>{}
+             : std::vector{
+                   "folders whose names differ in their Unicode form alone are one class: " +
+                   name_list({joined.begin(), joined.end()})};
 }
 
 /// What is said of `names` that differ in the case of letters alone.

@@ -261,7 +261,7 @@ TEST(ImageFolder, NamesOfOneTextInUnicodeAreOneClass) {
   EXPECT_EQ(train->size(), 9);
   EXPECT_EQ(train->label(6), 0);
   EXPECT_THAT(lines_of(folder.path(), "train"),
-              ElementsAre(HasSubstr("in other Unicode are one class: caf\u00e9")));
+              ElementsAre(HasSubstr("in their Unicode form alone are one class: caf\u00e9")));
   EXPECT_EQ(open_image_folder(folder.path(), "val")->size(), 3);
 }
 
