@@ -66,19 +66,33 @@ struct Call : torch::CustomClassHolder {
   std::vector<torch::Tensor> state_before;
   std::vector<torch::Tensor> random_before;
   torch::Dtype autocast_dtype = torch::kFloat32;
+};
 
-  /// run(input) once more; leaves state and generators as it found them.
-  torch::Tensor repeat(const torch::Tensor& input) const {
-    const auto state_now = copies_of(state);
-    const auto random_now = random_states(input.device());
-    set_all(state, state_before);
-    set_random_states(input.device(), random_before);
-    const AutocastGuard autocast(input.device(), autocast_dtype);
-    auto output = run(input);
-    set_all(state, state_now);
-    set_random_states(input.device(), random_now);
-    return output;
+/// Goes back to what a call began from, for the life of the object.
+class BackThen {
+ public:
+  BackThen(const Call& call, const torch::Device& device)
+      : call_(call),
+        device_(device),
+        state_now_(copies_of(call.state)),
+        random_now_(random_states(device)),
+        autocast_(device, call.autocast_dtype) {
+    set_all(call_.state, call_.state_before);
+    set_random_states(device_, call_.random_before);
   }
+  ~BackThen() {
+    set_all(call_.state, state_now_);
+    set_random_states(device_, random_now_);
+  }
+  BackThen(const BackThen&) = delete;
+  BackThen& operator=(const BackThen&) = delete;
+
+ private:
+  const Call& call_;
+  torch::Device device_;
+  std::vector<torch::Tensor> state_now_;
+  std::vector<torch::Tensor> random_now_;
+  AutocastGuard autocast_;
 };
 
 /// `anchor` carries gradients, so that the output does if only parameters of `run` learn.
@@ -99,8 +113,9 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
         c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
     const torch::AutoGradMode with_gradients(true);
     const auto input = leaf_of(saved[0], context->needs_input_grad(0));
-    const auto output = call->repeat(input);
-    torch::autograd::backward({output}, {gradients[0]});
+    // Until the gradients are there, since the graph may hold tensors of the state.
+    const BackThen back_then(*call, input.device());
+    torch::autograd::backward({call->run(input)}, {gradients[0]});
     return {input.grad(), torch::Tensor(), torch::Tensor()};
   }
 };
