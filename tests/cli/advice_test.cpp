@@ -64,7 +64,7 @@ TEST_F(Advice, NamesTheFlagOfAnArgumentThatHasNoPlace) {
   EXPECT_EQ(data, (Words{"--data-dir", "photos"}));
   EXPECT_EQ(advised({"eval", "tiny.h5", "photos"}, pattern), data);
   EXPECT_EQ(advised({"eval", "tiny.h5", "digits"}, pattern), (Words{"--dataset", "digits"}));
-  const auto verified = advised({"data", "verify", "photos"}, "for a folder of images: (.*)$");
+  const auto verified = advised({"data", "verify", "photos"}, pattern);
   EXPECT_TRUE(succeeds(run_program(Words{"data", "verify"} + verified)));
   EXPECT_EQ(advised({"eval", "tiny.h5", "--batch-sice", "8"}, pattern), Words{"--batch-size"});
 }
