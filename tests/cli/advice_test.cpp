@@ -122,6 +122,16 @@ TEST_F(Advice, ForPruningWithoutImages) {
       succeeds(run_program({"prune", "tiny.h5", "dense.h5", "--to", "dense", "--how", "average"})));
 }
 
+TEST_F(Advice, ForUpcyclingThatKeepsOutputs) {
+  write_tiny_checkpoint("tiny.h5");
+  ASSERT_TRUE(succeeds(run_program({"prune", "tiny.h5", "dense.h5", "--to", "dense"})));
+  const Words upcycle{"upcycle", "dense.h5", "up.h5",        "--experts",
+                      "2",       "--router", "tokens_choice"};
+  EXPECT_THAT(run_program(upcycle).output, HasSubstr("with --renormalize-gates those of"));
+  EXPECT_THAT(run_program(upcycle + Words{"--renormalize-gates"}).output,
+              HasSubstr("starts with the outputs of the dense model"));
+}
+
 TEST_F(Advice, ShortNamesOfDtypesAreTakenByEveryCommand) {
   write_tiny_checkpoint("tiny.h5");
   write_random_png("x.png", 8, 8, 1);
@@ -133,6 +143,18 @@ TEST_F(Advice, ShortNamesOfDtypesAreTakenByEveryCommand) {
   EXPECT_TRUE(fails_with_one_line(
       run_program(Words{"eval", "tiny.h5", "--amp-dtype", "fp16"} + digits), 2,
       {"--amp-dtype: expected one of auto, float32 (fp32), bfloat16 (bf16), int8", "'fp16'"}));
+}
+
+TEST_F(Advice, ForClassFoldersOnAnotherLevel) {
+  write_photos("photos/2019", 2);
+  write_photos("photos/2020", 2);
+  const Words info{"data", "info", "--data-dir", "photos"};
+  const auto folder = advised(info, "such as (--data-dir .*), or name splits");
+  EXPECT_EQ(folder, (Words{"--data-dir", "photos/2019"}));
+  EXPECT_TRUE(succeeds(run_program(Words{"data", "info"} + folder)));
+  const auto named = run_program(info + Words{"--train-split", "2019", "--val-split", "2020"});
+  ASSERT_TRUE(succeeds(named));
+  EXPECT_THAT(named.output, HasSubstr("split 2020: 4 images, 2 classes"));
 }
 
 TEST_F(Advice, DataInfoShowsTheSplitsThereAre) {
