@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <iterator>
 #include <regex>
+#include <sstream>
 
 #include "checkpoints/formats/safetensors.h"
 #include "checkpoints/model_checkpoint.h"
@@ -41,11 +43,12 @@ class Advice : public testing::Test {
       ADD_FAILURE() << "exit code " << run.exit_code << ", no advice " << pattern << " in " << text;
       return {"none"};
     }
-    Words words;
-    for (std::istringstream stream(match[1]); stream >> words.emplace_back();) {
-    }
-    words.pop_back();
-    return words;
+    return words_of(match[1]);
+  }
+
+  static Words words_of(const std::string& text) {
+    std::istringstream stream(text);
+    return {std::istream_iterator<std::string>(stream), {}};
   }
 
   const TemporaryFolder folder_;
@@ -71,8 +74,8 @@ TEST_F(Advice, NamesTheFlagOfAnArgumentThatHasNoPlace) {
 
 TEST_F(Advice, SaysHowToNameAFileThatBeginsWithADash) {
   write_tiny_checkpoint("tiny.h5");
-  write_random_png("-x y.png", 8, 8, 1);
-  write_random_png("-x.png", 8, 8, 1);
+  write_random_png("./-x y.png", 8, 8, 1);
+  write_random_png("./-x.png", 8, 8, 1);
   const auto file = advised({"predict", "tiny.h5", "-x.png"}, "the file of this name is (.*); see");
   EXPECT_EQ(file, Words{"./-x.png"});
   EXPECT_TRUE(succeeds(run_program(Words{"predict", "tiny.h5"} + file)));
@@ -89,7 +92,7 @@ TEST_F(Advice, NamesTheNearestModel) {
 
 TEST_F(Advice, ForModelsWithoutAHead) {
   write_tiny_checkpoint("tiny.h5");
-  write_random_png("x.png", 8, 8, 1);
+  write_random_png("./x.png", 8, 8, 1);
   ASSERT_TRUE(succeeds(run_program({"convert", "tiny.h5", "body.h5", "--num-classes", "0"})));
   const auto flags = advised({"predict", "body.h5", "x.png"}, "none; (.*) writes its features");
   EXPECT_TRUE(succeeds(run_program(Words{"predict", "body.h5", "x.png"} + flags)));
@@ -125,16 +128,20 @@ TEST_F(Advice, ForPruningWithoutImages) {
 TEST_F(Advice, ForUpcyclingThatKeepsOutputs) {
   write_tiny_checkpoint("tiny.h5");
   ASSERT_TRUE(succeeds(run_program({"prune", "tiny.h5", "dense.h5", "--to", "dense"})));
-  const Words upcycle{"upcycle", "dense.h5", "up.h5",        "--experts",
-                      "2",       "--router", "tokens_choice"};
-  EXPECT_THAT(run_program(upcycle).output, HasSubstr("with --renormalize-gates those of"));
-  EXPECT_THAT(run_program(upcycle + Words{"--renormalize-gates"}).output,
-              HasSubstr("starts with the outputs of the dense model"));
+  for (const char* router : {"tokens_choice", "experts_choice"}) {
+    const Words upcycle{"upcycle", "dense.h5", "up.h5", "--experts", "2", "--router", router};
+    std::smatch match;
+    const auto note = run_program(upcycle).output;
+    ASSERT_TRUE(std::regex_search(note, match, std::regex("with (--.*) those of the dense")))
+        << note;
+    EXPECT_THAT(run_program(upcycle + words_of(match[1])).output,
+                HasSubstr("starts with the outputs of the dense model"));
+  }
 }
 
 TEST_F(Advice, ShortNamesOfDtypesAreTakenByEveryCommand) {
   write_tiny_checkpoint("tiny.h5");
-  write_random_png("x.png", 8, 8, 1);
+  write_random_png("./x.png", 8, 8, 1);
   const Words digits{"--dataset", "digits", "--batch-size", "500", "--json", "r.json"};
   EXPECT_TRUE(succeeds(run_program(Words{"eval", "tiny.h5", "--amp-dtype", "bf16"} + digits)));
   EXPECT_EQ(read_json("r.json").at("options").at("amp-dtype"), "bfloat16");
