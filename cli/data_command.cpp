@@ -8,7 +8,6 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/pluralize.h"
-#include "core/shell_word.h"
 #include "core/table.h"
 #include "core/text_format.h"
 #include "datasets/image_file.h"
@@ -209,15 +208,14 @@ Json export_images(const Job& job, const std::string& split) {
 }
 
 /// Throws UsageError if OUTPUT does not fit the action; chooses the split that it writes.
-void check_output(Job& job) {
+void check_output(Job& job, const CommandLine& line) {
   auto& options = job.options;
   const auto& action = options.action;
   const bool writes = action == "pack" || action == "sheet" || action == "export";
   if (writes == options.output.empty()) {
     throw UsageError(writes ? "OUTPUT (--output) is missing: what data " + action + " writes"
-                            : "data " + action +
-                                  " writes nothing; for a folder of images: --data-dir " +
-                                  shell_word(options.output));
+                            : "OUTPUT: data " + action + " writes nothing" +
+                                  line.advice_on(options.output));
   }
   if (!writes) {
     return;
@@ -256,7 +254,7 @@ void run_data(const std::vector<std::string>& arguments) {
   if (job.options.action == "info") {
     job.options.action = "describe";
   }
-  check_output(job);
+  check_output(job, line);
   using Action = Json (*)(const Job&, const std::string&);
   const std::map<std::string, Action> actions = {{"describe", describe_split},
                                                  {"verify", verify_split},

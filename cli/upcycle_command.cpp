@@ -35,6 +35,16 @@ void check_flags(const MoeOptions& moe) {
   }
 }
 
+/// The flags with which a router of EqualExperts::kRenormalized starts with the outputs of the
+/// dense model.
+std::string renormalizing_flags(const MoeOptions& moe) {
+  const auto& options = router_row(moe.router).options;
+  const bool takes_top_k = std::find(options.begin(), options.end(), "top-k") != options.end();
+  // A single gate that is always 1 would give the router no gradient.
+  const bool needs_two = takes_top_k && moe.sparse.top_k == 1 && moe.experts > 1;
+  return needs_two ? "--top-k 2 --renormalize-gates" : "--renormalize-gates";
+}
+
 /// A note about the outputs of the new model before it is trained.
 std::string outputs_note(const VitOptions& options, double expert_noise) {
   if (keeps_dense_outputs(options)) {
@@ -42,7 +52,8 @@ std::string outputs_note(const VitOptions& options, double expert_noise) {
                             : "starts with the outputs of the dense model if no token is dropped";
   }
   if (router_row(options.moe.router).equal_experts == EqualExperts::kRenormalized) {
-    return "starts with outputs of its own; with --renormalize-gates those of the dense model";
+    return "starts with outputs of its own; with " + renormalizing_flags(options.moe) +
+           " those of the dense model";
   }
   return fmt::format("starts with outputs of its own, as router {} does for equal experts",
                      options.moe.router);

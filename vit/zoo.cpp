@@ -80,23 +80,6 @@ VitOptions dinov2_preset(const std::string& timm_name, bool has_registers) {
   return options;
 }
 
-/// `options` of the model `name`; throws UsageError if its name has a patch size or a number of
-/// experts that no model has.
-VitOptions checked(const std::string& name, VitOptions options) {
-  const auto found = "'" + name + "'";
-  const auto size = options.img_size.front();
-  if (options.patch_size < 1 || size < options.patch_size || size % options.patch_size != 0) {
-    throw UsageError(
-        "model",
-        fmt::format("a patch size in the name that divides {} px (--patch-size sets others)", size),
-        found);
-  }
-  if (has_moe(options) && options.moe.experts < 1) {
-    throw UsageError("model", "a name with at least one expert (as softmoe_b16_128e)", found);
-  }
-  return options;
-}
-
 /// The names of the zoo and timm's.
 std::vector<std::string> all_names() {
   auto names = zoo_names();
@@ -106,6 +89,23 @@ std::vector<std::string> all_names() {
     }
   }
   return names;
+}
+
+/// `options` of the model `name`; throws UsageError if its name has a patch size or a number of
+/// experts that no model has.
+VitOptions checked(const std::string& name, VitOptions options) {
+  const auto fail = [&name](const std::string& expected) {
+    throw UsageError("model", expected, "'" + name + "'" + did_you_mean(name, all_names()));
+  };
+  const auto size = options.img_size.front();
+  if (options.patch_size < 1 || size < options.patch_size || size % options.patch_size != 0) {
+    fail(fmt::format("a patch size in the name that divides {} px (--patch-size sets others)",
+                     size));
+  }
+  if (has_moe(options) && options.moe.experts < 1) {
+    fail("a name with at least one expert (as softmoe_b16_128e)");
+  }
+  return options;
 }
 
 }  // namespace

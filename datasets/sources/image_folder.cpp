@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/name_list.h"
 #include "core/pluralize.h"
+#include "core/shell_word.h"
 #include "core/unicode.h"
 #include "datasets/sources/folder_walk.h"
 #include "datasets/sources/image_files.h"
@@ -49,10 +50,12 @@ void check_level(const fs::path& parent, const Folders& classes) {
     throw InputError(
         parent.string(), "class folders that hold images",
         fmt::format("{} without images of {} own, but with folders {} in {}: give the folder above "
-                    "the class folders, or name splits train, val and test",
+                    "the class folders, such as --data-dir {}, or name splits train, val and test, "
+                    "or name them by --train-split and --val-split",
                     names_of(classes), classes.size() == 1 ? "its" : "their",
                     name_list(std::vector<std::string>(names.begin(), names.end())),
-                    classes.size() == 1 ? "it" : "them"));
+                    classes.size() == 1 ? "it" : "them",
+                    shell_word(classes.begin()->second.string())));
   }
 }
 

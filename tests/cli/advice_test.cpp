@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <iterator>
 #include <regex>
+#include <sstream>
 
 #include "checkpoints/formats/safetensors.h"
 #include "checkpoints/model_checkpoint.h"
@@ -41,11 +43,12 @@ class Advice : public testing::Test {
       ADD_FAILURE() << "exit code " << run.exit_code << ", no advice " << pattern << " in " << text;
       return {"none"};
     }
-    Words words;
-    for (std::istringstream stream(match[1]); stream >> words.emplace_back();) {
-    }
-    words.pop_back();
-    return words;
+    return words_of(match[1]);
+  }
+
+  static Words words_of(const std::string& text) {
+    std::istringstream stream(text);
+    return {std::istream_iterator<std::string>(stream), {}};
   }
 
   const TemporaryFolder folder_;
@@ -64,15 +67,15 @@ TEST_F(Advice, NamesTheFlagOfAnArgumentThatHasNoPlace) {
   EXPECT_EQ(data, (Words{"--data-dir", "photos"}));
   EXPECT_EQ(advised({"eval", "tiny.h5", "photos"}, pattern), data);
   EXPECT_EQ(advised({"eval", "tiny.h5", "digits"}, pattern), (Words{"--dataset", "digits"}));
-  const auto verified = advised({"data", "verify", "photos"}, "for a folder of images: (.*)$");
+  const auto verified = advised({"data", "verify", "photos"}, pattern);
   EXPECT_TRUE(succeeds(run_program(Words{"data", "verify"} + verified)));
   EXPECT_EQ(advised({"eval", "tiny.h5", "--batch-sice", "8"}, pattern), Words{"--batch-size"});
 }
 
 TEST_F(Advice, SaysHowToNameAFileThatBeginsWithADash) {
   write_tiny_checkpoint("tiny.h5");
-  write_random_png("-x y.png", 8, 8, 1);
-  write_random_png("-x.png", 8, 8, 1);
+  write_random_png("./-x y.png", 8, 8, 1);
+  write_random_png("./-x.png", 8, 8, 1);
   const auto file = advised({"predict", "tiny.h5", "-x.png"}, "the file of this name is (.*); see");
   EXPECT_EQ(file, Words{"./-x.png"});
   EXPECT_TRUE(succeeds(run_program(Words{"predict", "tiny.h5"} + file)));
@@ -89,7 +92,7 @@ TEST_F(Advice, NamesTheNearestModel) {
 
 TEST_F(Advice, ForModelsWithoutAHead) {
   write_tiny_checkpoint("tiny.h5");
-  write_random_png("x.png", 8, 8, 1);
+  write_random_png("./x.png", 8, 8, 1);
   ASSERT_TRUE(succeeds(run_program({"convert", "tiny.h5", "body.h5", "--num-classes", "0"})));
   const auto flags = advised({"predict", "body.h5", "x.png"}, "none; (.*) writes its features");
   EXPECT_TRUE(succeeds(run_program(Words{"predict", "body.h5", "x.png"} + flags)));
@@ -122,9 +125,23 @@ TEST_F(Advice, ForPruningWithoutImages) {
       succeeds(run_program({"prune", "tiny.h5", "dense.h5", "--to", "dense", "--how", "average"})));
 }
 
+TEST_F(Advice, ForUpcyclingThatKeepsOutputs) {
+  write_tiny_checkpoint("tiny.h5");
+  ASSERT_TRUE(succeeds(run_program({"prune", "tiny.h5", "dense.h5", "--to", "dense"})));
+  for (const char* router : {"tokens_choice", "experts_choice"}) {
+    const Words upcycle{"upcycle", "dense.h5", "up.h5", "--experts", "2", "--router", router};
+    std::smatch match;
+    const auto note = run_program(upcycle).output;
+    ASSERT_TRUE(std::regex_search(note, match, std::regex("with (--.*) those of the dense")))
+        << note;
+    EXPECT_THAT(run_program(upcycle + words_of(match[1])).output,
+                HasSubstr("starts with the outputs of the dense model"));
+  }
+}
+
 TEST_F(Advice, ShortNamesOfDtypesAreTakenByEveryCommand) {
   write_tiny_checkpoint("tiny.h5");
-  write_random_png("x.png", 8, 8, 1);
+  write_random_png("./x.png", 8, 8, 1);
   const Words digits{"--dataset", "digits", "--batch-size", "500", "--json", "r.json"};
   EXPECT_TRUE(succeeds(run_program(Words{"eval", "tiny.h5", "--amp-dtype", "bf16"} + digits)));
   EXPECT_EQ(read_json("r.json").at("options").at("amp-dtype"), "bfloat16");
@@ -133,6 +150,18 @@ TEST_F(Advice, ShortNamesOfDtypesAreTakenByEveryCommand) {
   EXPECT_TRUE(fails_with_one_line(
       run_program(Words{"eval", "tiny.h5", "--amp-dtype", "fp16"} + digits), 2,
       {"--amp-dtype: expected one of auto, float32 (fp32), bfloat16 (bf16), int8", "'fp16'"}));
+}
+
+TEST_F(Advice, ForClassFoldersOnAnotherLevel) {
+  write_photos("photos/2019", 2);
+  write_photos("photos/2020", 2);
+  const Words info{"data", "info", "--data-dir", "photos"};
+  const auto folder = advised(info, "such as (--data-dir .*), or name splits");
+  EXPECT_EQ(folder, (Words{"--data-dir", "photos/2019"}));
+  EXPECT_TRUE(succeeds(run_program(Words{"data", "info"} + folder)));
+  const auto named = run_program(info + Words{"--train-split", "2019", "--val-split", "2020"});
+  ASSERT_TRUE(succeeds(named));
+  EXPECT_THAT(named.output, HasSubstr("split 2020: 4 images, 2 classes"));
 }
 
 TEST_F(Advice, DataInfoShowsTheSplitsThereAre) {
