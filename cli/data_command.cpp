@@ -278,7 +278,7 @@ void run_data(const std::vector<std::string>& arguments) {
     job.options.action = "describe";
   }
   check_output(job);
-  if (!line.given("hflip")) {
+  if (job.options.action == "augment" && !line.given("hflip")) {
     job.preprocess.hflip = usual_hflip(job.data);
   }
   using Action = Json (*)(const Job&, const std::string&);

@@ -24,11 +24,11 @@ inline constexpr std::array<EnumName<MixupMode>, 3> kEnumNames<MixupMode>{
 /// Options of mixup (Zhang et al., arXiv:1710.09412) and CutMix (Yun et al., arXiv:1905.04899). The
 /// defaults mix nothing.
 struct MixupOptions {
-  double mixup = 0.0;                 ///< parameter of mixup's beta distribution; 0: off
-  double cutmix = 0.0;                ///< parameter of CutMix's beta distribution; 0: off
-  std::vector<double> cutmix_minmax;  ///< min and max share of a side that is cut; empty: off
-  double mixup_prob = 1.0;            ///< of mixing at all
-  double mixup_switch_prob = 0.5;     ///< of CutMix if both are on
+  double mixup = 0.0;                      ///< parameter of mixup's beta distribution; 0: off
+  double cutmix = 0.0;                     ///< parameter of CutMix's beta distribution; 0: off
+  std::vector<double> cutmix_minmax = {};  ///< min and max share of a side that is cut; empty: off
+  double mixup_prob = 1.0;                 ///< of mixing at all
+  double mixup_switch_prob = 0.5;          ///< of CutMix if both are on
   MixupMode mixup_mode = MixupMode::kBatch;
   int64_t mixup_off_epoch = 0;  ///< epochs with mixing; 0: all
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <numbers>
@@ -113,8 +114,17 @@ void write_affine(const cv::Mat& image, const AffineMap& map, Interpolation inte
   }
 }
 
-/// `value` rounded to 15 digits behind the point, as Pillow rounds sines and cosines.
-double rounded(double value) { return std::nearbyint(value * 1e15) / 1e15; }
+/// `value` in [-1, 1] rounded to 15 digits behind the point, as Pillow rounds sines and cosines: by
+/// its decimal digits, as Python does.
+double rounded(double value) {
+  std::array<char, 32> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value,
+                                 std::chars_format::fixed, 15)
+                       .ptr;
+  double result = 0.0;
+  std::from_chars(digits.data(), end, result);
+  return result;
+}
 
 }  // namespace
 
@@ -130,7 +140,7 @@ cv::Mat affine(const cv::Mat& image, const AffineMap& map, const AffineStyle& st
 
 cv::Mat rotate(const cv::Mat& image, double degrees, const AffineStyle& style) {
   const double turn = std::fmod(std::fmod(degrees, 360.0) + 360.0, 360.0);
-  const double angle = -turn * std::numbers::pi / 180.0;
+  const double angle = -(turn * (std::numbers::pi / 180.0));
   const double cosine = rounded(std::cos(angle));
   const double sine = rounded(std::sin(angle));
   const double middle_x = image.cols / 2.0;

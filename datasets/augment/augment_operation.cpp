@@ -180,8 +180,9 @@ constexpr std::array<AugmentOperation, 27> kOperations{{
 std::span<const AugmentOperation> augment_operations() { return kOperations; }
 
 const AugmentOperation& augment_operation(std::string_view name) {
-  const auto* row = std::find_if(kOperations.begin(), kOperations.end(),
-                                 [name](const AugmentOperation& row) { return row.name == name; });
+  const auto* row =
+      std::find_if(kOperations.begin(), kOperations.end(),
+                   [name](const AugmentOperation& other) { return other.name == name; });
   TORCH_INTERNAL_ASSERT(row != kOperations.end(), "no operation ", std::string(name));
   return *row;
 }

@@ -23,8 +23,8 @@ inline constexpr std::array<EnumName<EraseMode>, 3> kEnumNames<EraseMode>{
 
 /// Options of Augmenter and erase_random(). The defaults change nothing.
 struct AugmentOptions {
-  std::string aa;                    ///< a policy (augment_policy_parser.h); empty: none
-  std::vector<double> color_jitter;  ///< brightness, contrast, saturation and hue; empty: none
+  std::string aa = {};                    ///< a policy (augment_policy_parser.h); empty: none
+  std::vector<double> color_jitter = {};  ///< brightness, contrast, saturation and hue; empty: none
   double color_jitter_prob = 1.0;
   double grayscale_prob = 0.0;
   double gaussian_blur_prob = 0.0;

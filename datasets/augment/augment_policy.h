@@ -31,8 +31,9 @@ struct MixedChains {
 
 /// What happens to an image: `draws` of `choices` one after the other, or `chains` of them.
 struct AugmentPolicy {
-  std::string text;                                   ///< as a step: "randaug(2,9)"
-  std::vector<std::vector<PolicyOperation>> choices;  ///< each a sequence; empty: nothing happens
+  std::string text = {};  ///< as a step: "randaug(2,9)"
+  std::vector<std::vector<PolicyOperation>> choices =
+      {};                            ///< each a sequence; empty: nothing happens
   std::vector<double> weights = {};  ///< of `choices`, each drawn at most once; empty: all alike
   int64_t draws = 1;
   MixedChains chains = {};

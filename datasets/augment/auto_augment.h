@@ -9,7 +9,7 @@ namespace softmoe {
 
 /// An operation, how often it is applied and how strongly.
 struct PolicyStep {
-  std::string_view operation;  ///< of augment_operations(); empty: none
+  std::string_view operation = {};  ///< of augment_operations(); empty: none
   double probability = 1.0;
   double magnitude = 0.0;  ///< from 0 to 10
 };
