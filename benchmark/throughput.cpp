@@ -153,8 +153,7 @@ void describe(OptionTable& table, ThroughputOptions& options) {
       "compute dtypes: inference converts the weights, training uses autocast; auto: bfloat16 "
       "if the hardware has it, else float32; int8: weights and activations of 8 bits, "
       "int8_experts: bfloat16 with experts' weights of 8 bits",
-      {.choices = {"auto", "float32", "bfloat16", "float16", "fp32", "bf16", "fp16", "int8",
-                   "int8_experts"}});
+      {.choices = {"auto", "float32", "bfloat16", "float16", "int8", "int8_experts"}});
   table.add("rounds", options.rounds, "rounds, in each of which every model has its turn",
             {.min = 1});
   table.add("round-seconds", options.round_seconds,

@@ -51,6 +51,7 @@ struct GroupRow {
 constexpr std::array kGroups = {
     GroupRow{"model", &Checkpoint::model, &CheckpointParts::model},
     GroupRow{"optimizer", &Checkpoint::optimizer, &CheckpointParts::optimizer},
+    GroupRow{"ema", &Checkpoint::ema, &CheckpointParts::ema},
 };
 
 const DtypeRow* find_dtype(torch::Dtype dtype) {

@@ -1,7 +1,7 @@
 #pragma once
 /// The native checkpoint: one HDF5 file with named tensors in groups and a JSON description.
 ///
-/// Each tensor lies in one piece, as "/model/<name>" or "/optimizer/<name>"; bf16 as uint16 and
+/// Each tensor lies in one piece, as "/model/<name>", "/optimizer/<name>" or "/ema/<name>"; bf16 as uint16 and
 /// bool as uint8. Text attributes of the root: `format`, `format_version`,
 /// `softmoe_version`, `metadata` (JSON), `tensors` (JSON: dtype and XXH3-64 checksum of each), and
 /// `checksum`, the XXH3-64 of these two.
@@ -24,12 +24,14 @@ struct Checkpoint {
   Json metadata = Json::object();
   NamedTensors model = {};
   NamedTensors optimizer = {};
+  NamedTensors ema = {};  ///< averages of weights
 };
 
 /// Which groups to read; the others are left empty.
 struct CheckpointParts {
   bool model = true;
   bool optimizer = true;
+  bool ema = true;
 };
 
 /// Writes a checkpoint atomically: an old file stays until the new one is whole and on the disk.

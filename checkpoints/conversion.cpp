@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/pluralize.h"
 #include "core/split_text.h"
+#include "core/unicode.h"
 #include "io/atomic_file.h"
 
 namespace softmoe {
@@ -23,7 +24,7 @@ std::vector<std::string> read_class_names(const std::filesystem::path& path, int
       line.pop_back();
     }
     if (!line.empty()) {
-      names.push_back(line);
+      names.push_back(nfc(line));
     }
   }
   if (std::ssize(names) != num_classes) {

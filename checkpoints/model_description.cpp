@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/unicode.h"
 
 namespace softmoe {
 namespace {
@@ -79,6 +80,9 @@ ModelDescription model_description(const Json& metadata, const std::filesystem::
     throw InputError(path.string() + ": " + error.what());  // wrong in a file
   }
   description.class_names = field<std::vector<std::string>>(metadata, "classes", path);
+  for (auto& name : description.class_names) {
+    name = nfc(name);  // as data sets have them
+  }
   const auto classes = description.options.num_classes;
   if (const auto names = std::ssize(description.class_names); classes > 0 && names > classes) {
     throw InputError(path.string() + ": metadata field 'classes'",

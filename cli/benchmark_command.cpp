@@ -7,6 +7,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/model_flags.h"
+#include "cli/print_line.h"
 #include "core/error.h"
 #include "inference/inference_model.h"
 #include "runtime/machine.h"
@@ -67,10 +68,10 @@ void run_benchmark(const std::vector<std::string>& arguments) {
     subjects.push_back(vit_subject(name, model, make_train_step, make_inference));
   }
   const auto machine = machine_description(line.isa());
-  fmt::print("{}, {} threads, kernels of level {}\n", machine.at("processor").get<std::string>(),
+  print_line("{}, {} threads, kernels of level {}", machine.at("processor").get<std::string>(),
              machine.at("threads").get<int64_t>(), line.isa());
   const auto [records, left_out] = measure_throughput(subjects, options, line.device());
-  fmt::print("{}{}", throughput_table(records), left_out_text(left_out));
+  print_text(throughput_table(records) + left_out_text(left_out));
   const auto labelled = [&label_of](const auto& cases) {
     Json list = Json::array();
     for (const auto& item : cases) {

@@ -8,10 +8,12 @@
 #include "cli/list_flags.h"
 #include "core/error.h"
 #include "core/nearest_name.h"
+#include "core/shell_word.h"
 #include "io/atomic_file.h"
 #include "ops/processor_level.h"
 #include "runtime/device.h"
 #include "runtime/machine.h"
+#include "vit/zoo.h"
 
 namespace softmoe::cli {
 void describe(OptionTable& table, CommonOptions& options) {
@@ -63,13 +65,36 @@ void CommandLine::add_names(const PlainNames& description, std::vector<std::stri
   names_ = &names;
 }
 
-void CommandLine::throw_unknown(const std::string& argument) const {
-  std::vector<std::string> flags;
-  for (const auto& name : option_names(groups_)) {
-    flags.push_back("--" + name);
+std::string CommandLine::advice_on(const std::string& argument) const {
+  std::error_code none;
+  if (argument.starts_with('-')) {
+    if (!plain_.empty() && std::filesystem::exists(argument, none)) {
+      return "; the file of this name is " + shell_word("./" + argument);
+    }
+    std::vector<std::string> flags;
+    for (const auto& name : option_names(groups_)) {
+      flags.push_back("--" + name);
+    }
+    return did_you_mean(argument.substr(0, argument.find('=')), flags);
   }
+  const auto takes = [&](const OptionField& field) {
+    return field.name() == "model"      ? is_model_name(argument)
+           : field.name() == "data-dir" ? std::filesystem::is_directory(argument, none)
+                                        : field.item_type() == "text" && field.recognizes(argument);
+  };
+  for (const auto& group : groups_) {
+    for (const auto& field : group.table.fields()) {
+      if (takes(field)) {
+        return fmt::format(", did you mean --{} {}?", field.name(), shell_word(argument));
+      }
+    }
+  }
+  return "";
+}
+
+void CommandLine::throw_unknown(const std::string& argument) const {
   throw UsageError(fmt::format("unknown argument '{}'{}; see softmoe {} --help",
-                               printable_text(argument), did_you_mean(argument, flags), name_));
+                               printable_text(argument), advice_on(argument), name_));
 }
 
 void CommandLine::throw_unplaced(const std::string& argument) const {
@@ -255,6 +280,7 @@ void CommandLine::write_json(Json results, const std::function<void()>& meanwhil
   Json document;
   document["command"] = name_;
   document["arguments"] = arguments_;
+  document["working_folder"] = valid_utf8(std::filesystem::current_path().string());
   document["machine"] = machine_description(isa_);
   document["options"] = resolved();
   document.update(results);

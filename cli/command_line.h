@@ -121,6 +121,9 @@ class CommandLine {
   void check_operands() const;
   [[noreturn]] void throw_unplaced(const std::string& argument) const;
   [[noreturn]] void throw_unknown(const std::string& argument) const;
+  /// "; did you mean --model vit_b16?" if `argument` is the value of an option that is given by its
+  /// flag, or a file whose name begins as a flag does; else a flag of a similar name, or "".
+  std::string advice_on(const std::string& argument) const;
   /// What messages call the option: "--name", or its name as an operand if it was given so.
   std::string shown_name(const std::string& option) const;
 

@@ -12,6 +12,7 @@
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/print_line.h"
 #include "core/error.h"
 #include "core/pluralize.h"
 #include "vit/cost.h"
@@ -191,25 +192,26 @@ void print_result(const ConvertedModel& converted, const ConvertOptions& options
   const auto& model = converted.model;
   std::string before = options.checkpoint + ": ";
   for (const auto& line : reading_lines(model)) {
-    fmt::print("{}{}\n", before, line);
+    print_line("{}{}", before, line);
     before = "  ";
   }
   for (const auto& choice : model.notes.choices) {
-    fmt::print("  {}\n", choice);
+    print_line("  {}", choice);
   }
   for (const auto& change : converted.changed) {
-    fmt::print("  changed {}\n", change);
+    print_line("  changed {}", change);
   }
   if (!converted.fresh.empty()) {
-    fmt::print("  starts anew: {}\n", fmt::join(converted.fresh, ", "));
+    print_line("  starts anew: {}", fmt::join(converted.fresh, ", "));
   }
-  fmt::print("{}: {}, names of {}\n", options.output, format_row(format).title, names.name);
+  print_line("{}: {}, names of {}", options.output, format_row(format).title, names.name);
   if (!config_names.empty()) {
-    fmt::print("  with {}\n", fmt::join(config_names, ", "));
+    print_line("  with {}", fmt::join(config_names, ", "));
   }
-  fmt::print("  {}\n  {}\n", model_text(model.description), semantics_text(model.description));
+  print_line("  {}", model_text(model.description));
+  print_line("  {}", semantics_text(model.description));
   for (const auto& note : notes) {
-    fmt::print("  note: {}\n", note);
+    print_line("  note: {}", note);
   }
 }
 

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/pluralize.h"
+#include "core/shell_word.h"
 #include "core/table.h"
 #include "core/text_format.h"
 #include "datasets/augment/augment_sheet.h"
@@ -15,6 +16,7 @@
 #include "datasets/inspection.h"
 #include "datasets/sources.h"
 #include "datasets/sources/packed_writer.h"
+#include "datasets/splits.h"
 #include "datasets/transforms.h"
 #include "io/atomic_file.h"
 
@@ -142,7 +144,7 @@ Json describe_split(const Job& job, const std::string& split) {
   for (const auto& image : summary.bad) {
     print_line("unreadable: {}", image.reason);
   }
-  fmt::print("{}\n", class_table(names, summary.class_images));
+  print_text(class_table(names, summary.class_images) + "\n");
   return {{"split", split},
           {"images", set->size()},
           {"endless", set->endless()},
@@ -237,7 +239,9 @@ void check_output(Job& job) {
   const bool writes = action != "describe" && action != "verify";
   if (writes == options.output.empty()) {
     throw UsageError(writes ? "OUTPUT (--output) is missing: what data " + action + " writes"
-                            : "OUTPUT: data " + action + " writes nothing");
+                            : "data " + action +
+                                  " writes nothing; for a folder of images: --data-dir " +
+                                  shell_word(options.output));
   }
   if (!writes) {
     return;
@@ -287,8 +291,21 @@ void run_data(const std::vector<std::string>& arguments) {
       {"sheet", draw_sheet},        {"augment", draw_augmented}, {"export", export_images}};
   const auto& action = *actions.find(job.options.action);
   Json results = Json::array();
+  std::optional<MissingSplit> missing;  // a usual split; the other one is enough
   for (const auto& split : job.splits()) {
-    results.push_back(action.second(job, split));
+    try {
+      results.push_back(action.second(job, split));
+    } catch (const MissingSplit& error) {
+      const bool is_train = split == job.data.train_split;
+      if (line.given("split") || line.given(is_train ? "train-split" : "val-split")) {
+        throw;
+      }
+      missing = error;
+      log_line(error.what());
+    }
+  }
+  if (results.empty() && missing) {
+    throw *missing;
   }
   line.write_json({{"action", action.first}, {"splits", results}});
   if (action.first == "verify") {

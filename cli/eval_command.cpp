@@ -6,6 +6,7 @@
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/print_line.h"
 #include "core/error.h"
 #include "core/pluralize.h"
 #include "core/table.h"
@@ -84,7 +85,8 @@ void run_eval(const std::vector<std::string>& arguments) {
   const auto device = line.device();
   auto loaded = open_weights(options.checkpoint, device);
   if (loaded.description.options.num_classes == 0) {
-    throw InputError(options.checkpoint, "a model with a head", "none (fewshot probes features)");
+    throw InputError(options.checkpoint, "a model with a head",
+                     "none (softmoe fewshot probes features)");
   }
   const auto set = make_dataset(data, data.val_split);
   check_classes(set->class_names(), loaded.description,
@@ -102,7 +104,7 @@ void run_eval(const std::vector<std::string>& arguments) {
                             evaluation_transform(loaded.description, options.checkpoint), *set,
                             loader, {.device = device, .images = set->size()});
   });
-  fmt::print("{}{}", summary(result), class_table(result, set->class_names()));
+  print_text(summary(result) + class_table(result, set->class_names()));
   Json document;
   document["label"] = options.label.empty() ? checkpoint_label(options.checkpoint) : options.label;
   document["checkpoint"] = options.checkpoint;

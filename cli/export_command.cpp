@@ -7,6 +7,7 @@
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/print_line.h"
 #include "core/error.h"
 #include "core/text_format.h"
 #include "onnx/onnx_model.h"
@@ -136,7 +137,7 @@ void run_export(const std::vector<std::string>& arguments) {
   for (const auto& path : {files.model, files.data}) {
     if (!path.empty()) {
       sizes[path.string()] = bytes_of(path);
-      fmt::print("{}: {}\n", path.string(), format_bytes(bytes_of(path)));
+      print_line("{}: {}", path.string(), format_bytes(bytes_of(path)));
     }
   }
   line.write_json({{"output", output},

@@ -4,6 +4,7 @@
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/print_line.h"
 #include "core/error.h"
 #include "core/pluralize.h"
 #include "core/table.h"
@@ -132,10 +133,11 @@ void print_table(const FewShotResult& result, const std::string& label) {
                    fmt::format("{:.2f} %", 100 * score.mean()),
                    fmt::format("{:.2f}", 100 * score.std())});
   }
-  fmt::print(
-      "{}: {}, {}, {}, {}{}\n{}", result.name, label, pluralize(result.dim, "feature"),
-      pluralize(result.classes, "class", "classes"), pluralize(result.test_examples, "test image"),
-      result.lambda_selected_on_test ? ", lambda selected on test accuracy" : "", table.text());
+  print_line("{}: {}, {}, {}, {}{}", result.name, label, pluralize(result.dim, "feature"),
+             pluralize(result.classes, "class", "classes"),
+             pluralize(result.test_examples, "test image"),
+             result.lambda_selected_on_test ? ", lambda selected on test accuracy" : "");
+  print_text(table.text());
 }
 
 }  // namespace

@@ -54,9 +54,7 @@ std::string range_text(const OptionLimits& limits) {
 
 std::string allowed_text(const OptionField& field) {
   const auto& limits = field.limits();
-  const auto text = limits.choices.empty()
-                        ? range_text(limits)
-                        : fmt::format("one of {}", fmt::join(limits.choices, ", "));
+  const auto text = limits.choices.empty() ? range_text(limits) : field.allowed();
   return text.empty() ? "" : " (" + text + ")";
 }
 

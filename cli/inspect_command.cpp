@@ -6,6 +6,7 @@
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/print_line.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "datasets/image_file.h"
@@ -152,7 +153,7 @@ void run_inspect(const std::vector<std::string>& arguments) {
   compute_batches(line.device(), options.batch_size,
                   [&] { run_images(inspection, selection, options.batch_size); });
   line.write_json(write_results(inspection, selection, options, maps));
-  fmt::print("{}", routing_table(inspection.layers()));
+  print_text(routing_table(inspection.layers()));
 }
 
 }  // namespace softmoe::cli

@@ -3,6 +3,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/model_flags.h"
+#include "cli/print_line.h"
 #include "core/table.h"
 #include "vit/cost.h"
 
@@ -48,7 +49,7 @@ void run_models(const std::vector<std::string>& arguments) {
                       {"gflop", cost.gflop},
                       {"classes", model.num_classes}});
   }
-  fmt::print("{}", table.text());
+  print_text(table.text());
   line.write_json({{"models", models}});
 }
 

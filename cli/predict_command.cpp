@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <set>
 
@@ -151,18 +150,6 @@ void write_arrays(const PredictOptions& options, const std::set<std::string>& na
                        pluralize(predictions.indices.size(0), "image")));
 }
 
-/// Prints results. CSV and JSON hold names as they are, for programs; a terminal gets none of their
-/// control characters.
-void print_labels(const std::string& text) {
-  if (::isatty(STDOUT_FILENO) == 0) {
-    fmt::print("{}", text);
-    return;
-  }
-  for (const auto& line : split_text(text, '\n')) {
-    print_line("{}", line);
-  }
-}
-
 /// Throws InputError if images could not be read, after one line for each of them.
 void report_bad_images(const std::vector<BadImage>& bad, int64_t total) {
   if (bad.empty()) {
@@ -206,7 +193,8 @@ void run_predict(const std::vector<std::string>& arguments) {
   });
   const bool features_only = arrays == std::set<std::string>{"features"};
   if (!predictor.has_head() && (show || !features_only)) {
-    throw InputError(options.checkpoint, "a model with a head", "features only (--what features)");
+    throw InputError(options.checkpoint, "a model with a head",
+                     "none; --what features --output FILE.npz writes its features");
   }
   const auto inputs = open_inputs(options, paths);
   Predictions predictions;
@@ -219,7 +207,7 @@ void run_predict(const std::vector<std::string>& arguments) {
   const PredictionOutput output(predictor, predictions,
                                 [&inputs](int64_t index) { return inputs.image_name(index); });
   if (show && (any || options.format != PredictionFormat::kTable)) {
-    print_labels(output.text(options.format));
+    print_data(output.text(options.format));
   }
   auto document = output.json();
   document["label"] = options.label.empty() ? checkpoint_label(options.checkpoint) : options.label;

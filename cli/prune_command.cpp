@@ -4,6 +4,7 @@
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/print_line.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/table.h"
@@ -44,10 +45,12 @@ void check_flags(const PruneFlags& flags, bool has_data) {
     throw UsageError("--experts: one number goes with OUTPUT");
   }
   if (!has_data && flags.pruning.needs_importance()) {
-    throw UsageError("--dataset is missing: the importance of experts is measured on images");
+    throw UsageError(
+        "--data-dir or --dataset is missing: the importance of experts is measured on images");
   }
   if (!has_data && flags.output.empty()) {
-    throw UsageError("OUTPUT (--output) is missing, and so is a --dataset to evaluate on");
+    throw UsageError(
+        "OUTPUT (--output) is missing, and so are images to evaluate on (--data-dir or --dataset)");
   }
 }
 
@@ -77,10 +80,12 @@ void run_prune(const std::vector<std::string>& arguments) {
   PruneFlags flags;
   DatasetOptions data;
   LoaderOptions loader;
-  CommandLine line("prune",
-                   "Make a smaller model of one with MoE layers: keep the experts that matter most "
-                   "on images of --dataset, or one MLP for all of them. With a --dataset, the "
-                   "accuracy before and after is shown.");
+  CommandLine line(
+      "prune",
+      "Make a smaller model of one with MoE layers: keep the experts that matter most, "
+      "or one MLP for all of them (--to dense). Which experts matter is measured on "
+      "the images of --data-dir or --dataset, and the accuracy before and after on those "
+      "of its --val-split; only --to dense with --how average and an OUTPUT needs none.");
   line.add("Pruning", flags);
   line.add_operand("checkpoint");
   line.add_operand("output", /*required=*/false);
@@ -126,7 +131,7 @@ void run_prune(const std::vector<std::string>& arguments) {
   Json document{{"checkpoint", flags.checkpoint}};
   document.update(to_json(pruning));
   line.write_json(document);
-  fmt::print("{}", result_table(pruning));
+  print_text(result_table(pruning));
 }
 
 }  // namespace softmoe::cli

@@ -4,6 +4,7 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/print_line.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/version.h"
@@ -47,7 +48,7 @@ void run_report(const std::vector<std::string>& arguments) {
   write_text_file(options.output, report_html(results, options.title, subtitle));
   const auto summary = report_summary_text(results);
   line.write_json({{"output", options.output}, {"inputs", inputs}, {"summary", summary}});
-  fmt::print("{}", summary);
+  print_text(summary);
   log_line("wrote " + options.output);
 }
 

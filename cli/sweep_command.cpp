@@ -2,6 +2,7 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/print_line.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "sweep/study_results.h"
@@ -23,7 +24,7 @@ void run_sweep(const std::vector<std::string>& arguments) {
   const auto rows = study_rows(options, study.cells);
   write_study(options, rows);
   line.write_json({{"rows", study_json(options, rows)}});
-  fmt::print("{}", report::table_text(study_table(options, rows)));
+  print_text(report::table_text(study_table(options, rows)));
   log_line("wrote table.md, plot.svg and results.json in " + options.output);
   if (!study.failed.empty()) {
     throw InputError(fmt::format("{} of the runs failed, {} first; their logs are in {}/logs",

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "cli/print_line.h"
 #include "train/routing_monitor.h"
 #include "vit/cost.h"
 
@@ -43,12 +44,13 @@ void train_and_print(const CommandLine& line, const RunOptions& options, const T
     document["routing"] = mean_over_layers(result.routing);
   }
   line.write_json(document);
-  fmt::print("{}\n", json_text({{"run_folder", folder},
-                                {"steps", result.steps},
-                                {"eval_top1", result.last.top1},
-                                {"best_top1", result.best_top1},
-                                {"train_seconds", result.train_seconds},
-                                {"images_per_second", result.images_per_second}}));
+  print_data(json_text({{"run_folder", folder},
+                        {"steps", result.steps},
+                        {"eval_top1", result.last.top1},
+                        {"best_top1", result.best_top1},
+                        {"train_seconds", result.train_seconds},
+                        {"images_per_second", result.images_per_second}}) +
+             "\n");
 }
 
 }  // namespace softmoe::cli

@@ -4,6 +4,7 @@
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/print_line.h"
 #include "core/error.h"
 #include "softmoe/routers.h"
 #include "vit/cost.h"
@@ -75,7 +76,7 @@ void run_upcycle(const std::vector<std::string>& arguments) {
   const auto before = model_cost(from);
   const auto after = model_cost(to);
   const auto note = outputs_note(to, upcycling.expert_noise);
-  fmt::print("{}: {:.2f} M parameters (dense {:.2f} M), {:.4f} GFLOP/img (dense {:.4f}); {}\n",
+  print_line("{}: {:.2f} M parameters (dense {:.2f} M), {:.4f} GFLOP/img (dense {:.4f}); {}",
              flags.output, static_cast<double>(after.parameters()) / 1e6,
              static_cast<double>(before.parameters()) / 1e6, after.gflop, before.gflop, note);
   line.write_json({{"output", flags.output},

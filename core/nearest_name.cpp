@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/lower_case.h"
+
 namespace softmoe {
 namespace {
 
@@ -28,8 +30,8 @@ std::string did_you_mean(const std::string& name, const std::vector<std::string>
   std::string nearest;
   size_t distance = 4;  // a larger distance is no typing mistake
   for (const auto& candidate : known) {
-    const auto mistakes = edit_distance(name, candidate);
-    if (mistakes < distance) {
+    const auto mistakes = edit_distance(lower_case(name), lower_case(candidate));
+    if (mistakes < distance && 2 * mistakes <= candidate.size()) {
       distance = mistakes;
       nearest = candidate;
     }

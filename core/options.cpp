@@ -9,6 +9,8 @@
 #include <type_traits>
 
 #include "core/error.h"
+#include "core/nearest_name.h"
+#include "core/precision.h"
 #include "core/toml.h"
 
 namespace softmoe {
@@ -61,6 +63,26 @@ T parse_scalar(const std::string& text, const std::string& what) {
     throw UsageError(what, std::is_same_v<T, int64_t> ? "an integer" : "a number",
                      "'" + text + "'");
   }
+}
+
+bool contains(const std::vector<std::string>& choices, const std::string& name) {
+  return std::find(choices.begin(), choices.end(), name) != choices.end();
+}
+
+/// `value` with the full names of precisions among `choices` for the short ones.
+Json with_full_names(Json value, const std::vector<std::string>& choices) {
+  const auto replace = [&choices](Json& item) {
+    if (item.is_string()) {
+      const auto name = full_precision_name(item.get<std::string>());
+      item = contains(choices, name) ? Json(name) : std::move(item);
+    }
+  };
+  if (value.is_array()) {
+    std::for_each(value.begin(), value.end(), replace);
+  } else {
+    replace(value);
+  }
+  return value;
 }
 
 bool json_is(const Json& value, const std::string& type) {
@@ -125,7 +147,12 @@ std::string OptionField::item_type() const { return type_name().substr(0, type_n
 
 std::string OptionField::allowed() const {
   if (!limits_.choices.empty()) {
-    return fmt::format("one of {}", fmt::join(limits_.choices, ", "));
+    std::vector<std::string> names;
+    for (const auto& choice : limits_.choices) {
+      const auto short_name = short_precision_name(choice);
+      names.push_back(short_name.empty() ? choice : fmt::format("{} ({})", choice, short_name));
+    }
+    return fmt::format("one of {}", fmt::join(names, ", "));
   }
   const bool has_min = std::isfinite(limits_.min);
   const bool has_max = std::isfinite(limits_.max);
@@ -170,7 +197,7 @@ Json OptionField::to_json() const {
 bool OptionField::recognizes(const std::string& text) const {
   const auto type = item_type();
   if (type == "text") {
-    return std::find(limits_.choices.begin(), limits_.choices.end(), text) != limits_.choices.end();
+    return contains(limits_.choices, full_precision_name(text));
   }
   char* end = nullptr;
   const double number = std::strtod(text.c_str(), &end);
@@ -196,15 +223,17 @@ void OptionField::check(const Json& value, const std::string& where) const {
         throw UsageError(what, allowed(), plain_text(item));
       }
     } else if (item.is_string() && !limits_.choices.empty()) {
-      const auto& choices = limits_.choices;
-      if (std::find(choices.begin(), choices.end(), item.get<std::string>()) == choices.end()) {
-        throw UsageError(what, allowed(), "'" + plain_text(item) + "'");
+      const auto name = item.get<std::string>();
+      if (!contains(limits_.choices, name)) {
+        throw UsageError(what, allowed(),
+                         "'" + printable_text(name) + "'" + did_you_mean(name, limits_.choices));
       }
     }
   }
 }
 
-void OptionField::from_json(const Json& value, const std::string& where) const {
+void OptionField::from_json(const Json& given, const std::string& where) const {
+  const auto value = with_full_names(given, limits_.choices);
   check(value, where);
   std::visit(
       [&value]<typename T>(const T& target) {

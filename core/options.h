@@ -33,6 +33,7 @@ struct OptionLimits {
   std::string unit = {};  ///< of the value, as shown in `--help`: "px", "images", "epochs"
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
+  /// Precisions among them (core/precision.h) may be given by their short names, too.
   std::vector<std::string> choices = {};
   /// What the value is if it is not given, such as "that of the data set"; `--help` shows this
   /// instead of the default.
@@ -61,7 +62,7 @@ class OptionField {
   std::string type_name() const;
   /// The type of the value, or of one item of a list.
   std::string item_type() const;
-  /// "in [0, 1]" or "one of a, b"; empty if everything is allowed.
+  /// "in [0, 1]" or "one of a, b (short name of b)"; empty if everything is allowed.
   std::string allowed() const;
   /// The value as a user would type it.
   std::string text() const;

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <string>
+#include <string_view>
 
 #include "core/enum_names.h"
 
@@ -30,6 +31,12 @@ inline constexpr std::array<EnumName<Precision>, 6> kEnumNames<Precision>{
 constexpr bool has_8_bit_weights(Precision precision) {
   return precision == Precision::kInt8 || precision == Precision::kInt8Experts;
 }
+
+/// "fp32", "bf16", "fp16" or "fp64" for the precision called `name`, "" if it has no short name.
+std::string short_precision_name(std::string_view name);
+
+/// The name above of a precision that is given by its short name; any other text as it is.
+std::string full_precision_name(const std::string& text);
 
 /// The precision of one of the names above, or of fp32, bf16, fp16 or fp64. Throws UsageError.
 Precision parse_precision(const std::string& name);

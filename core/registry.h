@@ -4,8 +4,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/error.h"
+#include "core/nearest_name.h"
 
 namespace softmoe {
 
@@ -22,7 +24,8 @@ std::string known_names(std::span<const Row> rows) {
   return names;
 }
 
-/// The row called `name`; throws UsageError that lists the known names. `kind` says what the rows
+/// The row called `name`; throws UsageError that lists the known names
+/// and the nearest one. `kind` says what the rows
 /// are ("router", "optimizer").
 template <typename Row>
 const Row& find_row(std::span<const Row> rows, std::string_view name, const std::string& kind) {
@@ -31,7 +34,12 @@ const Row& find_row(std::span<const Row> rows, std::string_view name, const std:
       return row;
     }
   }
-  throw UsageError(kind, "one of " + known_names(rows), "'" + std::string(name) + "'");
+  std::vector<std::string> names;
+  for (const auto& row : rows) {
+    names.emplace_back(row.name);
+  }
+  throw UsageError(kind, "one of " + known_names(rows),
+                   "'" + printable_text(name) + "'" + did_you_mean(std::string(name), names));
 }
 
 }  // namespace softmoe

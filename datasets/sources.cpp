@@ -20,7 +20,7 @@ namespace {
 constexpr const char* kFashionFolder = "/usr/share/datasets/fashion-mnist";
 
 std::unique_ptr<Dataset> open_folder_row(const DatasetOptions& options, const std::string& split) {
-  return open_image_folder(options.data_dir, split);
+  return open_image_folder(options.data_dir, split, {options.train_split, options.val_split});
 }
 
 std::unique_ptr<Dataset> open_packed_row(const DatasetOptions& options, const std::string& split) {

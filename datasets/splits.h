@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "datasets/dataset.h"
 
 namespace softmoe {
@@ -35,6 +36,12 @@ std::unique_ptr<Dataset> hold_out(std::unique_ptr<Dataset> whole, SplitKind kind
 
 /// Throws c10::IndexError unless `index` is in [0, size).
 void check_index(int64_t index, int64_t size);
+
+/// A data set lacks a split that was asked for, but has others.
+class MissingSplit : public InputError {
+ public:
+  using InputError::InputError;
+};
 
 /// "0", "1", ... for sets whose classes have no names.
 std::vector<std::string> numbered_classes(int64_t count);

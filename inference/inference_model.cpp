@@ -17,13 +17,12 @@ Precision inference_precision(const std::string& name, const torch::Device& devi
   if (name == "auto") {
     return fastest_precision(device);
   }
-  for (const auto precision :
-       {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8, Precision::kInt8Experts}) {
-    if (name == enum_name(precision)) {
-      return precision;
-    }
+  const auto precision = enum_value<Precision>(full_precision_name(name));
+  if (!precision || *precision == Precision::kFloat16 || *precision == Precision::kFloat64) {
+    throw UsageError("dtype", "one of auto, float32, bfloat16, int8, int8_experts",
+                     "'" + name + "'");
   }
-  throw UsageError("dtype", "one of auto, float32, bfloat16, int8, int8_experts", "'" + name + "'");
+  return *precision;
 }
 
 InferenceModel::InferenceModel(VisionTransformer model, Precision precision) {

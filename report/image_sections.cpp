@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text_format.h"
+#include "datasets/image_file.h"
 #include "io/atomic_file.h"
 #include "report/number_text.h"
 #include "report/sections.h"
@@ -22,22 +22,23 @@ constexpr int kSmallImage = 84;  // smaller images are shown with square pixels
 constexpr size_t kGuesses = 3;
 constexpr std::string_view kPngSignature = "\x89PNG\r\n\x1a\n";
 
-std::string png_bytes(const cv::Mat& image) {
-  std::vector<unsigned char> bytes;
-  cv::imencode(".png", image, bytes);
-  return {bytes.begin(), bytes.end()};
+/// The image of a file; throws InputError also for pipes, which might never end.
+cv::Mat image_of(const std::string& path) {
+  std::error_code missing;
+  if (!std::filesystem::is_regular_file(path, missing)) {
+    throw InputError(path + ": no such image file");
+  }
+  return load_image(path);
 }
 
 /// A thumbnail of the image file, or a box with a note if the file is gone: the predictions remain
 /// valid.
 std::string thumbnail_html(const std::string& path) {
   cv::Mat image;
-  // OpenCV prints a warning for a file that does not exist.
-  if (std::filesystem::is_regular_file(path)) {
-    image = cv::imread(path, cv::IMREAD_COLOR);
-  }
-  if (image.empty()) {
-    log_line("report: no thumbnail of " + path + ": not a readable image file");
+  try {
+    image = image_of(path);
+  } catch (const InputError& error) {
+    log_line(std::string("report: no thumbnail: ") + error.what());
     return "<div class=\"missing\">no image</div>";
   }
   const int longest = std::max(image.cols, image.rows);
@@ -45,7 +46,8 @@ std::string thumbnail_html(const std::string& path) {
     const double factor = static_cast<double>(kThumbnail) / longest;
     cv::resize(image, image, {}, factor, factor, cv::INTER_AREA);
   }
-  auto html = embedded_image_html(png_bytes(image), "image/png",
+  const auto bytes = encode_png(image);
+  auto html = embedded_image_html({bytes.begin(), bytes.end()}, "image/png",
                                   std::filesystem::path(path).filename().string());
   return longest < kSmallImage ? "<img class=\"small\"" + html.substr(4) : html;
 }

@@ -172,33 +172,54 @@ void read_eval(const Document& document, Results& results) {
   results.evaluations.push_back(std::move(score));
 }
 
+/// Where a file is now that the command of the document called `name`, a path in the folder that
+/// the command ran in: at its place relative to the document, if both were moved, or where it was.
+std::optional<fs::path> current_place(const Document& document, const fs::path& name) {
+  const auto beside = document.path.parent_path();
+  const fs::path folder = document.root.text_or("working_folder", "");
+  std::vector<fs::path> candidates;
+  if (!folder.empty()) {
+    const auto written = (folder / option_text(document.options, "json")).parent_path();
+    const auto original = (folder / name).lexically_normal();
+    candidates = {beside / original.lexically_proximate(written.lexically_normal()), original};
+  }
+  candidates.push_back(beside / name);
+  candidates.push_back(name);
+  std::error_code unreadable;
+  for (const auto& candidate : candidates) {
+    if (fs::exists(candidate, unreadable)) {
+      return candidate;
+    }
+  }
+  return std::nullopt;
+}
+
+/// A file that the document names, or that the command wrote to its folder `output`.
+std::string find_named(const Document& document, const JsonNode& node) {
+  const fs::path name = node.text();
+  auto found = current_place(document, fs::path(option_text(document.options, "output")) / name);
+  found = found ? found : current_place(document, name);
+  if (!found) {
+    throw InputError(node.where(), "a file or folder beside " + document.path.string(),
+                     "no " + name.string());
+  }
+  return found->string();
+}
+
 void read_predict(const Document& document, Results& results) {
   for (const auto& node : document.root.at("images").items()) {
     if (node.find("error")) {
       continue;  // images that could not be read have no labels
     }
-    Prediction prediction{.label = document.label, .image = node.at("image").text()};
+    const auto name = node.at("image").text();
+    Prediction prediction{.label = document.label,
+                          .image = current_place(document, name).value_or(name).string()};
     for (const auto& guess : node.at("predictions").items()) {
       prediction.guesses.push_back(
           {.label = guess.at("name").text(), .probability = guess.at("probability").number()});
     }
     results.predictions.push_back(std::move(prediction));
   }
-}
-
-/// A file that the document names: as named, beside the document, or in the folder that the
-/// command wrote to.
-std::string find_named(const Document& document, const JsonNode& node) {
-  const fs::path name = node.text();
-  const fs::path folder = option_text(document.options, "output");
-  const auto beside = document.path.parent_path();
-  for (const auto& candidate : {beside / name, folder / name, beside / folder / name, name}) {
-    if (fs::exists(candidate)) {
-      return candidate.string();
-    }
-  }
-  throw InputError(node.where(), "a file or folder beside " + document.path.string(),
-                   "no " + name.string());
 }
 
 void read_inspect(const Document& document, Results& results) {
@@ -224,7 +245,9 @@ void read_training(const Document& document, Results& results) {
   auto run =
       read_training_run(find_named(document, document.root.at("run_folder")), document.given_label);
   run.finetuned = document.root.at("command").text() == "finetune";
-  run.model = document.root.text_or("model", run.model);
+  if (document.root.find("model")) {
+    run.model = model_text(document.root.at("model").text(), document.options);
+  }
   run.parameters = document.root.number_or("parameters", kMissing);
   run.gflop = document.root.number_or("gflop", kMissing);
   results.runs.push_back(std::move(run));

@@ -154,6 +154,16 @@ void set_totals(const Json& config, const Clock& clock, TrainingRun& run) {
 
 }  // namespace
 
+std::string model_text(const std::string& name, const Json& options) {
+  const auto blocks = option_text(options, "moe-blocks");
+  const double experts = number_option(options, "experts");
+  if (blocks.empty() || !std::isfinite(experts) || name.starts_with("softmoe_")) {
+    return name;
+  }
+  return fmt::format("{} with {:g} experts ({}, {})", name, experts, option_text(options, "router"),
+                     blocks);
+}
+
 TrainingRun read_training_run(const std::string& folder, const std::string& label) {
   const fs::path path = folder;
   if (!fs::exists(path / "config.toml")) {
@@ -162,7 +172,7 @@ TrainingRun read_training_run(const std::string& folder, const std::string& labe
   const auto config = read_config(path / "config.toml");
   const auto clock = read_clock(path);
   const auto checkpoint = option_text(config, "checkpoint");
-  TrainingRun run{.label = label, .model = option_text(config, "model")};
+  TrainingRun run{.label = label, .model = model_text(option_text(config, "model"), config)};
   if (run.label.empty()) {
     run.label = fs::weakly_canonical(path).filename().string();
   }

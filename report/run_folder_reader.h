@@ -3,9 +3,14 @@
 
 #include <string>
 
+#include "core/options.h"
 #include "report/results.h"
 
 namespace softmoe::report {
+
+/// The model `name` of a run, and its experts if `options` add them: `name` alone would be that of
+/// a dense model, too.
+std::string model_text(const std::string& name, const Json& options);
 
 /// The run in `folder`; an empty label means the folder's name.
 TrainingRun read_training_run(const std::string& folder, const std::string& label);

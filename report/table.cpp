@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/error.h"
 #include "core/text_format.h"
 #include "report/svg_parts.h"
 
@@ -69,10 +70,13 @@ std::string table_html(const Table& table) {
 
 std::string table_text(const Table& table) {
   std::vector<int64_t> widths;
+  const auto shown = [](const Row& row, size_t column) {
+    return terminal_text(row.cells.at(column).text);
+  };
   for (size_t i = 0; i < table.columns.size(); ++i) {
     widths.push_back(text_width(table.columns[i].name));
     for (const auto& row : table.rows) {
-      widths[i] = std::max(widths[i], text_width(row.cells.at(i).text));
+      widths[i] = std::max(widths[i], text_width(shown(row, i)));
     }
   }
   std::string header;
@@ -87,7 +91,7 @@ std::string table_text(const Table& table) {
   for (const auto& row : table.rows) {
     std::string line;
     for (size_t i = 0; i < table.columns.size(); ++i) {
-      line += (i == 0 ? "" : "  ") + padded(row.cells[i].text, widths[i], table.columns[i].numeric);
+      line += (i == 0 ? "" : "  ") + padded(shown(row, i), widths[i], table.columns[i].numeric);
     }
     text += without_trailing_spaces(line) + "\n";
   }

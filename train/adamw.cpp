@@ -3,7 +3,8 @@
 namespace softmoe {
 
 AdamW::AdamW(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options)
-    : Optimizer(parameters, options, {"exp_avg", "exp_avg_sq"}), options_(options) {}
+    : Optimizer(parameters, options, {{.name = "exp_avg"}, {.name = "exp_avg_sq"}}),
+      options_(options) {}
 
 void AdamW::update(const Group& group, double lr) {
   adamw_update({.lr = lr,

@@ -61,8 +61,10 @@ std::vector<NamedParameter> named_parameters(const torch::nn::Module& module) {
 }
 
 Optimizer::Optimizer(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options,
-                     std::vector<std::string> kinds)
-    : kinds_(std::move(kinds)) {
+                     const std::vector<StateKind>& kinds) {
+  for (const auto& kind : kinds) {
+    kinds_.push_back(kind.name);
+  }
   const torch::NoGradGuard no_grad;
   const auto rules = decay_rules(options);
   int64_t depth = 0;
@@ -77,8 +79,8 @@ Optimizer::Optimizer(const std::vector<NamedParameter>& parameters, const Optimi
               .parameter = tensor,
               .decay = parameter_decay(rules, name),
               .rate = layer_rate(options, name, depth)};
-    for (size_t kind = 0; kind < kinds_.size(); ++kind) {
-      slot.state.push_back(at::zeros_like(tensor));
+    for (const auto& kind : kinds) {
+      slot.state.push_back(kind.zeros ? kind.zeros({name, tensor}) : at::zeros_like(tensor));
     }
     slots_.push_back(std::move(slot));
   }
@@ -121,6 +123,11 @@ void Optimizer::step_scaled(double lr, double gradient_factor) {
   }
 }
 
+torch::Tensor Optimizer::scaled_gradient(const Group& group, size_t index) {
+  const auto& gradient = group.tensors.gradients[index];
+  return group.gradient_factor == 1.0 ? gradient : gradient * group.gradient_factor;
+}
+
 void Optimizer::zero_grad() {
   for (auto& slot : slots_) {
     slot.parameter.mutable_grad().reset();
@@ -141,7 +148,9 @@ Optimizer::State Optimizer::named_state() const {
   State state;
   for (const auto& slot : slots_) {
     for (size_t kind = 0; kind < kinds_.size(); ++kind) {
-      state[kinds_[kind] + "/" + slot.name] = slot.state[kind];
+      if (slot.state[kind].defined()) {
+        state[kinds_[kind] + "/" + slot.name] = slot.state[kind];
+      }
     }
   }
   return state;
@@ -181,17 +190,20 @@ int64_t Optimizer::adopt_state(const State& state) {
   const torch::NoGradGuard no_grad;
   int64_t adopted = 0;
   for (auto& slot : slots_) {
-    const auto source = [&](size_t kind) { return state.find(kinds_[kind] + "/" + slot.name); };
+    std::vector<std::pair<torch::Tensor, torch::Tensor>> copies;  // from, to
     bool complete = true;
     for (size_t kind = 0; kind < kinds_.size(); ++kind) {
-      complete =
-          complete && source(kind) != state.end() && fits(source(kind)->second, slot.state[kind]);
+      if (slot.state[kind].defined()) {
+        const auto source = state.find(kinds_[kind] + "/" + slot.name);
+        complete = complete && source != state.end() && fits(source->second, slot.state[kind]);
+        copies.emplace_back(complete ? source->second : torch::Tensor(), slot.state[kind]);
+      }
     }
     if (!complete) {
       continue;
     }
-    for (size_t kind = 0; kind < kinds_.size(); ++kind) {
-      slot.state[kind].copy_(source(kind)->second);
+    for (auto& [from, to] : copies) {
+      to.copy_(from);
     }
     slot.age = number_in(state, "step") + number_in(state, kAge + slot.name);
     ++adopted;

@@ -69,23 +69,33 @@ class Optimizer {
     double decay = 0.0;
     int64_t steps = 0;             ///< updates of these parameters, this one included
     double gradient_factor = 1.0;  ///< by which gradients are still to be scaled
-    UpdatedTensors tensors;
+    UpdatedTensors tensors;        ///< states that a parameter does not have are undefined
   };
 
-  /// `kinds` names the tensors of state that each parameter has, which start as zeros.
+  /// A kind of state.
+  struct StateKind {
+    std::string name;
+    /// Zeros as the state of a parameter begins with; an undefined tensor if it has none of this
+    /// kind. By default it is like the parameter.
+    torch::Tensor (*zeros)(const NamedParameter& parameter) = nullptr;
+  };
+
   Optimizer(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options,
-            std::vector<std::string> kinds);
+            const std::vector<StateKind>& kinds);
 
   virtual void update(const Group& group, double lr) = 0;
+
+  /// Gradient `index` of `group` times the group's factor.
+  static torch::Tensor scaled_gradient(const Group& group, size_t index);
 
  private:
   struct Slot {
     std::string name;
     torch::Tensor parameter;
     double decay;
-    double rate;      // factor of the learning rate
-    int64_t age = 0;  // updates before the first of this optimizer
-    std::vector<torch::Tensor> state = {};
+    double rate;                            // factor of the learning rate
+    int64_t age = 0;                        // updates before the first of this optimizer
+    std::vector<torch::Tensor> state = {};  // by kind, undefined if it has none
   };
 
   void step_scaled(double lr, double gradient_factor);

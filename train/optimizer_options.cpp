@@ -56,12 +56,19 @@ void describe(OptionTable& table, OptimizerOptions& options) {
             "last block "
             "--lr times this, and so on down to the embeddings; 0 or 1: all have --lr",
             {.min = 0, .max = 1});
-  table.add("momentum", options.momentum, "share of the last update that SGD keeps",
+  table.add("momentum", options.momentum,
+            "share of the last update that sgd keeps, decay of the mean of gradients in muon",
+            {.min = 0, .max = 1, .follows = "0.9; muon 0.95"});
+  table.add("beta1", options.beta1,
+            "decay of the mean of gradients in adamw, adafactor and lamb; lion: its share in the "
+            "update",
             {.min = 0, .max = 1});
-  table.add("beta1", options.beta1, "decay of AdamW's mean of gradients", {.min = 0, .max = 1});
-  table.add("beta2", options.beta2, "decay of AdamW's mean of squared gradients",
-            {.min = 0, .max = 1});
-  table.add("opt-eps", options.opt_eps, "added to the root in AdamW's denominator", {.min = 0});
+  table.add("beta2", options.beta2,
+            "decay of the mean of squared gradients in adamw and lamb, at most this in adafactor; "
+            "lion: of the mean of gradients",
+            {.min = 0, .max = 1, .follows = "0.999; lion 0.99"});
+  table.add("opt-eps", options.opt_eps, "added to the root in the denominator of adamw and lamb",
+            {.min = 0, .follows = "1e-8; lamb 1e-6"});
   table.add("clip-grad", options.clip_grad,
             "max norm of all gradients together, above which they are scaled; 0: no limit",
             {.min = 0});

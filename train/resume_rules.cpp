@@ -15,19 +15,13 @@ namespace {
 /// Returns true for options that no result depends on. The images behind --data-dir are compared by
 /// themselves (data_identity.h), and a folder may have been moved.
 bool may_change(const std::string& name) {
-  static const std::set<std::string> names{"checkpoint-hist",
-                                           "checkpoint-interval",
-                                           "data-dir",
-                                           "device",
-                                           "experiment",
-                                           "idle-steps",
-                                           "json",
-                                           "on-nan",
-                                           "max-bad-images",
-                                           "output",
-                                           "prefetch",
-                                           "threads",
-                                           "workers"};
+  static const std::set<std::string> names{"checkpoint-hist", "checkpoint-interval",
+                                           "data-dir",        "device",
+                                           "experiment",      "grad-checkpointing",
+                                           "idle-steps",      "json",
+                                           "on-nan",          "max-bad-images",
+                                           "output",          "prefetch",
+                                           "threads",         "workers"};
   return names.contains(name);
 }
 

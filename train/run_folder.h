@@ -6,7 +6,7 @@
 ///     metrics.jsonl           one JSON object per record; nothing in it depends on the clock
 ///     timing.jsonl            seconds and speeds, which differ from run to run
 ///     events.out.tfevents.*   curves for TensorBoard, one file per sitting
-///     last.h5, best.h5, checkpoint-<step>.h5
+///     last.h5, best.h5, checkpoint-<step>.h5, ema-<decay>.h5
 ///
 /// A run that is interrupted at any moment and resumed from last.h5 leaves, byte for byte, the
 /// summary.csv and metrics.jsonl of a run without interruption.

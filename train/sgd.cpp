@@ -3,7 +3,7 @@
 namespace softmoe {
 
 Sgd::Sgd(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options)
-    : Optimizer(parameters, options, {"momentum"}), momentum_(options.momentum) {}
+    : Optimizer(parameters, options, {{.name = "momentum"}}), momentum_(options.momentum) {}
 
 void Sgd::update(const Group& group, double lr) {
   sgd_update({.lr = lr,

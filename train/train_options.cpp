@@ -26,6 +26,16 @@ void describe(OptionTable& table, TrainOptions& options) {
       "on-nan", options.on_nan,
       "if a loss or gradient is NaN or infinite: stop, skip these batches, or roll back to the "
       "last checkpoint and skip all batches since");
+  table.add("grad-checkpointing", options.grad_checkpointing,
+            "keep no activations of blocks but compute them again in the backward pass: less "
+            "memory, equal results");
+  table.add("model-ema", options.model_ema,
+            "keep moving averages of the weights, evaluate them and save the best as "
+            "ema-<decay>.h5");
+  table.add("model-ema-decay", options.model_ema_decay, "decays of --model-ema, one average each",
+            {.min = 0, .max = 1});
+  table.add("model-ema-warmup", options.model_ema_warmup,
+            "limit the decays to 1 - (1 + updates)^(-2/3), for short runs");
   table.add("seed", options.seed, "seed of initial weights, data order, augmentation and dropout",
             {.min = 0});
   table.add("output", options.output, "folder of all runs", {.unit = "folder"});

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/options.h"
 
@@ -32,6 +33,10 @@ struct TrainOptions {
   int64_t log_interval = 50;       ///< updates between log lines and metrics records
   int64_t idle_steps = 500;        ///< updates without a token before a warning of an expert
   OnNan on_nan = OnNan::kStop;
+  bool grad_checkpointing = false;  ///< activations of blocks are computed again, not kept
+  bool model_ema = false;           ///< keep averages of the weights
+  std::vector<double> model_ema_decay{0.9998};
+  bool model_ema_warmup = false;
   int64_t seed = 0;
   std::string output = "runs";
   std::string experiment;  ///< name of the run's folder; empty: date, time and model

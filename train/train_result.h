@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
+#include <string>
 
 #include "core/options.h"
 #include "eval/metrics.h"
@@ -15,9 +17,10 @@ struct TrainResult {
   int64_t steps = 0;
   double best_top1 = 0.0;  ///< highest validation accuracy, in [0, 1]
   int64_t best_step = 0;
-  ClassificationResult last;       ///< the last evaluation
-  double train_seconds = 0.0;      ///< spent in updates, over all sittings
-  double images_per_second = 0.0;  ///< of training, over all sittings
+  ClassificationResult last;                    ///< the last evaluation
+  std::map<std::string, double> ema_top1 = {};  ///< best accuracy of each average of weights
+  double train_seconds = 0.0;                   ///< spent in updates, over all sittings
+  double images_per_second = 0.0;               ///< of training, over all sittings
   LearningShare parameters;
   Json routing = {};  ///< of the last record, as to_json() of ModelRouting; null for dense models
 };

@@ -12,6 +12,7 @@
 #include "core/rng.h"
 #include "core/shell_word.h"
 #include "io/atomic_file.h"
+#include "train/hooks/average_hook.h"
 #include "train/hooks/checkpoint_hook.h"
 #include "train/hooks/evaluation_hook.h"
 #include "train/hooks/log_hook.h"
@@ -49,6 +50,7 @@ void Trainer::add_hooks() {
   add_hook(std::make_unique<ProgressBarHook>());
   add_hook(std::make_unique<EvaluationHook>(val_set_, Transform::evaluation(options.preprocess),
                                             [this] { stop_if_interrupted(); }));
+  add_hook(std::make_unique<AverageHook>(folder_));
   add_hook(std::make_unique<RoutingHook>(options.train.idle_steps));
   add_hook(std::make_unique<MetricsHook>(folder_));
   add_hook(std::make_unique<TensorBoardHook>(folder_));
@@ -251,6 +253,9 @@ void Trainer::stop_at(const NotFinite& found, const std::string& text) {
 void Trainer::count_update(double loss, double seconds) {
   auto& progress = state_.progress;
   ++progress.step;
+  if (state_.ema) {
+    state_.ema->update(state_.model(), progress.step);
+  }
   progress.interval_loss += loss;
   ++progress.interval_updates;
   progress.epoch_loss += loss;
@@ -286,11 +291,18 @@ TrainResult Trainer::result() const {
   const auto& progress = state_.progress;
   const auto images = static_cast<double>(progress.step * state_.images_per_update());
   const double seconds = progress.train_seconds;
+  std::map<std::string, double> ema_top1;
+  if (state_.ema) {
+    for (const auto& average : state_.ema->averages()) {
+      ema_top1[average.name()] = average.best_top1;
+    }
+  }
   return {.run_folder = folder_.path(),
           .steps = progress.step,
           .best_top1 = progress.best_top1,
           .best_step = progress.best_step,
           .last = state_.evaluation.result,
+          .ema_top1 = std::move(ema_top1),
           .train_seconds = seconds,
           .images_per_second = seconds > 0 ? images / seconds : 0.0,
           .parameters = state_.learning,

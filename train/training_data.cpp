@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "datasets/sources.h"
+#include "train/optimizers.h"
 #include "train/router_objective.h"
 
 namespace softmoe {
@@ -41,6 +42,7 @@ void fit_options(RunOptions& options, VitOptions& model, const TrainingData& dat
     throw UsageError("--num-classes", fmt::format("{} or more, the classes of the data", classes),
                      std::to_string(model.num_classes));
   }
+  fit_optimizer(options.optimizer, keep);
   if (!keep.contains("hflip")) {
     options.preprocess.hflip = usual_hflip(options.data);
   }

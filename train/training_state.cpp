@@ -56,8 +56,13 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data, int64_
   const auto& options = setup.options;
   auto& model = *setup.start.model;
   const auto dtype = tensor_dtype(compute_precision(options.train.amp_dtype, setup.device));
+  model.set_grad_checkpointing(options.train.grad_checkpointing);
   const auto learning = set_trainable(model, options.trainable);
   auto optimizer = make_optimizer(named_parameters(model), options.optimizer);
+  auto ema = options.train.model_ema
+                 ? std::make_unique<ModelEma>(setup.start.model, options.train.model_ema_decay,
+                                              options.train.model_ema_warmup)
+                 : nullptr;
   const RunLength length(options.train, steps_per_epoch);
   const Schedule schedule(options.schedule, length.total_steps(),
                           static_cast<double>(steps_per_epoch));
@@ -66,6 +71,7 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data, int64_
           .compute_dtype = dtype,
           .learning = learning,
           .optimizer = std::move(optimizer),
+          .ema = std::move(ema),
           .length = length,
           .schedule = schedule};
 }
@@ -88,6 +94,9 @@ Checkpoint to_checkpoint(const TrainingState& state) {
                                       {"share", state.learning.share()}};
   checkpoint.model = named_tensors(*start.model);
   checkpoint.optimizer = state.optimizer->state();
+  if (state.ema) {
+    checkpoint.ema = state.ema->tensors();
+  }
   return checkpoint;
 }
 
@@ -99,6 +108,9 @@ void restore(TrainingState& state, const Checkpoint& checkpoint, const std::stri
                   state.data, folder);
   load_into(*state.model(), checkpoint.model, path);
   state.optimizer->load_state(checkpoint.optimizer);
+  if (state.ema) {
+    state.ema->load(checkpoint.ema, path);
+  }
   state.progress = run_progress(metadata.at("progress"));
   log_longer_run(state, metadata.at("config"));
 }

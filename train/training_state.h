@@ -8,6 +8,7 @@
 #include "checkpoints/checkpoint.h"
 #include "eval/metrics.h"
 #include "train/data_identity.h"
+#include "train/model_ema.h"
 #include "train/optimizer.h"
 #include "train/run_length.h"
 #include "train/run_progress.h"
@@ -21,8 +22,9 @@ namespace softmoe {
 struct Evaluation {
   int64_t step = -1;  ///< updates before it; -1: none yet
   ClassificationResult result;
-  double train_loss = 0.0;  ///< mean since the evaluation before
-  bool is_best = false;     ///< of the run so far
+  std::vector<ClassificationResult> averages = {};  ///< of TrainingState::ema, in their order
+  double train_loss = 0.0;                          ///< mean since the evaluation before
+  bool is_best = false;                             ///< of the run so far
 };
 
 /// The work of one sitting, for rates. A run that is interrupted has several sittings.
@@ -39,6 +41,7 @@ struct TrainingState {
   torch::Dtype compute_dtype;
   LearningShare learning;
   std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<ModelEma> ema;  ///< null: no averages
   RunLength length;
   Schedule schedule;
   RunProgress progress = {};

@@ -2,6 +2,7 @@
 
 #include "core/tensor_check.h"
 #include "ops/initialization.h"
+#include "ops/recomputed.h"
 #include "vit/moe_blocks.h"
 #include "vit/position_embedding.h"
 
@@ -117,6 +118,19 @@ torch::Tensor VisionTransformerImpl::embed(const torch::Tensor& patches) {
   return norm_pre_ ? norm_pre_(tokens) : tokens;  // [batch, tokens, dim]
 }
 
+torch::Tensor VisionTransformerImpl::run_block(BlockImpl& block, const torch::Tensor& tokens,
+                                               const TokenContext& context, RoutingRecord* record) {
+  const bool has_gradients = record != nullptr && (record->wants.weights || record->wants.scores);
+  if (!grad_checkpointing_ || !is_training() || !torch::GradMode::is_enabled() || has_gradients) {
+    return block.forward(tokens, context, record);  // [batch, tokens, dim]
+  }
+  // The record is filled by the first call alone.
+  const auto run = [&block, context, first = record](const torch::Tensor& x) mutable {
+    return block.forward(x, context, std::exchange(first, nullptr));
+  };
+  return recomputed(tokens, block.buffers(), run);  // [batch, tokens, dim]
+}
+
 torch::Tensor VisionTransformerImpl::run_blocks(
     const torch::Tensor& images, RoutingRecords* records,
     const std::function<void(const torch::Tensor&)>& visit) {
@@ -131,7 +145,7 @@ torch::Tensor VisionTransformerImpl::run_blocks(
     }
     auto& block = *blocks_->ptr<BlockImpl>(static_cast<size_t>(index));
     const bool keep = records != nullptr && block.has_moe();
-    tokens = block.forward(tokens, context, keep ? &(*records)[index] : nullptr);
+    tokens = run_block(block, tokens, context, keep ? &(*records)[index] : nullptr);
   }
   if (visit) {
     visit(tokens);

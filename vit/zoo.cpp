@@ -7,6 +7,7 @@
 #include <regex>
 
 #include "core/error.h"
+#include "core/nearest_name.h"
 
 namespace softmoe {
 namespace {
@@ -79,6 +80,34 @@ VitOptions dinov2_preset(const std::string& timm_name, bool has_registers) {
   return options;
 }
 
+/// `options` of the model `name`; throws UsageError if its name has a patch size or a number of
+/// experts that no model has.
+VitOptions checked(const std::string& name, VitOptions options) {
+  const auto found = "'" + name + "'";
+  const auto size = options.img_size.front();
+  if (options.patch_size < 1 || size < options.patch_size || size % options.patch_size != 0) {
+    throw UsageError(
+        "model",
+        fmt::format("a patch size in the name that divides {} px (--patch-size sets others)", size),
+        found);
+  }
+  if (has_moe(options) && options.moe.experts < 1) {
+    throw UsageError("model", "a name with at least one expert (as softmoe_b16_128e)", found);
+  }
+  return options;
+}
+
+/// The names of the zoo and timm's.
+std::vector<std::string> all_names() {
+  auto names = zoo_names();
+  for (const auto& name : zoo_names()) {
+    if (const auto alias = timm_alias(name); !alias.empty()) {
+      names.push_back(alias);
+    }
+  }
+  return names;
+}
+
 }  // namespace
 
 VitOptions model_preset(const std::string& name) {
@@ -96,7 +125,7 @@ VitOptions model_preset(const std::string& name) {
         options.moe.experts = std::stoll(match[4]);
         options.moe.slots_per_expert = 1;
       }
-      return options;
+      return checked(name, std::move(options));
     }
   } else if (std::regex_match(name, match, dinov2_pattern)) {
     return dinov2_preset(match[1], match[2].matched);
@@ -113,13 +142,22 @@ VitOptions model_preset(const std::string& name) {
         options.class_token = true;
         options.global_pool = GlobalPool::kToken;
       }
-      return options;
+      return checked(name, std::move(options));
     }
   }
   throw UsageError("model",
                    fmt::format("one of {} (any number of experts, timm's names too)",
                                fmt::join(zoo_names(), ", ")),
-                   "'" + name + "'");
+                   "'" + printable_text(name) + "'" + did_you_mean(name, all_names()));
+}
+
+bool is_model_name(const std::string& name) {
+  try {
+    model_preset(name);
+    return true;
+  } catch (const UsageError&) {
+    return false;
+  }
 }
 
 std::vector<std::string> zoo_names() {

@@ -15,8 +15,11 @@ namespace softmoe {
 /// - timm's names (`vit_base_patch16_224`), with class token and exact GELU as there; `_gap_`
 ///   before the image size: mean pooling without class token; `vit_<size>_patch14_dinov2` and
 ///   `vit_<size>_patch14_reg4_dinov2`: backbones of DINOv2, without a head.
-/// Throws UsageError that lists the zoo.
+/// Throws UsageError that lists the zoo, or names what is wrong with the patch size in the name.
 VitOptions model_preset(const std::string& name);
+
+/// Returns true if model_preset() knows `name`.
+bool is_model_name(const std::string& name);
 
 /// The names that `softmoe models` lists: every size with its usual patches, dense and as in the
 /// Soft MoE paper.

@@ -38,8 +38,8 @@ RenamedTensors to_our_names(const FoundModel& found, const std::string& where) {
   unmatched.insert(unmatched.end(), renamed.unmatched.begin(), renamed.unmatched.end());
   if (!unmatched.empty()) {
     throw InputError(fmt::format(
-        "{}: no counterpart of {} (read as family {}; convert --leave-out does without)", where,
-        name_list(unmatched), family.name));
+        "{}: no counterpart of {} (read as family {}; softmoe convert --leave-out does without)",
+        where, name_list(unmatched), family.name));
   }
   if (family.tensors.to_ours != nullptr) {
     family.tensors.to_ours(renamed.tensors, where);

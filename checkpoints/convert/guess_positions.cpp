@@ -52,8 +52,10 @@ void guess_square(const ForeignWeights& weights, int64_t entries, VitOptions& op
   const auto without_prefix = square_root(entries - prefix);
   const auto whole = square_root(entries);
   if (!without_prefix && !whole) {
-    throw InputError(weights.place("pos_embed"), "positions of a square grid, or --from-img-size",
-                     fmt::format("{} positions with {} prefix tokens", entries, prefix));
+    throw InputError(
+        weights.place("pos_embed"),
+        "positions of a square grid, or the size of images by softmoe convert --from-img-size",
+        fmt::format("{} positions with {} prefix tokens", entries, prefix));
   }
   // If both are possible, the family's own code decides.
   options.pos_embed_prefix = without_prefix && (!whole || weights.family().code.prefix_positions);

@@ -157,7 +157,7 @@ std::string choose_prefix(const std::set<std::string>& prefixes, const NamedTens
   auto chosen = better_twin(prefixes, tensors);
   chosen = chosen ? chosen : only_plain(prefixes);
   if (!chosen) {
-    throw InputError(where, "one model, or --prefix to choose",
+    throw InputError(where, "one model (softmoe convert --prefix chooses one)",
                      "several, after " + quoted(prefixes));
   }
   return *chosen;

@@ -10,6 +10,7 @@
 #include "core/lower_case.h"
 #include "core/name_list.h"
 #include "core/pluralize.h"
+#include "core/unicode.h"
 #include "datasets/formats/image_format.h"
 
 namespace softmoe {
@@ -117,11 +118,11 @@ std::vector<fs::directory_entry> FolderWalk::entries(const fs::path& folder) {
 
 void FolderWalk::reserve(const fs::path& folder) { reserved_.insert(real_path(folder)); }
 
-std::map<std::string, fs::path> FolderWalk::subfolders(const fs::path& folder) {
-  std::map<std::string, fs::path> found;
+std::multimap<std::string, fs::path> FolderWalk::subfolders(const fs::path& folder) {
+  std::multimap<std::string, fs::path> found;
   for (const auto& entry : entries(folder)) {
     if (is_folder(entry)) {
-      found.emplace(entry.path().filename().string(), entry.path());
+      found.emplace(escaped_name(entry.path().filename().string()), entry.path());
     }
   }
   return found;

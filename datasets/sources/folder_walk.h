@@ -32,9 +32,9 @@ class FolderWalk {
  public:
   /// Keeps `folder` for a call of images() with it: other calls leave out links to it.
   void reserve(const std::filesystem::path& folder);
-  /// Subfolders by name, without links to folders above. Throws InputError if the folder cannot be
-  /// read.
-  std::map<std::string, std::filesystem::path> subfolders(const std::filesystem::path& folder);
+  /// Subfolders by escaped_name(), without links to folders above; folders whose names differ in
+  /// their Unicode form alone have one name. Throws InputError if the folder cannot be read.
+  std::multimap<std::string, std::filesystem::path> subfolders(const std::filesystem::path& folder);
   /// The image files below `folder` at any depth, in the order of their paths, but not those that
   /// an earlier call has visited. Throws InputError for a folder that cannot be read.
   std::vector<std::filesystem::path> images(const std::filesystem::path& folder);

@@ -9,11 +9,7 @@ namespace fs = std::filesystem;
 
 ImageFiles::ImageFiles(std::vector<std::pair<fs::path, int64_t>> files,
                        std::vector<std::string> class_names)
-    : files_(std::move(files)), class_names_(std::move(class_names)) {
-  for (auto& name : class_names_) {
-    name = valid_utf8(name);  // folder names may be any bytes, class names go into JSON
-  }
-}
+    : files_(std::move(files)), class_names_(std::move(class_names)) {}
 
 Sample ImageFiles::get(int64_t index) const {
   check_index(index, size());

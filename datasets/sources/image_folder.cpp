@@ -10,52 +10,17 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "core/lower_case.h"
 #include "core/name_list.h"
 #include "core/pluralize.h"
+#include "core/unicode.h"
 #include "datasets/sources/folder_walk.h"
 #include "datasets/sources/image_files.h"
-#include "datasets/splits.h"
+#include "datasets/sources/split_folders.h"
 
 namespace softmoe {
 namespace {
 
 namespace fs = std::filesystem;
-using Folders = std::map<std::string, fs::path>;
-
-/// Some of the keys of `map`, for messages.
-template <typename Map>
-std::string names_of(const Map& map) {
-  const auto names = std::views::keys(map);
-  return name_list({names.begin(), names.end()});
-}
-
-/// A folder that holds the class folders of a split.
-struct SplitFolder {
-  std::string name;
-  std::optional<SplitKind> kind;
-  Folders classes;
-};
-
-/// Returns true if `name` is a common one of a split, but not of all.
-bool names_a_split(const std::string& name) {
-  const auto kind = split_kind(name);
-  return kind && kind != SplitKind::kAll;
-}
-
-/// The folders of `root` that splits are named after.
-std::vector<SplitFolder> split_folders(FolderWalk& walk, const Folders& folders,
-                                       const std::string& split) {
-  std::vector<SplitFolder> found;
-  for (const auto& [name, path] : folders) {
-    if (names_a_split(name) || (name == split && !split_kind(split))) {
-      if (auto classes = walk.subfolders(path); !classes.empty()) {
-        found.push_back({name, split_kind(name), std::move(classes)});
-      }
-    }
-  }
-  return found;
-}
 
 /// Throws InputError if the folders of `parent` are not classes but hold classes or splits: none
 /// has images of its own, and their subfolders with images have several names that occur in several
@@ -79,12 +44,14 @@ void check_level(const fs::path& parent, const Folders& classes) {
   const bool is_shared =
       holders.size() > 1 && std::any_of(holders.begin(), holders.end(),
                                         [](const auto& holder) { return holder.second > 1; });
+  const auto names = std::views::keys(holders);
   if (is_shared || repeats || (classes.size() == 1 && holders.size() > 1)) {
     throw InputError(
         parent.string(), "class folders that hold images",
         fmt::format("{} without images of {} own, but with folders {} in {}: give the folder above "
                     "the class folders, or name splits train, val and test",
-                    names_of(classes), classes.size() == 1 ? "its" : "their", names_of(holders),
+                    names_of(classes), classes.size() == 1 ? "its" : "their",
+                    name_list(std::vector<std::string>(names.begin(), names.end())),
                     classes.size() == 1 ? "it" : "them"));
   }
 }
@@ -117,6 +84,44 @@ std::set<std::string> classes_with_images(const std::vector<const SplitFolder*>&
   return found;
 }
 
+/// What is said of folders of `part` that are one class, because their names are one in Unicode.
+std::vector<std::string> joined_note(const SplitFolder& part) {
+  std::set<std::string> joined;
+  for (const auto& [name, folder] : part.classes) {
+    if (part.classes.count(name) > 1) {
+      joined.insert(name);
+    }
+  }
+  return joined.empty()
+             ? std::vector<std::string>{}
+             : std::vector{
+                   "folders whose names differ in their Unicode form alone are one class: " +
+                   name_list({joined.begin(), joined.end()})};
+}
+
+/// What is said of `names` that differ in the case of letters alone.
+std::vector<std::string> case_note(const std::set<std::string>& names) {
+  std::map<std::string, std::vector<std::string>> folded;
+  for (const auto& name : names) {
+    folded[case_folded(name)].push_back(name);
+  }
+  std::vector<std::string> twins;
+  for (const auto& item : folded) {
+    if (item.second.size() > 1) {
+      twins.insert(twins.end(), item.second.begin(), item.second.end());
+    }
+  }
+  return twins.empty() ? std::vector<std::string>{}
+                       : std::vector{
+                             "warning: names that differ in case alone are different "
+                             "classes: " +
+                             name_list(twins)};
+}
+
+void append(std::vector<std::string>& notes, const std::vector<std::string>& more) {
+  notes.insert(notes.end(), more.begin(), more.end());
+}
+
 /// The images of the class folders in `parts` whose classes are in `classes`, labelled by the order
 /// of those, in the order of parts and paths. Says in one line what was taken and what was not;
 /// `name` is that of the whole, `notes` what else there is to say.
@@ -125,13 +130,17 @@ std::unique_ptr<Dataset> collect(FolderWalk& walk, const std::vector<const Split
                                  std::vector<std::string> notes) {
   std::vector<std::pair<fs::path, int64_t>> files;
   std::set<std::string> untrained;
+  auto names = classes;
   for (const auto* part : parts) {
+    append(notes, joined_note(*part));
     const auto first = std::ssize(files);
     for (const auto& [class_name, folder] : class_folders(walk, {part})) {
       const auto place = classes.find(class_name);
       if (place == classes.end()) {
         untrained.insert(class_name);
-        walk.images(folder);  // counts what is left out, such as formats that are not read
+        if (!walk.images(folder).empty()) {  // counts what is left out, too
+          names.insert(class_name);
+        }
         continue;
       }
       const auto label = std::distance(classes.begin(), place);
@@ -146,6 +155,7 @@ std::unique_ptr<Dataset> collect(FolderWalk& walk, const std::vector<const Split
     notes.push_back("no class, for want of images to train on: " +
                     name_list({untrained.begin(), untrained.end()}));
   }
+  append(notes, case_note(names));
   if (const auto left_out = walk.left_out().text(); !left_out.empty()) {
     notes.push_back(left_out);
   }
@@ -168,35 +178,6 @@ std::vector<std::string> stray_note(const fs::path& folder) {
                   : std::vector{pluralize(own, "image") + " beside the class folders left out"};
 }
 
-InputError no_class_folders(const fs::path& folder) {
-  const int64_t own = FolderWalk().count_own_images(folder);
-  return InputError(folder.string(), "class folders, each with the images of one class",
-                    own == 0 ? "no image files" : pluralize(own, "image") + " and no folders");
-}
-
-/// A root whose subfolders are the classes.
-std::unique_ptr<Dataset> open_without_splits(FolderWalk& walk, const fs::path& root,
-                                             const std::string& split, Folders folders) {
-  const auto kind = split_kind(split);
-  if (!kind) {
-    throw UsageError(root.string() + ": split", "train, val or all, as there is no such subfolder",
-                     "'" + split + "'");
-  }
-  if (folders.empty()) {
-    throw no_class_folders(root);
-  }
-  for (const auto& [name, folder] : folders) {
-    if (split_kind(name) == SplitKind::kTrain && walk.count_own_images(folder) > 0) {
-      throw no_class_folders(folder);
-    }
-  }
-  check_level(root, folders);
-  const SplitFolder whole{"", std::nullopt, std::move(folders)};
-  return hold_out(
-      collect(walk, {&whole}, classes_with_images({&whole}), root.string(), stray_note(root)),
-      *kind);
-}
-
 /// What is said of folders that are named as splits, but hold no class folders.
 std::vector<std::string> notes_of_splits(const Folders& folders) {
   std::vector<std::string> notes;
@@ -208,76 +189,58 @@ std::vector<std::string> notes_of_splits(const Folders& folders) {
   return notes;
 }
 
-/// The part for `split`: the folder of that name, else the first one of the same kind.
-const SplitFolder* part_of(const std::vector<SplitFolder>& parts, const std::string& split) {
-  const auto named = [&](const std::string& name) {
-    auto at = std::find_if(parts.begin(), parts.end(),
-                           [&](const SplitFolder& part) { return part.name == name; });
-    if (at == parts.end()) {
-      at = std::find_if(parts.begin(), parts.end(),
-                        [&](const SplitFolder& part) { return lower_case(part.name) == name; });
-    }
-    return at == parts.end() ? nullptr : &*at;
-  };
-  if (const auto* part = named(split)) {
-    return part;
-  }
+/// A root whose subfolders are the classes.
+std::unique_ptr<Dataset> open_without_splits(FolderWalk& walk, const fs::path& root,
+                                             const std::string& split, Folders folders) {
   const auto kind = split_kind(split);
-  for (const auto& name : split_names()) {
-    const auto* part = kind == name.kind ? named(name.text) : nullptr;
-    if (part != nullptr) {
-      return part;
+  if (!kind) {
+    throw UsageError(root.string() + ": split",
+                     "train, val or all, or a folder of class folders" +
+                         (folders.empty() ? "" : " (here are " + names_of(folders) + ")"),
+                     "'" + printable_text(split) + "'");
+  }
+  if (folders.empty()) {
+    throw no_class_folders(root);
+  }
+  for (const auto& [name, folder] : folders) {
+    if (split_kind(name) == SplitKind::kTrain && walk.count_own_images(folder) > 0) {
+      throw no_class_folders(folder);
     }
   }
-  return nullptr;
+  check_level(root, folders);
+  const SplitFolder whole{"", root, std::move(folders)};
+  return hold_out(
+      collect(walk, {&whole}, classes_with_images({&whole}), root.string(), stray_note(root)),
+      *kind);
 }
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_image_folder(const fs::path& root, const std::string& split) {
+std::unique_ptr<Dataset> open_image_folder(const fs::path& root, const std::string& split,
+                                           const SplitChoice& choice) {
   if (!fs::is_directory(root)) {
     throw InputError(root.string(), "a folder of class folders",
                      fs::exists(root) ? "a file" : "no such folder");
   }
   FolderWalk walk;
   auto folders = walk.subfolders(root);
-  const auto parts = split_folders(walk, folders, split);
+  const auto parts = split_folders(walk, folders, {split, choice.train, choice.val});
   if (parts.empty()) {
     return open_without_splits(walk, root, split, std::move(folders));
   }
-  std::vector<const SplitFolder*> all;
-  std::vector<const SplitFolder*> training;
   for (const auto& part : parts) {
-    check_level(root / part.name, part.classes);
-    all.push_back(&part);
-    if (part.kind == SplitKind::kTrain || (!part.kind && part.name == split)) {
-      training.push_back(&part);
-    }
+    check_level(part.path, part.classes);
   }
-  const auto kind = split_kind(split);
-  const auto classes = classes_with_images(training.empty() ? all : training);
   auto notes = notes_of_splits(folders);
-  if (kind == SplitKind::kAll) {
-    return collect(walk, all, classes, root.string(), std::move(notes));
+  const auto classes = classes_with_images(parts_of_classes(parts, split, choice));
+  if (split_kind(split) == SplitKind::kAll) {
+    return collect(walk, pointers_to(parts), classes, root.string(), std::move(notes));
   }
-  const auto* part = part_of(parts, split);
-  if (part == nullptr && kind == SplitKind::kVal) {  // train alone
-    part = part_of(parts, "train");
-  }
-  if (part == nullptr) {
-    for (const auto& [name, folder] : folders) {
-      if (kind && split_kind(name) == kind) {
-        throw no_class_folders(folder);
-      }
-    }
-    throw InputError(root.string(), "a subfolder for split '" + split + "'", names_of(folders));
-  }
-  const auto strays = stray_note(root / part->name);
-  notes.insert(notes.end(), strays.begin(), strays.end());
-  auto set = collect(walk, {part}, classes, (root / part->name).string(), std::move(notes));
-  return kind && part->kind == SplitKind::kTrain && part_of(parts, "val") == nullptr
-             ? hold_out(std::move(set), *kind)
-             : std::move(set);
+  const auto part = find_part(root, folders, parts, split, choice);
+  append(notes, stray_note(part.folder->path));
+  return hold_out(
+      collect(walk, {part.folder}, classes, part.folder->path.string(), std::move(notes)),
+      part.kept);
 }
 
 }  // namespace softmoe

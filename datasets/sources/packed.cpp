@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstring>
 #include <opencv2/core.hpp>
 
 #include "core/error.h"
+#include "core/name_list.h"
 #include "datasets/image_file.h"
 #include "datasets/sources/packed_index.h"
 #include "datasets/splits.h"
@@ -107,7 +109,15 @@ fs::path split_file(const fs::path& folder, const std::string& split) {
       }
     }
   }
-  throw InputError(folder.string(), "a packed file " + split + ".h5", "no such file");
+  std::vector<std::string> others;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".h5" || entry.path().extension() == ".hdf5") {
+      others.push_back(entry.path().filename().string());
+    }
+  }
+  std::sort(others.begin(), others.end());
+  throw MissingSplit(folder.string(), "a packed file " + printable_text(split) + ".h5",
+                     others.empty() ? "none" : name_list(others));
 }
 
 }  // namespace
@@ -125,7 +135,7 @@ std::unique_ptr<Dataset> open_packed(const fs::path& path, const std::string& sp
   if (wanted && stored == SplitKind::kAll) {
     return hold_out(std::move(dataset), *wanted);
   }
-  throw InputError(path.string(), "split " + split, "split " + dataset->split());
+  throw MissingSplit(path.string(), "split " + split, "split " + dataset->split());
 }
 
 std::string packed_source(const fs::path& path, const std::string& split) {

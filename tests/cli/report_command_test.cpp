@@ -88,6 +88,25 @@ TEST_F(ReportCommand, LabelsGivenWithThePathsWin) {
   EXPECT_THAT(page(), HasSubstr("class=\"line l1"));
 }
 
+TEST_F(ReportCommand, FindsFilesThatWereNamedInAnotherFolder) {
+  const auto before = std::filesystem::current_path();
+  const auto here = *folder_ / "here";
+  std::filesystem::create_directories(here / "out");
+  std::filesystem::current_path(here);
+  const std::string model = "../run/last.h5";
+  const bool made = succeeds(run_program({"inspect", model, "../digits", "--output", "out/maps",
+                                          "--json", "out/i.json"})) &&
+                    succeeds(run_program({"predict", model, "../digits", "--json", "out/p.json"}));
+  std::filesystem::current_path(before);
+  ASSERT_TRUE(made);
+  const auto there = report({(here / "out" / "i.json").string(), (here / "out/p.json").string()});
+  ASSERT_TRUE(succeeds(there));
+  EXPECT_THAT(page(), Not(HasSubstr("no image")));
+  EXPECT_THAT(there.error, Not(HasSubstr("no thumbnail")));
+  std::filesystem::rename(here / "out", *folder_ / "moved");
+  EXPECT_TRUE(succeeds(report({path("moved/i.json")})));
+}
+
 TEST_F(ReportCommand, SaysWhatIsWrong) {
   EXPECT_TRUE(fails_with_one_line(report({}), 2, {"no results given"}));
   EXPECT_TRUE(fails_with_one_line(report({path("none")}), 1, {path("none"), "no such file"}));

@@ -188,7 +188,7 @@ TEST(Registry, FindsRowsAndListsTheKnownNames) {
   constexpr std::array<Row, 2> kRows{{{"soft", 1}, {"hash", 2}}};
   EXPECT_EQ(find_row(std::span<const Row>(kRows), "hash", "router").value, 2);
   EXPECT_EQ(usage_error([&] { find_row(std::span<const Row>(kRows), "sofd", "router"); }),
-            "router: expected one of soft, hash, found 'sofd'");
+            "router: expected one of soft, hash, found 'sofd', did you mean soft?");
 }
 
 }  // namespace

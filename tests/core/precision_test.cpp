@@ -20,6 +20,13 @@ TEST(Precision, IsParsedFromItsNameAndItsShortName) {
   }
 }
 
+TEST(Precision, HasShortNames) {
+  EXPECT_EQ(full_precision_name("bf16"), "bfloat16");
+  EXPECT_EQ(full_precision_name("auto"), "auto");
+  EXPECT_EQ(short_precision_name("float16"), "fp16");
+  EXPECT_EQ(short_precision_name("int8"), "");
+}
+
 TEST(Precision, HasWeightsOf8BitsInInt8Alone) {
   EXPECT_TRUE(has_8_bit_weights(Precision::kInt8));
   EXPECT_TRUE(has_8_bit_weights(Precision::kInt8Experts));

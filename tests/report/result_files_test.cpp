@@ -51,6 +51,9 @@ TEST(RunFolder, GivesCurvesOverStepsAndSeconds) {
   EXPECT_EQ(run.label, "dense");
   EXPECT_EQ(run.model, "vit_ti7");
   EXPECT_EQ(run.data_set, "characters");
+  write_run(folder / "soft", "moe-blocks = \"last_half\"\nexperts = 4\nrouter = \"soft\"\n");
+  EXPECT_EQ(read_results({(folder / "soft").string()}).runs[0].model,
+            "vit_ti7 with 4 experts (soft, last_half)");
   EXPECT_FALSE(run.finetuned);
   ASSERT_THAT(run.train_loss, SizeIs(2));
   EXPECT_EQ(run.train_loss[1].value, 2.5);

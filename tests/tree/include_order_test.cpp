@@ -31,7 +31,7 @@ const std::map<std::string, std::set<std::string>> kSitsOn{
     {"analysis", {"checkpoints"}},
     {"benchmark", {"checkpoints"}},
     {"capi", {"inference"}},
-    {"report", {"io"}},
+    {"report", {"datasets"}},
     {"sweep", {"report"}},
     {"train", {"eval", "inference", "onnx", "analysis", "benchmark"}},
     {"cli", {"train", "sweep"}},

@@ -171,10 +171,30 @@ TEST(Zoo, UnknownNamesAreUsageErrorsThatListTheZoo) {
   }
 }
 
+TEST(Zoo, UnknownNamesAreFollowedByTheNearest) {
+  for (const auto& [name, meant] : {std::pair{"VIT_B16", "vit_b16"},
+                                    {"vit-b16", "vit_b16"},
+                                    {"softmoe_s16_128", "softmoe_s16_128e"},
+                                    {"vit_base_path16_224", "vit_base_patch16_224"}}) {
+    try {
+      model_preset(name);
+      FAIL() << "found " << name;
+    } catch (const UsageError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(std::string("did you mean ") + meant + "?"));
+    }
+  }
+}
+
 TEST(Zoo, NamesOfImpossibleSizesMakeNoModel) {
   for (const std::string name : {"vit_b0", "vit_b15", "softmoe_b16_0e", "vit_base_patch0_224",
                                  "vit_base_patch16_100", "vit_base_patch16_0"}) {
-    EXPECT_THROW(model_cost(model_preset(name)), UsageError) << name;
+    try {
+      model_preset(name);
+      FAIL() << "found '" << name << "'";
+    } catch (const UsageError& error) {
+      EXPECT_THAT(error.what(), testing::StartsWith("model: expected "));
+      EXPECT_THAT(error.what(), HasSubstr("'" + name + "'"));
+    }
   }
 }
 

@@ -12,7 +12,7 @@ EvaluationHook::EvaluationHook(const Dataset& val_set, Transform transform,
     : val_set_(val_set), transform_(std::move(transform)), before_batch_(std::move(before_batch)) {}
 
 void EvaluationHook::at_evaluation(TrainingState& state) {
-  auto result = evaluate_model(state);
+  auto result = evaluate_model(state, state.model());
   auto& progress = state.progress;
   progress.evaluated_step = progress.step;
   const bool is_best = result.top1 > progress.best_top1;
@@ -25,22 +25,28 @@ void EvaluationHook::at_evaluation(TrainingState& state) {
                       .result = std::move(result),
                       .train_loss = progress.epoch_loss / updates,
                       .is_best = is_best};
+  if (state.ema) {
+    for (auto& average : state.ema->averages()) {
+      state.evaluation.averages.push_back(evaluate_model(state, average.model));
+    }
+  }
   progress.epoch_loss = 0.0;
   progress.epoch_updates = 0;
 }
 
 void EvaluationHook::at_end(TrainingState& state) {
   if (state.evaluation.step < 0) {
-    state.evaluation.result = evaluate_model(state);
+    state.evaluation.result = evaluate_model(state, state.model());
   }
 }
 
-ClassificationResult EvaluationHook::evaluate_model(TrainingState& state) const {
+ClassificationResult EvaluationHook::evaluate_model(const TrainingState& state,
+                                                    VisionTransformer& model) const {
   auto options = state.options().loader;
   options.shuffle = false;
   options.drop_last = false;
   Loader loader(val_set_, transform_, options);
-  auto& model = state.model();
+  const bool was_training = model->is_training();
   model->eval();
   auto result = evaluate([&model](const torch::Tensor& images) { return model(images); }, loader,
                          model->options().num_classes,
@@ -49,7 +55,7 @@ ClassificationResult EvaluationHook::evaluate_model(TrainingState& state) const 
                           .dtype = state.compute_dtype,
                           .images = val_set_.size(),
                           .before_batch = before_batch_});
-  model->train();
+  model->train(was_training);
   return result;
 }
 

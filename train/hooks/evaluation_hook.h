@@ -9,8 +9,8 @@
 
 namespace softmoe {
 
-/// Fills in TrainingState::evaluation and the best accuracy so far. Comes before the hooks that
-/// write evaluations.
+/// Fills in TrainingState::evaluation, of the model and of the averages of its weights, and the
+/// best accuracy so far. Comes before the hooks that write evaluations.
 class EvaluationHook : public Hook {
  public:
   /// Evaluates on `val_set`, which must outlive the hook, preprocessed by `transform`. Calls
@@ -23,7 +23,7 @@ class EvaluationHook : public Hook {
   void at_end(TrainingState& state) override;
 
  private:
-  ClassificationResult evaluate_model(TrainingState& state) const;
+  ClassificationResult evaluate_model(const TrainingState& state, VisionTransformer& model) const;
 
   const Dataset& val_set_;
   Transform transform_;

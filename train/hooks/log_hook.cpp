@@ -32,6 +32,12 @@ void LogHook::at_evaluation(TrainingState& state) {
       state.epoch(), 100 * result.top1, 100 * (1 - result.top1), 100 * result.top5,
       100 * (1 - result.top5), result.loss, state.evaluation.train_loss, state.images_per_second(),
       format_duration(state.progress.train_seconds), state.evaluation.is_best ? "  best" : ""));
+  for (size_t i = 0; i < state.evaluation.averages.size(); ++i) {
+    const auto& average = state.evaluation.averages[i];
+    log_line(fmt::format(" * average {}  Acc@1 {:.3f} Acc@5 {:.3f}  loss {:.4f}",
+                         state.ema->averages()[i].name(), 100 * average.top1, 100 * average.top5,
+                         average.loss));
+  }
 }
 
 }  // namespace softmoe

@@ -62,7 +62,7 @@ TEST(ModelPrefix, IsThatOfTheOnlyModelThatIsNoAverage) {
   EXPECT_THAT(test::input_error([] {
                 chosen({{"left.", 1}, {"right.", 1}});
               }),
-              HasSubstr("file: expected one model, or --prefix to choose, found several, after "
+              HasSubstr("file: expected one model (softmoe convert --prefix chooses one), found several, after "
                         "'left.', 'right.'"));
 }
 

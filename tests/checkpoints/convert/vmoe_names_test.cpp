@@ -122,7 +122,7 @@ TEST(VmoeNames, NameWhatHasNoCounterpart) {
   EXPECT_EQ(
       input_error(flax),
       "a.npz: no counterpart of Encoder/decoder/kernel, Encoder/encoderblock_0/Strange/kernel "
-      "(read as family vmoe; convert --leave-out does without)");
+      "(read as family vmoe; softmoe convert --leave-out does without)");
   EXPECT_THAT(input_error({{"weight", torch::ones({1})}}), HasSubstr("found weight"));
   EXPECT_THAT(input_error({}), HasSubstr("found nothing"));
   EXPECT_THROW(to_vmoe({{"blocks.0.ls1.gamma", torch::ones({1})}}, 4), InputError);

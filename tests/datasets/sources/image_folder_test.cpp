@@ -23,6 +23,7 @@ using test::write_file;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 void write_images(const fs::path& folder, int count) {
   for (int i = 0; i < count; ++i) {
@@ -233,11 +234,85 @@ TEST(ImageFolder, TakesASubfolderOfAnyName) {
 
 TEST(ImageFolder, NamesOfClassesAreValidTextWhateverTheFoldersAreCalled) {
   const TemporaryFolder folder;
+  write_images(folder / "train" / "caf\xe8", 3);
   write_images(folder / "train" / "caf\xe9", 2);
   write_images(folder / "val" / "caf\xe9", 1);
   const auto train = open_image_folder(folder.path(), "train");
-  EXPECT_THAT(train->class_names(), ElementsAre("caf\uFFFD"));
+  EXPECT_THAT(train->class_names(), ElementsAre("caf\\xE8", "caf\\xE9"));
   EXPECT_TRUE(same_pixels(train->get(1).image, picture(6, 9, 1)));
+  EXPECT_EQ(open_image_folder(folder.path(), "val")->label(0), 1);
+}
+
+TEST(ImageFolder, NamesOfOneTextInUnicodeAreOneClass) {
+  const TemporaryFolder folder;
+  write_images(folder / "train" / "caf\u00e9", 3);  // as Linux writes it
+  write_images(folder / "train" / "tea", 2);
+  write_images(folder / "val" / "cafe\u0301", 2);  // as macOS does
+  write_images(folder / "val" / "tea", 1);
+  const auto val = open_image_folder(folder.path(), "val");
+  EXPECT_THAT(val->class_names(), ElementsAre("caf\u00e9", "tea"));
+  EXPECT_EQ(val->size(), 3);
+  EXPECT_EQ(val->label(1), 0);
+  EXPECT_THAT(lines_of(folder.path(), "val"), ElementsAre(Not(HasSubstr(";"))));
+
+  write_images(folder / "train" / "cafe\u0301", 4);
+  const auto train = open_image_folder(folder.path(), "train");
+  EXPECT_THAT(train->class_names(), ElementsAre("caf\u00e9", "tea"));
+  EXPECT_EQ(train->size(), 9);
+  EXPECT_EQ(train->label(6), 0);
+  EXPECT_THAT(lines_of(folder.path(), "train"),
+              ElementsAre(HasSubstr("in their Unicode form alone are one class: caf\u00e9")));
+  EXPECT_EQ(open_image_folder(folder.path(), "val")->size(), 3);
+}
+
+TEST(ImageFolder, WarnsOfNamesThatDifferInCaseAlone) {
+  const TemporaryFolder folder;
+  write_images(folder / "train" / "Cat", 3);
+  write_images(folder / "train" / "dog", 3);
+  write_images(folder / "val" / "cat", 2);
+  write_images(folder / "val" / "dog", 2);
+  EXPECT_THAT(lines_of(folder.path(), "train"), ElementsAre(Not(HasSubstr("case"))));
+  EXPECT_THAT(lines_of(folder.path(), "val"),
+              ElementsAre(AllOf(HasSubstr("2 images of 2 classes"), HasSubstr("train on: cat"),
+                                HasSubstr("warning: names that differ in case alone are different "
+                                          "classes: Cat, cat"))));
+  write_images(folder / "train" / "cat", 1);
+  EXPECT_THAT(open_image_folder(folder.path(), "val")->class_names(),
+              ElementsAre("Cat", "cat", "dog"));
+  EXPECT_THAT(lines_of(folder.path(), "train"), ElementsAre(HasSubstr("classes: Cat, cat")));
+}
+
+TEST(ImageFolder, HoldsOutOfTheTrainingSplitThatIsNamed) {
+  const TemporaryFolder folder;
+  write_images(folder / "fold_\u00e9" / "cat", 20);
+  write_images(folder / "fold_\u00e9" / "dog", 10);
+  const SplitChoice choice{.train = "fold_e\u0301", .val = "val"};
+  EXPECT_EQ(open_image_folder(folder.path(), choice.train, choice)->size(), 27);
+  EXPECT_EQ(open_image_folder(folder.path(), "val", choice)->size(), 3);
+  write_images(folder / "val" / "dog", 2);
+  EXPECT_EQ(open_image_folder(folder.path(), choice.train, choice)->size(), 30);
+  const auto val = open_image_folder(folder.path(), "val", choice);
+  EXPECT_EQ(val->size(), 2);
+  EXPECT_EQ(val->label(0), 1);
+}
+
+TEST(ImageFolder, TakesTheClassesOfTheTrainingSplitThatIsNamed) {
+  const TemporaryFolder folder;
+  write_images(folder / "fold1" / "cat", 3);
+  write_images(folder / "fold1" / "dog", 3);
+  write_images(folder / "fold2" / "dog", 2);
+  const SplitChoice choice{.train = "fold1", .val = "fold2"};
+  EXPECT_EQ(open_image_folder(folder.path(), "fold1", choice)->size(), 6);
+  EXPECT_THAT(open_image_folder(folder.path(), "fold2", choice)->class_names(),
+              ElementsAre("cat", "dog"));
+  for (const char* train : {"fold3", "Fold1"}) {
+    EXPECT_THAT(
+        input_error([&] { open_image_folder(folder.path(), train, {.train = train}); }),
+        AllOf(HasSubstr("(here are fold1, fold2)"), HasSubstr(std::string("'") + train + "'")));
+  }
+  write_images(folder / "train" / "cat", 2);
+  EXPECT_THAT(input_error([&] { open_image_folder(folder.path(), "fold3", {.train = "fold3"}); }),
+              HasSubstr("subfolder for split 'fold3', found fold1, fold2, train"));
 }
 
 TEST(ImageFolder, HoldsOutEveryTenthImageOfAClassWithoutSplits) {

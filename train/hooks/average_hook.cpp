@@ -1,0 +1,41 @@
+#include "train/hooks/average_hook.h"
+
+#include "checkpoints/module_tensors.h"
+
+namespace softmoe {
+
+void AverageHook::at_evaluation(TrainingState& state) {
+  for (size_t i = 0; i < state.evaluation.averages.size(); ++i) {
+    auto& average = state.ema->averages()[i];
+    const double top1 = state.evaluation.averages[i].top1;
+    if (top1 <= average.best_top1) {
+      continue;
+    }
+    average.best_top1 = top1;
+    auto checkpoint = to_checkpoint(state);
+    checkpoint.model = named_tensors(*average.model);
+    checkpoint.optimizer.clear();
+    checkpoint.ema.clear();
+    save_checkpoint(folder_.path() / ("ema-" + average.name() + ".h5"), checkpoint);
+  }
+}
+
+void AverageHook::save_state(const TrainingState& state, Json& progress) const {
+  if (!state.ema) {
+    return;
+  }
+  for (const auto& average : state.ema->averages()) {
+    progress["ema_best_top1"].push_back(average.best_top1);
+  }
+}
+
+void AverageHook::load_state(TrainingState& state, const Json& progress) {
+  if (!state.ema) {
+    return;
+  }
+  for (size_t i = 0; i < state.ema->averages().size(); ++i) {
+    state.ema->averages()[i].best_top1 = progress.at("ema_best_top1").at(i);
+  }
+}
+
+}  // namespace softmoe
