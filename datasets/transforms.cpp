@@ -25,12 +25,12 @@ std::array<double, 3> by_channel(const std::vector<double>& values, int64_t chan
   return result;
 }
 
-/// `options` if they are valid; evaluation does not augment.
+/// `options` if they are valid; evaluation does not augment, so that it takes any policy.
 PreprocessOptions valid(PreprocessOptions options, bool train) {
-  validate(options);
   if (!train) {
     options.augment = {};
   }
+  validate(options);
   return options;
 }
 
