@@ -14,10 +14,11 @@ namespace {
 double on_line(double a, double b, double place) { return a + (b - a) * place; }
 
 /// The cubic through four neighbours (a = -1, as Pillow has it here); `place` 0 is at `b`.
-double on_cubic(double a, double b, double c, double d, double place) {
-  const double linear = c - a;
-  const double square = 2 * (a - b) + c - d;
-  const double cubic = -a + b - c + d;
+template <typename Value>
+double on_cubic(Value a, Value b, Value c, Value d, double place) {
+  const Value linear = c - a;
+  const Value square = 2 * (a - b) + c - d;
+  const Value cubic = -a + b - c + d;
   return b + place * (linear + place * (square + place * cubic));
 }
 
@@ -64,8 +65,8 @@ class Sampler {
       std::array<double, 4> values{};
       for (size_t i = 0; i < 4; ++i) {
         const uint8_t* from = rows[i] + channel;
-        values[i] = on_cubic(from[columns[0]], from[columns[1]], from[columns[2]], from[columns[3]],
-                             place_x);
+        values[i] = on_cubic<int>(from[columns[0]], from[columns[1]], from[columns[2]],
+                                  from[columns[3]], place_x);
       }
       out[channel] = static_cast<uint8_t>(
           std::clamp(on_cubic(values[0], values[1], values[2], values[3], place_y), 0.0, 255.0));

@@ -114,21 +114,51 @@ std::string noise_text(double magnitude_std) {
   return magnitude_std > 0.0 ? fmt::format(",mstd={:g}", magnitude_std) : "";
 }
 
-AugmentPolicy rand_augment(const std::string& text, std::vector<std::string> parts) {
-  const auto is_set = [](const std::string& part) { return part.starts_with("t"); };
-  std::string set;
-  const auto named = std::find_if(parts.begin(), parts.end(), is_set);
-  if (named != parts.end()) {
-    set = named->substr(1);
-    if (!is_rand_augment_set(set)) {
-      reject(text, "t followed by one of " + rand_augment_set_names(), *named);
+/// Takes the part that names a set of operations out of `parts`; empty if there is none.
+std::string take_set(const std::string& text, std::vector<std::string>& parts) {
+  std::vector<std::string> sets;
+  std::erase_if(parts, [&sets](const std::string& part) {
+    const bool is_set = part.starts_with("t");
+    if (is_set) {
+      sets.push_back(part);
     }
-    parts.erase(named);
-    if (const auto second = std::find_if(parts.begin(), parts.end(), is_set);
-        second != parts.end()) {
-      reject(text, "t once", *second);
+    return is_set;
+  });
+  if (sets.empty()) {
+    return "";
+  }
+  if (sets.size() > 1) {
+    reject(text, "t once", sets[1]);
+  }
+  const auto name = sets.front().substr(1);
+  if (!is_rand_augment_set(name)) {
+    reject(text, "t followed by one of " + rand_augment_set_names(), sets.front());
+  }
+  return name;
+}
+
+/// Adds an operation like `common` for each member of `set`. Throws if `policy` draws more of them
+/// than have a weight.
+void add_members(const std::string& text, const std::string& set, bool increasing,
+                 const PolicyOperation& common, AugmentPolicy& policy) {
+  for (const auto& member : rand_augment_members(set, increasing)) {
+    auto step = common;
+    step.operation = &augment_operation(member.operation);
+    policy.choices.push_back({step});
+    if (member.weight) {
+      policy.weights.push_back(*member.weight);
     }
   }
+  const auto weighted = std::count_if(policy.weights.begin(), policy.weights.end(),
+                                      [](double weight) { return weight > 0.0; });
+  if (!policy.weights.empty() && policy.draws > weighted) {
+    reject(text, fmt::format("n up to {}, the operations with a weight", weighted),
+           fmt::format("n{}", policy.draws));
+  }
+}
+
+AugmentPolicy rand_augment(const std::string& text, std::vector<std::string> parts) {
+  auto set = take_set(text, parts);
   const auto numbers = read_parts(text, parts,
                                   {{"m", 0, 100},
                                    {"n", 1, 100, true},
@@ -143,34 +173,19 @@ AugmentPolicy rand_augment(const std::string& text, std::vector<std::string> par
     }
     set = kOldWeightsSet;
   }
-  const double increasing = number_or(numbers, "inc", 0);
-  const auto members = rand_augment_members(set, increasing != 0);
+  const bool increasing = number_or(numbers, "inc", 0) != 0;
   const PolicyOperation common{.probability = number_or(numbers, "p", 0.5),
                                .magnitude = number_or(numbers, "m", 10),
                                .magnitude_std = magnitude_std(numbers, 0),
                                .max_magnitude = number_or(numbers, "mmax", 10)};
   AugmentPolicy policy;
   policy.draws = static_cast<int64_t>(number_or(numbers, "n", 2));
-  int64_t weighted = 0;
-  for (const auto& member : members) {
-    auto step = common;
-    step.operation = &augment_operation(member.operation);
-    policy.choices.push_back({step});
-    if (member.weight) {
-      policy.weights.push_back(*member.weight);
-      weighted += *member.weight > 0.0 ? 1 : 0;
-    }
-  }
-  if (!policy.weights.empty() && policy.draws > weighted) {
-    reject(text, fmt::format("n up to {}, the operations with a weight", weighted),
-           fmt::format("n{}", policy.draws));
-  }
-  policy.text =
-      fmt::format("randaug({},{:g}{}{}{}{}{})", policy.draws, common.magnitude,
-                  noise_text(common.magnitude_std), increasing != 0 ? ",inc" : "",
-                  common.probability == 0.5 ? "" : fmt::format(",p={:g}", common.probability),
-                  common.max_magnitude == 10 ? "" : fmt::format(",mmax={:g}", common.max_magnitude),
-                  set.empty() ? "" : "," + set);
+  add_members(text, set, increasing, common, policy);
+  policy.text = fmt::format("randaug({},{:g}", policy.draws, common.magnitude);
+  policy.text += noise_text(common.magnitude_std) + (increasing ? ",inc" : "");
+  policy.text += common.probability == 0.5 ? "" : fmt::format(",p={:g}", common.probability);
+  policy.text += common.max_magnitude == 10 ? "" : fmt::format(",mmax={:g}", common.max_magnitude);
+  policy.text += set.empty() ? ")" : "," + set + ")";
   return policy;
 }
 

@@ -38,47 +38,43 @@ BoxFilter box_filter(float radius) {
   return {whole, inner, ((1U << 24) - static_cast<uint32_t>(whole * 2 + 1) * inner) / 2};
 }
 
-/// Filters the `count` values from `values` on, `step` bytes apart, in place; `line` is scratch.
-void filter_line(const BoxFilter& box, uint8_t* values, int count, size_t step,
-                 std::vector<uint8_t>& line) {
-  const int border = box.radius + 1;
-  line.resize(static_cast<size_t>(count + 2 * border));
-  for (int i = 0; i < count + 2 * border; ++i) {
-    line[static_cast<size_t>(i)] =
-        values[static_cast<size_t>(std::clamp(i - border, 0, count - 1)) * step];
+/// `image` filtered along its columns; the first and last row go on beyond the edges.
+cv::Mat filter_columns(const BoxFilter& box, const cv::Mat& image) {
+  const auto bytes = static_cast<size_t>(image.cols * image.channels());
+  const auto row = [&image](int y) { return image.ptr(std::clamp(y, 0, image.rows - 1)); };
+  std::vector<uint32_t> sums(bytes, 0);  // of the whole pixels of the box around the row before
+  for (int y = -box.radius - 1; y < box.radius; ++y) {
+    const uint8_t* from = row(y);
+    for (size_t i = 0; i < bytes; ++i) {
+      sums[i] += from[i];
+    }
   }
-  uint32_t sum = 0;  // of the whole pixels of the box
-  for (int i = 0; i < 2 * box.radius + 1; ++i) {
-    sum += line[static_cast<size_t>(i)];
+  cv::Mat result(image.rows, image.cols, image.type());
+  for (int y = 0; y < image.rows; ++y) {
+    const uint8_t* before = row(y - box.radius - 1);
+    const uint8_t* last = row(y + box.radius);
+    const uint8_t* after = row(y + box.radius + 1);
+    uint8_t* to = result.ptr(y);
+    for (size_t i = 0; i < bytes; ++i) {
+      sums[i] += static_cast<uint32_t>(last[i] - before[i]);
+      const uint32_t ends = static_cast<uint32_t>(before[i] + after[i]);
+      to[i] = static_cast<uint8_t>((sums[i] * box.inner + ends * box.outer + (1U << 23)) >> 24);
+    }
   }
-  for (int i = 0; i < count; ++i) {
-    const uint8_t before = line[static_cast<size_t>(i)];
-    const uint8_t after = line[static_cast<size_t>(i + 2 * border)];
-    sum += line[static_cast<size_t>(i + 2 * border - 1)];
-    sum -= before;
-    const uint32_t weighted = sum * box.inner + (before + after) * box.outer;
-    values[static_cast<size_t>(i) * step] = static_cast<uint8_t>((weighted + (1U << 23)) >> 24);
-  }
+  return result;
 }
 
 }  // namespace
 
 cv::Mat pillow_gaussian_blur(const cv::Mat& image, double radius) {
-  cv::Mat result = image.clone();
   const auto box = box_filter(box_radius(static_cast<float>(radius)));
-  const auto channels = static_cast<size_t>(image.channels());
-  std::vector<uint8_t> line;
+  cv::Mat result = image.t();
   for (int pass = 0; pass < kBoxPasses; ++pass) {
-    for (int y = 0; y < result.rows; ++y) {
-      for (size_t channel = 0; channel < channels; ++channel) {
-        filter_line(box, result.ptr(y) + channel, result.cols, channels, line);
-      }
-    }
+    result = filter_columns(box, result);
   }
+  result = result.t();
   for (int pass = 0; pass < kBoxPasses; ++pass) {
-    for (size_t i = 0; i < static_cast<size_t>(result.cols) * channels; ++i) {
-      filter_line(box, result.data + i, result.rows, result.step, line);
-    }
+    result = filter_columns(box, result);
   }
   return result;
 }
