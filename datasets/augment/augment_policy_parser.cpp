@@ -12,13 +12,13 @@
 #include "core/error.h"
 #include "datasets/augment/auto_augment.h"
 #include "datasets/augment/rand_augment.h"
+#include "datasets/augment/trivial_augment.h"
 
 namespace softmoe {
 namespace {
 
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
 constexpr double kUniformFrom = 100.0;  // a larger mstd draws magnitudes uniformly
-constexpr int kTrivialBins = 31;
 
 /// A part of a policy's text: a key and a number in [min, max].
 struct PartRule {
@@ -215,54 +215,6 @@ AugmentPolicy aug_mix(const std::string& text, const std::vector<std::string>& p
   return policy;
 }
 
-/// `bins` numbers from `first` to `last`, in single precision as torch.linspace gives them.
-std::vector<double> linear_bins(double first, double last) {
-  std::vector<double> bins;
-  for (int bin = 0; bin < kTrivialBins; ++bin) {
-    bins.push_back(static_cast<float>(first + (last - first) * bin / (kTrivialBins - 1)));
-  }
-  return bins;
-}
-
-AugmentPolicy trivial_augment(const std::string& text, const std::vector<std::string>& parts) {
-  read_parts(text, parts, {});
-  AugmentPolicy policy;
-  policy.text = "trivialaug(wide)";
-  const auto add = [&policy](std::string_view name, std::vector<double> arguments,
-                             bool either_sign) {
-    policy.choices.push_back({{.operation = &augment_operation(name),
-                               .arguments = std::move(arguments),
-                               .either_sign = either_sign}});
-  };
-  policy.choices.emplace_back();  // the image stays
-  add("ShearX", linear_bins(0.0, 0.99), true);
-  add("ShearY", linear_bins(0.0, 0.99), true);
-  auto whole_pixels = linear_bins(0.0, 32.0);
-  for (auto& pixels : whole_pixels) {
-    pixels = std::trunc(pixels);
-  }
-  add("TranslateX", whole_pixels, true);
-  add("TranslateY", whole_pixels, true);
-  add("Rotate", linear_bins(0.0, 135.0), true);
-  for (const auto* name : {"Brightness", "Color", "Contrast", "Sharpness"}) {
-    std::vector<double> factors;
-    for (const double change : linear_bins(0.0, 0.99)) {
-      factors.push_back(1.0 + change);
-      factors.push_back(1.0 - change);
-    }
-    add(name, std::move(factors), false);
-  }
-  std::vector<double> bits;
-  for (int bin = 0; bin < kTrivialBins; ++bin) {
-    bits.push_back(8.0 - std::nearbyint(bin / ((kTrivialBins - 1) / 6.0)));
-  }
-  add("Posterize", std::move(bits), false);
-  add("Solarize", linear_bins(255.0, 0.0), false);
-  add("AutoContrast", {}, false);
-  add("Equalize", {}, false);
-  return policy;
-}
-
 AugmentPolicy auto_augment(const AutoAugmentPolicy& row, const std::string& text,
                            const std::vector<std::string>& parts) {
   const auto numbers = read_parts(text, parts, {{"mstd", 0, kInfinite}});
@@ -299,7 +251,8 @@ AugmentPolicy parse_augment_policy(const std::string& text) {
     return aug_mix(text, parts);
   }
   if (name == "ta_wide") {
-    return trivial_augment(text, parts);
+    read_parts(text, parts, {});
+    return trivial_augment();
   }
   std::string names = "rand, augmix, ta_wide";
   for (const auto& row : auto_augment_policies()) {
