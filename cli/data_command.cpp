@@ -10,11 +10,13 @@
 #include "core/pluralize.h"
 #include "core/table.h"
 #include "core/text_format.h"
+#include "datasets/augment/augment_sheet.h"
 #include "datasets/image_file.h"
 #include "datasets/inspection.h"
 #include "datasets/sources.h"
 #include "datasets/sources/packed_writer.h"
 #include "datasets/splits.h"
+#include "datasets/transforms.h"
 #include "io/atomic_file.h"
 
 namespace softmoe::cli {
@@ -32,31 +34,36 @@ struct DataOptions {
   int64_t rows = 12;
   int64_t tile = 56;
   int64_t workers = 2;
+  int64_t seed = 0;
   int64_t count = 8;
 
   bool operator==(const DataOptions&) const = default;
 };
 
 void describe(OptionTable& table, DataOptions& options) {
-  table.add("action", options.action,
-            "describe (or info): classes, sizes and colours; verify: decode every image and list "
-            "those that cannot be read; pack: one HDF5 file per split, with checksums; sheet: a "
-            "picture of many images; export: the first images as PNG files",
-            {.choices = {"describe", "info", "verify", "pack", "sheet", "export"}});
+  table.add(
+      "action", options.action,
+      "describe (or info): classes, sizes and colours; verify: decode every image and list "
+      "those that cannot be read; pack: one HDF5 file per split, with checksums; sheet: a "
+      "picture of many images; augment: a picture of what training makes of images, the first "
+      "column as evaluation sees them; export: the first images as PNG files",
+      {.choices = {"describe", "info", "verify", "pack", "sheet", "augment", "export"}});
   table.add("split", options.split,
             "the part to look at (all: everything); not given: --train-split and --val-split");
   table.add("output", options.output,
-            "pack: a folder for one file per split, or one .h5 file; sheet: a .png file; export: a "
-            "folder of PNG files",
+            "pack: a folder for one file per split, or one .h5 file; sheet, augment: a .png file; "
+            "export: a folder of PNG files",
             {.unit = "path"});
   table.add("decode", options.decode, "describe: images to decode for sizes and colours",
             {.unit = "images", .min = 0});
-  table.add("columns", options.columns, "sheet: images side by side", {.min = 1, .max = 200});
-  table.add("rows", options.rows, "sheet: lines of images", {.min = 1, .max = 200});
-  table.add("tile", options.tile, "sheet: side of each image",
+  table.add("columns", options.columns, "sheet, augment: images side by side",
+            {.min = 1, .max = 200});
+  table.add("rows", options.rows, "sheet, augment: lines of images", {.min = 1, .max = 200});
+  table.add("tile", options.tile, "sheet, augment: side of each image",
             {.unit = "px", .min = 1, .max = 500});
   table.add("workers", options.workers, "verify, pack: threads that decode",
             {.unit = "threads", .min = 0});
+  table.add("seed", options.seed, "augment: seed of the run that is shown", {.min = 0});
   table.add("count", options.count, "export: images to write, the first of the split",
             {.unit = "images", .min = 1});
 }
@@ -66,6 +73,7 @@ struct Job {
   DataOptions options;
   DatasetOptions data;
   PackOptions pack;
+  PreprocessOptions preprocess;
 
   std::vector<std::string> splits() const {
     if (!options.split.empty()) {
@@ -191,6 +199,22 @@ Json draw_sheet(const Job& job, const std::string& split) {
   return {{"split", split}, {"file", options.output}};
 }
 
+Json draw_augmented(const Job& job, const std::string& split) {
+  const auto& options = job.options;
+  const auto text = Transform::training(job.preprocess).text();
+  const auto set = make_dataset(job.data, split);
+  const auto sheet = augment_sheet(*set, job.preprocess,
+                                   {.columns = options.columns,
+                                    .rows = options.rows,
+                                    .side = options.tile,
+                                    .seed = static_cast<uint64_t>(options.seed)});
+  const auto bytes = encode_png(sheet);
+  write_text_file(options.output, {bytes.begin(), bytes.end()});
+  print_line("{}", text);
+  print_line("{}", options.output);
+  return {{"split", split}, {"file", options.output}, {"transform", text}};
+}
+
 Json export_images(const Job& job, const std::string& split) {
   const auto& options = job.options;
   const auto set = make_dataset(job.data, split);
@@ -211,7 +235,7 @@ Json export_images(const Job& job, const std::string& split) {
 void check_output(Job& job, const CommandLine& line) {
   auto& options = job.options;
   const auto& action = options.action;
-  const bool writes = action == "pack" || action == "sheet" || action == "export";
+  const bool writes = action != "describe" && action != "verify";
   if (writes == options.output.empty()) {
     throw UsageError(writes ? "OUTPUT (--output) is missing: what data " + action + " writes"
                             : "OUTPUT: data " + action + " writes nothing" +
@@ -246,6 +270,7 @@ void run_data(const std::vector<std::string>& arguments) {
   line.add("Action", job.options);
   line.add("Data", job.data);
   line.add("Packing", job.pack);
+  line.add("Preprocessing, of augment", job.preprocess);
   line.add_operand("action");
   line.add_operand("output", /*required=*/false);
   if (!line.parse(arguments)) {
@@ -255,12 +280,13 @@ void run_data(const std::vector<std::string>& arguments) {
     job.options.action = "describe";
   }
   check_output(job, line);
+  if (job.options.action == "augment" && !line.given("hflip")) {
+    job.preprocess.hflip = usual_hflip(job.data);
+  }
   using Action = Json (*)(const Job&, const std::string&);
-  const std::map<std::string, Action> actions = {{"describe", describe_split},
-                                                 {"verify", verify_split},
-                                                 {"pack", pack_split},
-                                                 {"sheet", draw_sheet},
-                                                 {"export", export_images}};
+  const std::map<std::string, Action> actions = {
+      {"describe", describe_split}, {"verify", verify_split},    {"pack", pack_split},
+      {"sheet", draw_sheet},        {"augment", draw_augmented}, {"export", export_images}};
   const auto& action = *actions.find(job.options.action);
   Json results = Json::array();
   std::optional<MissingSplit> missing;  // a usual split; the other one is enough

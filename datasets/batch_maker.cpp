@@ -9,11 +9,19 @@
 #include "datasets/bad_images.h"
 
 namespace softmoe {
+
+uint64_t augment_key(uint64_t seed, int64_t epoch, int64_t index, int64_t repeat) {
+  const uint64_t key =
+      stream_key(seed, "augment", static_cast<uint64_t>(epoch), static_cast<uint64_t>(index));
+  return repeat == 0 ? key : stream_key(key, "repeat", 0, static_cast<uint64_t>(repeat));
+}
+
 BatchMaker::BatchMaker(const Dataset& dataset, Transform transform, const LoaderOptions& options)
     : dataset_(dataset), transform_(std::move(transform)), options_(options) {
-  TORCH_CHECK_VALUE(options.batch_size > 0 && options.workers >= 0 && options.prefetch > 0,
-                    "LoaderOptions: batch_size and prefetch must be positive, workers not "
-                    "negative");
+  TORCH_CHECK_VALUE(
+      options.batch_size > 0 && options.workers >= 0 && options.prefetch > 0 && options.repeats > 0,
+      "LoaderOptions: batch_size, prefetch and repeats must be positive, workers "
+      "not negative");
   if (dataset.size() == 0) {
     throw UsageError("data set", "at least one image", "none");
   }
@@ -36,9 +44,9 @@ void BatchMaker::set_epoch(int64_t epoch) {
 
 int64_t BatchMaker::index_at(int64_t position) const {
   if (dataset_.endless()) {
-    return epoch_ * dataset_.size() + position;
+    return epoch_ * dataset_.size() + position / options_.repeats;
   }
-  const int64_t wrapped = position % dataset_.size();
+  const int64_t wrapped = position % dataset_.size() / options_.repeats;
   return order_.empty() ? wrapped : order_[static_cast<size_t>(wrapped)];
 }
 
@@ -75,7 +83,7 @@ bool BatchMaker::write_row(const PendingBatch& batch, int64_t row, int64_t posit
     return note(dataset_.sample_name(index) + ": there is not enough memory for it");
   };
   try {
-    write_sample(batch, row, index);
+    write_sample(batch, row, position);
     return true;
   } catch (const InputError& error) {
     return note(error.what());
@@ -89,10 +97,10 @@ bool BatchMaker::write_row(const PendingBatch& batch, int64_t row, int64_t posit
   }
 }
 
-void BatchMaker::write_sample(const PendingBatch& batch, int64_t row, int64_t index) const {
+void BatchMaker::write_sample(const PendingBatch& batch, int64_t row, int64_t position) const {
+  const int64_t index = index_at(position);
   const Sample sample = dataset_.get(index);
-  Rng rng(stream_key(options_.seed, "augment", static_cast<uint64_t>(epoch_),
-                     static_cast<uint64_t>(index)));
+  Rng rng(augment_key(options_.seed, epoch_, index, position % options_.repeats));
   const int64_t floats = transform_.channels() * transform_.height() * transform_.width();
   transform_.apply(sample, rng, batch.images.data_ptr<float>() + row * floats);
   batch.labels.data_ptr<int64_t>()[row] = sample.label;

@@ -11,6 +11,9 @@
 
 namespace softmoe {
 
+/// The key of the random numbers of a sample: of view `repeat` of image `index` in `epoch`.
+uint64_t augment_key(uint64_t seed, int64_t epoch, int64_t index, int64_t repeat = 0);
+
 /// A place of a batch whose image could not be read.
 struct BadPlace {
   int64_t row;
@@ -50,7 +53,7 @@ class BatchMaker {
   int64_t index_at(int64_t position) const;
   bool write_row(const PendingBatch& batch, int64_t row, int64_t position,
                  std::vector<BadPlace>& bad) const;
-  void write_sample(const PendingBatch& batch, int64_t row, int64_t index) const;
+  void write_sample(const PendingBatch& batch, int64_t row, int64_t position) const;
   void fill_places(const PendingBatch& batch, const std::vector<int64_t>& rows);
   void note_bad(const BadImage& image);
 

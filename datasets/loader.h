@@ -19,6 +19,8 @@ struct Batch {
   torch::Tensor labels;   ///< [batch] int64
   torch::Tensor indices;  ///< [batch] int64: the samples' places in the data set
   int64_t number = 0;     ///< of the batch in its epoch
+  /// [batch, classes] float32: shares of the classes if they replace `labels`, else undefined.
+  torch::Tensor targets = {};
 };
 
 struct LoaderOptions {
@@ -27,6 +29,7 @@ struct LoaderOptions {
   int64_t prefetch = 4;  ///< max batches that are ready or in work ahead of the caller
   double max_bad_images = 0.01;
   uint64_t seed = 0;
+  int64_t repeats = 1;         ///< views of an image one after the other in an epoch
   bool shuffle = false;        ///< no effect on an endless set, whose images never repeat
   bool drop_last = false;      ///< every batch has batch_size samples
   bool pin_memory = false;     ///< for copies to CUDA devices
@@ -40,7 +43,8 @@ void describe(OptionTable& table, LoaderOptions& options);
 /// Goes through a data set in epochs. The order of an epoch is a permutation keyed by (seed,
 /// epoch), and the randomness of a sample is keyed by (seed, epoch, index), so batches are the same
 /// for any number of workers, and start() may begin anywhere. An epoch of an endless set takes the
-/// next size() images.
+/// next size() images. With `repeats`, an epoch has as many views, and that many fewer images
+/// (Hoffer et al., arXiv:1901.09335).
 ///
 /// An image that cannot be read is logged, listed in bad_images() and left out. Its batch is
 /// smaller then (and never empty), or, with drop_last, has a sample that follows the batch in its

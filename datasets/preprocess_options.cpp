@@ -63,6 +63,7 @@ void describe(OptionTable& table, PreprocessOptions& options) {
   table.add("mean", options.mean, "subtracted from pixels in [0, 1]: one value or one per channel");
   table.add("std", options.std, "divides what is left; mean and std of 0.5 give [-1, 1]",
             {.min = 1e-9});
+  describe(table, options.augment);
 }
 
 void check_normalization(const PreprocessOptions& options, int64_t channels) {
@@ -88,6 +89,7 @@ void validate(const PreprocessOptions& options) {
   check_list("ratio", options.ratio, "a low and a high end above 0", is_range(options.ratio));
   check_list("scale", options.scale, "shares up to 1", options.scale.back() <= 1.0);
   check_normalization(options, size[0]);
+  validate(options.augment);
 }
 
 }  // namespace softmoe

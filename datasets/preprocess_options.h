@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/options.h"
+#include "datasets/augment/augment_options.h"
 #include "datasets/interpolation.h"
 
 namespace softmoe {
@@ -40,6 +41,7 @@ struct PreprocessOptions {
   Interpolation interpolation = Interpolation::kBilinear;
   std::vector<double> mean = {0.5};  ///< one value or one per channel, white is 1
   std::vector<double> std = {0.5};   ///< mean and std of 0.5 give the range [-1, 1]
+  AugmentOptions augment;            ///< of training images
 
   bool operator==(const PreprocessOptions&) const = default;
 

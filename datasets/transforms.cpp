@@ -2,18 +2,36 @@
 
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <opencv2/core.hpp>
 
 #include "core/error.h"
+#include "datasets/augment/image_operations.h"
+#include "datasets/augment/random_erasing.h"
 
 namespace softmoe {
 namespace {
 
 constexpr int kInceptionTries = 10;  // random boxes outside of the image, then the centre is used
 
-double at_channel(const std::vector<double>& values, size_t channel) {
-  return values[values.size() == 1 ? 0 : channel];
+/// One of `values` for each channel of an image with `channels`; the others get the first value.
+std::array<double, 3> by_channel(const std::vector<double>& values, int64_t channels) {
+  std::array<double, 3> result{};
+  for (size_t channel = 0; channel < result.size(); ++channel) {
+    const bool used = static_cast<int64_t>(channel) < channels;
+    result[channel] = values[values.size() == 1 || !used ? 0 : channel];
+  }
+  return result;
+}
+
+/// `options` if they are valid; evaluation does not augment, so that it takes any policy.
+PreprocessOptions valid(PreprocessOptions options, bool train) {
+  if (!train) {
+    options.augment = {};
+  }
+  validate(options);
+  return options;
 }
 
 /// `image` with one channel, by the weights of ITU-R BT.601.
@@ -40,8 +58,13 @@ Transform Transform::evaluation(const PreprocessOptions& options) {
 }
 
 Transform::Transform(const PreprocessOptions& options, CropMode crop, bool train)
-    : options_(options), crop_(crop), hflip_(train ? options.hflip : 0.0) {
-  validate(options);
+    : options_(valid(options, train)),
+      crop_(crop),
+      hflip_(train ? options.hflip : 0.0),
+      mean_(by_channel(options.mean, options.input_size[0])),
+      std_(by_channel(options.std, options.input_size[0])),
+      augmenter_(options_.augment, std::min(options.input_size[1], options.input_size[2]), mean_,
+                 options.interpolation) {
   if (!train && (crop == CropMode::kInception || crop == CropMode::kPadded)) {
     throw UsageError("crop-mode", "center or none: evaluation has no randomness",
                      "'" + enum_name(crop) + "'");
@@ -50,12 +73,9 @@ Transform::Transform(const PreprocessOptions& options, CropMode crop, bool train
   height_ = options.input_size[1];
   width_ = options.input_size[2];
   for (size_t channel = 0; channel < value_of_.size(); ++channel) {
-    const bool used = static_cast<int64_t>(channel) < channels_;
-    const double mean = at_channel(options.mean, used ? channel : 0);
-    const double deviation = at_channel(options.std, used ? channel : 0);
     for (size_t pixel = 0; pixel < 256; ++pixel) {
       value_of_[channel][pixel] =
-          static_cast<float>((static_cast<double>(pixel) / 255.0 - mean) / deviation);
+          static_cast<float>((static_cast<double>(pixel) / 255.0 - mean_[channel]) / std_[channel]);
     }
   }
 }
@@ -70,14 +90,36 @@ void Transform::apply(const Sample& sample, Rng& rng, float* out) const {
   const cv::Mat resized =
       resize_box(source, choose_box(source, rng), static_cast<int>(height_),
                  static_cast<int>(width_), options_.interpolation, surroundings);
-  int shift_y = 0;
-  int shift_x = 0;
-  if (crop_ == CropMode::kPadded) {
-    shift_y = static_cast<int>(rng.below(2 * options_.padding + 1) - options_.padding);
-    shift_x = static_cast<int>(rng.below(2 * options_.padding + 1) - options_.padding);
+  const auto arrangement = draw_arrangement(rng);
+  if (augmenter_.is_empty()) {
+    write_floats(resized, arrangement, out);
+  } else {
+    write_floats(augmented(resized, arrangement, rng), {}, out);
   }
-  const bool mirror = hflip_ > 0.0 && rng.uniform() < hflip_;
-  write_floats(resized, mirror, shift_y, shift_x, out);
+  erase_random(options_.augment, channels_, height_, width_, rng, out);
+}
+
+Transform::Arrangement Transform::draw_arrangement(Rng& rng) const {
+  Arrangement arrangement;
+  if (crop_ == CropMode::kPadded) {
+    arrangement.shift_y = static_cast<int>(rng.below(2 * options_.padding + 1) - options_.padding);
+    arrangement.shift_x = static_cast<int>(rng.below(2 * options_.padding + 1) - options_.padding);
+  }
+  arrangement.mirror = hflip_ > 0.0 && rng.uniform() < hflip_;
+  return arrangement;
+}
+
+cv::Mat Transform::augmented(const cv::Mat& image, const Arrangement& arrangement, Rng& rng) const {
+  cv::Mat arranged = cv::Mat::zeros(image.rows, image.cols, image.type());
+  const cv::Rect whole(0, 0, image.cols, image.rows);
+  const cv::Rect source = (whole + cv::Point(arrangement.shift_x, arrangement.shift_y)) & whole;
+  if (!source.empty()) {
+    image(source).copyTo(arranged(source - cv::Point(arrangement.shift_x, arrangement.shift_y)));
+  }
+  if (arrangement.mirror) {
+    cv::flip(arranged, arranged, /*flipCode=*/1);
+  }
+  return augmenter_.apply(channels_ == 3 ? as_rgb(arranged) : arranged, rng);
 }
 
 Box Transform::choose_box(const cv::Mat& image, Rng& rng) const {
@@ -136,8 +178,9 @@ Box Transform::center_box(int height, int width) const {
           (top + static_cast<double>(height_)) * scale_y};
 }
 
-void Transform::write_floats(const cv::Mat& image, bool mirror, int shift_y, int shift_x,
+void Transform::write_floats(const cv::Mat& image, const Arrangement& arrangement,
                              float* out) const {
+  const auto [mirror, shift_y, shift_x] = arrangement;
   const int rows = image.rows;
   const int columns = image.cols;
   const int step = image.channels();
@@ -163,25 +206,68 @@ void Transform::write_floats(const cv::Mat& image, bool mirror, int shift_y, int
   }
 }
 
+cv::Mat Transform::picture(const float* input) const {
+  cv::Mat image(static_cast<int>(height_), static_cast<int>(width_),
+                channels_ == 1 ? CV_8UC1 : CV_8UC3);
+  for (int channel = 0; channel < channels_; ++channel) {
+    const auto place = static_cast<size_t>(channel);
+    for (int y = 0; y < image.rows; ++y) {
+      uint8_t* to = image.ptr(y) + channel;
+      for (int x = 0; x < image.cols; ++x, to += channels_) {
+        const double pixel = 255.0 * (*input++ * std_[place] + mean_[place]);
+        *to = static_cast<uint8_t>(std::clamp(std::nearbyint(pixel), 0.0, 255.0));
+      }
+    }
+  }
+  return image;
+}
+
+std::string Transform::crop_text() const {
+  const auto size =
+      height_ == width_ ? std::to_string(height_) : fmt::format("{}x{}", height_, width_);
+  const auto filter = options_.interpolation == Interpolation::kBilinear
+                          ? ""
+                          : "," + enum_name(options_.interpolation);
+  const PreprocessOptions usual;
+  switch (crop_) {
+    case CropMode::kInception:
+      return fmt::format(
+          "inception_crop({}{}{}{})", size,
+          options_.scale == usual.scale
+              ? ""
+              : fmt::format(",area={:g}-{:g}", options_.scale.front(), options_.scale.back()),
+          options_.ratio == usual.ratio
+              ? ""
+              : fmt::format(",ratio={:g}-{:g}", options_.ratio.front(), options_.ratio.back()),
+          filter);
+    case CropMode::kCenter:
+      return fmt::format("center_crop({},{:g}{})", size, options_.crop_pct, filter);
+    case CropMode::kPadded:
+      return fmt::format("resize({}{})|padded_crop({})", size, filter, options_.padding);
+    default:
+      return fmt::format("resize({}{})", size, filter);
+  }
+}
+
+std::string Transform::range_text() const {
+  if (options_.mean.size() == 1 && options_.std.size() == 1) {
+    return fmt::format("value_range({:.3g},{:.3g})", value_of_[0].front(), value_of_[0].back());
+  }
+  const auto count = static_cast<std::ptrdiff_t>(channels_);
+  return fmt::format("normalize({:g},{:g})", fmt::join(mean_.begin(), mean_.begin() + count, " "),
+                     fmt::join(std_.begin(), std_.begin() + count, " "));
+}
+
 std::string Transform::text() const {
-  std::string text;
-  if (crop_ == CropMode::kInception) {
-    text = fmt::format("inception crop {:g}-{:g} of the area | ", options_.scale.front(),
-                       options_.scale.back());
-  } else if (crop_ == CropMode::kCenter) {
-    text = fmt::format("center crop {:g} | ", options_.crop_pct);
-  }
-  text += fmt::format("resize {}x{} {}", height_, width_, enum_name(options_.interpolation));
-  if (crop_ == CropMode::kPadded) {
-    text += fmt::format(" | padded crop {} px", options_.padding);
-  }
+  std::string text = (channels_ == 1 ? "to_gray|" : "") + crop_text();
   if (hflip_ > 0.0) {
-    text += fmt::format(" | flip {:g}", hflip_);
+    text += hflip_ == 0.5 ? "|flip_lr" : fmt::format("|flip_lr({:g})", hflip_);
   }
-  text += channels_ == 1 ? " | gray" : " | RGB";
-  const auto& low = value_of_[0].front();
-  const auto& high = value_of_[0].back();
-  return text + fmt::format(" | [{:.3g}, {:.3g}]", low, high);
+  for (const auto& step : augmenter_.steps()) {
+    text += "|" + step;
+  }
+  text += "|" + range_text();
+  return text + erasing_text(options_.augment);
 }
 
 }  // namespace softmoe

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/rng.h"
+#include "datasets/augment/augmenter.h"
 #include "datasets/dataset.h"
 #include "datasets/preprocess_options.h"
 #include "datasets/resize.h"
@@ -27,16 +28,31 @@ class Transform {
   /// from `rng`; evaluation makes none.
   void apply(const Sample& sample, Rng& rng, float* out) const;
 
-  /// The steps in words: "inception crop 0.08-1 | resize 224x224 bilinear | flip 0.5 | [-1, 1]".
+  /// The image that apply() made `input` [channels, height, width] of: uint8, with values outside
+  /// of the range of pixels cut off.
+  cv::Mat picture(const float* input) const;
+
+  /// The steps in their order: "inception_crop(224)|flip_lr|randaug(2,9)|value_range(-1,1)".
   std::string text() const;
 
  private:
+  /// Where the pixels of a resized image go.
+  struct Arrangement {
+    bool mirror = false;
+    int shift_y = 0;
+    int shift_x = 0;
+  };
+
   Transform(const PreprocessOptions& options, CropMode crop, bool train);
 
   Box choose_box(const cv::Mat& image, Rng& rng) const;
   Box inception_box(int height, int width, Rng& rng) const;
   Box center_box(int height, int width) const;
-  void write_floats(const cv::Mat& image, bool mirror, int shift_y, int shift_x, float* out) const;
+  Arrangement draw_arrangement(Rng& rng) const;
+  cv::Mat augmented(const cv::Mat& image, const Arrangement& arrangement, Rng& rng) const;
+  void write_floats(const cv::Mat& image, const Arrangement& arrangement, float* out) const;
+  std::string crop_text() const;
+  std::string range_text() const;
 
   PreprocessOptions options_;
   CropMode crop_;
@@ -44,7 +60,10 @@ class Transform {
   int64_t channels_;
   int64_t height_;
   int64_t width_;
+  std::array<double, 3> mean_{};  // by channel; unused channels have the value of the first
+  std::array<double, 3> std_{};
   std::array<std::array<float, 256>, 3> value_of_;  // by channel and pixel value
+  Augmenter augmenter_;                             // empty in evaluation
 };
 
 }  // namespace softmoe

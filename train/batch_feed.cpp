@@ -4,15 +4,21 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/rng.h"
 
 namespace softmoe {
 
 BatchFeed::BatchFeed(const Dataset& set, const Transform& transform, const LoaderOptions& options,
-                     int64_t batches_per_update, const torch::Device& device)
+                     int64_t batches_per_update, const torch::Device& device,
+                     const MixupOptions& mixup, int64_t classes)
     : loader_(set, transform, options),
       batches_per_update_(batches_per_update),
       batches_per_epoch_(loader_.batches_per_epoch() / batches_per_update * batches_per_update),
-      device_(device) {
+      device_(device),
+      mixup_(mixup),
+      classes_(classes),
+      seed_(options.seed) {
+  validate(mixup);
   TORCH_CHECK_VALUE(options.drop_last, "BatchFeed: updates need batches of one size");
   if (batches_per_epoch_ == 0) {
     throw InputError("batch-size", "at most the " + std::to_string(set.size()) + " training images",
@@ -33,6 +39,10 @@ Batch BatchFeed::take(int64_t number) {
   TORCH_INTERNAL_ASSERT(batch.has_value(), "the loader ended inside an epoch");
   batch->images = batch->images.to(device_);  // [batch, channels, height, width]
   batch->labels = batch->labels.to(device_);  // [batch]
+  if (mixes(mixup_, number / batches_per_epoch_)) {
+    Rng rng(stream_key(seed_, "mixup", 0, static_cast<uint64_t>(number)));
+    mix_batch(mixup_, classes_, rng, *batch);
+  }
   return std::move(*batch);
 }
 

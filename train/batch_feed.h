@@ -5,6 +5,7 @@
 
 #include "core/options.h"
 #include "datasets/loader.h"
+#include "train/mixup.h"
 
 namespace softmoe {
 
@@ -13,9 +14,12 @@ namespace softmoe {
 class BatchFeed {
  public:
   /// Loads `set`, which must outlive the feed, with `options` (which drop incomplete batches) and
-  /// moves batches to `device`. Throws InputError if the set has less than `batches_per_update`.
+  /// moves batches to `device`, where `mixup` mixes them, for a model of `classes`. Throws
+  /// InputError if the set has less than `batches_per_update`, UsageError for options that
+  /// contradict each other.
   BatchFeed(const Dataset& set, const Transform& transform, const LoaderOptions& options,
-            int64_t batches_per_update, const torch::Device& device);
+            int64_t batches_per_update, const torch::Device& device, const MixupOptions& mixup = {},
+            int64_t classes = 0);
 
   int64_t updates_per_epoch() const { return batches_per_epoch_ / batches_per_update_; }
 
@@ -34,6 +38,9 @@ class BatchFeed {
   int64_t batches_per_update_;
   int64_t batches_per_epoch_;
   torch::Device device_;
+  MixupOptions mixup_;
+  int64_t classes_;
+  uint64_t seed_;
   int64_t next_ = -1;  // number of the batch that the loader gives next
   double waited_seconds_ = 0.0;
 };

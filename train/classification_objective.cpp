@@ -4,8 +4,9 @@ namespace softmoe {
 
 ObjectiveLoss classification_objective(const ObjectiveOptions& options,
                                        const StepContext& context) {
-  const auto losses =
-      classification_losses(options.loss, context.logits, context.batch.labels);  // [batch]
+  const auto& batch = context.batch;
+  const auto& targets = batch.targets.defined() ? batch.targets : batch.labels;
+  const auto losses = classification_losses(options.loss, context.logits, targets);  // [batch]
   return {.loss = losses.mean(), .image_losses = losses};
 }
 

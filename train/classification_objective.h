@@ -5,8 +5,8 @@
 
 namespace softmoe {
 
-/// The loss that `options.loss` name of the logits for the labels of the batch: its mean, and its
-/// share per image.
+/// The loss that `options.loss` name of the logits for the targets of the batch, or its labels if
+/// it has none: its mean, and its share per image.
 ObjectiveLoss classification_objective(const ObjectiveOptions& options, const StepContext& context);
 
 }  // namespace softmoe

@@ -17,6 +17,7 @@ int64_t fit_routers(VisionTransformer model, const Dataset& train_set,
   const int64_t wanted = std::clamp<int64_t>(kMaxValues / values, 1, kMaxImages);
   loader.shuffle = true;
   loader.drop_last = false;
+  loader.repeats = 1;
   loader.pin_memory = false;
   Loader images(train_set, Transform::evaluation(preprocess), loader);
   images.start(/*epoch=*/0);

@@ -4,6 +4,7 @@
 #include "datasets/dataset.h"
 #include "datasets/loader.h"
 #include "datasets/transforms.h"
+#include "train/mixup.h"
 #include "train/objective.h"
 #include "train/optimizer_options.h"
 #include "train/schedule.h"
@@ -22,6 +23,7 @@ struct RunOptions {
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
   ObjectiveOptions objectives;
+  MixupOptions mixup;
 
   bool operator==(const RunOptions&) const = default;
 };
@@ -38,6 +40,7 @@ void for_each_section(RunOptions& options, const Use& use) {
   use("Optimizer", options.optimizer);
   use("Schedule", options.schedule);
   use("Loss", options.objectives.loss);
+  use("Mixing of images", options.mixup);
   use("Losses of routers", options.objectives.router_losses);
 }
 

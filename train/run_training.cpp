@@ -59,6 +59,8 @@ void log_start(const TrainingSetup& setup, const TrainingData& data, const RunFo
                   setup.start.model_name, static_cast<double>(cost.parameters()) / 1e6, cost.gflop,
                   model.num_classes, model.image_height(), model.image_width(),
                   enum_name(precision), setup.device.str()));
+  log_line("transform: " + Transform::training(setup.options.preprocess).text() +
+           mixing_text(setup.options.mixup));
   log_line(fmt::format("{} training and {} validation images, run folder {}", data.train->size(),
                        data.val->size(), folder.path().string()));
 }

@@ -35,7 +35,8 @@ Trainer::Trainer(TrainingSetup setup, const Dataset& train_set, const Dataset& v
       val_set_(val_set),
       folder_(folder),
       feed_(train_set, Transform::training(setup.options.preprocess),
-            training_loader(setup.options), setup.options.train.grad_accum_steps, setup.device),
+            training_loader(setup.options), setup.options.train.grad_accum_steps, setup.device,
+            setup.options.mixup, setup.start.model->options().num_classes),
       state_(make_training_state(std::move(setup),
                                  data_identity(train_set, val_set, setup.options.data),
                                  feed_.updates_per_epoch())) {

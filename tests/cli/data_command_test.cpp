@@ -84,6 +84,20 @@ TEST_F(DataCommand, DrawsASheet) {
   EXPECT_EQ(load_image(path("s.png")).size(), cv::Size(80, 48));
 }
 
+TEST_F(DataCommand, DrawsAugmentedImages) {
+  const auto run = run_program({"data", "augment", path("a.png"), "--dataset", "digits",
+                                "--input-size", "1", "8", "8", "--aa", "rand-m9-inc1", "--reprob",
+                                "0.25", "--columns", "4", "--rows", "3", "--tile", "16"});
+  ASSERT_TRUE(succeeds(run));
+  EXPECT_THAT(run.output,
+              HasSubstr("to_gray|resize(8)|randaug(2,9,inc)|value_range(-1,1)|random_erase(0.25,"));
+  EXPECT_EQ(load_image(path("a.png")).size(), cv::Size(64, 48));
+  EXPECT_TRUE(fails_with_one_line(
+      run_program({"data", "augment", path("b.png"), "--dataset", "digits", "--aa", "rand-m9-q1"}),
+      2, {"aa: expected parts that begin with one of m, n, p", "'q1' in 'rand-m9-q1'"}));
+  EXPECT_FALSE(std::filesystem::exists(path("b.png")));
+}
+
 TEST_F(DataCommand, SaysWhatIsWrong) {
   EXPECT_TRUE(fails_with_one_line(run_program({"data", "fly"}), 2,
                                   {"ACTION: expected one of describe, info, verify", "'fly'"}));

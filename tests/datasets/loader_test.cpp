@@ -89,6 +89,45 @@ TEST(Loader, IsDeterministicForAnyNumberOfWorkers) {
   }
 }
 
+TEST(Loader, AugmentationIsDeterministicForAnyNumberOfWorkers) {
+  const NumberedSet set(111);
+  PreprocessOptions options;
+  options.input_size = {3, 9, 11};
+  options.augment = {.aa = "rand-m9-mstd0.5-p1",
+                     .color_jitter = {0.4},
+                     .grayscale_prob = 0.2,
+                     .gaussian_blur_prob = 0.2,
+                     .reprob = 0.5};
+  const auto augment = Transform::training(options);
+  Loader alone(set, augment, options_for(0));
+  const auto expected = epoch_of(alone, 1);
+  Loader together(set, augment, options_for(4, 2));
+  expect_same(epoch_of(together, 1), expected);
+}
+
+TEST(Loader, RepeatsImagesWithOtherViews) {
+  const NumberedSet set(90);
+  auto options = options_for(2);
+  options.repeats = 3;
+  options.drop_last = true;
+  Loader loader(set, transform(), options);
+  const auto batches = epoch_of(loader, 1);
+  ASSERT_EQ(batches.size(), 2);
+  const auto indices = indices_of(batches);
+  std::set<int64_t> images(indices.begin(), indices.end());
+  EXPECT_EQ(images.size(), 25);  // 74 / 3, rounded up
+  bool views_differ = false;
+  for (int64_t place = 0; place + 3 <= 37; place += 3) {
+    const auto first = static_cast<size_t>(place);
+    EXPECT_EQ(indices[first], indices[first + 1]);
+    EXPECT_EQ(indices[first], indices[first + 2]);
+    views_differ |= !batches[0].images[place].equal(batches[0].images[place + 1]);
+  }
+  EXPECT_TRUE(views_differ);
+  expect_same(epoch_of(loader, 1, 1), {batches[1]});
+  EXPECT_NE(indices_of(epoch_of(loader, 2)), indices);
+}
+
 TEST(Loader, StartsAnywhere) {
   const NumberedSet set(211);
   Loader loader(set, transform(), options_for(2));

@@ -15,6 +15,15 @@ TEST(PreprocessOptions, SurviveTheirJson) {
   options.train_crop = CropMode::kPadded;
   options.mean = {0.25};
   options.interpolation = Interpolation::kBicubic;
+  options.augment = {.aa = "rand-m9",
+                     .color_jitter = {0.1, 0.2, 0.3},
+                     .color_jitter_prob = 0.5,
+                     .grayscale_prob = 0.25,
+                     .gaussian_blur_prob = 0.125,
+                     .reprob = 0.75,
+                     .remode = EraseMode::kRand,
+                     .recount = 2,
+                     .aug_repeats = 3};
   EXPECT_EQ(options_from_json<PreprocessOptions>(options_to_json(options), "test"), options);
 }
 

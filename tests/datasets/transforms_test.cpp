@@ -332,10 +332,86 @@ TEST(Transform, EvaluationDrawsNothing) {
 TEST(Transform, AutoCropsLargeImagesOnly) {
   PreprocessOptions options;
   options.input_size = {1, 28, 28};
-  EXPECT_EQ(Transform::training(options).text(), "resize 28x28 bilinear | gray | [-1, 1]");
+  EXPECT_EQ(Transform::training(options).text(), "to_gray|resize(28)|value_range(-1,1)");
   options.input_size = {3, 96, 64};
-  EXPECT_THAT(Transform::training(options).text(), HasSubstr("inception crop"));
-  EXPECT_THAT(Transform::evaluation(options).text(), HasSubstr("center crop 0.875"));
+  EXPECT_EQ(Transform::training(options).text(), "inception_crop(96x64)|value_range(-1,1)");
+  EXPECT_EQ(Transform::evaluation(options).text(), "center_crop(96x64,0.875)|value_range(-1,1)");
+}
+
+TEST(Transform, NamesEveryStepOfTraining) {
+  PreprocessOptions options;
+  options.hflip = 0.5;
+  options.augment = {.aa = "rand-m9-inc1",
+                     .grayscale_prob = 0.1,
+                     .reprob = 0.25,
+                     .remode = EraseMode::kConst,
+                     .recount = 2};
+  EXPECT_EQ(Transform::training(options).text(),
+            "inception_crop(224)|flip_lr|randaug(2,9,inc)|grayscale(0.1)|value_range(-1,1)|"
+            "random_erase(0.25,const,count=2)");
+  options.augment = {};
+  options.hflip = 0.25;
+  options.scale = {0.2, 1.0};
+  options.interpolation = Interpolation::kBicubic;
+  options.mean = {0.485, 0.456, 0.406};
+  options.std = {0.229, 0.224, 0.225};
+  EXPECT_EQ(Transform::training(options).text(),
+            "inception_crop(224,area=0.2-1,bicubic)|flip_lr(0.25)|"
+            "normalize(0.485 0.456 0.406,0.229 0.224 0.225)");
+  options.train_crop = CropMode::kPadded;
+  EXPECT_THAT(Transform::training(options).text(),
+              HasSubstr("resize(224,bicubic)|padded_crop(4)|"));
+}
+
+TEST(Transform, AugmentsAfterCropAndMirror) {
+  // An operation that keeps places shows the arrangement that is drawn without it.
+  auto plain = pixel_options({1, 4, 6});
+  plain.train_crop = CropMode::kPadded;
+  plain.padding = 2;
+  plain.hflip = 0.5;
+  auto augmented = plain;
+  augmented.augment.grayscale_prob = 1.0;  // leaves gray images as they are
+  const auto image = coordinates(4, 6);
+  for (uint64_t key = 0; key < 100; ++key) {
+    EXPECT_EQ(applied(Transform::training(augmented), image, key),
+              applied(Transform::training(plain), image, key));
+  }
+}
+
+TEST(Transform, FillsWithTheMeanOfEachChannelEvenInGrayImages) {
+  auto options = pixel_options({3, 40, 40});
+  options.mean = {0.2, 0.4, 0.6};
+  options.std = {0.5, 0.5, 0.5};
+  options.augment.aa = "rand-m10-n8-p1";
+  const cv::Mat white(40, 40, CV_8UC1, cv::Scalar(255));
+  bool filled = false;
+  for (uint64_t key = 0; key < 60 && !filled; ++key) {
+    const auto out = applied(Transform::training(options), white, key);
+    filled = std::abs(out[0]) < 0.01 && std::abs(out[1600]) < 0.01 && std::abs(out[3200]) < 0.01;
+  }
+  EXPECT_TRUE(filled);
+}
+
+TEST(Transform, EvaluationNeverAugments) {
+  auto options = pixel_options({3, 8, 9});
+  const auto image = test::picture(8, 9, 2);
+  const auto expected = applied(Transform::evaluation(options), image);
+  options.augment = {.aa = "rand-m9-p1",
+                     .color_jitter = {0.4},
+                     .grayscale_prob = 1.0,
+                     .gaussian_blur_prob = 1.0,
+                     .reprob = 1.0};
+  EXPECT_EQ(applied(Transform::evaluation(options), image), expected);
+  EXPECT_EQ(Transform::evaluation(options).text(), "resize(8x9)|value_range(0,255)");
+}
+
+TEST(Transform, PictureUndoesTheNormalisation) {
+  auto options = pixel_options({3, 8, 9});
+  options.mean = {0.485, 0.456, 0.406};
+  options.std = {0.229, 0.224, 0.225};
+  const auto transform = Transform::evaluation(options);
+  const auto image = test::picture(8, 9, 2);
+  EXPECT_TRUE(test::same_pixels(transform.picture(applied(transform, image).data()), image));
 }
 
 TEST(Transform, RejectsOptionsThatContradictEachOther) {
@@ -355,6 +431,10 @@ TEST(Transform, RejectsOptionsThatContradictEachOther) {
   rejects([](auto& options) { options.scale = {0.5, 1.2}; }, "scale");
   rejects([](auto& options) { options.ratio = {}; }, "ratio");
   rejects([](auto& options) { options.crop = CropMode::kInception; }, "crop-mode");
+  PreprocessOptions options;
+  options.augment.aa = "random";
+  EXPECT_THAT(test::input_error([&] { Transform::training(options); }), HasSubstr("aa"));
+  EXPECT_NO_THROW(Transform::evaluation(options));
 }
 
 }  // namespace

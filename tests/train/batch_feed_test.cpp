@@ -55,6 +55,31 @@ TEST_F(BatchFeedTest, ABatchIsTheSameHoweverTheRunGotToIt) {
   }
 }
 
+TEST_F(BatchFeedTest, MixesAlikeHoweverTheRunGotToABatch) {
+  const auto run = test::tiny_run();
+  auto options = training_loader(run);
+  options.batch_size = 4;
+  const MixupOptions mixup{.mixup = 0.8, .cutmix = 1.0, .mixup_off_epoch = 1};
+  const auto mixed = [&] {
+    return BatchFeed(set_, Transform::training(run.preprocess), options, 3, torch::kCPU, mixup, 5);
+  };
+  auto whole = mixed();
+  auto plain = feed(set_);
+  std::vector<Batch> batches;
+  for (int64_t number = 0; number < 8; ++number) {
+    batches.push_back(whole.take(number));
+    const bool is_mixed = number < 6;  // the first epoch
+    EXPECT_EQ(batches.back().targets.defined(), is_mixed);
+    EXPECT_EQ(same_bits(batches.back().images, plain.take(number).images), !is_mixed);
+  }
+  EXPECT_EQ(batches[3].targets.sizes(), (std::vector<int64_t>{4, 5}));
+  auto rest = mixed();
+  const auto again = rest.take(4);
+  EXPECT_TRUE(same_bits(again.images, batches[4].images));
+  EXPECT_TRUE(same_bits(again.targets, batches[4].targets));
+  EXPECT_FALSE(torch::equal(batches[1].targets, batches[4].targets));
+}
+
 TEST_F(BatchFeedTest, BadImagesAreKept) {
   set_.spoil({3, 17});
   auto first = feed(set_);
