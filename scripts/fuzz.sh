@@ -57,6 +57,7 @@ case $engine in
   *) echo "fuzz: unknown engine '$engine'" >&2 && exit 2 ;;
 esac
 
+export LSAN_OPTIONS=suppressions=$root/tests/support/lsan.supp
 formats=("$@")
 [ $# -gt 0 ] || mapfile -t formats < <("$folder/tests/fuzz_formats" --list)
 failed=()

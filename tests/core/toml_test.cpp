@@ -77,7 +77,8 @@ TEST(Toml, ReadsTextsOfManyDots) {
     ASSERT_EQ(entries.size(), 2U);
     EXPECT_EQ(entries[0].value, text);
   }
-  const auto raw = parse_toml("a = \"\"\"\n\"" + dots + "\"\"\"\"\nb =  + dots + \n", "x.toml");
+  const auto raw =
+      parse_toml("a = \"\"\"\n\"" + dots + "\"\"\"\"\nb = '''" + dots + "'''\n", "x.toml");
   EXPECT_EQ(raw.at(0).value, "\"" + dots + "\"");
   EXPECT_EQ(raw.at(1).value, dots);
 }
