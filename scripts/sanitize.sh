@@ -19,8 +19,10 @@ esac
 [ $# -eq 0 ] || folders=("$@")
 
 export OMP_WAIT_POLICY=passive UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+# Some tests ask for more memory than there is.
+export ASAN_OPTIONS=allocator_may_return_null=1
 export LSAN_OPTIONS=suppressions=$root/tests/support/lsan.supp
-export TSAN_OPTIONS=suppressions=$root/tests/support/tsan.supp
+export TSAN_OPTIONS=suppressions=$root/tests/support/tsan.supp:allocator_may_return_null=1
 scripts/build.sh "$preset" "${folders[@]/%/_tests}"
 failed=()
 for folder in "${folders[@]}"; do
