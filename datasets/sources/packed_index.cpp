@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/options.h"
+#include "datasets/formats/picture_size.h"
 
 namespace softmoe {
 namespace {
@@ -43,9 +44,22 @@ std::string checksum(const PackedIndex& index) {
   return hash.hex();
 }
 
+void check(bool good, const Hdf5File& file, const std::string& what) {
+  if (!good) {
+    throw InputError(file.path().string() + ": damaged packed file: " + what);
+  }
+}
+
+/// The type and size of an array that is stored whole. Others can claim more than memory holds.
+Hdf5Info stored_info(const Hdf5File& file, const std::string& name) {
+  auto info = file.info(name);
+  check(info.stored_bytes >= info.bytes, file, name + " is not stored whole");
+  return info;
+}
+
 template <typename Value>
 std::vector<Value> read_vector(const Hdf5File& file, const std::string& name, Hdf5Type type) {
-  const auto info = file.info(name);
+  const auto info = stored_info(file, name);
   if (info.type != type || info.shape.size() != 1) {
     throw InputError(file.path().string() + ": " + name, "a vector of the packed format",
                      "another type or shape");
@@ -53,12 +67,6 @@ std::vector<Value> read_vector(const Hdf5File& file, const std::string& name, Hd
   std::vector<Value> values(static_cast<size_t>(info.shape[0]));
   file.read(name, type, values.data(), values.size() * sizeof(Value));
   return values;
-}
-
-void check(bool good, const Hdf5File& file, const std::string& what) {
-  if (!good) {
-    throw InputError(file.path().string() + ": damaged packed file: " + what);
-  }
 }
 
 bool ends_fit(const std::vector<int64_t>& ends, int64_t total) {
@@ -75,18 +83,29 @@ std::vector<std::string> read_class_names(const Hdf5File& file) {
   }
 }
 
+void check_sides(const Hdf5File& file, int64_t height, int64_t width) {
+  try {
+    check_picture_size(static_cast<uint64_t>(width), static_cast<uint64_t>(height));
+  } catch (const InputError& error) {
+    check(false, file, std::string("an image of /images: ") + error.what());
+  }
+}
+
 void read_ends(const Hdf5File& file, PackedIndex& index) {
   if (!index.raw) {
-    const auto info = file.info("/bytes");
+    const auto info = stored_info(file, "/bytes");
     index.ends = read_vector<int64_t>(file, "/ends", Hdf5Type::kInt64);
     check(info.type == Hdf5Type::kUInt8 && info.shape.size() == 1, file, "/bytes");
     check(ends_fit(index.ends, info.shape[0]), file, "/ends");
     return;
   }
-  const auto info = file.info("/images");
+  const auto info = stored_info(file, "/images");
   check(info.type == Hdf5Type::kUInt8 && info.shape.size() == 4, file, "/images");
   index.shape.assign(info.shape.begin() + 1, info.shape.end());
   check(index.shape[2] == 1 || index.shape[2] == 3, file, "/images has neither 1 nor 3 channels");
+  if (info.shape[0] > 0) {
+    check_sides(file, index.shape[0], index.shape[1]);
+  }
   // The product was checked by info().
   const int64_t bytes = index.shape[0] * index.shape[1] * index.shape[2];
   for (int64_t image = 0; image < info.shape[0]; ++image) {

@@ -57,6 +57,37 @@ TEST(Toml, ReadsTablesAndDates) {
   EXPECT_EQ(json_text(entries[1].value), "{\"a\":[1,2]}");
 }
 
+// toml++ would take them and overflow the stack when it frees the tables.
+TEST(Toml, RefusesKeysOfManyParts) {
+  std::string key = "a";
+  for (int part = 1; part < 100'000; ++part) {
+    key += ".a";
+  }
+  for (const auto& text :
+       {"b = 1\n" + key + " = 1\n", "b = 1\n[" + key + "]\n", "b = 1\nc = { " + key + " = 1 }\n"}) {
+    EXPECT_THAT([&] { parse_toml(text, "x.toml"); },
+                ThrowsMessage<InputError>(HasSubstr("x.toml: line 2: a key of more than")));
+  }
+}
+
+TEST(Toml, ReadsTextsOfManyDots) {
+  const std::string dots(100, '.');
+  for (const auto& text : {dots, "'" + dots, "\"" + dots + "'", "\n\\" + dots + "\n"}) {
+    const auto entries = parse_toml(toml_line("a", text) + "# " + dots + "\nb = 1\n", "x.toml");
+    ASSERT_EQ(entries.size(), 2U);
+    EXPECT_EQ(entries[0].value, text);
+  }
+  const auto raw =
+      parse_toml("a = \"\"\"\n\"" + dots + "\"\"\"\"\nb = '''" + dots + "'''\n", "x.toml");
+  EXPECT_EQ(raw.at(0).value, "\"" + dots + "\"");
+  EXPECT_EQ(raw.at(1).value, dots);
+}
+
+TEST(Toml, RefusesALetterInATime) {
+  EXPECT_THAT([] { parse_toml("day = 2026-11-29Tx0:11:12\n", "x.toml"); },
+              ThrowsMessage<InputError>(HasSubstr("x.toml: line 1: ")));
+}
+
 TEST(Toml, NamesTheLineOfAMistake) {
   for (const auto* text : {"a = 1\nb =", "a = 1\na = 2", "a = 1\nb = many"}) {
     EXPECT_THAT(

@@ -1,5 +1,5 @@
 #pragma once
-/// The containers of tensors that fuzzing feeds with damaged files.
+/// The readers that fuzzing feeds with damaged files.
 
 #include <filesystem>
 #include <span>
@@ -17,12 +17,14 @@ struct Layer {
   void (*write)(const std::string& input, const std::filesystem::path& path);
 };
 
-/// One container format.
+/// One format with its reader.
 struct Format {
   std::string_view name;
   std::string_view file;                                 ///< name of inputs on the disk
   void (*prepare)(const std::filesystem::path& folder);  ///< files that stand beside the input
-  void (*read)(const std::filesystem::path& path);       ///< reads all of it
+  /// Reads all of it. Throws InputError for what is damaged, and std::runtime_error if the reader
+  /// contradicts itself.
+  void (*read)(const std::filesystem::path& path);
   std::vector<Layer> layers;                             ///< the first one is the file itself
 };
 
@@ -31,6 +33,9 @@ const std::vector<Format>& formats();
 
 /// The format `name`; nullptr if there is none.
 const Format* find_format(std::string_view name);
+
+/// The layer that the first byte of an input of libFuzzer stands for.
+const Layer& chosen_layer(const Format& format, char byte);
 
 /// How reading an input ended.
 enum class Outcome { kAccepted, kRefused };

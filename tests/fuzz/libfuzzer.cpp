@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0 || !is_prepared) {
     return 0;
   }
-  const auto& layer = format.layers[data[0] % format.layers.size()];
+  const auto& layer = softmoe::fuzz::chosen_layer(format, static_cast<char>(data[0]));
   softmoe::fuzz::try_input(format, layer, std::string(data + 1, data + size), folder.path());
   return 0;
 }

@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <zip.h>
 
-#include <cstring>
-
 #include "core/error.h"
 #include "io/atomic_file.h"
 #include "io/npy_header.h"
@@ -61,6 +59,13 @@ TEST(Npz, KeepsACommentBesideItsArrays) {
   EXPECT_THROW(write_npz(folder / "a.npz", arrays, std::string(65'536, 'c')), c10::ValueError);
 }
 
+/// The memory of a contiguous array; it has none if it is empty.
+std::string bytes_of(const torch::Tensor& array) {
+  return array.nbytes() == 0
+             ? ""
+             : std::string(static_cast<const char*>(array.data_ptr()), array.nbytes());
+}
+
 TEST(Npz, RoundTripsEveryDtypeBitExactly) {
   const test::TemporaryFolder folder;
   NamedTensors arrays;
@@ -83,8 +88,7 @@ TEST(Npz, RoundTripsEveryDtypeBitExactly) {
     const auto& copy = read.at(name);
     ASSERT_EQ(copy.scalar_type(), array.scalar_type()) << name;
     ASSERT_EQ(copy.sizes(), array.sizes()) << name;
-    const auto expected = array.contiguous();
-    EXPECT_EQ(std::memcmp(copy.data_ptr(), expected.data_ptr(), expected.nbytes()), 0) << name;
+    EXPECT_TRUE(bytes_of(copy) == bytes_of(array.contiguous())) << name;
   }
 }
 

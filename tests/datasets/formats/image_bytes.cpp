@@ -2,10 +2,15 @@
 
 #include <zlib.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "datasets/small_sets.h"
+
+// Needs what stands above.
+#include <jpeglib.h>
 
 namespace softmoe::test {
 namespace {
@@ -70,6 +75,38 @@ FileBytes jpeg_with(const FileBytes& jpeg, const FileBytes& segment) {
   return bytes;
 }
 
+FileBytes four_colour_jpeg(const std::array<uint8_t, 4>& colour, FourColours space, bool adobe) {
+  jpeg_compress_struct info{};
+  jpeg_error_mgr errors{};
+  info.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&info);
+  unsigned char* memory = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&info, &memory, &size);
+  info.image_width = 16;
+  info.image_height = 8;
+  info.input_components = 4;
+  info.in_color_space = JCS_CMYK;
+  jpeg_set_defaults(&info);
+  jpeg_set_colorspace(&info, space == FourColours::kCmyk ? JCS_CMYK : JCS_YCCK);
+  jpeg_set_quality(&info, 100, TRUE);
+  info.write_Adobe_marker = adobe ? TRUE : FALSE;
+  jpeg_start_compress(&info, TRUE);
+  FileBytes row;
+  for (unsigned x = 0; x < info.image_width; ++x) {
+    row.insert(row.end(), colour.begin(), colour.end());
+  }
+  uint8_t* pointer = row.data();
+  while (info.next_scanline < info.image_height) {
+    jpeg_write_scanlines(&info, &pointer, 1);
+  }
+  jpeg_finish_compress(&info);
+  FileBytes bytes(memory, memory + size);
+  jpeg_destroy_compress(&info);
+  std::free(memory);
+  return bytes;
+}
+
 FileBytes encoded(const std::string& extension, const cv::Mat& image,
                   const std::vector<int>& parameters) {
   cv::Mat stored;
@@ -109,6 +146,16 @@ FileBytes extended_webp(int width, int height, uint8_t flags, const FileBytes& c
 }
 
 FileBytes webp_picture(const FileBytes& webp) { return {webp.begin() + 12, webp.end()}; }
+
+FileBytes webp_frame(const cv::Mat& image, int left, int top) {
+  FileBytes data;
+  for (const int value : {left / 2, top / 2, image.cols - 1, image.rows - 1, /*ms=*/100}) {
+    append(data, number_bytes(static_cast<uint64_t>(value), 3, ByteOrder::kLittle));
+  }
+  data.push_back(0);
+  append(data, webp_picture(encoded(".webp", image, {cv::IMWRITE_WEBP_QUALITY, 101})));
+  return webp_chunk("ANMF", data);
+}
 
 FileBytes jp2_with_exif(const FileBytes& jp2, const FileBytes& exif) {
   const auto content = joined("uuidJpgTiffExif->JP2", exif);

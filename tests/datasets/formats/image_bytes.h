@@ -1,6 +1,7 @@
 #pragma once
 /// Bytes of image files with all that cameras and programs write beside the pixels.
 
+#include <array>
 #include <opencv2/core.hpp>
 #include <string>
 #include <vector>
@@ -29,6 +30,12 @@ FileBytes xmp_data(int orientation);
 /// The file `jpeg` with one more segment of kind APP1 behind its first marker.
 FileBytes jpeg_with(const FileBytes& jpeg, const FileBytes& segment);
 
+/// How a JPEG file stores four colours.
+enum class FourColours { kCmyk, kYcck };
+
+/// A JPEG file of 16 x 8 pixels of one colour, with or without Adobe's marker.
+FileBytes four_colour_jpeg(const std::array<uint8_t, 4>& colour, FourColours space, bool adobe);
+
 /// `image` (RGB) by OpenCV's encoder of files with this extension.
 FileBytes encoded(const std::string& extension, const cv::Mat& image,
                   const std::vector<int>& parameters = {});
@@ -41,6 +48,8 @@ FileBytes webp_chunk(std::string_view name, const FileBytes& data);
 FileBytes extended_webp(int width, int height, uint8_t flags, const FileBytes& chunks);
 /// The chunk of the picture in a simple WebP file.
 FileBytes webp_picture(const FileBytes& webp);
+/// A frame of an animated WebP file, at (left, top), both even.
+FileBytes webp_frame(const cv::Mat& image, int left, int top);
 /// The file `jp2` with EXIF data in a box behind its others.
 FileBytes jp2_with_exif(const FileBytes& jp2, const FileBytes& exif);
 

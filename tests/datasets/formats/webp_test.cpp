@@ -13,17 +13,6 @@ namespace {
 
 constexpr uint8_t kAnimation = 2;
 
-/// A frame at (left, top), both even.
-FileBytes webp_frame(const cv::Mat& image, int left, int top) {
-  FileBytes data;
-  for (const int value : {left / 2, top / 2, image.cols - 1, image.rows - 1, /*ms=*/100}) {
-    append(data, number_bytes(static_cast<uint64_t>(value), 3, ByteOrder::kLittle));
-  }
-  data.push_back(0);
-  append(data, webp_picture(encoded(".webp", image, {cv::IMWRITE_WEBP_QUALITY, 101})));
-  return webp_chunk("ANMF", data);
-}
-
 TEST(Webp, OfAnAnimationIsItsFirstFrame) {
   const auto first = picture(10, 14, 1);
   auto chunks = webp_chunk("ANIM", FileBytes(6, 0));
