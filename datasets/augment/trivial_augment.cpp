@@ -10,11 +10,15 @@ namespace {
 
 constexpr int kTrivialBins = 31;
 
-/// Numbers from `first` to `last`, in single precision as torch.linspace gives them.
-std::vector<double> linear_bins(double first, double last) {
+/// Numbers from `first` to `last` as torch.linspace rounds them, which decides about whole pixels:
+/// each half counts from its end, by fused steps in single precision.
+std::vector<double> linear_bins(float first, float last) {
+  const float step = (last - first) / (kTrivialBins - 1);
   std::vector<double> bins;
   for (int bin = 0; bin < kTrivialBins; ++bin) {
-    bins.push_back(static_cast<float>(first + (last - first) * bin / (kTrivialBins - 1)));
+    const bool is_first_half = bin < kTrivialBins / 2;
+    const auto steps = static_cast<float>(is_first_half ? bin : kTrivialBins - 1 - bin);
+    bins.push_back(is_first_half ? std::fma(step, steps, first) : std::fma(-step, steps, last));
   }
   return bins;
 }
@@ -31,18 +35,18 @@ AugmentPolicy trivial_augment() {
                                .either_sign = either_sign}});
   };
   policy.choices.emplace_back();  // the image stays
-  add("ShearX", linear_bins(0.0, 0.99), true);
-  add("ShearY", linear_bins(0.0, 0.99), true);
-  auto whole_pixels = linear_bins(0.0, 32.0);
+  add("ShearX", linear_bins(0.0F, 0.99F), true);
+  add("ShearY", linear_bins(0.0F, 0.99F), true);
+  auto whole_pixels = linear_bins(0.0F, 32.0F);
   for (auto& pixels : whole_pixels) {
     pixels = std::trunc(pixels);
   }
   add("TranslateX", whole_pixels, true);
   add("TranslateY", whole_pixels, true);
-  add("Rotate", linear_bins(0.0, 135.0), true);
+  add("Rotate", linear_bins(0.0F, 135.0F), true);
   for (const auto* name : {"Brightness", "Color", "Contrast", "Sharpness"}) {
     std::vector<double> factors;
-    for (const double change : linear_bins(0.0, 0.99)) {
+    for (const double change : linear_bins(0.0F, 0.99F)) {
       factors.push_back(1.0 + change);
       factors.push_back(1.0 - change);
     }
@@ -53,7 +57,7 @@ AugmentPolicy trivial_augment() {
     bits.push_back(8.0 - std::nearbyint(bin / ((kTrivialBins - 1) / 6.0)));
   }
   add("Posterize", std::move(bits), false);
-  add("Solarize", linear_bins(255.0, 0.0), false);
+  add("Solarize", linear_bins(255.0F, 0.0F), false);
   add("AutoContrast", {}, false);
   add("Equalize", {}, false);
   return policy;

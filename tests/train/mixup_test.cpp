@@ -15,11 +15,12 @@ using test::all_close;
 
 constexpr int64_t kMixClasses = 4;
 
-/// Six images of 2 x 10 x 12 in which every pixel of image i is i; their labels are i % 3.
+/// Six images of 2 x 10 x 12 in which every pixel of image i is i; images that are mixed differ in
+/// label.
 Batch numbered_batch() {
   const auto rows = torch::arange(6, torch::kFloat32);  // [6]
   return {.images = rows.view({6, 1, 1, 1}).expand({6, 2, 10, 12}).contiguous(),
-          .labels = torch::arange(6) % 3,
+          .labels = torch::tensor({0, 1, 2, 3, 2, 3}, torch::kInt64),
           .indices = torch::arange(6)};
 }
 
