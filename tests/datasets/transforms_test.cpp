@@ -20,10 +20,6 @@ cv::Mat gray_row(const std::vector<uint8_t>& pixels) {
       .clone();
 }
 
-std::vector<int> row_of(const cv::Mat& image, int y = 0) {
-  return {image.ptr(y), image.ptr(y) + image.cols * image.channels()};
-}
-
 Box whole(const cv::Mat& image) {
   return {0, 0, static_cast<double>(image.cols), static_cast<double>(image.rows)};
 }
@@ -56,69 +52,6 @@ PreprocessOptions pixel_options(std::vector<int64_t> input_size) {
   options.mean = {0.0};
   options.std = {1.0 / 255.0};
   return options;
-}
-
-TEST(Resize, BilinearEnlargesByHandComputedWeights) {
-  const auto image = gray_row({0, 100});
-  EXPECT_THAT(row_of(resize_box(image, whole(image), 1, 4, Interpolation::kBilinear)),
-              ElementsAre(0, 25, 75, 100));
-}
-
-TEST(Resize, BilinearWidensWhenItShrinks) {
-  const auto image = gray_row({0, 70, 140, 210});
-  // Weights 3/4, 3/4, 1/4 over 7/4.
-  EXPECT_THAT(row_of(resize_box(image, whole(image), 1, 2, Interpolation::kBilinear)),
-              ElementsAre(50, 160));
-}
-
-TEST(Resize, BoxTakesTheMean) {
-  const auto image = gray_row({0, 70, 140, 211});
-  EXPECT_THAT(row_of(resize_box(image, whole(image), 1, 2, Interpolation::kBox)),
-              ElementsAre(35, 176));
-}
-
-TEST(Resize, BicubicEnlargesByHandComputedWeights) {
-  const auto image = gray_row({0, 0, 160, 160});
-  // A centre a quarter of a pixel left of the edge: distances 1.25, 0.25, 0.75, 1.75 weigh
-  // -0.0703, 0.8672, 0.2266, -0.0234.
-  const auto row = row_of(resize_box(image, whole(image), 1, 8, Interpolation::kBicubic));
-  EXPECT_EQ(row[3], 33);  // 160 (0.2266 - 0.0234) = 32.5
-  EXPECT_EQ(row[4], 128);
-  EXPECT_EQ(row[2], 0);  // the kernel undershoots there: -11.25 is cut to black
-  EXPECT_EQ(row[5], 171);
-}
-
-TEST(Resize, NearestTakesTheMiddle) {
-  const auto image = gray_row({1, 2, 3, 4, 5, 6});
-  EXPECT_THAT(row_of(resize_box(image, whole(image), 1, 2, Interpolation::kNearest)),
-              ElementsAre(2, 5));
-}
-
-TEST(Resize, IgnoresWhatLiesOutsideTheBoxUnlessToldOtherwise) {
-  const auto image = gray_row({255, 10, 20, 30, 40, 255});
-  const Box box{1, 0, 5, 1};
-  EXPECT_THAT(row_of(resize_box(image, box, 1, 2, Interpolation::kBilinear)),
-              ElementsAre(17, 33));  // (7.5 + 15 + 7.5) / 1.75 and its mirror image
-  EXPECT_THAT(row_of(resize_box(image, box, 1, 2, Interpolation::kBilinear, Surroundings::kSeen)),
-              ElementsAre(47, 61));  // (63.75 + 7.5 + 15 + 7.5) / 2, (5 + 22.5 + 30 + 63.75) / 2
-}
-
-TEST(Resize, TreatsChannelsAndAxesAlike) {
-  const auto image = test::picture(11, 7, 3);
-  const auto resized = resize_box(image, whole(image), 5, 9, Interpolation::kBicubic);
-  ASSERT_EQ(resized.size(), cv::Size(9, 5));
-  for (int channel = 0; channel < 3; ++channel) {
-    cv::Mat plane;
-    cv::Mat turned;
-    cv::extractChannel(image, plane, channel);
-    cv::transpose(plane, turned);
-    auto alone = resize_box(turned, whole(turned), 9, 5, Interpolation::kBicubic);
-    cv::transpose(alone, alone);
-    cv::Mat together;
-    cv::extractChannel(resized, together, channel);
-    // The passes run in the other order and round in between.
-    EXPECT_LE(cv::norm(together, alone, cv::NORM_INF), 1.0);
-  }
 }
 
 TEST(Transform, MapsPixelsToTheRangeFromMinusOneToOne) {
