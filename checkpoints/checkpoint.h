@@ -1,8 +1,8 @@
 #pragma once
 /// The native checkpoint: one HDF5 file with named tensors in groups and a JSON description.
 ///
-/// Each tensor lies in one piece, as "/model/<name>", "/optimizer/<name>" or "/ema/<name>"; bf16 as uint16 and
-/// bool as uint8. Text attributes of the root: `format`, `format_version`,
+/// Each tensor lies in one piece, as "/model/<name>", "/optimizer/<name>" or "/ema/<name>"; bf16 as
+/// uint16 and bool as uint8. Text attributes of the root: `format`, `format_version`,
 /// `softmoe_version`, `metadata` (JSON), `tensors` (JSON: dtype and XXH3-64 checksum of each), and
 /// `checksum`, the XXH3-64 of these two.
 

@@ -25,7 +25,7 @@ struct Format {
   /// Reads all of it. Throws InputError for what is damaged, and std::runtime_error if the reader
   /// contradicts itself.
   void (*read)(const std::filesystem::path& path);
-  std::vector<Layer> layers;                             ///< the first one is the file itself
+  std::vector<Layer> layers;  ///< the first one is the file itself
 };
 
 /// All of them.

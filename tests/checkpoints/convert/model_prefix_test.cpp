@@ -59,11 +59,13 @@ TEST(ModelPrefix, IsThatOfTheOnlyModelThatIsNoAverage) {
   EXPECT_EQ(chosen({{"net.", 1}, {"ema.net.", 1}}), "net.");
   EXPECT_EQ(chosen({{"semantic.", 1}, {"net_ema.", 1}}), "semantic.");
   EXPECT_EQ(chosen({{"base_encoder.", 1}, {"momentum_encoder.", 1}}), "base_encoder.");
-  EXPECT_THAT(test::input_error([] {
-                chosen({{"left.", 1}, {"right.", 1}});
-              }),
-              HasSubstr("file: expected one model (softmoe convert --prefix chooses one), found several, after "
-                        "'left.', 'right.'"));
+  EXPECT_THAT(
+      test::input_error([] {
+        chosen({{"left.", 1}, {"right.", 1}});
+      }),
+      HasSubstr(
+          "file: expected one model (softmoe convert --prefix chooses one), found several, after "
+          "'left.', 'right.'"));
 }
 
 }  // namespace
