@@ -122,8 +122,8 @@ TEST(TrainerRouting, LossesAreOffWhereTheirCoefficientsAre) {
   train(run, with_losses.path(), train_set, val_set);
   run.objectives.router_losses = {};
   train(run, without.path(), train_set, val_set);
-  for (const auto& [name, value] :
-       metrics_of(without.path()).back().at("routing").at("block1").items()) {
+  const auto records = metrics_of(without.path());
+  for (const auto& [name, value] : records.back().at("routing").at("block1").items()) {
     EXPECT_FALSE(name.ends_with("_loss")) << name;
   }
   const auto name = "blocks.1.moe.router.weight";
