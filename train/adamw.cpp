@@ -7,14 +7,19 @@ AdamW::AdamW(const std::vector<NamedParameter>& parameters, const OptimizerOptio
       options_(options) {}
 
 void AdamW::update(const Group& group, double lr) {
-  adamw_update({.lr = lr,
-                .decay = group.decay,
-                .beta1 = options_.beta1,
-                .beta2 = options_.beta2,
-                .eps = options_.opt_eps,
-                .step = group.steps,
-                .gradient_factor = group.gradient_factor},
+  adamw_update(adamw_step(options_, lr, group.decay, group.steps, group.gradient_factor),
                group.tensors);
+}
+
+AdamWStep adamw_step(const OptimizerOptions& options, double lr, double decay, int64_t steps,
+                     double gradient_factor) {
+  return {.lr = lr,
+          .decay = decay,
+          .beta1 = options.beta1,
+          .beta2 = options.beta2,
+          .eps = options.opt_eps,
+          .step = steps,
+          .gradient_factor = gradient_factor};
 }
 
 }  // namespace softmoe

@@ -20,4 +20,9 @@ class AdamW : public Optimizer {
   OptimizerOptions options_;
 };
 
+/// The step that `options` describe for parameters with `decay`, whose update number `steps` this
+/// is.
+AdamWStep adamw_step(const OptimizerOptions& options, double lr, double decay, int64_t steps,
+                     double gradient_factor);
+
 }  // namespace softmoe

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/pluralize.h"
+#include "core/unicode.h"
 
 namespace softmoe {
 namespace {
@@ -32,7 +33,8 @@ SetIdentity identity_of(const Dataset& set, const std::string& data_dir) {
   XXH3_64bits_reset(state.get());
   for (int64_t index = 0; index < set.size(); ++index) {
     const auto name = set.sample_name(index);
-    const auto inner = name_within(name, data_dir);
+    // In one form, since a copy on another file system may write accents in another way.
+    const auto inner = nfc(std::string(name_within(name, data_dir)));
     XXH3_64bits_update(state.get(), inner.data(), inner.size());
     XXH3_64bits_update(state.get(), "\n", 1);
   }

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "ops/compute_precision.h"
+#include "train/adamw.h"
 
 namespace softmoe {
 namespace {
@@ -84,14 +85,7 @@ void Muon::update(const Group& group, double lr) {
     others.state[0].push_back(state[1][i]);
     others.state[1].push_back(state[2][i]);
   }
-  adamw_update({.lr = lr,
-                .decay = group.decay,
-                .beta1 = options_.beta1,
-                .beta2 = options_.beta2,
-                .eps = options_.opt_eps,
-                .step = group.steps,
-                .gradient_factor = group.gradient_factor},
-               others);
+  adamw_update(adamw_step(options_, lr, group.decay, group.steps, group.gradient_factor), others);
 }
 
 void Muon::update_matrix(const Group& group, size_t index, double lr) const {

@@ -47,6 +47,10 @@ TEST(DataIdentity, DoesNotDependOnWhereTheFolderIs) {
   EXPECT_EQ(identity({"a/cat/1.png"}, "a"), identity({"a/cat/1.png"}, "a/"));
 }
 
+TEST(DataIdentity, DoesNotDependOnHowAccentsAreWritten) {
+  EXPECT_EQ(identity({"caf\u00e9/1.png"}, ""), identity({"cafe\u0301/1.png"}, ""));
+}
+
 TEST(DataIdentity, DependsOnNamesAndTheirOrder) {
   const auto first = identity({"cat/1", "cat/2"}, "");
   EXPECT_NO_THROW(check(first, first));
