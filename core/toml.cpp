@@ -1,8 +1,10 @@
 #include "core/toml.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <optional>
 #include <sstream>
@@ -97,56 +99,49 @@ Json json_of(const toml::node& node) {
   });
 }
 
-/// Where a value goes: to a key of a table.
-struct TableKey {
-  toml::table& table;
-  const std::string& name;
+/// A scalar as toml++ writes it.
+template <typename T>
+std::string scalar_text(const T& scalar) {
+  const toml::value<T> value(scalar);
+  std::ostringstream text;
+  // Without the flags for multi-line strings, literal strings and the like.
+  text << toml::toml_formatter(value, toml::format_flags::allow_unicode_strings);
+  return text.str();
+}
 
-  template <typename T>
-  void add(T&& value) const {
-    table.insert(name, std::forward<T>(value));
-  }
-};
+/// A key, with quotes if it needs them. toml++ 3.3 does not write keys that hold quotes themselves.
+std::string key_text(const std::string& name) {
+  const auto is_bare = [](unsigned char letter) {
+    return letter < 128 && (std::isalnum(letter) != 0 || letter == '_' || letter == '-');
+  };
+  return !name.empty() && std::all_of(name.begin(), name.end(), is_bare) ? name : scalar_text(name);
+}
 
-/// Where a value goes: to the end of an array.
-struct ArrayEnd {
-  toml::array& array;
-
-  template <typename T>
-  void add(T&& value) const {
-    array.push_back(std::forward<T>(value));
-  }
-};
-
-template <typename Place>
-void add_value(const Json& value, const Place& place) {
+std::string value_text(const Json& value) {
+  std::vector<std::string> parts;
   if (value.is_object()) {
-    toml::table table;
     for (const auto& [key, item] : value.items()) {
-      add_value(item, TableKey{table, key});
+      parts.push_back(key_text(key) + " = " + value_text(item));
     }
-    table.is_inline(true);
-    place.add(std::move(table));
-  } else if (value.is_array()) {
-    toml::array array;
-    for (const auto& item : value) {
-      add_value(item, ArrayEnd{array});
-    }
-    place.add(std::move(array));
-  } else if (value.is_boolean()) {
-    place.add(value.get<bool>());
-  } else if (value.is_number_integer()) {
-    place.add(value.get<int64_t>());
-  } else if (value.is_number()) {
-    place.add(value.get<double>());
-  } else {
-    const auto text = value.is_string() ? value.get<std::string>() : json_text(value);
-    if (valid_utf8(text) == text) {
-      place.add(text);
-    } else {
-      add_value(Json{{kHexKey, to_hex(text)}}, place);
-    }
+    return parts.empty() ? "{}" : fmt::format("{{ {} }}", fmt::join(parts, ", "));
   }
+  if (value.is_array()) {
+    for (const auto& item : value) {
+      parts.push_back(value_text(item));
+    }
+    return parts.empty() ? "[]" : fmt::format("[ {} ]", fmt::join(parts, ", "));
+  }
+  if (value.is_boolean()) {
+    return value.get<bool>() ? "true" : "false";
+  }
+  if (value.is_number_integer()) {
+    return scalar_text(value.get<int64_t>());
+  }
+  if (value.is_number()) {
+    return scalar_text(value.get<double>());
+  }
+  const auto text = value.is_string() ? value.get<std::string>() : json_text(value);
+  return valid_utf8(text) == text ? scalar_text(text) : value_text(Json{{kHexKey, to_hex(text)}});
 }
 
 /// Where a text ends that begins at `begin` with a quote of TOML, past the quote that closes it.
@@ -229,11 +224,7 @@ std::vector<TomlEntry> parse_toml(const std::string& text, const std::string& wh
 }
 
 std::string toml_line(const std::string& name, const Json& value) {
-  toml::table table;
-  add_value(value, TableKey{table, name});
-  std::ostringstream text;
-  text << toml::toml_formatter(table, toml::format_flags::allow_unicode_strings);
-  return text.str() + "\n";
+  return key_text(name) + " = " + value_text(value) + "\n";
 }
 
 }  // namespace softmoe

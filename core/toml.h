@@ -13,7 +13,7 @@ namespace softmoe {
 /// A key of the top level of a TOML file.
 struct TomlEntry {
   std::string name;
-  Json value;        ///< a table is an object; dates and times are texts
+  Json value;        ///< a table is an object, its keys sorted; dates and times are texts
   int64_t line = 0;  ///< from 1
 };
 

@@ -18,6 +18,7 @@ TEST(Toml, ReadsBackWhatItWrites) {
                     {"letters", "\u00e4 \u4e2d"},
                     {"bytes", "caf\xe9/#1"},
                     {"empty", ""},
+                    {"'key' \"of\" quotes", {{"a.b", {{"", "\xe9"}}}, {"it's", 1}}},
                     {"hex text", "{ hex = \"00\" }"},
                     {"small", 1e-5},
                     {"tenth", 0.1},
