@@ -31,7 +31,7 @@ struct Checkpoint {
 struct CheckpointParts {
   bool model = true;
   bool optimizer = true;
-  bool ema = true;
+  bool ema = false;  ///< for runs that resume; all other readers take the model itself
 };
 
 /// Writes a checkpoint atomically: an old file stays until the new one is whole and on the disk.

@@ -34,7 +34,7 @@ std::string to_hex(std::string_view bytes) {
   return digits;
 }
 
-/// The bytes that `digits` stand for, or nothing if they are no pairs of hexadecimal digits.
+/// The bytes that pairs of hexadecimal digits stand for; std::nullopt for any other text.
 std::optional<std::string> from_hex(std::string_view digits) {
   std::string bytes;
   if (digits.size() % 2 != 0) {

@@ -15,7 +15,7 @@ constexpr int64_t kMinFactored = 32;
 constexpr double kDecayRate = 0.8;
 constexpr double kEpsilon = 1e-30;  // added to squares
 
-/// The second largest and the largest dimension of `tensor`, or nothing if its squares are not
+/// The second largest and the largest dimension of `tensor`; std::nullopt if its squares are not
 /// factored.
 std::optional<std::pair<int64_t, int64_t>> factored(const torch::Tensor& tensor) {
   if (tensor.dim() < 2) {

@@ -7,21 +7,15 @@
 #include <cmath>
 
 #include "checkpoints/load_into.h"
-#include "checkpoints/model_checkpoint.h"
+#include "checkpoints/module_tensors.h"
 #include "core/error.h"
 
 namespace softmoe {
 namespace {
 
-/// A model with the options and weights of `model`, on its device, that does not learn.
+/// A copy of `model`, on its device, that does not learn.
 VisionTransformer copy_of(const VisionTransformer& model) {
-  const torch::NoGradGuard no_grad;
-  auto copy = make_model(model->options(), /*seed=*/0);
-  copy->to(model->parameters().front().device());
-  const auto tensors = named_tensors(*copy);
-  for (const auto& [name, tensor] : named_tensors(*model)) {
-    tensors.at(name).copy_(tensor);
-  }
+  VisionTransformer copy(std::dynamic_pointer_cast<VisionTransformerImpl>(model->clone()));
   for (auto& parameter : copy->parameters()) {
     parameter.requires_grad_(false);
   }

@@ -44,6 +44,10 @@ void share_file(const fs::path& from, const fs::path& to) {
   });
 }
 
+SavedRun read_all(const fs::path& path) {
+  return {.path = path, .checkpoint = load_checkpoint(path, {.ema = true})};
+}
+
 /// The step in the name of a checkpoint of the history; nothing for other files.
 std::optional<int64_t> history_step(const std::string& name) {
   const std::string_view suffix = ".h5";
@@ -121,12 +125,11 @@ fs::path RunFolder::checkpoint_of(int64_t step) const {
 
 SavedRun RunFolder::load() const {
   try {
-    return {.path = last_checkpoint(), .checkpoint = load_checkpoint(last_checkpoint())};
+    return read_all(last_checkpoint());
   } catch (const InputError& error) {
     for (const auto step : history()) {
       try {
-        SavedRun saved{.path = checkpoint_of(step),
-                       .checkpoint = load_checkpoint(checkpoint_of(step))};
+        auto saved = read_all(checkpoint_of(step));
         log_line(fmt::format("{}; falling back to {}", error.what(), saved.path.string()));
         return saved;
       } catch (const InputError&) {
@@ -139,7 +142,7 @@ SavedRun RunFolder::load() const {
 
 void RunFolder::check_space(const Checkpoint& checkpoint) const {
   uint64_t bytes = 0;
-  for (const auto* tensors : {&checkpoint.model, &checkpoint.optimizer}) {
+  for (const auto* tensors : {&checkpoint.model, &checkpoint.optimizer, &checkpoint.ema}) {
     for (const auto& [name, tensor] : *tensors) {
       bytes += tensor.nbytes();
     }

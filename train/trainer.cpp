@@ -241,8 +241,7 @@ void Trainer::stop_at(const NotFinite& found, const std::string& text) {
   write_text_file(report, json_text(to_json(found), 2) + "\n");
   throw InputError(fmt::format(
       "{}; the images are listed in {}, {}; --on-nan skip goes on without them; a lower rate "
-      "begins "
-      "anew: softmoe {} --config {} --experiment {} --lr {:g}",
+      "begins anew: softmoe {} --config {} --experiment {} --lr {:g}",
       text, report.string(),
       folder_.has_checkpoint() ? "the last checkpoint is " + folder_.last_checkpoint().string()
                                : "no checkpoint was written yet",

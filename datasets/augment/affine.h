@@ -10,7 +10,7 @@ namespace softmoe {
 /// How a transformed image is drawn. kBox, which has no meaning here, is kBilinear.
 struct AffineStyle {
   Interpolation interpolation = Interpolation::kBilinear;
-  cv::Scalar fill = {128, 128, 128};  ///< by channel, where there is no image
+  cv::Scalar fill = {128, 128, 128};  ///< by channel, of places outside of the image
 };
 
 /// The pixel with the middle (x, y) shows the place (a x + b y + c, d x + e y + f) of the image.

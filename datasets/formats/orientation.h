@@ -12,7 +12,7 @@ namespace softmoe {
 /// number that does not exist counts as 1.
 std::optional<int> exif_orientation(Bytes exif);
 
-/// The orientation in an XMP packet, or nothing.
+/// The orientation in an XMP packet; std::nullopt if it has none.
 std::optional<int> xmp_orientation(Bytes packet);
 
 /// `image` turned and mirrored as `orientation` says.

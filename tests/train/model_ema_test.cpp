@@ -17,7 +17,7 @@ using test::tiny_run;
 
 /// Weights of the model in the folder `path` after its `last.h5`.
 NamedTensors averages_in(const std::filesystem::path& path) {
-  return load_checkpoint(path / "last.h5").ema;
+  return load_checkpoint(path / "last.h5", {.ema = true}).ema;
 }
 
 test::TinyRun averaged_run() {
