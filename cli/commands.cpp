@@ -11,6 +11,8 @@ constexpr std::array kRows{
     CommandRow{"upcycle", "turn a dense checkpoint into a MoE model, to be trained further",
                run_upcycle},
     CommandRow{"prune", "reduce a MoE checkpoint to fewer experts, or to a dense model", run_prune},
+    CommandRow{"average", "average the weights of checkpoints, all or those that help",
+               run_average},
     CommandRow{"convert", "convert weights from and to timm, Hugging Face, big_vision and vmoe",
                run_convert},
     CommandRow{"eval", "measure accuracy and calibration of a checkpoint on a labelled set",

@@ -22,6 +22,7 @@ void run_train(const std::vector<std::string>& arguments);
 void run_finetune(const std::vector<std::string>& arguments);
 void run_upcycle(const std::vector<std::string>& arguments);
 void run_prune(const std::vector<std::string>& arguments);
+void run_average(const std::vector<std::string>& arguments);
 void run_convert(const std::vector<std::string>& arguments);
 void run_eval(const std::vector<std::string>& arguments);
 void run_fewshot(const std::vector<std::string>& arguments);

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "cli/print_line.h"
+#include "ops/compute_precision.h"
+#include "train/memory_plan.h"
 #include "train/routing_monitor.h"
 #include "vit/cost.h"
 
@@ -19,6 +21,7 @@ void add_training_flags(CommandLine& line, RunOptions& options, VitOptions& mode
 TrainingData prepare_training(const CommandLine& line, RunOptions& options, VitOptions& model) {
   auto data = open_training_data(options.data);
   fit_options(options, model, data, line.given_names());
+  apply_memory_limit(model, options, compute_precision(options.train.amp_dtype, line.device()));
   return data;
 }
 

@@ -29,6 +29,8 @@ std::string scalar_type_name() {
     return "int";
   } else if constexpr (std::is_same_v<T, double>) {
     return "float";
+  } else if constexpr (std::is_same_v<T, Duration>) {
+    return "time";
   } else {
     return "text";
   }
@@ -46,6 +48,11 @@ T parse_scalar(const std::string& text, const std::string& what) {
       return false;
     }
     throw UsageError(what, "true or false", "'" + text + "'");
+  } else if constexpr (std::is_same_v<T, Duration>) {
+    if (const auto duration = parse_duration(text)) {
+      return *duration;
+    }
+    throw UsageError(what, std::string(kDurationForm), "'" + text + "'");
   } else {
     try {
       size_t used = 0;
@@ -94,6 +101,9 @@ bool json_is(const Json& value, const std::string& type) {
   }
   if (type == "float") {
     return value.is_number();
+  }
+  if (type == "time") {
+    return value.is_string() && parse_duration(value.get<std::string>()).has_value();
   }
   return value.is_string();
 }
@@ -174,6 +184,8 @@ Json OptionField::value() const {
       []<typename T>(const T& target) -> Json {
         if constexpr (std::is_same_v<T, EnumTarget>) {
           return target.get();
+        } else if constexpr (std::is_same_v<T, Duration*>) {
+          return duration_text(*target);
         } else {
           return *target;
         }
@@ -199,6 +211,9 @@ bool OptionField::recognizes(const std::string& text) const {
   if (type == "text") {
     return contains(limits_.choices, full_precision_name(text));
   }
+  if (type == "time") {
+    return parse_duration(text).has_value();
+  }
   char* end = nullptr;
   const double number = std::strtod(text.c_str(), &end);
   return end != text.c_str() && *end == '\0' && std::isfinite(number);
@@ -212,7 +227,8 @@ void OptionField::check(const Json& value, const std::string& where) const {
   }
   for (const auto& item : items) {
     if (!json_is(item, item_type())) {
-      throw UsageError(what, item_type(), json_text(item));
+      throw UsageError(what, item_type() == "time" ? std::string(kDurationForm) : item_type(),
+                       json_text(item));
     }
     if (item.is_number()) {
       const double number = item.get<double>();
@@ -239,6 +255,8 @@ void OptionField::from_json(const Json& given, const std::string& where) const {
       [&value]<typename T>(const T& target) {
         if constexpr (std::is_same_v<T, EnumTarget>) {
           target.set(value.get<std::string>());
+        } else if constexpr (std::is_same_v<T, Duration*>) {
+          *target = parse_duration(value.get<std::string>()).value();
         } else {
           *target = value.get<std::remove_pointer_t<T>>();
         }
@@ -263,6 +281,8 @@ void OptionField::parse(const std::vector<std::string>& texts, const std::string
           }
           if constexpr (std::is_same_v<T, EnumTarget>) {
             return texts.front();
+          } else if constexpr (std::is_same_v<Value, Duration>) {
+            return duration_text(parse_scalar<Duration>(texts.front(), what));
           } else {
             return parse_scalar<Value>(texts.front(), what);
           }

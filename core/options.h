@@ -22,6 +22,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/duration.h"
 #include "core/enum_names.h"
 #include "core/error.h"
 #include "core/json_text.h"
@@ -48,8 +49,9 @@ class OptionField {
     std::function<std::string()> get;
     std::function<void(const std::string&)> set;
   };
-  using Target = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*,
-                              std::vector<double>*, std::vector<std::string>*, EnumTarget>;
+  using Target =
+      std::variant<bool*, int64_t*, double*, std::string*, Duration*, std::vector<int64_t>*,
+                   std::vector<double>*, std::vector<std::string>*, EnumTarget>;
 
   OptionField(std::string name, Target target, std::string meaning, OptionLimits limits);
 
@@ -58,7 +60,7 @@ class OptionField {
   const OptionLimits& limits() const { return limits_; }
   bool is_flag() const { return std::holds_alternative<bool*>(target_); }
   bool is_list() const;
-  /// "bool", "int", "float" or "text", or "int ..." for a list of such values.
+  /// "bool", "int", "float", "time" or "text", or "int ..." for a list of such values.
   std::string type_name() const;
   /// The type of the value, or of one item of a list.
   std::string item_type() const;
@@ -66,8 +68,8 @@ class OptionField {
   std::string allowed() const;
   /// The value as a user would type it.
   std::string text() const;
-  /// Returns true if `text` is certainly a value, or an item of a list: a number, one of the
-  /// choices. Returns false for options that any text can be a value of.
+  /// Returns true if `text` is certainly a value, or an item of a list: a number, a time, one of
+  /// the choices. Returns false for options that any text can be a value of.
   bool recognizes(const std::string& text) const;
 
   /// `name = value` and a line break, as in a config file; parse_toml() reads it back.

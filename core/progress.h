@@ -26,6 +26,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  /// Changes the number of units, which was an estimate.
+  void set_total(int64_t total) { total_ = total; }
   /// Shows that `done` units are finished, then rate, ETA and `note`. The ETA is `seconds_left`,
   /// or, if that is not given, the time of the units that are left at the average rate so far.
   /// Redraws at most 10 times a second; in plain style writes at most one line every 10 seconds.

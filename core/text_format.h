@@ -2,7 +2,9 @@
 /// Large numbers as people read them, and the width of text.
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace softmoe {
 
@@ -15,6 +17,10 @@ std::string format_count(double count);
 
 /// Bytes in decimal units, as memory is sold: 7370000000 as "7.37 GB"; kNoValue if not finite.
 std::string format_bytes(double bytes);
+
+/// Reads "20GiB", "512MB", "1.5TB" or a number of bytes, which is at least 0. Returns std::nullopt
+/// for other texts.
+std::optional<int64_t> parse_bytes(std::string_view text);
 
 /// The number of characters (not bytes) of UTF-8 text.
 int64_t text_width(const std::string& text);

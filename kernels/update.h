@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/types.h"
+
 namespace softmoe::kernels {
 
 /// One step of AdamW with everything that depends on the step alone worked out.
@@ -17,9 +19,10 @@ struct AdamWConstants {
 };
 
 struct UpdateKernels {
-  /// Updates `count` parameters and their moments from their gradients.
+  /// Updates `count` parameters and their moments from their gradients. A mean in bf16 is rounded
+  /// only where it is stored.
   void (*adamw)(const AdamWConstants& step, int64_t count, const float* gradient, float* parameter,
-                float* mean, float* mean_square);
+                Target mean, float* mean_square);
   /// Sum of the squares of `count` values.
   double (*sum_of_squares)(const float* values, int64_t count);
   /// Multiplies `count` values by `factor`.

@@ -90,13 +90,20 @@ void adamw_in_steps(const AdamWStep& step, const UpdatedTensors& tensors) {
   const double correction1 = 1.0 - std::pow(step.beta1, steps);
   const double correction2 = 1.0 - std::pow(step.beta2, steps);
   at::_foreach_mul_(parameters, 1.0 - step.lr * step.decay);
-  at::_foreach_lerp_(mean, gradients, 1.0 - step.beta1);
+  Tensors exact_mean;  // rounded only where it is stored
+  for (size_t index = 0; index < mean.size(); ++index) {
+    exact_mean.push_back(mean[index].to(parameters[index].scalar_type()));
+  }
+  at::_foreach_lerp_(exact_mean, gradients, 1.0 - step.beta1);
   at::_foreach_mul_(mean_square, step.beta2);
   at::_foreach_addcmul_(mean_square, gradients, gradients, 1.0 - step.beta2);
   auto denominator = at::_foreach_sqrt(mean_square);
   at::_foreach_div_(denominator, std::sqrt(correction2));
   at::_foreach_add_(denominator, step.eps);
-  at::_foreach_addcdiv_(parameters, mean, denominator, -step.lr / correction1);
+  at::_foreach_addcdiv_(parameters, exact_mean, denominator, -step.lr / correction1);
+  for (size_t index = 0; index < mean.size(); ++index) {
+    mean[index].copy_(exact_mean[index]);  // itself unless its dtype is another
+  }
 }
 
 /// Scales the gradients and decays the parameters.
@@ -133,8 +140,11 @@ void adamw_update(const AdamWStep& step, const UpdatedTensors& tensors) {
   const torch::NoGradGuard no_grad;
   const auto [walkable, others] = split(tensors);
   if (!walkable.parameters.empty()) {
-    fused::takes_update(walkable) ? fused::adamw(step, walkable)
-                                  : adamw_by_libtorch(step, walkable);
+    const bool has_short_mean =
+        walkable.state[0].front().scalar_type() != walkable.parameters.front().scalar_type();
+    fused::takes_adamw(walkable) ? fused::adamw(step, walkable)
+    : has_short_mean             ? adamw_in_steps(step, walkable)
+                                 : adamw_by_libtorch(step, walkable);
   }
   if (!others.parameters.empty()) {
     adamw_in_steps(step, others);

@@ -25,7 +25,7 @@ struct AdamWStep {
   int64_t step = 1;              ///< updates of these parameters, this one included
   double gradient_factor = 1.0;  ///< of the gradients, before anything else
 };
-/// State: means and mean squares of the gradients.
+/// State: means of the gradients, which may be bf16, and mean squares.
 void adamw_update(const AdamWStep& step, const UpdatedTensors& tensors);
 
 /// One step of gradient descent with heavy-ball momentum, as optax.trace: m = momentum m + g.

@@ -1,5 +1,6 @@
 #include "softmoe/moe_layer.h"
 
+#include "runtime/profiler.h"
 #include "softmoe/routers.h"
 
 namespace softmoe {
@@ -24,7 +25,10 @@ void MoeLayerImpl::reset() {
 
 torch::Tensor MoeLayerImpl::forward(const torch::Tensor& tokens, const TokenContext& context,
                                     RoutingRecord* record) {
-  const auto routed = router_.router->route(tokens, context, record);
+  const auto routed = [&] {
+    const ProfilePart part("route");
+    return router_.router->route(tokens, context, record);
+  }();
   if (routed.merge_weights.defined()) {
     return experts->forward_merged(tokens, routed.merge_weights);  // [batch, tokens, dim]
   }
@@ -33,7 +37,11 @@ torch::Tensor MoeLayerImpl::forward(const torch::Tensor& tokens, const TokenCont
                       !router_row(options_.moe.router).mixing.has_value();
   auto rows = rounds ? rounded_to_bf16(routed.expert_inputs)
                      : routed.expert_inputs;  // [experts, rows, dim]
-  rows = experts->forward(rows);              // [experts, rows, dim]
+  {
+    const ProfilePart part("experts");
+    rows = experts->forward(rows);  // [experts, rows, dim]
+  }
+  const ProfilePart part("combine");
   return router_.router->combine(routed, rounds ? rounded_to_bf16(rows) : rows);
 }
 

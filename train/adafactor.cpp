@@ -55,15 +55,11 @@ torch::Tensor zero_squares(const NamedParameter& parameter) {
   return factored(parameter.tensor) ? torch::Tensor() : at::zeros_like(parameter.tensor);
 }
 
-torch::Tensor zero_mean(const NamedParameter& parameter) {
-  return at::zeros_like(parameter.tensor, torch::kBFloat16);
-}
-
 }  // namespace
 
 Adafactor::Adafactor(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options)
     : Optimizer(parameters, options,
-                {{.name = "exp_avg", .zeros = zero_mean},
+                {{.name = "exp_avg", .zeros = bf16_zeros},
                  {.name = "exp_avg_sq", .zeros = zero_squares},
                  {.name = "exp_avg_sq_r", .zeros = zero_rows},
                  {.name = "exp_avg_sq_c", .zeros = zero_columns}}),

@@ -3,7 +3,7 @@
 namespace softmoe {
 
 AdamW::AdamW(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options)
-    : Optimizer(parameters, options, {{.name = "exp_avg"}, {.name = "exp_avg_sq"}}),
+    : Optimizer(parameters, options, {mean_kind(options.mu_dtype), {.name = "exp_avg_sq"}}),
       options_(options) {}
 
 void AdamW::update(const Group& group, double lr) {

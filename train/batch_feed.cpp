@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "runtime/profiler.h"
 
 namespace softmoe {
 
@@ -27,6 +28,7 @@ BatchFeed::BatchFeed(const Dataset& set, const Transform& transform, const Loade
 }
 
 Batch BatchFeed::take(int64_t number) {
+  const ProfilePart part("data");
   const int64_t in_epoch = number % batches_per_epoch_;
   if (number != next_ || in_epoch == 0) {
     loader_.start(number / batches_per_epoch_, in_epoch);

@@ -1,13 +1,17 @@
 #include "train/model_update.h"
 
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <fmt/format.h>
 
 #include <cmath>
 #include <memory>
 #include <utility>
 
+#include "runtime/profiler.h"
 #include "train/optimizers.h"
 #include "train/router_objective.h"
+#include "train/worst_nearby.h"
 
 namespace softmoe {
 namespace {
@@ -22,6 +26,31 @@ std::string first_bad_gradient(const torch::nn::Module& model) {
   return "the norm of all gradients";
 }
 
+/// Replaces the gradients by those at the worst place nearby, with the same random numbers.
+void take_worst_gradients(VisionTransformer& model, Optimizer& optimizer,
+                          const ObjectiveOptions& objectives, const std::vector<Batch>& batches,
+                          const UpdateOptions& options) {
+  const WorstNearby moved(optimizer, options.sam_rho);
+  optimizer.zero_grad();
+  torch::manual_seed(options.random_key);
+  for (const auto& batch : batches) {
+    train_step(model, batch, objectives, options.step);
+  }
+}
+
+/// "embed", "blocks.<index>" or "head".
+std::string layer_group(const std::string& parameter) {
+  if (const int64_t blocks = blocks_up_to(parameter); blocks > 0) {
+    return fmt::format("blocks.{}", blocks - 1);
+  }
+  return layer_of(parameter, /*depth=*/1) == 0 ? "embed" : "head";
+}
+
+/// Makes `norm` the norm of all that it is the norm of and `tensor` together.
+void add_norm(double& norm, const torch::Tensor& tensor) {
+  norm = std::hypot(norm, at::linalg_vector_norm(tensor).item<double>());
+}
+
 }  // namespace
 
 ModelUpdate update_model(VisionTransformer& model, Optimizer& optimizer,
@@ -29,14 +58,31 @@ ModelUpdate update_model(VisionTransformer& model, Optimizer& optimizer,
                          const std::function<Batch()>& next_batch, const UpdateOptions& options) {
   torch::manual_seed(options.random_key);
   ModelUpdate update;
-  for (int64_t batch = 0; batch < options.step.batches; ++batch) {
-    update.batches.push_back(train_step(model, next_batch(), objectives, options.step));
+  std::vector<Batch> batches;
+  for (int64_t number = 0; number < options.step.batches; ++number) {
+    const auto batch = next_batch();
+    update.batches.push_back(train_step(model, batch, objectives, options.step));
     update.loss += update.batches.back().loss.item<double>();
+    if (options.sam_rho > 0.0) {
+      batches.push_back(batch);
+    }
   }
   update.loss /= static_cast<double>(options.step.batches);
+  if (options.sam_rho > 0.0 && std::isfinite(update.loss)) {
+    take_worst_gradients(model, optimizer, objectives, batches, options);
+  }
+  const ProfilePart part("optimizer");
+  const auto learning =
+      options.record_norms ? optimizer.parameters() : std::vector<NamedParameter>();
+  for (const auto& [name, tensor] : learning) {
+    add_norm(update.norms[layer_group(name)].gradient, tensor.grad());
+  }
   if (std::isfinite(update.loss)) {
     update.gradient_norm = optimizer.clip_and_step(options.lr, options.clip_grad);
     update.bad_gradient = std::isfinite(update.gradient_norm) ? "" : first_bad_gradient(*model);
+  }
+  for (const auto& [name, tensor] : learning) {
+    add_norm(update.norms[layer_group(name)].weight, tensor);
   }
   optimizer.zero_grad();
   return update;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,18 @@ namespace softmoe {
 
 /// How an update is made.
 struct UpdateOptions {
-  StepOptions step;         ///< with the number of batches of the update
-  double lr = 1e-3;         ///< learning rate
-  double clip_grad = 1.0;   ///< max norm of all gradients together; 0: no limit
+  StepOptions step;        ///< with the number of batches of the update
+  double lr = 1e-3;        ///< learning rate
+  double clip_grad = 1.0;  ///< max norm of all gradients together; 0: no limit
+  double sam_rho = 0.0;    ///< radius of sharpness-aware minimisation (train/worst_nearby.h)
+  bool record_norms = false;
   uint64_t random_key = 0;  ///< of everything that is random in the update
+};
+
+/// The Euclidean norms of a group of layers.
+struct LayerNorms {
+  double gradient = 0.0;  ///< before clipping
+  double weight = 0.0;    ///< after the update
 };
 
 /// What an update returns.
@@ -25,6 +34,8 @@ struct ModelUpdate {
   double loss = 0.0;                ///< mean over the batches
   double gradient_norm = 0.0;       ///< before clipping
   std::vector<StepResult> batches;  ///< one per batch
+  /// By "embed", "blocks.<index>" and "head", of parameters with gradients; empty unless asked for.
+  std::map<std::string, LayerNorms> norms = {};
   /// If the loss is finite and its gradients are not: "the gradient of PARAMETER" that is the first
   /// with NaN or infinity, or "the norm of all gradients". Else empty.
   std::string bad_gradient = {};

@@ -73,7 +73,7 @@ NotFinite not_finite(TrainingState& state, const ModelUpdate& update,
   return found;
 }
 
-std::string NotFinite::text(int64_t total_steps) const {
+std::string NotFinite::text(const std::string& total_steps) const {
   const auto shown = std::min(indices.size(), kMaxShown);
   auto images = fmt::format("{}", fmt::join(std::span(indices).first(shown), ", "));
   if (shown < indices.size()) {

@@ -19,7 +19,7 @@ struct NotFinite {
   std::vector<std::string> names = {};
 
   /// "the loss is nan at update 12 of 300: first in blocks.3, images 4, 9 and 14 more".
-  std::string text(int64_t total_steps) const;
+  std::string text(const std::string& total_steps) const;
 };
 
 /// The first parameter of `model` with a value that is NaN or infinite, or "".

@@ -123,6 +123,14 @@ void Optimizer::step_scaled(double lr, double gradient_factor) {
   }
 }
 
+torch::Tensor Optimizer::bf16_zeros(const NamedParameter& parameter) {
+  return at::zeros_like(parameter.tensor, torch::kBFloat16);
+}
+
+Optimizer::StateKind Optimizer::mean_kind(Precision dtype) {
+  return {.name = "exp_avg", .zeros = dtype == Precision::kBFloat16 ? bf16_zeros : nullptr};
+}
+
 torch::Tensor Optimizer::scaled_gradient(const Group& group, size_t index) {
   const auto& gradient = group.tensors.gradients[index];
   return group.gradient_factor == 1.0 ? gradient : gradient * group.gradient_factor;
@@ -132,6 +140,16 @@ void Optimizer::zero_grad() {
   for (auto& slot : slots_) {
     slot.parameter.mutable_grad().reset();
   }
+}
+
+std::vector<NamedParameter> Optimizer::parameters() const {
+  std::vector<NamedParameter> parameters;
+  for (const auto& slot : slots_) {
+    if (slot.parameter.grad().defined()) {
+      parameters.push_back({slot.name, slot.parameter});
+    }
+  }
+  return parameters;
 }
 
 std::vector<torch::Tensor> Optimizer::gradients() const {

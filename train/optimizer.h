@@ -44,7 +44,9 @@ class Optimizer {
   double clip_and_step(double lr, double max_norm);
   /// Drops all gradients.
   void zero_grad();
-  /// The gradients of the parameters that have one, in the order of the parameters.
+  /// The parameters that have a gradient, in their order in the model.
+  std::vector<NamedParameter> parameters() const;
+  /// The gradients of parameters().
   std::vector<torch::Tensor> gradients() const;
   /// Updates made so far.
   int64_t steps() const { return steps_; }
@@ -84,6 +86,11 @@ class Optimizer {
             const std::vector<StateKind>& kinds);
 
   virtual void update(const Group& group, double lr) = 0;
+
+  /// bf16 zeros in the shape of the parameter.
+  static torch::Tensor bf16_zeros(const NamedParameter& parameter);
+  /// A mean of gradients that is stored in `dtype`, fp32 or bf16.
+  static StateKind mean_kind(Precision dtype);
 
   /// Gradient `index` of `group` times the group's factor.
   static torch::Tensor scaled_gradient(const Group& group, size_t index);

@@ -72,6 +72,15 @@ void describe(OptionTable& table, OptimizerOptions& options) {
   table.add("clip-grad", options.clip_grad,
             "max norm of all gradients together, above which they are scaled; 0: no limit",
             {.min = 0});
+  table.add("mu-dtype", options.mu_dtype,
+            "how adamw and lion store the mean of gradients, as optax's mu_dtype: bfloat16 takes "
+            "half the memory; the others have a dtype of their own",
+            {Precision::kFloat32, Precision::kBFloat16});
+  table.add("sam-rho", options.sam_rho,
+            "sharpness-aware minimisation: take the gradients at the worst place within this "
+            "distance, which costs each update a second forward and backward pass; 0: none, usual "
+            "0.05",
+            {.min = 0});
 }
 
 std::vector<DecayRule> decay_rules(const OptimizerOptions& options) {

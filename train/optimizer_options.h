@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/options.h"
+#include "core/precision.h"
 
 namespace softmoe {
 
@@ -21,6 +22,8 @@ struct OptimizerOptions {
   double beta2 = 0.999;
   double opt_eps = 1e-8;
   double clip_grad = 1.0;
+  Precision mu_dtype = Precision::kFloat32;  ///< of means of gradients
+  double sam_rho = 0.0;                      ///< radius of sharpness-aware minimisation; 0: none
   bool operator==(const OptimizerOptions&) const = default;
 };
 void describe(OptionTable& table, OptimizerOptions& options);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/duration.h"
 #include "core/error.h"
 #include "core/shell_word.h"
 
@@ -15,13 +16,22 @@ namespace {
 /// Returns true for options that no result depends on. The images behind --data-dir are compared by
 /// themselves (data_identity.h), and a folder may have been moved.
 bool may_change(const std::string& name) {
-  static const std::set<std::string> names{"checkpoint-hist", "checkpoint-interval",
-                                           "data-dir",        "device",
-                                           "experiment",      "grad-checkpointing",
-                                           "idle-steps",      "json",
-                                           "on-nan",          "max-bad-images",
-                                           "output",          "prefetch",
-                                           "threads",         "workers"};
+  static const std::set<std::string> names{"checkpoint-hist",
+                                           "checkpoint-interval",
+                                           "data-dir",
+                                           "device",
+                                           "experiment",
+                                           "fit-memory",
+                                           "grad-checkpointing",
+                                           "idle-steps",
+                                           "json",
+                                           "on-nan",
+                                           "max-bad-images",
+                                           "output",
+                                           "prefetch",
+                                           "profile",
+                                           "threads",
+                                           "workers"};
   return names.contains(name);
 }
 
@@ -39,11 +49,21 @@ bool is_same_path(const Json& before, const Json& now) {
   return canonical(before) == canonical(now);
 }
 
+/// Returns true for options that say when a run ends.
+bool is_length(const std::string& name) {
+  static const std::set<std::string> names{"epochs", "max-examples", "max-steps", "max-time",
+                                           "patience"};
+  return names.contains(name);
+}
+
 /// Returns true if the run only becomes longer.
 bool is_longer(const std::string& name, const Json& before, const Json& now) {
-  const bool is_unlimited = name == "max-steps" && now == 0;
-  return (name == "epochs" || name == "max-steps") &&
-         (is_unlimited || (before != 0 && now > before));
+  if (name == "max-time") {
+    const auto old = parse_duration(before.get<std::string>()).value();
+    return old.seconds > 0.0 && parse_duration(now.get<std::string>()).value() > old;
+  }
+  const bool is_unlimited = name != "epochs" && now == 0;
+  return is_length(name) && (is_unlimited || (before != 0 && now > before));
 }
 
 /// The option as a user would type it: `--lr 0.001`, `--no-bias`, `--moe-blocks ''`.
@@ -73,8 +93,7 @@ void check_resumed_options(const Json& before, const Json& now, const std::strin
         "--{}: the run in {} has {}, now it is {}{}; {} resumes it, another --experiment begins "
         "another run",
         name, folder, json_text(old), json_text(value),
-        name == "epochs" || name == "max-steps" ? ", and a run may only become longer" : "",
-        as_flag(name, old)));
+        is_length(name) ? ", and a run may only become longer" : "", as_flag(name, old)));
   }
 }
 

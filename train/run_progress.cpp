@@ -13,7 +13,9 @@ Json to_json(const RunProgress& progress, double epoch) {
           {"epoch_updates", progress.epoch_updates},
           {"best_top1", progress.best_top1},
           {"best_step", progress.best_step},
-          {"train_seconds", progress.train_seconds}};
+          {"evaluations_since_best", progress.evaluations_since_best},
+          {"train_seconds", progress.train_seconds},
+          {"ended_max_time", progress.ended_max_time}};
 }
 
 RunProgress run_progress(const Json& json) {
@@ -26,7 +28,9 @@ RunProgress run_progress(const Json& json) {
           .epoch_updates = json.at("epoch_updates"),
           .best_top1 = json.at("best_top1"),
           .best_step = json.at("best_step"),
-          .train_seconds = json.at("train_seconds")};
+          .evaluations_since_best = json.value("evaluations_since_best", int64_t{0}),
+          .train_seconds = json.at("train_seconds"),
+          .ended_max_time = json.value("ended_max_time", 0.0)};
 }
 
 }  // namespace softmoe

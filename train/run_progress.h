@@ -18,7 +18,9 @@ struct RunProgress {
   int64_t epoch_updates = 0;
   double best_top1 = -1.0;
   int64_t best_step = 0;
-  double train_seconds = 0.0;  ///< of all sittings; nothing that is computed depends on it
+  int64_t evaluations_since_best = 0;
+  double train_seconds = 0.0;   ///< of all sittings; counts in runs of limited time alone
+  double ended_max_time = 0.0;  ///< seconds of the limit at which the run has ended; 0: none
 
   bool operator==(const RunProgress&) const = default;
 };

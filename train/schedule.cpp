@@ -40,8 +40,42 @@ constexpr std::array<ScheduleRow, 4> kSchedules{{
     {"constant", "lr", constant_rate},
 }};
 
-int64_t in_steps(int64_t steps, double epochs, double steps_per_epoch) {
-  return steps > 0 ? steps : std::llround(epochs * steps_per_epoch);
+/// The length of a part of a schedule that is not given in time.
+int64_t in_steps(int64_t steps, int64_t examples, double epochs, const RunLength& length) {
+  if (steps > 0) {
+    return steps;
+  }
+  const double images = static_cast<double>(length.images_per_step());
+  return examples > 0 ? std::llround(static_cast<double>(examples) / images)
+                      : std::llround(epochs * static_cast<double>(length.steps_per_epoch()));
+}
+
+/// The time of a part of a schedule; 0 if its length is given in steps or examples.
+Duration in_time(int64_t steps, int64_t examples, Duration time) {
+  return steps > 0 || examples > 0 ? Duration{} : time;
+}
+
+void check_fits(const ScheduleOptions& options, const ScheduleShape& shape,
+                const RunLength& length) {
+  const auto time = options.warmup_time.seconds + options.cooldown_time.seconds;
+  if (!length.is_timed() && time > 0.0) {
+    throw UsageError(options.warmup_time.seconds > 0.0 ? "warmup-time" : "cooldown-time",
+                     "0s in a run without --max-time",
+                     duration_text(options.warmup_time.seconds > 0.0 ? options.warmup_time
+                                                                     : options.cooldown_time));
+  }
+  if (length.is_timed() && time > length.max_time().seconds) {
+    throw UsageError(
+        "schedule",
+        "warm-up and cooldown within the " + duration_text(length.max_time()) + " of the run",
+        duration_text(options.warmup_time) + " + " + duration_text(options.cooldown_time));
+  }
+  if (shape.warmup + shape.cooldown > shape.total) {
+    throw UsageError(
+        "schedule",
+        "warm-up and cooldown within the " + std::to_string(shape.total) + " steps of the run",
+        std::to_string(shape.warmup) + " + " + std::to_string(shape.cooldown));
+  }
 }
 
 }  // namespace
@@ -61,32 +95,57 @@ void describe(OptionTable& table, ScheduleOptions& options) {
   table.add("warmup-steps", options.warmup_steps,
             "length of the linear warm-up from 0; 0 takes --warmup-epochs",
             {.unit = "steps", .min = 0});
+  table.add("warmup-examples", options.warmup_examples,
+            "length of the linear warm-up from 0; 0 takes --warmup-epochs",
+            {.unit = "images", .min = 0});
+  table.add("warmup-time", options.warmup_time,
+            "length of the linear warm-up of a run with --max-time; 0s takes --warmup-epochs");
   table.add("cooldown-epochs", options.cooldown_epochs,
             "length of the linear fall to --min-lr that ends the run",
             {.unit = "epochs", .min = 0});
   table.add("cooldown-steps", options.cooldown_steps,
             "length of the linear fall to --min-lr; 0 takes --cooldown-epochs",
             {.unit = "steps", .min = 0});
+  table.add("cooldown-examples", options.cooldown_examples,
+            "length of the linear fall to --min-lr; 0 takes --cooldown-epochs",
+            {.unit = "images", .min = 0});
+  table.add("cooldown-time", options.cooldown_time,
+            "length of the linear fall to --min-lr in a run with --max-time; 0s takes "
+            "--cooldown-epochs");
   table.add("timescale", options.timescale, "timescale of the rsqrt schedule",
             {.unit = "steps", .min = 1});
 }
 
 std::span<const ScheduleRow> schedules() { return kSchedules; }
 
-Schedule::Schedule(const ScheduleOptions& options, int64_t total_steps, double steps_per_epoch)
+Schedule::Schedule(const ScheduleOptions& options, const RunLength& length)
     : row_(&find_row(schedules(), options.sched, "schedule")) {
   shape_.peak = options.lr;
   shape_.end = options.min_lr;
-  shape_.warmup = in_steps(options.warmup_steps, options.warmup_epochs, steps_per_epoch);
-  shape_.cooldown = in_steps(options.cooldown_steps, options.cooldown_epochs, steps_per_epoch);
+  shape_.warmup =
+      in_steps(options.warmup_steps, options.warmup_examples, options.warmup_epochs, length);
+  shape_.cooldown =
+      in_steps(options.cooldown_steps, options.cooldown_examples, options.cooldown_epochs, length);
   shape_.timescale = options.timescale;
-  shape_.total = total_steps;
-  if (shape_.warmup + shape_.cooldown > total_steps) {
-    throw UsageError(
-        "schedule",
-        "warm-up and cooldown within the " + std::to_string(total_steps) + " steps of the run",
-        std::to_string(shape_.warmup) + " + " + std::to_string(shape_.cooldown));
+  shape_.total = length.total_steps();
+  check_fits(options, shape_, length);
+  warmup_time_ = in_time(options.warmup_steps, options.warmup_examples, options.warmup_time);
+  cooldown_time_ =
+      in_time(options.cooldown_steps, options.cooldown_examples, options.cooldown_time);
+  if (warmup_time_.seconds > 0.0) {
+    shape_.warmup = 1;  // until the speed is known, which is after one update
   }
+}
+
+void Schedule::fit(const RunLength& length, double step_seconds) {
+  shape_.total = length.total_steps();
+  const auto fit_part = [step_seconds](int64_t& steps, Duration time) {
+    if (time.seconds > 0.0) {
+      steps = std::llround(time.seconds / step_seconds);
+    }
+  };
+  fit_part(shape_.warmup, warmup_time_);
+  fit_part(shape_.cooldown, cooldown_time_);
 }
 
 double Schedule::rate(int64_t step) const {
@@ -94,7 +153,8 @@ double Schedule::rate(int64_t step) const {
   if (at < shape_.warmup) {
     return shape_.peak * static_cast<double>(at) / static_cast<double>(shape_.warmup);
   }
-  const int64_t cooldown_start = shape_.total - shape_.cooldown;
+  // A run of limited time may be slower than its warm-up and cooldown expect.
+  const int64_t cooldown_start = std::max(shape_.warmup, shape_.total - shape_.cooldown);
   if (shape_.cooldown == 0 || at <= cooldown_start) {
     return row_->rate(shape_, static_cast<double>(at));
   }

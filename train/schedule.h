@@ -1,5 +1,5 @@
 #pragma once
-/// Learning rates as pure functions of the step: a resumed run needs no state of a schedule.
+/// Learning rates as functions of the step: a resumed run needs no state of a schedule.
 
 #include <cstdint>
 #include <span>
@@ -7,24 +7,30 @@
 #include <string_view>
 
 #include "core/options.h"
+#include "train/run_length.h"
 
 namespace softmoe {
 
-/// How the learning rate changes. A length in epochs counts if the one in steps is 0.
+/// How the learning rate changes. Of the lengths of a warm-up or cooldown, the first that is not 0
+/// counts: in steps, in examples, in time, in epochs.
 struct ScheduleOptions {
   std::string sched = "cosine";
   double lr = 1e-3;
   double min_lr = 0.0;
   double warmup_epochs = 0.0;
   int64_t warmup_steps = 0;
+  int64_t warmup_examples = 0;
+  Duration warmup_time = {};
   double cooldown_epochs = 0.0;
   int64_t cooldown_steps = 0;
+  int64_t cooldown_examples = 0;
+  Duration cooldown_time = {};
   double timescale = 10000.0;
   bool operator==(const ScheduleOptions&) const = default;
 };
 void describe(OptionTable& table, ScheduleOptions& options);
 
-/// A schedule with every length in steps, 0 <= warmup + cooldown <= total.
+/// A schedule with every length in steps.
 struct ScheduleShape {
   double peak = 1e-3;
   double end = 0.0;        ///< reached at `total` by cosine and linear, and by every cooldown
@@ -46,8 +52,13 @@ std::span<const ScheduleRow> schedules();
 /// The learning rate of each step of one run.
 class Schedule {
  public:
-  /// Throws UsageError for an unknown name, and if warm-up and cooldown exceed the run.
-  Schedule(const ScheduleOptions& options, int64_t total_steps, double steps_per_epoch);
+  /// Throws UsageError for an unknown name, if warm-up and cooldown exceed the run, and for lengths
+  /// in time in a run that is not limited in time.
+  Schedule(const ScheduleOptions& options, const RunLength& length);
+
+  /// Fits the schedule to the length of a run of limited time, whose updates take `step_seconds` on
+  /// average.
+  void fit(const RunLength& length, double step_seconds);
 
   /// The rate of the update that follows `step` updates; from `total` on, that of `total`.
   double rate(int64_t step) const;
@@ -55,6 +66,8 @@ class Schedule {
 
  private:
   ScheduleShape shape_;
+  Duration warmup_time_ = {};  // 0: the warm-up has a number of steps
+  Duration cooldown_time_ = {};
   const ScheduleRow* row_;
 };
 

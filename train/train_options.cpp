@@ -4,8 +4,17 @@ namespace softmoe {
 
 void describe(OptionTable& table, TrainOptions& options) {
   table.add("epochs", options.epochs, "passes over the training set", {.unit = "epochs", .min = 0});
+  table.add("max-time", options.max_time,
+            "length of the run in time instead of --epochs: of updates and waiting for their data, "
+            "without evaluations; the schedule is fitted to it; 0s: --epochs counts");
   table.add("max-steps", options.max_steps, "end after this many updates; 0: no limit",
             {.unit = "updates", .min = 0});
+  table.add("max-examples", options.max_examples,
+            "end after this many training images, counted each time they are seen; 0: no limit",
+            {.unit = "images", .min = 0});
+  table.add("patience", options.patience,
+            "end after this many evaluations in a row without a new best top-1; 0: never",
+            {.unit = "evaluations", .min = 0});
   table.add("grad-accum-steps", options.grad_accum_steps,
             "batches whose gradients are averaged for one update", {.unit = "batches", .min = 1});
   table.add("amp-dtype", options.amp_dtype,
@@ -26,9 +35,18 @@ void describe(OptionTable& table, TrainOptions& options) {
       "on-nan", options.on_nan,
       "if a loss or gradient is NaN or infinite: stop, skip these batches, or roll back to the "
       "last checkpoint and skip all batches since");
+  table.add("profile", options.profile,
+            "record where the time of this many updates goes, after the first 3: a table per layer "
+            "(profile.txt) and a trace for chrome://tracing or Perfetto (profile-trace.json); 0: "
+            "none",
+            {.unit = "updates", .min = 0});
   table.add("grad-checkpointing", options.grad_checkpointing,
             "keep no activations of blocks but compute them again in the backward pass: less "
             "memory, equal results");
+  table.add("fit-memory", options.fit_memory,
+            "fit into this much memory, such as 20GiB: if necessary, --batch-size is divided among "
+            "more --grad-accum-steps, or --grad-checkpointing is set; empty: as asked",
+            {.unit = "bytes"});
   table.add("model-ema", options.model_ema,
             "keep moving averages of the weights, evaluate them and save the best as "
             "ema-<decay>.h5");

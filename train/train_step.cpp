@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "runtime/autocast_guard.h"
+#include "runtime/profiler.h"
 #include "train/objectives.h"
 
 namespace softmoe {
@@ -14,8 +15,11 @@ StepResult step_loss(VisionTransformer& model, const Batch& batch,
   wants.load = wants.load || options.record_load;
   const bool wants_routing = wants.weights || wants.scores || wants.load;
   auto routing = wants_routing ? model->routing_records(wants) : RoutingRecords();
-  const auto logits =
-      model->forward(batch.images, wants_routing ? &routing : nullptr);  // [batch, classes]
+  const auto logits = [&] {
+    const ProfilePart part("forward");
+    return model->forward(batch.images, wants_routing ? &routing : nullptr);  // [batch, classes]
+  }();
+  const ProfilePart part("loss");
   StepResult result;
   if (options.record_load) {
     for (const auto& [block, record] : routing) {
@@ -32,6 +36,7 @@ StepResult step_loss(VisionTransformer& model, const Batch& batch,
 StepResult train_step(VisionTransformer& model, const Batch& batch,
                       const ObjectiveOptions& objectives, const StepOptions& options) {
   auto result = step_loss(model, batch, objectives, options);
+  const ProfilePart part("backward");
   (options.batches > 1 ? result.loss / static_cast<double>(options.batches) : result.loss)
       .backward();
   result.loss = result.loss.detach();  // []

@@ -12,11 +12,13 @@
 #include "core/rng.h"
 #include "core/shell_word.h"
 #include "io/atomic_file.h"
+#include "runtime/profiler.h"
 #include "train/hooks/average_hook.h"
 #include "train/hooks/checkpoint_hook.h"
 #include "train/hooks/evaluation_hook.h"
 #include "train/hooks/log_hook.h"
 #include "train/hooks/metrics_hook.h"
+#include "train/hooks/profile_hook.h"
 #include "train/hooks/progress_bar_hook.h"
 #include "train/hooks/routing_hook.h"
 #include "train/hooks/tensorboard_hook.h"
@@ -55,6 +57,9 @@ void Trainer::add_hooks() {
   add_hook(std::make_unique<MetricsHook>(folder_));
   add_hook(std::make_unique<TensorBoardHook>(folder_));
   add_hook(std::make_unique<LogHook>());
+  if (options.train.profile > 0) {
+    add_hook(std::make_unique<ProfileHook>(folder_, state_));
+  }
   add_hook(std::make_unique<CheckpointHook>(folder_, [this] { return checkpoint(); }));
 }
 
@@ -82,6 +87,9 @@ TrainResult Trainer::run() {
     stop_if_interrupted();
     update();
     pause();
+    if (state_.progress.step < state_.length.total_steps()) {
+      state_.fit_length();
+    }
   }
   for (const auto& hook : hooks_) {
     hook->at_end(state_);
@@ -114,8 +122,9 @@ void Trainer::resume() {
   }
   feed_.restore_bad_images(progress.value("bad_images", Json::array()));
   folder_.begin(state_.progress.step);
+  end_if_out_of_patience();
   log_line(fmt::format("resuming {} after update {} of {}", folder_.path().string(),
-                       state_.progress.step, state_.length.total_steps()));
+                       state_.progress.step, state_.length.total_text()));
 }
 
 /// Saves the state between two updates.
@@ -148,6 +157,20 @@ void Trainer::evaluate() {
   for (const auto& hook : hooks_) {
     hook->at_evaluation(state_);
   }
+  end_if_out_of_patience();
+}
+
+/// Ends the run if the last evaluations have brought no new best.
+void Trainer::end_if_out_of_patience() {
+  const int64_t patience = state_.options().train.patience;
+  const auto& progress = state_.progress;
+  if (patience == 0 || progress.evaluations_since_best < patience ||
+      progress.step >= state_.length.total_steps()) {
+    return;
+  }
+  state_.length.end_at(progress.step);
+  log_line(fmt::format("ends after update {}: no new best top-1 in {} since that of update {}",
+                       progress.step, pluralize(patience, "evaluation"), progress.best_step));
 }
 
 void Trainer::stop_if_interrupted() {
@@ -157,7 +180,7 @@ void Trainer::stop_if_interrupted() {
   save();
   throw Interrupted(fmt::format(
       "interrupted after update {} of {}, saved {}; the same command started again resumes there",
-      state_.progress.step, state_.length.total_steps(), folder_.last_checkpoint().string()));
+      state_.progress.step, state_.length.total_text(), folder_.last_checkpoint().string()));
 }
 
 void Trainer::update() {
@@ -189,29 +212,32 @@ uint64_t Trainer::random_key() const {
 }
 
 ModelUpdate Trainer::next_update() {
+  const ProfilePart part("update");
   const auto& options = state_.options();
   const int64_t step = state_.progress.step;
   const int64_t batches = options.train.grad_accum_steps;
+  const bool is_recorded = state_.length.is_recorded(options.train.log_interval, step + 1);
   int64_t number = next_place() * batches;
   batches_.clear();
   const auto next_batch = [&] {
     batches_.push_back(feed_.take(number++));
     return batches_.back();
   };
-  return update_model(
-      state_.model(), *state_.optimizer, options.objectives, next_batch,
-      {.step = {.compute_dtype = state_.compute_dtype,
-                .record_load = state_.length.is_recorded(options.train.log_interval, step + 1),
-                .batches = batches},
-       .lr = state_.schedule.rate(step),
-       .clip_grad = options.optimizer.clip_grad,
-       .random_key = random_key()});
+  return update_model(state_.model(), *state_.optimizer, options.objectives, next_batch,
+                      {.step = {.compute_dtype = state_.compute_dtype,
+                                .record_load = is_recorded,
+                                .batches = batches},
+                       .lr = state_.schedule.rate(step),
+                       .clip_grad = options.optimizer.clip_grad,
+                       .sam_rho = options.optimizer.sam_rho,
+                       .record_norms = is_recorded,
+                       .random_key = random_key()});
 }
 
 /// Does what --on-nan asks for about an update that cannot be made.
 void Trainer::leave_out(const ModelUpdate& update) {
   const auto found = not_finite(state_, update, batches_, train_set_, random_key());
-  const auto text = found.text(state_.length.total_steps());
+  const auto text = found.text(state_.length.total_text());
   const auto on_nan = state_.options().train.on_nan;
   if (on_nan == OnNan::kStop) {
     stop_at(found, text);
@@ -260,6 +286,9 @@ void Trainer::count_update(double loss, double seconds) {
   progress.epoch_loss += loss;
   ++progress.epoch_updates;
   progress.train_seconds += seconds;
+  if (state_.length.is_timed() && progress.step == state_.length.total_steps()) {
+    progress.ended_max_time = state_.length.max_time().seconds;
+  }
   ++state_.sitting.updates;
   state_.sitting.seconds += seconds;
   state_.sitting.data_seconds = feed_.waited_seconds();

@@ -43,6 +43,7 @@ class Trainer {
   void resume();
   void pause();
   void evaluate();
+  void end_if_out_of_patience();
   void save();
   void stop_if_interrupted();
   void update();

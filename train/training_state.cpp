@@ -15,32 +15,48 @@
 namespace softmoe {
 namespace {
 
+int64_t images_of_update(const RunOptions& options) {
+  return options.loader.batch_size * options.train.grad_accum_steps;
+}
+
+/// Fits both to the speed of the updates so far.
+void fit_to_speed(RunLength& length, Schedule& schedule, const RunProgress& progress) {
+  if (length.is_timed() && progress.ended_max_time >= length.max_time().seconds) {
+    length.end_at(progress.step);
+  } else if (length.is_timed() && progress.step > 0 && progress.train_seconds > 0.0) {
+    length.fit(progress.step, progress.train_seconds);
+    schedule.fit(length, progress.train_seconds / static_cast<double>(progress.step));
+  }
+}
+
 /// Says what it means that a run becomes longer.
 void log_longer_run(const TrainingState& state, const Json& before) {
   auto train = state.options().train;
-  train.epochs = before.at("epochs");
-  train.max_steps = before.at("max-steps");
-  const int64_t per_epoch = state.length.steps_per_epoch();
-  const int64_t old_total = RunLength(train, per_epoch).total_steps();
-  const int64_t total = state.length.total_steps();
-  if (old_total == total) {
+  option_table(train).from_json(
+      {{"epochs", before.at("epochs")},
+       {"max-steps", before.at("max-steps")},
+       {"max-examples", before.value("max-examples", Json(train.max_examples))},
+       {"max-time", before.value("max-time", Json(duration_text(train.max_time)))}},
+      "the run");
+  RunLength old_length(train, {.per_epoch = state.length.steps_per_epoch(),
+                               .images = state.length.images_per_step()});
+  Schedule old_schedule(state.options().schedule, old_length);
+  fit_to_speed(old_length, old_schedule, state.progress);
+  if (old_length.total_text() == state.length.total_text()) {
     return;
   }
-  const auto& shown = state.options().schedule;
-  const Schedule old_schedule(shown, old_total, static_cast<double>(per_epoch));
   const int64_t step = state.progress.step;
   log_line(fmt::format(
       "the run becomes longer: {} updates instead of {}; from update {} on it follows the {} "
       "schedule of that length (lr {:.3g}, it was {:.3g} at that place); for one schedule from the "
       "beginning choose another --experiment",
-      total, old_total, step + 1, shown.sched, state.schedule.rate(step), old_schedule.rate(step)));
+      state.length.total_text(), old_length.total_text(), step + 1, state.options().schedule.sched,
+      state.schedule.rate(step), old_schedule.rate(step)));
 }
 
 }  // namespace
 
-int64_t TrainingState::images_per_update() const {
-  return options().loader.batch_size * options().train.grad_accum_steps;
-}
+int64_t TrainingState::images_per_update() const { return images_of_update(options()); }
 
 double TrainingState::images_per_second() const {
   const auto images = static_cast<double>(sitting.updates * images_per_update());
@@ -51,7 +67,10 @@ double TrainingState::data_share() const {
   return sitting.seconds > 0 ? sitting.data_seconds / sitting.seconds : 0.0;
 }
 
-TrainingState make_training_state(TrainingSetup setup, DataIdentity data, int64_t steps_per_epoch) {
+void TrainingState::fit_length() { fit_to_speed(length, schedule, progress); }
+
+TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
+                                  int64_t updates_per_epoch) {
   complete_config(setup);
   const auto& options = setup.options;
   auto& model = *setup.start.model;
@@ -63,9 +82,9 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data, int64_
                  ? std::make_unique<ModelEma>(setup.start.model, options.train.model_ema_decay,
                                               options.train.model_ema_warmup)
                  : nullptr;
-  const RunLength length(options.train, steps_per_epoch);
-  const Schedule schedule(options.schedule, length.total_steps(),
-                          static_cast<double>(steps_per_epoch));
+  const RunLength length(options.train,
+                         {.per_epoch = updates_per_epoch, .images = images_of_update(options)});
+  const Schedule schedule(options.schedule, length);
   return {.setup = std::move(setup),
           .data = std::move(data),
           .compute_dtype = dtype,
@@ -112,6 +131,7 @@ void restore(TrainingState& state, const Checkpoint& checkpoint, const std::stri
     state.ema->load(checkpoint.ema, path);
   }
   state.progress = run_progress(metadata.at("progress"));
+  state.fit_length();
   log_longer_run(state, metadata.at("config"));
 }
 

@@ -56,15 +56,18 @@ struct TrainingState {
   double epoch() const { return length.epoch_of(progress.step); }
   /// The learning rate of the last update.
   double last_rate() const { return schedule.rate(progress.step - 1); }
+  /// Fits the length and the schedule of a run of limited time to its speed so far.
+  void fit_length();
   int64_t images_per_update() const;
   double images_per_second() const;  ///< in this sitting
   double data_share() const;         ///< share of this sitting's time that is spent on data
 };
 
-/// The state of a run whose epochs have `steps_per_epoch` updates, before its first one: chooses
+/// The state of a run whose epochs have `updates_per_epoch` updates, before its first one: chooses
 /// the parameters that learn and makes the optimizer. Throws UsageError for options that contradict
 /// each other.
-TrainingState make_training_state(TrainingSetup setup, DataIdentity data, int64_t steps_per_epoch);
+TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
+                                  int64_t updates_per_epoch);
 
 /// The model with its description, the optimizer, the configuration, the data and the progress.
 Checkpoint to_checkpoint(const TrainingState& state);

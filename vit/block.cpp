@@ -1,5 +1,6 @@
 #include "vit/block.h"
 
+#include "runtime/profiler.h"
 #include "vit/drop_path.h"
 
 namespace softmoe {
@@ -32,19 +33,26 @@ torch::Tensor BlockImpl::joined(const torch::Tensor& skip, const torch::Tensor& 
   return skip + drop_path(scale ? scale(branch) : branch, drop_path_rate_, is_training());
 }
 
+// Attention and MLP add the skip on the way if nothing comes between.
+
+torch::Tensor BlockImpl::forward_attention(const torch::Tensor& x) {
+  const ProfilePart part("attn");
+  const auto [tokens, skip] = norm1->branch(x, NormedFor::kProducts);  // [batch, tokens, dim]
+  return changes_branches() ? joined(skip, attn(tokens), ls1)
+                            : attn(tokens, skip);  // [batch, tokens, dim]
+}
+
 torch::Tensor BlockImpl::forward(const torch::Tensor& x, const TokenContext& context,
                                  RoutingRecord* record) {
-  // Attention and MLP add the skip on the way if nothing comes between.
-  const bool changes = changes_branches();
-  const auto [tokens, skip] = norm1->branch(x, NormedFor::kProducts);  // [batch, tokens, dim]
-  const auto mixed =
-      changes ? joined(skip, attn(tokens), ls1) : attn(tokens, skip);  // [batch, tokens, dim]
+  const auto mixed = forward_attention(x);  // [batch, tokens, dim]
+  const ProfilePart part(has_moe_ ? "moe" : "mlp");
   if (has_moe_) {
     const auto [inputs, rest] = norm2->branch(mixed, NormedFor::kRouting);
     return joined(rest, moe->forward(inputs, context, record), ls2);  // [batch, tokens, dim]
   }
   const auto [inputs, rest] = norm2->branch(mixed, NormedFor::kProducts);
-  return changes ? joined(rest, mlp(inputs), ls2) : mlp(inputs, rest);  // [batch, tokens, dim]
+  return changes_branches() ? joined(rest, mlp(inputs), ls2)
+                            : mlp(inputs, rest);  // [batch, tokens, dim]
 }
 
 }  // namespace softmoe

@@ -31,6 +31,8 @@ class BlockImpl : public torch::nn::Cloneable<BlockImpl> {
   LayerScale ls2{nullptr};
 
  private:
+  /// The attention of `x` [batch, tokens, dim], added to it.
+  torch::Tensor forward_attention(const torch::Tensor& x);
   /// Returns true if something comes between the end of a branch and the addition to its skip.
   bool changes_branches() const;
   /// `skip` plus what LayerScale `scale`, which may be empty, and stochastic depth make of

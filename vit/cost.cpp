@@ -33,14 +33,31 @@ void add_attention(Tally& tally, const VitOptions& options) {
   tally.parameters += options.qk_norm ? 2 * (dim / options.heads) : 0;
 }
 
-void add_moe(Tally& tally, const VitOptions& options) {
-  const auto layer = moe_layer_options(options);
-  const auto routing = router_row(options.moe.router).cost(layer);
+/// The experts of one layer, applied to the rows that the router gives them.
+void add_experts(Tally& tally, const VitOptions& options, double rows) {
   Tally expert;
   expert.linear(1, options.dim, options.mlp_dim);
   expert.linear(1, options.mlp_dim, options.dim);
-  tally.parameters += options.moe.experts * expert.parameters + routing.parameters;
-  tally.multiply_adds += routing.expert_rows * expert.multiply_adds + routing.multiply_adds;
+  tally.parameters += options.moe.experts * expert.parameters;
+  tally.multiply_adds += rows * expert.multiply_adds;
+}
+
+void add_moe(Tally& tally, const VitOptions& options) {
+  const auto routing = router_row(options.moe.router).cost(moe_layer_options(options));
+  add_experts(tally, options, routing.expert_rows);
+  tally.parameters += routing.parameters;
+  tally.multiply_adds += routing.multiply_adds;
+}
+
+void add_mlp(Tally& tally, const VitOptions& options) {
+  const bool gated = options.mlp_layer == MlpLayer::kSwiGlu;
+  tally.linear(options.tokens(), options.dim, gated ? 2 * options.mlp_dim : options.mlp_dim);
+  tally.linear(options.tokens(), options.mlp_dim, options.dim);
+}
+
+void add_embedding(Tally& tally, const VitOptions& options) {
+  tally.linear(options.patches(), options.in_chans * options.patch_size * options.patch_size,
+               options.dim);
 }
 
 void add_block(Tally& tally, const VitOptions& options, bool has_moe) {
@@ -49,9 +66,7 @@ void add_block(Tally& tally, const VitOptions& options, bool has_moe) {
   if (has_moe) {
     add_moe(tally, options);
   } else {
-    const bool gated = options.mlp_layer == MlpLayer::kSwiGlu;
-    tally.linear(options.tokens(), options.dim, gated ? 2 * options.mlp_dim : options.mlp_dim);
-    tally.linear(options.tokens(), options.mlp_dim, options.dim);
+    add_mlp(tally, options);
   }
 }
 
@@ -73,8 +88,7 @@ void add_attention_pool(Tally& tally, const VitOptions& options) {
 ModelCost model_cost(const VitOptions& options) {
   validate(options);
   Tally tally;
-  tally.linear(options.patches(), options.in_chans * options.patch_size * options.patch_size,
-               options.dim);
+  add_embedding(tally, options);
   tally.parameters -= options.patch_bias ? 0 : options.dim;
   tally.parameters += options.prefix_tokens() * options.dim;
   if (options.pos_embed == PositionEmbedding::kLearned) {
@@ -107,6 +121,30 @@ ModelCost model_cost(const VitOptions& options) {
   cost.head_parameters = tally.parameters - cost.backbone_parameters;
   cost.gflop = 2.0 * tally.multiply_adds / 1e9;
   return cost;
+}
+
+std::map<std::string, double> part_gflops(const VitOptions& options) {
+  validate(options);
+  std::map<std::string, double> gflops;
+  const auto count = [&gflops](const std::string& name, const auto& add) {
+    Tally tally;
+    add(tally);
+    gflops[name] = 2.0 * tally.multiply_adds / 1e9;
+  };
+  count("embed", [&](Tally& tally) { add_embedding(tally, options); });
+  const auto mask = moe_block_mask(options.moe_blocks, options.depth);
+  for (size_t index = 0; index < mask.size(); ++index) {
+    const auto block = "blocks." + std::to_string(index);
+    count(block + "/attn", [&](Tally& tally) { add_attention(tally, options); });
+    if (mask[index]) {
+      const auto routing = router_row(options.moe.router).cost(moe_layer_options(options));
+      count(block + "/moe/experts",
+            [&](Tally& tally) { add_experts(tally, options, routing.expert_rows); });
+    } else {
+      count(block + "/mlp", [&](Tally& tally) { add_mlp(tally, options); });
+    }
+  }
+  return gflops;
 }
 
 }  // namespace softmoe

@@ -1,6 +1,9 @@
 #pragma once
 /// What a model costs, counted from its options without making it.
 
+#include <map>
+#include <string>
+
 #include "vit/options.h"
 
 namespace softmoe {
@@ -15,5 +18,9 @@ struct ModelCost {
 
 /// The cost of a model. Matrix products alone are counted, as the papers do.
 ModelCost model_cost(const VitOptions& options);
+
+/// GFLOP of one image forward of the parts of the model that consist of matrix products: "embed",
+/// "blocks.0/attn", "blocks.0/mlp", and "blocks.1/moe/experts" without its routing.
+std::map<std::string, double> part_gflops(const VitOptions& options);
 
 }  // namespace softmoe

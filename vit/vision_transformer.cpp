@@ -3,6 +3,7 @@
 #include "core/tensor_check.h"
 #include "ops/initialization.h"
 #include "ops/recomputed.h"
+#include "runtime/profiler.h"
 #include "vit/moe_blocks.h"
 #include "vit/position_embedding.h"
 
@@ -97,6 +98,7 @@ torch::Tensor VisionTransformerImpl::prefix() const {
 }
 
 torch::Tensor VisionTransformerImpl::embed(const torch::Tensor& patches) {
+  const ProfilePart part("embed");
   auto tokens = patch_embed_(patches);  // [batch, patches, dim]
   // A fixed embedding follows the device and dtype of the weights, as a learned one does.
   const auto positions =
@@ -143,6 +145,7 @@ torch::Tensor VisionTransformerImpl::run_blocks(
     if (visit) {
       visit(tokens);
     }
+    const ProfilePart part([index] { return "blocks." + std::to_string(index); });
     auto& block = *blocks_->ptr<BlockImpl>(static_cast<size_t>(index));
     const bool keep = records != nullptr && block.has_moe();
     tokens = run_block(block, tokens, context, keep ? &(*records)[index] : nullptr);
@@ -185,8 +188,12 @@ torch::Tensor VisionTransformerImpl::pool(const torch::Tensor& tokens) {
 
 torch::Tensor VisionTransformerImpl::forward_features(const torch::Tensor& images,
                                                       RoutingRecords* records) {
+  return pooled_features(forward_tokens(images, records));  // [batch, feature_dim]
+}
+
+torch::Tensor VisionTransformerImpl::pooled_features(const torch::Tensor& tokens) {
   // [batch, pooled_dim], or [batch, 2, dim] with a distillation token
-  auto features = pool(forward_tokens(images, records));
+  auto features = pool(tokens);
   if (fc_norm_) {
     features = fc_norm_(features);
   }
@@ -205,7 +212,9 @@ torch::Tensor VisionTransformerImpl::forward_head(const torch::Tensor& features)
 }
 
 torch::Tensor VisionTransformerImpl::forward(const torch::Tensor& images, RoutingRecords* records) {
-  return forward_head(forward_features(images, records));
+  const auto tokens = forward_tokens(images, records);  // [batch, tokens, dim]
+  const ProfilePart part("head");
+  return forward_head(pooled_features(tokens));  // [batch, num_classes]
 }
 
 RoutingRecords VisionTransformerImpl::routing_records(const RoutingWants& wants) const {

@@ -64,6 +64,7 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   torch::Tensor run_block(BlockImpl& block, const torch::Tensor& tokens,
                           const TokenContext& context, RoutingRecord* record);
   torch::Tensor pool(const torch::Tensor& tokens);
+  torch::Tensor pooled_features(const torch::Tensor& tokens);
 
   VitOptions options_;
   bool grad_checkpointing_ = false;

@@ -5,7 +5,7 @@ namespace softmoe::kernels::SOFTMOE_LEVEL {
 namespace {
 
 void adamw(const AdamWConstants& step, int64_t count, const float* gradient, float* parameter,
-           float* mean, float* mean_square) {
+           Target mean, float* mean_square) {
   const Floats decay = set1(step.decay);
   const Floats rate = set1(step.rate);
   const Floats beta1 = set1(step.beta1);
@@ -18,11 +18,11 @@ void adamw(const AdamWConstants& step, int64_t count, const float* gradient, flo
   for (int64_t at = 0; at < count; at += kLanes) {
     const Mask mask = lanes(at, count);
     const Floats g = mul(factor, load(mask, gradient + at));
-    const Floats m = fmadd(beta1, load(mask, mean + at), mul(rest1, g));
+    const Floats m = fmadd(beta1, load(mean, at, mask), mul(rest1, g));
     const Floats v = fmadd(beta2, load(mask, mean_square + at), mul(mul(rest2, g), g));
     const Floats divisor = fmadd(sqrt(v), correction, eps);
     const Floats kept = mul(decay, load(mask, parameter + at));
-    store(mean + at, mask, m);
+    store(mean, at, mask, m);
     store(mean_square + at, mask, v);
     store(parameter + at, mask, fnmadd(rate, div(m, divisor), kept));
   }

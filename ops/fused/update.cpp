@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/table.h"
+#include "ops/tensor_pointers.h"
 #include "runtime/thread_team.h"
 
 namespace softmoe::fused {
@@ -51,6 +52,12 @@ void for_each_block(const std::vector<Block>& blocks, const Function& function) 
   });
 }
 
+bool are_contiguous(const std::vector<torch::Tensor>& tensors, torch::Dtype dtype) {
+  return std::ranges::all_of(tensors, [dtype](const torch::Tensor& tensor) {
+    return tensor.is_cpu() && tensor.scalar_type() == dtype && tensor.is_contiguous();
+  });
+}
+
 kernels::AdamWConstants constants_of(const AdamWStep& step) {
   const auto steps = static_cast<double>(step.step);
   // What the moments lack of their full weight, as they start from zero.
@@ -68,29 +75,26 @@ kernels::AdamWConstants constants_of(const AdamWStep& step) {
 }  // namespace
 
 bool takes_update(const std::vector<torch::Tensor>& tensors) {
-  return kernels::has(kernels::Need::kFp32) &&
-         std::all_of(tensors.begin(), tensors.end(), [](const torch::Tensor& tensor) {
-           return tensor.is_cpu() && tensor.scalar_type() == torch::kFloat32 &&
-                  tensor.is_contiguous();
-         });
+  return kernels::has(kernels::Need::kFp32) && are_contiguous(tensors, torch::kFloat32);
 }
 
-bool takes_update(const UpdatedTensors& tensors) {
+bool takes_adamw(const UpdatedTensors& tensors) {
+  const auto& means = tensors.state[0];
   return takes_update(tensors.parameters) && takes_update(tensors.gradients) &&
-         std::all_of(tensors.state.begin(), tensors.state.end(),
-                     [](const auto& kind) { return takes_update(kind); });
+         (takes_update(means) || are_contiguous(means, torch::kBFloat16)) &&
+         takes_update(tensors.state[1]);
 }
 
 void adamw(const AdamWStep& step, const UpdatedTensors& tensors) {
   const auto constants = constants_of(step);
   const auto gradient = memory_of(tensors.gradients);
   const auto parameter = memory_of(tensors.parameters);
-  const auto mean = memory_of(tensors.state[0]);
+  const auto& means = tensors.state[0];
   const auto mean_square = memory_of(tensors.state[1]);
   for_each_block(blocks_of(tensors.parameters), [&](size_t, const Block& block) {
     const auto [index, first, count] = block;
     kernels::table().adamw(constants, count, gradient[index] + first, parameter[index] + first,
-                           mean[index] + first, mean_square[index] + first);
+                           target_of(means[index]).offset(first), mean_square[index] + first);
   });
 }
 

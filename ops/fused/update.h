@@ -8,7 +8,8 @@ namespace softmoe::fused {
 
 /// Returns true if the functions below take these tensors: contiguous fp32 on a CPU with kernels.
 bool takes_update(const std::vector<torch::Tensor>& tensors);
-bool takes_update(const UpdatedTensors& tensors);
+/// Returns true if adamw() takes these tensors, whose means of gradients may be bf16.
+bool takes_adamw(const UpdatedTensors& tensors);
 
 /// softmoe::adamw_update() of tensors that are all taken.
 void adamw(const AdamWStep& step, const UpdatedTensors& tensors);

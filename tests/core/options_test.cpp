@@ -20,6 +20,7 @@ struct ToyOptions {
   std::vector<double> decays = {0.25};
   std::vector<std::string> names = {"x"};
   Shape shape = Shape::kRound;
+  Duration pause = {90};
   bool operator==(const ToyOptions&) const = default;
 };
 
@@ -32,6 +33,7 @@ void describe(OptionTable& table, ToyOptions& options) {
   table.add("decays", options.decays, "decays");
   table.add("names", options.names, "names");
   table.add("shape", options.shape, "outline");
+  table.add("pause", options.pause, "time between two");
 }
 
 }  // namespace
@@ -53,7 +55,8 @@ ToyOptions changed_options() {
           .blocks = {},
           .decays = {1e-300, 2},
           .names = {"a, b", "\"quoted\""},
-          .shape = Shape::kSquare};
+          .shape = Shape::kSquare,
+          .pause = {0.25}};
 }
 
 TEST(OptionTable, RoundTripsThroughJson) {
@@ -72,14 +75,15 @@ TEST(OptionTable, KeepsTheOrderOfDescription) {
     names.push_back(name);
   }
   EXPECT_THAT(names, testing::ElementsAre("bias", "width", "rate", "title", "blocks", "decays",
-                                          "names", "shape"));
+                                          "names", "shape", "pause"));
 }
 
 TEST(OptionTable, WritesAConfigLineForEachOption) {
   ToyOptions options;
   EXPECT_EQ(option_table(options).to_config(),
             "bias = true\nwidth = 8\nrate = 0.5\ntitle = \"a b\"\nblocks = [ 1, 2 ]\n"
-            "decays = [ 0.25 ]\nnames = [ \"x\" ]\nshape = \"round\"\n");
+            "decays = [ 0.25 ]\nnames = [ \"x\" ]\nshape = \"round\"\n"
+            "pause = \"90s\"\n");
 }
 
 TEST(OptionField, ParsesWords) {
@@ -91,12 +95,14 @@ TEST(OptionField, ParsesWords) {
   table.find("title")->parse({"c"}, "");
   table.find("blocks")->parse({"3", "0"}, "");
   table.find("shape")->parse({"square"}, "");
+  table.find("pause")->parse({"10min"}, "");
   EXPECT_EQ(options, (ToyOptions{.bias = false,
                                  .width = 64,
                                  .rate = 1e-3,
                                  .title = "c",
                                  .blocks = {3, 0},
-                                 .shape = Shape::kSquare}));
+                                 .shape = Shape::kSquare,
+                                 .pause = {600}}));
 }
 
 TEST(OptionField, NamesWhatIsAllowedAndWhatWasFound) {
@@ -116,6 +122,8 @@ TEST(OptionField, NamesWhatIsAllowedAndWhatWasFound) {
   EXPECT_THAT(parse("bias", {"maybe"}), HasSubstr("true or false"));
   EXPECT_THAT(parse("blocks", {"1", "-1"}), HasSubstr("at least 0"));
   EXPECT_THAT(parse("width", {"1", "2"}), HasSubstr("one value"));
+  EXPECT_EQ(parse("pause", {"10minutes"}),
+            "a.toml: pause: expected a time such as 90s, 10min, 1.5h or 2d, found '10minutes'");
   EXPECT_EQ(options, ToyOptions{});
 }
 
@@ -128,6 +136,7 @@ TEST(OptionTable, RefusesUnknownNamesAndWrongTypes) {
   EXPECT_EQ(error(R"({"heigth": 1})"), "meta: unknown option 'heigth'");
   EXPECT_EQ(error(R"({"width": "8"})"), "meta: width: expected int, found \"8\"");
   EXPECT_EQ(error(R"({"width": 1.5})"), "meta: width: expected int, found 1.5");
+  EXPECT_THAT(error(R"({"pause": 90})"), HasSubstr("pause: expected a time such as"));
   EXPECT_EQ(error(R"({"blocks": 1})"), "meta: blocks: expected a list, found 1");
   EXPECT_THAT(error("[1]"), HasSubstr("an object of options"));
 }
@@ -169,6 +178,8 @@ TEST(Options, RecognizeTheirItems) {
     EXPECT_FALSE(table.find("blocks")->recognizes(word)) << word;
     EXPECT_FALSE(table.find("rate")->recognizes(word)) << word;
   }
+  EXPECT_TRUE(table.find("pause")->recognizes("1.5h"));
+  EXPECT_FALSE(table.find("pause")->recognizes("-1s"));
   EXPECT_TRUE(table.find("shape")->recognizes("round"));
   EXPECT_FALSE(table.find("shape")->recognizes("oval"));
 }

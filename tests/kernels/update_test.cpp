@@ -1,6 +1,7 @@
 #include "kernels/update.h"
 
 #include <array>
+#include <bit>
 #include <cmath>
 
 #include "kernels/kernel_test.h"
@@ -34,8 +35,8 @@ TEST_P(UpdateTest, AdamWTakesOneStep) {
     auto fp32_parameter = floats(parameter.values);
     auto fp32_mean = floats(mean.values);
     auto fp32_square = floats(mean_square.values);
-    table().adamw(step, count, fp32_gradient.data(), fp32_parameter.data(), fp32_mean.data(),
-                  fp32_square.data());
+    table().adamw(step, count, fp32_gradient.data(), fp32_parameter.data(),
+                  {.fp32 = fp32_mean.data()}, fp32_square.data());
     for (int64_t at = 0; at < count; ++at) {
       const double g = step.gradient_factor * gradient.at(0, at);
       double& m = mean.at(0, at);
@@ -49,6 +50,41 @@ TEST_P(UpdateTest, AdamWTakesOneStep) {
     EXPECT_TRUE(near(fp32_mean, mean.values, kFp32Tolerance)) << count;
     EXPECT_TRUE(near(fp32_square, mean_square.values, kFp32Tolerance)) << count;
     EXPECT_TRUE(near(fp32_parameter, parameter.values, kFp32Tolerance)) << count;
+  }
+}
+
+TEST_P(UpdateTest, AdamWRoundsAMeanInBf16WhereItIsStored) {
+  const AdamWConstants step{.decay = 0.99F,
+                            .rate = 0.02F,
+                            .beta1 = 0.875F,
+                            .beta2 = 0.96875F,
+                            .inverse_correction = 1.5F,
+                            .eps = 1e-3F,
+                            .gradient_factor = 0.5F};
+  for (const int64_t count : kCounts) {
+    const auto gradient = floats(random_matrix(1, count, 1).values);
+    // Values that bf16 holds exactly, so that both updates begin with equal moments.
+    auto mean = floats(random_matrix(1, count, 3).values);
+    std::vector<Bf16> short_mean(mean.size());
+    for (size_t at = 0; at < mean.size(); ++at) {
+      short_mean[at] = static_cast<Bf16>(std::bit_cast<uint32_t>(mean[at]) >> 16);
+      mean[at] = std::bit_cast<float>(static_cast<uint32_t>(short_mean[at]) << 16);
+    }
+    auto parameter = floats(random_matrix(1, count, 2).values);
+    auto square = std::vector<float>(mean.size(), 0.25F);
+    auto short_parameter = parameter;
+    auto short_square = square;
+    table().adamw(step, count, gradient.data(), parameter.data(), {.fp32 = mean.data()},
+                  square.data());
+    table().adamw(step, count, gradient.data(), short_parameter.data(), {.bf16 = short_mean.data()},
+                  short_square.data());
+    EXPECT_EQ(short_parameter, parameter);
+    EXPECT_EQ(short_square, square);
+    for (size_t at = 0; at < mean.size(); ++at) {
+      const auto bits = std::bit_cast<uint32_t>(mean[at]);
+      const uint32_t nearest_even = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+      EXPECT_EQ(short_mean[at], nearest_even) << at;
+    }
   }
 }
 

@@ -55,6 +55,29 @@ TEST(OptimizerUpdate, AdamWFollowsItsDefinitionOnAllLevelsAndLayouts) {
   }
 }
 
+TEST(OptimizerUpdate, AdamWMayKeepItsMeansInBf16) {
+  const AdamWStep step{.lr = 0.02, .decay = 0.3, .beta1 = 0.8, .step = 3, .gradient_factor = 0.5};
+  for (const auto level : kernels::present_levels()) {
+    const kernels::ScopedLevel scoped(level);
+    for (const bool spread : {false, true}) {
+      auto tensors = example(2, spread);
+      auto exact = example(2, spread);
+      for (size_t index = 0; index < 2; ++index) {
+        tensors.state[0][index] = tensors.state[0][index].to(torch::kBFloat16);
+        exact.state[0][index] = tensors.state[0][index].to(torch::kFloat32);
+      }
+      adamw_update(step, tensors);
+      adamw_update(step, exact);
+      for (size_t index = 0; index < 2; ++index) {
+        EXPECT_TRUE(all_close(tensors.parameters[index], exact.parameters[index]));
+        EXPECT_EQ(tensors.state[0][index].scalar_type(), torch::kBFloat16);
+        EXPECT_TRUE(
+            torch::equal(tensors.state[0][index], exact.state[0][index].to(torch::kBFloat16)));
+      }
+    }
+  }
+}
+
 TEST(OptimizerUpdate, SgdFollowsItsDefinitionOnAllLayouts) {
   const SgdStep step{.lr = 0.02, .decay = 0.3, .momentum = 0.8, .gradient_factor = 0.5};
   const auto start = example(1, /*spread=*/false, torch::kFloat64);

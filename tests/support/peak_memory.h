@@ -1,10 +1,13 @@
 #pragma once
 /// The peak of a process's memory.
 
+#include <malloc.h>
+
 #include <cstdint>
 #include <fstream>
 #include <optional>
 
+#include "runtime/memory/kept_memory.h"
 #include "runtime/memory/memory_use.h"
 
 namespace softmoe::test {
@@ -17,6 +20,8 @@ std::optional<int64_t> peak_growth(const Work& work) {
   work();
   return std::nullopt;
 #else
+  release_kept_memory();
+  malloc_trim(0);  // what is free, but not given back, would be used again without growth
   std::ofstream reset("/proc/self/clear_refs");
   reset << "5" << std::flush;  // sets the peak to the memory in use
   const bool is_reset = static_cast<bool>(reset);

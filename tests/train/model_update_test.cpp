@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "ops/optimizer_update.h"
@@ -66,6 +67,71 @@ TEST_F(ModelUpdateTest, IsStepsThenClippingThenTheOptimizer) {
   for (const auto& item : model_->named_parameters()) {
     EXPECT_TRUE(all_close(item.value().detach(), expected[item.key()].detach())) << item.key();
   }
+}
+
+TEST_F(ModelUpdateTest, SharpnessAwareTakesTheGradientsOfTheWorstPlaceNearby) {
+  OptimizerOptions options;
+  options.opt = "sgd";
+  const auto optimizer = make_optimizer(named_parameters(*model_), options);
+  const UpdateOptions how{
+      .step = {.batches = 2}, .lr = 0.01, .clip_grad = 0.0, .sam_rho = 0.3, .random_key = 5};
+  const auto update = update_model(model_, *optimizer, objectives_, feed(), how);
+
+  const auto by_hand = make_optimizer(named_parameters(*other_), options);
+  const auto gradients_here = [&] {
+    by_hand->zero_grad();
+    torch::manual_seed(5);
+    double loss = 0.0;
+    for (size_t batch = 0; batch < 2; ++batch) {
+      loss += train_step(other_, batches_[batch], objectives_, how.step).loss.item<double>();
+    }
+    return loss / 2;
+  };
+  EXPECT_EQ(update.loss, gradients_here());
+  std::vector<torch::Tensor> before;
+  double squares = 0.0;
+  for (const auto& gradient : by_hand->gradients()) {
+    squares += gradient.square().sum().item<double>();
+  }
+  {
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : by_hand->parameters()) {
+      before.push_back(parameter.tensor.clone());
+      parameter.tensor.add_(parameter.tensor.grad(), 0.3 / std::sqrt(squares));
+    }
+  }
+  gradients_here();
+  {
+    const torch::NoGradGuard no_grad;
+    for (size_t index = 0; auto& parameter : by_hand->parameters()) {
+      parameter.tensor.copy_(before[index++]);
+    }
+  }
+  by_hand->step(0.01);
+  const auto expected = other_->named_parameters();
+  for (const auto& item : model_->named_parameters()) {
+    EXPECT_TRUE(all_close(item.value().detach(), expected[item.key()].detach())) << item.key();
+  }
+}
+
+TEST_F(ModelUpdateTest, RecordsNormsByGroupsOfLayers) {
+  const auto optimizer = make_optimizer(named_parameters(*model_), {});
+  const auto update = update_model(model_, *optimizer, objectives_, feed(),
+                                   {.step = {}, .clip_grad = 1e-3, .record_norms = true});
+  ASSERT_EQ(update.norms.size(), static_cast<size_t>(sizes_.depth) + 2);
+  double gradients = 0.0;
+  for (const auto& [group, norms] : update.norms) {
+    EXPECT_GT(norms.weight, 0.0) << group;
+    gradients = std::hypot(gradients, norms.gradient);
+  }
+  EXPECT_NEAR(gradients, update.gradient_norm, 1e-5 * update.gradient_norm);
+  double head = 0.0;
+  for (const auto& item : model_->named_parameters()) {
+    if (!item.key().starts_with("blocks.") && item.key().find("embed") == std::string::npos) {
+      head = std::hypot(head, item.value().norm().item<double>());
+    }
+  }
+  EXPECT_NEAR(update.norms.at("head").weight, head, 1e-5 * head);
 }
 
 TEST_F(ModelUpdateTest, RandomnessDependsOnItsKeyAlone) {

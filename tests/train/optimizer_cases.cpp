@@ -18,7 +18,9 @@ void expect_reference_trajectory(const std::string& name, const OptimizerOptions
   }
   ASSERT_EQ(parameters.size(), 8);
   const auto optimizer = make_optimizer(parameters, options);
-  const Schedule schedule(schedule_options, /*total_steps=*/6, /*steps_per_epoch=*/1.0);
+  TrainOptions train;
+  train.epochs = 6;
+  const Schedule schedule(schedule_options, RunLength(train, {}));
   for (int64_t step = 0; step < 6; ++step) {
     for (auto& [key, tensor] : parameters) {
       tensor.mutable_grad() = npz_array(arrays, "optim/grads/" + key, path)[step].clone();

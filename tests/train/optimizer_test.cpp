@@ -53,6 +53,35 @@ TEST_P(EveryOptimizer, ResumesToTheSameBits) {
   }
 }
 
+TEST(ShortMeans, TakeHalfTheMemoryAndStayClose) {
+  for (const std::string name : {"adamw", "lion"}) {
+    SCOPED_TRACE(name);
+    auto exact = some_parameters();
+    auto rounded = copies(exact);
+    OptimizerOptions options;
+    options.opt = name;
+    const auto exact_optimizer = make_optimizer(exact, options);
+    options.mu_dtype = Precision::kBFloat16;
+    const auto rounded_optimizer = make_optimizer(rounded, options);
+    for (int64_t step = 0; step < 4; ++step) {
+      set_gradients(exact, step);
+      set_gradients(rounded, step);
+      exact_optimizer->step(0.01);
+      rounded_optimizer->step(0.01);
+    }
+    const auto state = rounded_optimizer->state();
+    for (const auto& [key, tensor] : exact_optimizer->state()) {
+      if (key.starts_with("exp_avg/")) {
+        EXPECT_EQ(state.at(key).scalar_type(), torch::kBFloat16) << key;
+        EXPECT_TRUE(test::all_close(state.at(key).to(torch::kFloat32), tensor,
+                                    {.absolute = 0.01, .relative = 0.03}))
+            << key;
+      }
+    }
+    EXPECT_THROW(exact_optimizer->load_state(state), InputError);
+  }
+}
+
 TEST_P(EveryOptimizer, FusedAndPlainPathsAgree) {
   auto fused = some_parameters();
   auto plain = copies(fused);

@@ -1,5 +1,7 @@
 #include "train/schedule.h"
 
+#include <cmath>
+
 #include "core/error.h"
 #include "io/npz.h"
 #include "support/temporary_folder.h"
@@ -7,6 +9,13 @@
 
 namespace softmoe {
 namespace {
+
+/// The length of a run of `total` updates.
+RunLength steps(int64_t total, int64_t per_epoch = 1, int64_t images = 1) {
+  TrainOptions options;
+  options.epochs = static_cast<double>(total) / static_cast<double>(per_epoch);
+  return RunLength(options, {.per_epoch = per_epoch, .images = images});
+}
 
 struct ReferenceCase {
   std::string fixture;
@@ -30,7 +39,7 @@ TEST_P(ScheduleParity, EqualsReferenceAtEveryStep) {
   options.warmup_steps = static_cast<int64_t>(arg(2));
   options.cooldown_steps = static_cast<int64_t>(arg(3));
   options.timescale = std::max(1.0, arg(4));
-  const Schedule schedule(options, static_cast<int64_t>(arg(5)), /*steps_per_epoch=*/1.0);
+  const Schedule schedule(options, steps(static_cast<int64_t>(arg(5))));
   auto actual = torch::empty_like(expected);
   for (int64_t step = 0; step < expected.size(0); ++step) {
     actual[step] = schedule.rate(step);
@@ -55,7 +64,7 @@ TEST_P(EverySchedule, WarmsUpLinearlyFromZeroToThePeak) {
   options.sched = std::string(row().name);
   options.lr = 0.7;
   options.warmup_epochs = 2.5;
-  const Schedule schedule(options, 100, /*steps_per_epoch=*/4.0);
+  const Schedule schedule(options, steps(100, /*per_epoch=*/4));
   EXPECT_EQ(schedule.rate(0), 0.0);
   EXPECT_DOUBLE_EQ(schedule.rate(3), 0.7 * 3 / 10);
   EXPECT_DOUBLE_EQ(schedule.rate(10), 0.7);
@@ -69,9 +78,9 @@ TEST_P(EverySchedule, CooldownIsLinearFromTheRateReached) {
   options.sched = std::string(row().name);
   options.lr = 0.7;
   options.min_lr = 0.01;
-  const Schedule plain(options, 50, 1.0);
+  const Schedule plain(options, steps(50));
   options.cooldown_steps = 20;
-  const Schedule cooled(options, 50, 1.0);
+  const Schedule cooled(options, steps(50));
   for (int64_t step = 0; step <= 30; ++step) {
     EXPECT_EQ(cooled.rate(step), plain.rate(step)) << step;
   }
@@ -90,7 +99,7 @@ TEST(Schedule, LengthsInStepsOverrideEpochs) {
   options.warmup_epochs = 3;
   options.warmup_steps = 5;
   options.cooldown_epochs = 2;
-  const Schedule schedule(options, 1000, /*steps_per_epoch=*/20.0);
+  const Schedule schedule(options, steps(1000, /*per_epoch=*/20));
   EXPECT_EQ(schedule.shape().warmup, 5);
   EXPECT_EQ(schedule.shape().cooldown, 40);
 }
@@ -99,7 +108,7 @@ TEST(Schedule, UnknownNameListsTheKnownOnes) {
   ScheduleOptions options;
   options.sched = "stairs";
   try {
-    const Schedule schedule(options, 10, 1.0);
+    const Schedule schedule(options, steps(10));
     FAIL();
   } catch (const UsageError& error) {
     EXPECT_THAT(error.what(),
@@ -111,8 +120,62 @@ TEST(Schedule, WarmupAndCooldownMustFitIntoTheRun) {
   ScheduleOptions options;
   options.warmup_steps = 6;
   options.cooldown_steps = 5;
-  EXPECT_THROW(Schedule(options, 10, 1.0), UsageError);
-  EXPECT_NO_THROW(Schedule(options, 11, 1.0));
+  EXPECT_THROW(Schedule(options, steps(10)), UsageError);
+  EXPECT_NO_THROW(Schedule(options, steps(11)));
+}
+
+TEST(Schedule, LengthsInExamplesCountWholeUpdates) {
+  ScheduleOptions options;
+  options.warmup_examples = 64;
+  options.warmup_epochs = 3;
+  options.cooldown_examples = 33;
+  const Schedule schedule(options, steps(100, /*per_epoch=*/20, /*images=*/8));
+  EXPECT_EQ(schedule.shape().warmup, 8);
+  EXPECT_EQ(schedule.shape().cooldown, 4);
+}
+
+/// A run of 100 s.
+RunLength hundred_seconds() {
+  TrainOptions options;
+  options.max_time = {100};
+  return RunLength(options, {.per_epoch = 10});
+}
+
+TEST(Schedule, OfARunOfLimitedTimeFollowsTheTimeAtEverySpeed) {
+  ScheduleOptions options{.sched = "linear", .lr = 1.0, .warmup_time = {10}};
+  auto length = hundred_seconds();
+  Schedule schedule(options, length);
+  EXPECT_EQ(schedule.rate(0), 0.0);
+  for (const double step_seconds : {0.01, 0.5, 2.0}) {
+    const auto rate_at = [&](double seconds) {
+      const int64_t step = std::llround(seconds / step_seconds);
+      length.fit(step, seconds);
+      schedule.fit(length, step_seconds);
+      return schedule.rate(step);
+    };
+    EXPECT_NEAR(rate_at(4), 0.4, 1e-9) << step_seconds;
+    EXPECT_NEAR(rate_at(10), 1.0, 1e-9) << step_seconds;
+    EXPECT_NEAR(rate_at(46), 0.6, 1e-9) << step_seconds;
+    EXPECT_NEAR(rate_at(92), 8.0 / 90, 1e-9) << step_seconds;
+  }
+}
+
+TEST(Schedule, CooldownInTimeBeginsThatLongBeforeTheEnd) {
+  ScheduleOptions options{.sched = "constant", .lr = 1.0, .cooldown_time = {20}};
+  auto length = hundred_seconds();
+  Schedule schedule(options, length);
+  length.fit(/*step=*/90, /*seconds=*/45.0);
+  schedule.fit(length, 0.5);
+  EXPECT_EQ(schedule.rate(160), 1.0);
+  EXPECT_NEAR(schedule.rate(180), 0.5, 1e-12);
+  EXPECT_NEAR(schedule.rate(200), 0.0, 1e-12);
+}
+
+TEST(Schedule, LengthsInTimeNeedARunOfLimitedTimeThatHoldsThem) {
+  EXPECT_THROW(Schedule({.warmup_time = {5}}, steps(100)), UsageError);
+  EXPECT_THROW(Schedule({.warmup_time = {60}, .cooldown_time = {50}}, hundred_seconds()),
+               UsageError);
+  EXPECT_NO_THROW(Schedule({.warmup_time = {50}, .cooldown_time = {50}}, hundred_seconds()));
 }
 
 }  // namespace

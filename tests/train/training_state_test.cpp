@@ -20,7 +20,7 @@ const DataIdentity kFourCorners{.class_names = {"a", "b", "c", "d"},
                                 .val = {.images = 20, .digest = "02"}};
 
 TEST(TrainingState, HasRatesOfItsSitting) {
-  auto state = make_training_state(setup_of(tiny_run()), {}, /*steps_per_epoch=*/10);
+  auto state = make_training_state(setup_of(tiny_run()), {}, /*updates_per_epoch=*/10);
   EXPECT_EQ(state.images_per_second(), 0.0);
   EXPECT_EQ(state.data_share(), 0.0);
   state.progress.step = 25;
@@ -87,6 +87,28 @@ TEST(TrainingState, OfALongerRunFollowsItsSchedule) {
   EXPECT_EQ(longer.length.total_steps(), 60);
   ASSERT_EQ(log.lines().size(), 1U);
   EXPECT_THAT(log.lines()[0], testing::HasSubstr("60 updates instead of 30; from update 31 on"));
+}
+
+TEST(TrainingState, OfLimitedTimeEndsOnceAndGoesOnWithMoreTime) {
+  auto run = tiny_run();
+  run.train.max_time = {60};
+  run.config = options_to_json(run.train);
+  auto first = make_training_state(setup_of(run), kFourCorners, 10);
+  first.progress.step = 118;
+  first.progress.train_seconds = 59.2;  // two further updates at this speed
+  first.progress.ended_max_time = 60;   // but the last one was faster than expected
+  const auto checkpoint = to_checkpoint(first);
+  auto again = make_training_state(setup_of(run), kFourCorners, 10);
+  restore(again, checkpoint, "run/last.h5");
+  EXPECT_EQ(again.length.total_steps(), 118);
+  run.train.max_time = {120};
+  run.config = options_to_json(run.train);
+  auto longer = make_training_state(setup_of(run), kFourCorners, 10);
+  const test::LogLines log;
+  restore(longer, checkpoint, "run/last.h5");
+  EXPECT_EQ(longer.length.total_steps(), 239);
+  ASSERT_EQ(log.lines().size(), 1U);
+  EXPECT_THAT(log.lines()[0], testing::HasSubstr("about 239 updates instead of 118"));
 }
 
 }  // namespace

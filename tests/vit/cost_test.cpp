@@ -141,6 +141,22 @@ TEST(ModelCost, CountsTheRoutingOfMoeLayers) {
   EXPECT_NEAR(multiply_adds(options), dense - mlp + 3 * product, 0.1);
 }
 
+TEST(PartGflops, AreTheModelWithoutRoutingAndHead) {
+  const auto sum_of = [](const std::map<std::string, double>& parts) {
+    double sum = 0.0;
+    for (const auto& [name, gflop] : parts) {
+      sum += gflop;
+    }
+    return sum;
+  };
+  auto options = small_moe_options("identity");  // its routing has no products
+  options.num_classes = 0;
+  const auto parts = part_gflops(options);
+  EXPECT_EQ(parts.size(), 1U + 2 * 3);  // the embedding; attention and MLP or experts
+  EXPECT_EQ(parts.count("blocks.2/moe/experts") + parts.count("blocks.2/mlp"), 1U);
+  EXPECT_NEAR(sum_of(parts), model_cost(options).gflop, 1e-12);
+}
+
 TEST(ModelCost, ValidatesTheOptions) {
   auto options = small_options();
   options.heads = 5;

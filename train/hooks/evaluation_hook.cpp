@@ -16,9 +16,11 @@ void EvaluationHook::at_evaluation(TrainingState& state) {
   auto& progress = state.progress;
   progress.evaluated_step = progress.step;
   const bool is_best = result.top1 > progress.best_top1;
+  ++progress.evaluations_since_best;
   if (is_best) {
     progress.best_top1 = result.top1;
     progress.best_step = progress.step;
+    progress.evaluations_since_best = 0;
   }
   const auto updates = static_cast<double>(std::max<int64_t>(1, progress.epoch_updates));
   state.evaluation = {.step = progress.step,

@@ -9,6 +9,9 @@ void MetricsHook::at_record(TrainingState& state, TrainingRecord& record) {
                {"train_loss", record.mean_loss},
                {"grad_norm", record.update.gradient_norm},
                {"lr", state.last_rate()}};
+  for (const auto& [group, norms] : record.update.norms) {
+    metrics["norms"][group] = {{"grad", norms.gradient}, {"weight", norms.weight}};
+  }
   if (!record.routing.empty()) {
     metrics["routing"] = to_json(record.routing);
   }

@@ -11,6 +11,7 @@ void ProgressBarHook::after_update(TrainingState& state, const ModelUpdate& upda
   if (!progress_) {
     progress_ = std::make_unique<Progress>("Train", state.length.total_steps(), "updates");
   }
+  progress_->set_total(state.length.total_steps());
   progress_->update(
       state.progress.step,
       fmt::format("{:.0f} img/s  loss {:.4f}  lr {:.2e}  data {:.0f}%", state.images_per_second(),

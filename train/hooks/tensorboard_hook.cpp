@@ -11,6 +11,10 @@ void TensorBoardHook::at_record(TrainingState& state, TrainingRecord& record) {
       folder_.add_scalar(fmt::format("routing/block{}/{}", block, name), value, step);
     }
   }
+  for (const auto& [group, norms] : record.update.norms) {
+    folder_.add_scalar("grad_norm/" + group, norms.gradient, step);
+    folder_.add_scalar("weight_norm/" + group, norms.weight, step);
+  }
   folder_.add_scalar("train/loss", record.mean_loss, step);
   folder_.add_scalar("train/lr", state.last_rate(), step);
   folder_.add_scalar("train/grad_norm", record.update.gradient_norm, step);

@@ -23,7 +23,8 @@ void add_update_values(const KernelTable& table, Results& results) {
                               .inverse_correction = 1.7F,
                               .eps = 1e-3F,
                               .gradient_factor = 0.8F};
-    table.adamw(step, count, gradient.data(), parameter.data(), mean.data(), mean_square.data());
+    table.adamw(step, count, gradient.data(), parameter.data(), {.fp32 = mean.data()},
+                mean_square.data());
     results.add_sums("adamw parameter " + name, parameter);
     results.add_sums("adamw mean " + name, mean);
     results.add_sums("adamw mean_square " + name, mean_square);

@@ -9,7 +9,7 @@ namespace softmoe::test {
 
 /// The tiny run after `step` of its 30 updates, 10 per epoch.
 inline TrainingState state_at(int64_t step, const TinyRun& run = tiny_run()) {
-  auto state = make_training_state(setup_of(run), {}, /*steps_per_epoch=*/10);
+  auto state = make_training_state(setup_of(run), {}, /*updates_per_epoch=*/10);
   state.progress.step = step;
   state.progress.train_seconds = 8.0;
   state.sitting = {.updates = 4, .seconds = 2.0, .data_seconds = 0.5};

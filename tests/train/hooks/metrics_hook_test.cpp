@@ -17,7 +17,8 @@ TEST(MetricsHook, WritesRecordsAndTimes) {
   folder.begin(0);
   MetricsHook hook(folder);
   auto state = state_at(15);
-  const auto update = test::some_update();
+  auto update = test::some_update();
+  update.norms["blocks.1"] = {.gradient = 0.5, .weight = 2.0};
   TrainingRecord record{.update = update, .mean_loss = 0.625};
   record.routing[2].losses["z"] = 2.0;
   hook.at_record(state, record);
@@ -27,6 +28,7 @@ TEST(MetricsHook, WritesRecordsAndTimes) {
                            {"train_loss", 0.625},
                            {"grad_norm", 3.0},
                            {"lr", state.schedule.rate(14)},
+                           {"norms", {{"blocks.1", {{"grad", 0.5}, {"weight", 2.0}}}}},
                            {"routing", {{"block2", {{"z_loss", 2.0}}}}}}));
   const auto timing = Json::parse(read_text_file(path / "timing.jsonl"));
   EXPECT_EQ(timing, (Json{{"step", 15},
@@ -51,7 +53,7 @@ TEST(MetricsHook, WritesARowPerEvaluation) {
   RunFolder folder(path.path());
   folder.begin(0);
   auto state = state_at(15);
-  state.schedule = Schedule({.sched = "constant", .lr = 0.25}, 30, 10);
+  state.schedule = Schedule({.sched = "constant", .lr = 0.25}, state.length);
   test::set_evaluation(state, /*top1=*/0.75, /*is_best=*/true);
   MetricsHook(folder).at_evaluation(state);
   const auto text = read_text_file(path / "summary.csv");

@@ -1,0 +1,47 @@
+#include "train/hooks/profile_hook.h"
+
+#include <fmt/format.h>
+
+#include "benchmark/matmul_peak.h"
+#include "core/log.h"
+#include "core/pluralize.h"
+#include "core/split_text.h"
+#include "io/atomic_file.h"
+#include "train/profile_table.h"
+
+namespace softmoe {
+
+ProfileHook::ProfileHook(RunFolder& folder, const TrainingState& state)
+    : folder_(folder),
+      peak_(measure_matmul_peak(state.setup.device, state.compute_dtype)),
+      gflops_(part_gflops(state.setup.start.model->options())) {
+  for (auto& [name, gflop] : gflops_) {
+    gflop *= static_cast<double>(state.images_per_update());
+  }
+}
+
+void ProfileHook::after_update(TrainingState& state, const ModelUpdate& /*update*/) {
+  const int64_t done = state.sitting.updates;
+  if (done == kSkipped) {
+    profiler_ = std::make_unique<Profiler>(state.setup.device);
+  } else if (profiler_ && done == kSkipped + state.options().train.profile) {
+    write(state);
+  }
+}
+
+void ProfileHook::write(const TrainingState& state) {
+  const auto events = profiler_->stop();
+  profiler_.reset();
+  const int64_t updates = state.options().train.profile;
+  const auto title = fmt::format("time of {} of {} images on {}, {:.0f} GFLOP/s at most\n",
+                                 pluralize(updates, "update"), state.images_per_update(),
+                                 state.setup.device.str(), peak_);
+  const auto table = title + profile_table(part_times(events), updates, gflops_, peak_);
+  write_text_file(folder_.path() / "profile.txt", table);
+  write_text_file(folder_.path() / "profile-trace.json", chrome_trace(events));
+  for (const auto& line : split_text(table, '\n')) {
+    log_line(line);
+  }
+}
+
+}  // namespace softmoe

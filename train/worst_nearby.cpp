@@ -1,0 +1,24 @@
+#include "train/worst_nearby.h"
+
+namespace softmoe {
+
+WorstNearby::WorstNearby(const Optimizer& optimizer, double rho)
+    : parameters_(optimizer.parameters()) {
+  const torch::NoGradGuard no_grad;
+  const auto norm = clip_gradient_norm(optimizer.gradients(), /*max_norm=*/0.0).item<double>();
+  for (auto& [name, tensor] : parameters_) {
+    before_.push_back(tensor.clone());
+    if (norm > 0.0) {
+      tensor.add_(tensor.grad(), rho / norm);
+    }
+  }
+}
+
+WorstNearby::~WorstNearby() {
+  const torch::NoGradGuard no_grad;
+  for (size_t index = 0; index < parameters_.size(); ++index) {
+    parameters_[index].tensor.copy_(before_[index]);
+  }
+}
+
+}  // namespace softmoe
