@@ -15,7 +15,8 @@ struct TimeUnit {
   double seconds;
 };
 
-constexpr std::array<TimeUnit, 4> kTimeUnits{{{"d", 86400}, {"h", 3600}, {"min", 60}, {"s", 1}}};
+constexpr std::array<TimeUnit, 5> kTimeUnits{
+    {{"d", 86400}, {"h", 3600}, {"min", 60}, {"m", 60}, {"s", 1}}};
 
 }  // namespace
 

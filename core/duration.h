@@ -16,8 +16,8 @@ struct Duration {
 /// What parse_duration() reads, for messages.
 inline constexpr std::string_view kDurationForm = "a time such as 90s, 10min, 1.5h or 2d";
 
-/// Reads a number that is at least 0 with one of the units s, min, h and d; without a unit it
-/// counts seconds. Returns std::nullopt for other texts.
+/// Reads a number that is at least 0 with one of the units s, min (or m), h and d; without a unit
+/// it counts seconds. Returns std::nullopt for other texts.
 std::optional<Duration> parse_duration(std::string_view text);
 
 /// The text of `duration` in the largest unit of which it is a multiple: "90s", "10min", "0s".

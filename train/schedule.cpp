@@ -59,7 +59,7 @@ void check_fits(const ScheduleOptions& options, const ScheduleShape& shape,
                 const RunLength& length) {
   const auto time = options.warmup_time.seconds + options.cooldown_time.seconds;
   if (!length.is_timed() && time > 0.0) {
-    throw UsageError(options.warmup_time.seconds > 0.0 ? "warmup-time" : "cooldown-time",
+    throw UsageError(options.warmup_time.seconds > 0.0 ? "--warmup-time" : "--cooldown-time",
                      "0s in a run without --max-time",
                      duration_text(options.warmup_time.seconds > 0.0 ? options.warmup_time
                                                                      : options.cooldown_time));

@@ -9,14 +9,15 @@ TEST(Duration, IsReadInEveryUnit) {
   EXPECT_EQ(parse_duration("90")->seconds, 90);
   EXPECT_EQ(parse_duration("0.5s")->seconds, 0.5);
   EXPECT_EQ(parse_duration("10min")->seconds, 600);
+  EXPECT_EQ(parse_duration("10m")->seconds, 600);
   EXPECT_EQ(parse_duration("1.5h")->seconds, 5400);
   EXPECT_EQ(parse_duration("2d")->seconds, 172800);
   EXPECT_EQ(parse_duration("0")->seconds, 0);
 }
 
 TEST(Duration, OtherTextsAreNone) {
-  for (const auto* text : {"", "s", "min", "-1s", "1 min", "1m", "10minutes", "1e400s", "nan",
-                           "inf", "1h30", "0x10", "+5s"}) {
+  for (const auto* text : {"", "s", "min", "-1s", "1 min", "10minutes", "1e400s", "nan", "inf",
+                           "1h30", "0x10", "+5s"}) {
     EXPECT_FALSE(parse_duration(text).has_value()) << text;
   }
 }
