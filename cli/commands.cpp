@@ -16,6 +16,7 @@ constexpr std::array kRows{
     CommandRow{"eval", "measure accuracy and calibration of a checkpoint on a labelled set",
                run_eval},
     CommandRow{"fewshot", "evaluate frozen features by few-shot ridge probes", run_fewshot},
+    CommandRow{"knn", "evaluate frozen features by their nearest neighbours", run_knn},
     CommandRow{"predict", "give labels, logits or features of images", run_predict},
     CommandRow{"export", "write a model as ONNX or safetensors, for other programs", run_export},
     CommandRow{"inspect", "show which patches of images the slots or experts of a model get",
