@@ -17,6 +17,8 @@ constexpr std::array kRows{
                run_eval},
     CommandRow{"fewshot", "evaluate frozen features by few-shot ridge probes", run_fewshot},
     CommandRow{"knn", "evaluate frozen features by their nearest neighbours", run_knn},
+    CommandRow{"probe", "evaluate frozen features by a linear classifier, and give it to the model",
+               run_probe},
     CommandRow{"predict", "give labels, logits or features of images", run_predict},
     CommandRow{"export", "write a model as ONNX or safetensors, for other programs", run_export},
     CommandRow{"inspect", "show which patches of images the slots or experts of a model get",
