@@ -26,6 +26,8 @@ void run_average(const std::vector<std::string>& arguments);
 void run_convert(const std::vector<std::string>& arguments);
 void run_eval(const std::vector<std::string>& arguments);
 void run_fewshot(const std::vector<std::string>& arguments);
+void run_knn(const std::vector<std::string>& arguments);
+void run_probe(const std::vector<std::string>& arguments);
 void run_predict(const std::vector<std::string>& arguments);
 void run_export(const std::vector<std::string>& arguments);
 void run_inspect(const std::vector<std::string>& arguments);

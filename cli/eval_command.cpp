@@ -61,9 +61,10 @@ std::string class_table(const ClassificationResult& result, const std::vector<st
 std::string summary(const ClassificationResult& result) {
   return fmt::format(
       " * Acc@1 {:.3f} ({:.3f}) Acc@5 {:.3f} ({:.3f})\n"
-      "{}, loss {:.4f}, calibration error {:.2f} %\n",
+      "{}, balanced accuracy {:.2f} %, loss {:.4f}, calibration error {:.2f} %\n",
       100 * result.top1, 100 * (1 - result.top1), 100 * result.top5, 100 * (1 - result.top5),
-      pluralize(result.examples, "image"), result.loss, 100 * result.calibration_error);
+      pluralize(result.examples, "image"), 100 * result.balanced_accuracy, result.loss,
+      100 * result.calibration_error);
 }
 
 }  // namespace
@@ -74,7 +75,8 @@ void run_eval(const std::vector<std::string>& arguments) {
   LoaderOptions loader;
   CommandLine line("eval",
                    "Accuracy, loss, calibration and accuracy by class of a checkpoint on the split "
-                   "--val-split of a data set. --json has the confusion matrix, too.");
+                   "--val-split of a data set. The balanced accuracy is the mean over classes. "
+                   "--json has the confusion matrix, too.");
   line.add("Evaluation", options);
   line.add_operand("checkpoint");
   line.add("Data", data);

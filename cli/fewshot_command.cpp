@@ -1,102 +1,35 @@
 #include <fmt/format.h>
 
-#include "checkpoints/open_model.h"
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/feature_flags.h"
 #include "cli/print_line.h"
-#include "core/error.h"
 #include "core/pluralize.h"
 #include "core/table.h"
-#include "eval/features.h"
 #include "eval/few_shot_protocol.h"
 #include "eval/lambda_selection.h"
-#include "inference/inference_model.h"
-#include "inference/predictor.h"
-
-namespace softmoe::cli {
-namespace {
-
-/// Where the features come from.
-enum class FeatureSource { kCheckpoint, kRandom, kPixels };
-
-}  // namespace
-}  // namespace softmoe::cli
-
-namespace softmoe {
-
-template <>
-inline constexpr std::array<EnumName<cli::FeatureSource>, 3> kEnumNames<cli::FeatureSource>{
-    {{cli::FeatureSource::kCheckpoint, "checkpoint"},
-     {cli::FeatureSource::kRandom, "random"},
-     {cli::FeatureSource::kPixels, "pixels"}}};
-
-}  // namespace softmoe
 
 namespace softmoe::cli {
 namespace {
 
 struct FewShotFlags {
-  std::vector<std::string> train_features;
-  std::vector<std::string> test_features;
-  std::string checkpoint;
-  FeatureSource features = FeatureSource::kCheckpoint;
-  std::string save_features;
-  std::string label;
-  std::string amp_dtype = "auto";
+  FeatureFlags features;
   int64_t pool = 0;
 
   bool operator==(const FewShotFlags&) const = default;
 };
 
 void describe(OptionTable& table, FewShotFlags& flags) {
-  table.add("train-features", flags.train_features,
-            "features from anywhere: an .npz with arrays `features` and `labels`; several for "
-            "several data sets",
-            {.unit = "file"});
-  table.add("test-features", flags.test_features,
-            "features of the test sets, in the order of the training sets", {.unit = "file"});
-  describe_checkpoint(table, flags.checkpoint);
-  table.add("features", flags.features,
-            "features of the checkpoint, of a model of its shape with random weights, or the "
-            "pixels that it would see");
-  table.add("save-features", flags.save_features,
-            "write the features of all images to this path + -train.npz and -test.npz; else "
-            "features of training images that no probe needs are not computed",
-            {.unit = "path"});
-  describe_label(table, flags.label);
-  describe_inference_dtype(table, flags.amp_dtype, "bfloat16 if the hardware has it");
+  describe(table, flags.features);
   table.add("pool", flags.pool,
             "training images of each class, at random, from which the shots are drawn; 0: all",
             {.unit = "images", .min = 0});
 }
 
-Forward feature_function(const FewShotFlags& flags, LoadedWeights loaded, int64_t seed,
-                         const torch::Device& device) {
-  if (flags.features == FeatureSource::kPixels) {
-    return pixel_features;
-  }
-  const auto& sizes = loaded.description.options;
-  const auto dtype = inference_precision(flags.amp_dtype, device);
-  const auto model = with_dtype_flag([&] {
-    return flags.features == FeatureSource::kRandom
-               ? std::make_shared<InferenceModel>(make_model(sizes, seed, device), dtype)
-               : std::make_shared<InferenceModel>(sizes, std::move(loaded.weights),
-                                                  flags.checkpoint, dtype, device);
-  });
-  return [model](const torch::Tensor& images) {
-    return model->forward_features(images);  // [batch, dim]
-  };
-}
-
-FewShotResult probe_images(const FewShotFlags& flags, const DatasetOptions& data,
+FewShotResult probe_images(const FeatureFlags& flags, const DatasetOptions& data,
                            const FewShotProtocol& protocol, const torch::Device& device) {
-  auto loaded = open_weights(flags.checkpoint, device);
-  const auto transform = evaluation_transform(loaded.description, flags.checkpoint);
-  const FeatureExtractor extractor{
-      .forward = feature_function(flags, std::move(loaded), protocol.probes.seed, device),
-      .transform = transform,
-      .device = device};
+  const auto extractor = feature_extractor(flags, protocol.probes.seed, device);
   const auto train = make_dataset(data, data.train_split);
   const auto test = make_dataset(data, data.val_split);
   FewShotFeatures features;
@@ -108,22 +41,8 @@ FewShotResult probe_images(const FewShotFlags& flags, const DatasetOptions& data
                                   .test_split = data.val_split},
                                  extractor, protocol);
   });
-  if (!flags.save_features.empty()) {
-    write_features(flags.save_features + "-train.npz", features.train);
-    write_features(flags.save_features + "-test.npz", features.test);
-  }
+  save_features(flags, features.train, features.test);
   return few_shot(features, protocol.probes);
-}
-
-std::string label_of(const FewShotFlags& flags) {
-  if (!flags.label.empty()) {
-    return flags.label;
-  }
-  if (!flags.train_features.empty()) {
-    return "given features";
-  }
-  return flags.features == FeatureSource::kCheckpoint ? checkpoint_label(flags.checkpoint)
-                                                      : enum_name(flags.features);
 }
 
 void print_table(const FewShotResult& result, const std::string& label) {
@@ -148,7 +67,8 @@ void run_fewshot(const std::vector<std::string>& arguments) {
   DatasetOptions data;
   CommandLine line("fewshot",
                    "Few-shot evaluation of frozen features: ridge probes in closed form on k "
-                   "examples per class, as big_vision's fewshot_lsr.");
+                   "examples per class, as big_vision's fewshot_lsr. Features of training images "
+                   "that no probe needs are computed for --save-features only.");
   line.add("Features", flags);
   line.add_operand("checkpoint", /*required=*/false);
   line.add("Probe", protocol.probes);
@@ -157,34 +77,26 @@ void run_fewshot(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) {
     return;
   }
+  const auto& source = flags.features;
+  check_features_given(source);
   protocol.pool = flags.pool;
-  protocol.all_features = !flags.save_features.empty();
+  protocol.all_features = !source.save_features.empty();
   std::vector<FewShotResult> results;
-  if (!flags.train_features.empty() || !flags.test_features.empty()) {
-    results = few_shot_files(flags.train_features, flags.test_features, protocol.probes);
-  } else if (!flags.checkpoint.empty()) {
-    results = {probe_images(flags, data, protocol, line.device())};
+  if (source.names_files()) {
+    results = few_shot_files(source.train_features, source.test_features, protocol.probes);
+  } else {
+    results = {probe_images(source, data, protocol, line.device())};
     if (protocol.probes.test_selected_lambda) {
       results = select_lambdas_on_test(results);
     }
-  } else {
-    throw UsageError(
-        "give CHECKPOINT (--checkpoint) and a data set, or --train-features and --test-features");
   }
-  const auto label = label_of(flags);
+  const auto label = label_of(source);
   Json sets = Json::array();
   for (const auto& result : results) {
     print_table(result, label);
     sets.push_back(to_json(result));
   }
-  Json document;
-  document["label"] = label;
-  if (sets.size() == 1) {
-    document.update(sets.front());
-  } else {
-    document["sets"] = sets;
-  }
-  line.write_json(document);
+  line.write_json(feature_results(label, sets));
 }
 
 }  // namespace softmoe::cli

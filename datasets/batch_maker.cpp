@@ -25,6 +25,13 @@ BatchMaker::BatchMaker(const Dataset& dataset, Transform transform, const Loader
   if (dataset.size() == 0) {
     throw UsageError("data set", "at least one image", "none");
   }
+  if (options.shuffle && options.sampling != Sampling::kUniform) {
+    if (dataset.endless()) {
+      throw UsageError("sampling", "uniform for a data set without end, which draws its classes",
+                       enum_name(options.sampling));
+    }
+    sampler_.emplace(all_labels(dataset), options.sampling, options.seed);
+  }
 }
 
 int64_t BatchMaker::batches_per_epoch() const {
@@ -36,7 +43,13 @@ int64_t BatchMaker::batches_per_epoch() const {
 void BatchMaker::set_epoch(int64_t epoch) {
   epoch_ = epoch;
   order_.clear();
-  if (options_.shuffle && !dataset_.endless()) {
+  occurrences_.clear();
+  if (sampler_) {
+    for (const auto& image : sampler_->order(epoch)) {
+      order_.push_back(image.index);
+      occurrences_.push_back(image.occurrence);
+    }
+  } else if (options_.shuffle && !dataset_.endless()) {
     Rng rng(stream_key(options_.seed, "order", static_cast<uint64_t>(epoch)));
     order_ = random_permutation(dataset_.size(), rng);
   }
@@ -46,8 +59,19 @@ int64_t BatchMaker::index_at(int64_t position) const {
   if (dataset_.endless()) {
     return epoch_ * dataset_.size() + position / options_.repeats;
   }
-  const int64_t wrapped = position % dataset_.size() / options_.repeats;
-  return order_.empty() ? wrapped : order_[static_cast<size_t>(wrapped)];
+  const int64_t place = place_of(position);
+  return order_.empty() ? place : order_[static_cast<size_t>(place)];
+}
+
+int64_t BatchMaker::view_at(int64_t position) const {
+  const int64_t view = position % options_.repeats;
+  return occurrences_.empty()
+             ? view
+             : view + options_.repeats * occurrences_[static_cast<size_t>(place_of(position))];
+}
+
+int64_t BatchMaker::place_of(int64_t position) const {
+  return position % dataset_.size() / options_.repeats;
 }
 
 PendingBatch BatchMaker::start_batch(int64_t number) const {
@@ -100,7 +124,7 @@ bool BatchMaker::write_row(const PendingBatch& batch, int64_t row, int64_t posit
 void BatchMaker::write_sample(const PendingBatch& batch, int64_t row, int64_t position) const {
   const int64_t index = index_at(position);
   const Sample sample = dataset_.get(index);
-  Rng rng(augment_key(options_.seed, epoch_, index, position % options_.repeats));
+  Rng rng(augment_key(options_.seed, epoch_, index, view_at(position)));
   const int64_t floats = transform_.channels() * transform_.height() * transform_.width();
   transform_.apply(sample, rng, batch.images.data_ptr<float>() + row * floats);
   batch.labels.data_ptr<int64_t>()[row] = sample.label;

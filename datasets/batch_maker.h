@@ -3,6 +3,7 @@
 /// threads.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -11,7 +12,8 @@
 
 namespace softmoe {
 
-/// The key of the random numbers of a sample: of view `repeat` of image `index` in `epoch`.
+/// The key of the random numbers of a sample: of view `repeat` of image `index` in `epoch`, counted
+/// over all its places in the epoch.
 uint64_t augment_key(uint64_t seed, int64_t epoch, int64_t index, int64_t repeat = 0);
 
 /// A place of a batch whose image could not be read.
@@ -51,6 +53,10 @@ class BatchMaker {
 
  private:
   int64_t index_at(int64_t position) const;
+  /// The number of the view that the image at `position` has there, among its views of the epoch.
+  int64_t view_at(int64_t position) const;
+  /// The place in the order of the epoch that gives the image at `position`.
+  int64_t place_of(int64_t position) const;
   bool write_row(const PendingBatch& batch, int64_t row, int64_t position,
                  std::vector<BadPlace>& bad) const;
   void write_sample(const PendingBatch& batch, int64_t row, int64_t position) const;
@@ -60,8 +66,10 @@ class BatchMaker {
   const Dataset& dataset_;
   Transform transform_;
   LoaderOptions options_;
+  std::optional<ClassSampler> sampler_;  // nothing if each image comes once
   int64_t epoch_ = 0;
-  std::vector<int64_t> order_;  // empty: that of the set
+  std::vector<int64_t> order_;        // empty: that of the set
+  std::vector<int64_t> occurrences_;  // of the images in order_; empty: all 0
   std::vector<BadImage> bad_images_;
   std::unordered_set<int64_t> known_bad_;
 };

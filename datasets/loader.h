@@ -9,6 +9,7 @@
 
 #include "core/options.h"
 #include "datasets/dataset.h"
+#include "datasets/sampling.h"
 #include "datasets/transforms.h"
 
 namespace softmoe {
@@ -29,7 +30,9 @@ struct LoaderOptions {
   int64_t prefetch = 4;  ///< max batches that are ready or in work ahead of the caller
   double max_bad_images = 0.01;
   uint64_t seed = 0;
-  int64_t repeats = 1;         ///< views of an image one after the other in an epoch
+  int64_t repeats = 1;  ///< views of an image one after the other in an epoch
+  Sampling sampling =
+      Sampling::kUniform;      ///< how often the images of each class come, if `shuffle`
   bool shuffle = false;        ///< no effect on an endless set, whose images never repeat
   bool drop_last = false;      ///< every batch has batch_size samples
   bool pin_memory = false;     ///< for copies to CUDA devices
@@ -46,13 +49,18 @@ void describe(OptionTable& table, LoaderOptions& options);
 /// next size() images. With `repeats`, an epoch has as many views, and that many fewer images
 /// (Hoffer et al., arXiv:1901.09335).
 ///
+/// With another `sampling` than kUniform, an epoch still has size() places, which ClassSampler
+/// gives to images by their classes. An image that comes several times in an epoch is augmented
+/// anew each time; with `repeats`, each time gives that many views.
+///
 /// An image that cannot be read is logged, listed in bad_images() and left out. Its batch is
 /// smaller then (and never empty), or, with drop_last, has a sample that follows the batch in its
 /// place. If too many images are bad (bad_images.h), next() throws InputError that lists them.
 /// Any other exception of the data set reaches the caller of next().
 class Loader {
  public:
-  /// `dataset` must outlive the loader. Throws UsageError if the set is empty.
+  /// `dataset` must outlive the loader. Throws UsageError if the set is empty, or if it is endless
+  /// and `sampling` is not kUniform.
   Loader(const Dataset& dataset, Transform transform, LoaderOptions options);
   ~Loader();
   Loader(const Loader&) = delete;

@@ -55,6 +55,16 @@ void check_features(const FeatureSet& set) {
   check_finite(set);
 }
 
+void check_features(const FeatureSet& train, const FeatureSet& test) {
+  check_features(train);
+  check_features(test);
+  if (train.features.size(1) != test.features.size(1)) {
+    throw InputError(test.name + ": features",
+                     fmt::format("{} columns as {}", train.features.size(1), train.name),
+                     std::to_string(test.features.size(1)));
+  }
+}
+
 FeatureSet read_features(const std::filesystem::path& path) {
   const auto arrays = read_npz(path);
   FeatureSet set{.name = path.string(),

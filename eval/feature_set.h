@@ -19,6 +19,8 @@ struct FeatureSet {
 /// FeatureSet, different lengths, no example, negative labels, and features that are not finite
 /// (the first such row).
 void check_features(const FeatureSet& set);
+/// Throws InputError if one of both is not valid, or if they have different dims.
+void check_features(const FeatureSet& train, const FeatureSet& test);
 
 /// Reads the arrays `features` and `labels` of an .npz file. Integer features (raw pixels) become
 /// float32, and features of more than two axes are flattened to [examples, dim]. The result is

@@ -1,48 +1,13 @@
 #include "eval/few_shot.h"
 
-#include <fmt/format.h>
-
-#include "core/error.h"
 #include "core/progress.h"
+#include "eval/compact_labels.h"
 #include "eval/ridge_probe.h"
 
 namespace softmoe {
 namespace {
 
 constexpr int64_t kChunkBytes = int64_t{64} << 20;
-
-/// Labels that number only the classes that occur in `train`. A class without examples would be
-/// learned as "never", and could still have the largest score.
-struct CompactLabels {
-  torch::Tensor train;  // [train examples]
-  torch::Tensor test;   // [test examples]
-  int64_t classes = 0;
-};
-
-CompactLabels compact_labels(const FeatureSet& train, const FeatureSet& test) {
-  const auto [classes, train_labels, counts] =
-      at::unique_dim(train.labels.cpu(), /*dim=*/0, /*sorted=*/true, /*return_inverse=*/true);
-  const auto test_labels = test.labels.cpu();                    // [test examples]
-  const auto positions = at::searchsorted(classes, test_labels)  // [test examples]
-                             .clamp_max(classes.size(0) - 1);
-  const auto unknown = classes.index_select(0, positions).ne(test_labels);  // [test examples]
-  if (unknown.any().item<bool>()) {
-    const auto label = test_labels.masked_select(unknown)[0].item<int64_t>();
-    throw InputError(test.name + ": labels", "classes of which " + train.name + " has examples",
-                     std::to_string(label));
-  }
-  return {.train = train_labels, .test = positions, .classes = classes.size(0)};
-}
-
-void check_dims(const FeatureSet& train, const FeatureSet& test) {
-  check_features(train);
-  check_features(test);
-  if (train.features.size(1) != test.features.size(1)) {
-    throw InputError(test.name + ": features",
-                     fmt::format("{} columns as {}", train.features.size(1), train.name),
-                     std::to_string(test.features.size(1)));
-  }
-}
 
 }  // namespace
 
@@ -99,7 +64,7 @@ FewShotResult few_shot(const FeatureSet& train, const FeatureSet& test,
 
 FewShotResult few_shot(const FeatureSet& train, const FeatureSet& test,
                        const FewShotOptions& options, const FewShotDraws& draws) {
-  check_dims(train, test);
+  check_features(train, test);
   const auto lambdas = resolved_lambdas(options);
   const auto labels = compact_labels(train, test);
   const auto train_features = train.features.cpu();  // [train examples, dim]

@@ -1,11 +1,9 @@
 #include "eval/few_shot_protocol.h"
 
-#include "core/error.h"
 #include "core/log.h"
-#include "core/pluralize.h"
 #include "core/rng.h"
+#include "datasets/sampling.h"
 #include "datasets/subset.h"
-#include "eval/features.h"
 #include "eval/lambda_selection.h"
 
 namespace softmoe {
@@ -27,33 +25,19 @@ std::vector<int64_t> pool_indices(const Dataset& set, int64_t pool, int64_t seed
   return indices;
 }
 
-torch::Tensor labels_of(const Dataset& set) {
-  std::vector<int64_t> labels;
-  for (int64_t index = 0; index < set.size(); ++index) {
-    labels.push_back(set.label(index));
-  }
-  return torch::tensor(labels, torch::kInt64);  // [images]
-}
-
-FeatureSet extract(const Dataset& set, const std::string& name, const FeatureExtractor& extractor,
-                   const LoaderOptions& options) {
-  Loader loader(set, extractor.transform, options);
-  return extract_features(
-      extractor.forward, loader, name,
-      {.device = extractor.device, .label = "Features of " + name, .images = set.size()});
-}
-
 }  // namespace
 
-FewShotFeatures few_shot_features(const FewShotSet& set, const FeatureExtractor& extractor,
+FewShotFeatures few_shot_features(const DatasetSplits& set, const FeatureExtractor& extractor,
                                   const FewShotProtocol& protocol) {
+  check_same_classes(set);
   const auto features_of = [&](const Dataset& images, const std::string& split) {
-    return extract(images, set.name + " " + split, extractor, protocol.loader);
+    return extract_features(images, set.name + " " + split, extractor, protocol.loader);
   };
   const Subset pool(set.train, pool_indices(set.train, protocol.pool, protocol.probes.seed));
   FewShotFeatures features{.name = set.name, .train = {}, .test = {}, .draws = {}};
   if (!protocol.all_features) {
-    const auto draws = draw_examples(labels_of(pool), protocol.probes);
+    const auto labels = torch::tensor(all_labels(pool), torch::kInt64);  // [images]
+    const auto draws = draw_examples(labels, protocol.probes);
     const auto needed = draws.needed();  // [needed]
     const auto* first = needed.const_data_ptr<int64_t>();
     const Subset drawn(pool, {first, first + needed.size(0)});
@@ -78,7 +62,7 @@ FewShotResult few_shot(const FewShotFeatures& features, const FewShotOptions& op
   return result;
 }
 
-FewShotResult few_shot(const FewShotSet& set, const FeatureExtractor& extractor,
+FewShotResult few_shot(const DatasetSplits& set, const FeatureExtractor& extractor,
                        const FewShotProtocol& protocol) {
   return few_shot(few_shot_features(set, extractor, protocol), protocol.probes);
 }
@@ -86,15 +70,10 @@ FewShotResult few_shot(const FewShotSet& set, const FeatureExtractor& extractor,
 std::vector<FewShotResult> few_shot_files(const std::vector<std::string>& train,
                                           const std::vector<std::string>& test,
                                           const FewShotOptions& options) {
-  if (train.size() != test.size()) {
-    throw UsageError("--test-features",
-                     pluralize(std::ssize(train), "file") + " as --train-features",
-                     std::to_string(test.size()));
-  }
   std::vector<FewShotResult> results;
-  for (size_t i = 0; i < train.size(); ++i) {
-    results.push_back(few_shot(read_features(train[i]), read_features(test[i]), options));
-  }
+  for_each_pair_of_files(train, test, [&](const SplitFeatures& pair) {
+    results.push_back(few_shot(pair.train, pair.test, options));
+  });
   return options.test_selected_lambda ? select_lambdas_on_test(results) : results;
 }
 

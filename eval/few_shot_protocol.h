@@ -9,30 +9,13 @@
 ///     result.scores.front().mean();  // accuracy with one example per class
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <vector>
 
-#include "eval/batch_loop.h"
 #include "eval/few_shot.h"
+#include "eval/split_features.h"
 
 namespace softmoe {
-
-/// How images become features.
-struct FeatureExtractor {
-  Forward forward;                     ///< to [batch, dim], such as a model or pixel_features()
-  Transform transform;                 ///< from images to what `forward` takes
-  torch::Device device = torch::kCPU;  ///< of the model
-};
-
-/// A labelled data set in two parts.
-struct FewShotSet {
-  std::string name;
-  const Dataset& train;               ///< training examples are drawn from it
-  const Dataset& test;                ///< all of it is tested
-  std::string train_split = "train";  ///< what messages call `train`
-  std::string test_split = "test";
-};
 
 /// How the protocol is run.
 struct FewShotProtocol {
@@ -53,15 +36,16 @@ struct FewShotFeatures {
 };
 
 /// Draws the training examples and computes the features of both parts of `set`. Throws InputError
-/// for features that are not finite, UsageError for options that contradict themselves.
-FewShotFeatures few_shot_features(const FewShotSet& set, const FeatureExtractor& extractor,
+/// for features that are not finite and if the classes of both parts differ, UsageError for options
+/// that contradict themselves.
+FewShotFeatures few_shot_features(const DatasetSplits& set, const FeatureExtractor& extractor,
                                   const FewShotProtocol& protocol);
 
 /// The scores of probes that learn from `features`, as few_shot() of two feature sets gives them.
 FewShotResult few_shot(const FewShotFeatures& features, const FewShotOptions& options);
 
 /// few_shot_features() and the scores of their probes.
-FewShotResult few_shot(const FewShotSet& set, const FeatureExtractor& extractor,
+FewShotResult few_shot(const DatasetSplits& set, const FeatureExtractor& extractor,
                        const FewShotProtocol& protocol = {});
 
 /// The scores of several data sets whose features are files that read_features() reads; the sets

@@ -133,12 +133,16 @@ ClassificationResult ClassificationMetrics::result() const {
   }
   const auto classes = class_counts_.cpu().contiguous();  // [classes, 2]
   const auto* counts = classes.const_data_ptr<double>();
+  int64_t present = 0;
   for (int64_t i = 0; i < num_classes_; ++i) {
     const double images = counts[2 * i];
     result.class_examples.push_back(static_cast<int64_t>(images));
     result.class_accuracy.push_back(images > 0 ? std::optional(counts[2 * i + 1] / images)
                                                : std::nullopt);
+    present += images > 0 ? 1 : 0;
+    result.balanced_accuracy += result.class_accuracy.back().value_or(0.0);
   }
+  result.balanced_accuracy /= static_cast<double>(present);
   if (confusion_.defined()) {
     result.confusion =
         confusion_.cpu().reshape({num_classes_, num_classes_});  // [label, predicted]
@@ -159,6 +163,7 @@ Json to_json(const ClassificationResult& result) {
   Json json{{"examples", result.examples},
             {"top1", result.top1},
             {"top5", result.top5},
+            {"balanced_accuracy", result.balanced_accuracy},
             {"loss", result.loss},
             {"calibration_error", result.calibration_error},
             {"calibration", std::move(bins)},

@@ -20,6 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kSummaryHeader =
+    "epoch,step,train_loss,eval_loss,eval_top1,eval_top5,lr,eval_balanced_accuracy";
+/// The columns of runs that were begun before the last one was recorded.
+constexpr std::string_view kEarlierSummaryHeader =
     "epoch,step,train_loss,eval_loss,eval_top1,eval_top5,lr";
 constexpr std::string_view kHistoryPrefix = "checkpoint-";
 constexpr std::string_view kNextCheckpoint = "next.h5";
@@ -42,6 +45,22 @@ void share_file(const fs::path& from, const fs::path& to) {
       throw_write_error(to, error);
     }
   });
+}
+
+/// Gives the rows of a summary that lacks the last column an empty cell there.
+void complete_summary(const fs::path& path) {
+  if (!fs::exists(path)) {
+    return;
+  }
+  const auto text = read_text_file(path);
+  if (!text.starts_with(std::string(kEarlierSummaryHeader) + "\n")) {
+    return;
+  }
+  std::string completed(kSummaryHeader);
+  for (const char c : text.substr(kEarlierSummaryHeader.size())) {
+    completed += c == '\n' && completed.size() > kSummaryHeader.size() ? ",\n" : std::string(1, c);
+  }
+  write_text_file(path, completed);
 }
 
 SavedRun read_all(const fs::path& path) {
@@ -167,6 +186,7 @@ void RunFolder::begin(int64_t step) {
     write_text_file(path_ / "config.toml", config_);
   }
   metrics_.emplace(path_ / "metrics.jsonl", json_lines(), step);
+  complete_summary(path_ / "summary.csv");
   summary_.emplace(path_ / "summary.csv", csv_rows(std::string(kSummaryHeader)), step);
   timing_.emplace(path_ / "timing.jsonl", json_lines(), step);
   events_.emplace(path_, step);
@@ -183,8 +203,9 @@ void RunFolder::add_metrics(const Json& record) {
 void RunFolder::add_summary(const SummaryRow& row) {
   TORCH_CHECK_VALUE(summary_, "RunFolder: add_summary before begin");
   // Without a precision fmt prints the shortest text that reads back as the same number.
-  summary_->put(row.step, fmt::format("{},{},{},{},{},{},{}", row.epoch, row.step, row.train_loss,
-                                      row.eval_loss, row.eval_top1, row.eval_top5, row.lr));
+  summary_->put(row.step, fmt::format("{},{},{},{},{},{},{},{}", row.epoch, row.step,
+                                      row.train_loss, row.eval_loss, row.eval_top1, row.eval_top5,
+                                      row.lr, row.eval_balanced_accuracy));
 }
 
 void RunFolder::add_timing(const Json& record) {

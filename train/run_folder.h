@@ -32,9 +32,10 @@ struct SummaryRow {
   int64_t step = 0;         ///< updates done
   double train_loss = 0.0;  ///< mean since the row before
   double eval_loss = 0.0;
-  double eval_top1 = 0.0;  ///< in [0, 1]
-  double eval_top5 = 0.0;  ///< in [0, 1]
-  double lr = 0.0;         ///< of the last update
+  double eval_top1 = 0.0;               ///< in [0, 1]
+  double eval_top5 = 0.0;               ///< in [0, 1]
+  double lr = 0.0;                      ///< of the last update
+  double eval_balanced_accuracy = 0.0;  ///< mean over classes, in [0, 1]
 
   bool operator==(const SummaryRow&) const = default;
 };

@@ -14,6 +14,7 @@ LoaderOptions training_loader(const RunOptions& options) {
   loader.seed = static_cast<uint64_t>(options.train.seed);
   loader.shuffle = true;
   loader.drop_last = true;
+  loader.sampling = options.sampling.sampling;
   loader.repeats = std::max<int64_t>(1, options.preprocess.augment.aug_repeats);
   return loader;
 }

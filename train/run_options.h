@@ -18,6 +18,7 @@ struct RunOptions {
   DatasetOptions data;
   PreprocessOptions preprocess;
   LoaderOptions loader;
+  SamplingOptions sampling;
   TrainOptions train;
   TrainableOptions trainable;
   OptimizerOptions optimizer;
@@ -35,6 +36,7 @@ void for_each_section(RunOptions& options, const Use& use) {
   use("Data", options.data);
   use("Preprocessing", options.preprocess);
   use("Loader", options.loader);
+  use("Sampling", options.sampling);
   use("Training", options.train);
   use("Parameters that learn", options.trainable);
   use("Optimizer", options.optimizer);

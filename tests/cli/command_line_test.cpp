@@ -200,8 +200,8 @@ TEST(Help, BreaksLinesAtTheWidth) {
 }
 
 TEST(Help, OfEveryCommandFitsThePage) {
-  for (const auto* name : {"train", "finetune", "eval", "fewshot", "predict", "inspect",
-                           "benchmark", "models", "data", "report"}) {
+  for (const auto* name : {"train", "finetune", "eval", "fewshot", "knn", "probe", "predict",
+                           "inspect", "benchmark", "models", "data", "report"}) {
     const auto run = test::run_program({name, "--help"});
     EXPECT_EQ(run.exit_code, 0) << name;
     EXPECT_THAT(run.output, HasSubstr(std::string("usage: softmoe ") + name));

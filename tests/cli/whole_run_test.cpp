@@ -278,8 +278,9 @@ TEST(Program, ComparesTheThroughputOfModels) {
 TEST(Program, ExplainsEveryCommand) {
   const auto all = run_program({"--help"});
   EXPECT_TRUE(succeeds(all));
-  for (const auto* name : {"train", "finetune", "upcycle", "prune", "eval", "fewshot", "predict",
-                           "inspect", "benchmark", "models", "data", "report"}) {
+  for (const auto* name :
+       {"train", "finetune", "upcycle", "prune", "eval", "fewshot", "knn", "probe", "predict",
+        "inspect", "benchmark", "models", "data", "report"}) {
     EXPECT_THAT(all.output, HasSubstr(std::string("\n  ") + name + " "));
     const auto run = run_program({name, "--help"});
     EXPECT_TRUE(succeeds(run)) << name;

@@ -21,7 +21,7 @@ struct DigitSet {
   test::Digits train = digits("train");
   test::Digits test = digits("val");
 
-  FewShotSet set() const {
+  DatasetSplits set() const {
     return {.name = "digits", .train = *train.set, .test = *test.set, .test_split = "val"};
   }
   FeatureExtractor extractor(Forward forward) const {

@@ -26,6 +26,7 @@ TEST(ClassificationMetrics, CountsAsByHand) {
   EXPECT_EQ(result.examples, 4);
   EXPECT_EQ(result.top1, 0.5);
   EXPECT_EQ(result.top5, 0.75);
+  EXPECT_EQ(result.balanced_accuracy, 0.5);  // of 1, 0 and 1/2
   EXPECT_EQ(result.class_examples, (std::vector<int64_t>{1, 1, 0, 0, 0, 2}));
   EXPECT_EQ(result.class_accuracy[0], 1.0);
   EXPECT_EQ(result.class_accuracy[1], 0.0);
@@ -82,13 +83,23 @@ TEST(ClassificationMetrics, BatchesAddUpOnEveryDevice) {
       parts.add(logits.slice(0, first, last).to(device), labels.slice(0, first, last));
     }
     const auto found = to_json(parts.result());
-    for (const auto* key : {"examples", "top1", "top5", "confusion", "class_accuracy"}) {
+    for (const auto* key : {"examples", "top1", "top5", "confusion", "class_accuracy", "balanced_accuracy"}) {
       EXPECT_EQ(found[key], expected[key]) << key << " on " << device;
     }
     EXPECT_NEAR(found["loss"].get<double>(), expected["loss"].get<double>(), 1e-6);
     EXPECT_NEAR(found["calibration_error"].get<double>(),
                 expected["calibration_error"].get<double>(), 1e-6);
   }
+}
+
+TEST(ClassificationMetrics, BalancedAccuracyCountsClassesAlike) {
+  ClassificationMetrics metrics(4);
+  const auto labels = torch::tensor({0, 0, 0, 0, 0, 0, 0, 0, 2, 2}, torch::kInt64);
+  metrics.add(torch::tensor({1.0F, 0.0F, 0.0F, 0.0F}).expand({10, 4}), labels);
+  const auto result = metrics.result();
+  EXPECT_EQ(result.top1, 0.8);
+  EXPECT_EQ(result.balanced_accuracy, 0.5);
+  EXPECT_EQ(to_json(result).at("balanced_accuracy"), 0.5);
 }
 
 TEST(ClassificationMetrics, AConstantOutputEarnsNoMoreThanItsFirstClasses) {

@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-const std::string kHeader = "epoch,step,train_loss,eval_loss,eval_top1,eval_top5,lr\n";
+const std::string kHeader =
+    "epoch,step,train_loss,eval_loss,eval_top1,eval_top5,lr,eval_balanced_accuracy\n";
 
 /// A run of 12 updates: metrics after every second, an evaluation after every third, a checkpoint
 /// after every fourth. Numbers are such that each takes all its digits to print.
@@ -72,7 +73,8 @@ class FolderRun {
                            .eval_loss = std::log(value),
                            .eval_top1 = 1 - 1 / value,
                            .eval_top5 = 1.0,
-                           .lr = 1e-3 / value});
+                           .lr = 1e-3 / value,
+                           .eval_balanced_accuracy = 1 - 2 / value});
     }
   }
 
@@ -155,14 +157,28 @@ TEST(RunFolder, NumbersReadBackExactlyWhateverTheLocale) {
                      .eval_loss = std::numeric_limits<double>::quiet_NaN(),
                      .eval_top1 = 0.1,
                      .eval_top5 = 1,
-                     .lr = tiny});
+                     .lr = tiny,
+                     .eval_balanced_accuracy = 0.25});
   }
   std::setlocale(LC_ALL, old_locale.c_str());
   const auto line = read_text_file(folder / "metrics.jsonl");
   EXPECT_EQ(line, "{\"step\":7,\"loss\":0.3333333333333333,\"lr\":5e-324,\"share\":1.0}\n");
   EXPECT_EQ(Json::parse(line).at("loss").get<double>(), third);
   EXPECT_EQ(read_text_file(folder / "summary.csv"),
-            kHeader + "0.5,7,0.3333333333333333,nan,0.1,1,5e-324\n");
+            kHeader + "0.5,7,0.3333333333333333,nan,0.1,1,5e-324,0.25\n");
+}
+
+TEST(RunFolder, CompletesTheSummaryOfAnEarlierVersion) {
+  const TemporaryFolder folder;
+  write_text_file(folder / "summary.csv",
+                  "epoch,step,train_loss,eval_loss,eval_top1,eval_top5,lr\n"
+                  "1,3,0.5,0.6,0.7,0.8,0.1\n2,6,0.4,0.5,0.8,0.9,0.05\n");
+  RunFolder run(folder.path());
+  run.begin(4);
+  run.add_summary({.epoch = 1.5, .step = 5, .eval_balanced_accuracy = 0.75});
+  run.flush();
+  EXPECT_EQ(read_text_file(folder / "summary.csv"),
+            kHeader + "1,3,0.5,0.6,0.7,0.8,0.1,\n1.5,5,0,0,0,0,0,0.75\n");
 }
 
 TEST(RunFolder, RepeatedEvaluationReplacesItsRow) {

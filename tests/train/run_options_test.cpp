@@ -32,9 +32,11 @@ TEST(TrainingLoader, ShufflesBatchesOfOneSizeByTheSeedOfTheRun) {
   RunOptions options;
   options.train.seed = 5;
   options.loader.batch_size = 7;
+  options.sampling.sampling = Sampling::kSqrt;
   const auto loader = training_loader(options);
   EXPECT_EQ(loader.seed, 5U);
   EXPECT_EQ(loader.batch_size, 7);
+  EXPECT_EQ(loader.sampling, Sampling::kSqrt);
   EXPECT_TRUE(loader.shuffle);
   EXPECT_TRUE(loader.drop_last);
 }

@@ -6,6 +6,7 @@
 
 #include "checkpoints/model_checkpoint.h"
 #include "core/error.h"
+#include "datasets/subset.h"
 #include "io/atomic_file.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
@@ -60,6 +61,35 @@ TEST(Trainer, InterruptedAnywhereAndResumedEqualsUninterrupted) {
     stopping.interrupt_after(gets);
     expect_resumes(tiny_run(), whole.path(), {stopping, val_set}, {train_set, val_set});
   }
+}
+
+/// Indices of 120 images of which those of the first corner are left out, but for every fifth.
+std::vector<int64_t> unequal_corners(const Corners& corners) {
+  std::vector<int64_t> indices;
+  for (int64_t index = 0; index < corners.size(); ++index) {
+    if (corners.get(index).label != 0 || index % 5 == 0) {
+      indices.push_back(index);
+    }
+  }
+  return indices;
+}
+
+TEST(Trainer, InterruptedWithBalancedClassesAndResumedEqualsUninterrupted) {
+  const Corners train_set(120);
+  const Corners val_set(41);
+  const auto indices = unequal_corners(train_set);
+  auto run = tiny_run();
+  run.sampling.sampling = Sampling::kBalanced;
+  TemporaryFolder whole;
+  train(run, whole.path(), Subset(train_set, indices), val_set);
+  Corners stopping(120);
+  stopping.interrupt_after(std::ssize(indices) + 150);  // in the second epoch
+  expect_resumes(run, whole.path(), {Subset(stopping, indices), val_set},
+                 {Subset(train_set, indices), val_set});
+  auto uniform = tiny_run();
+  TemporaryFolder other;
+  train(uniform, other.path(), Subset(train_set, indices), val_set);
+  EXPECT_NE(read_text_file(other / "metrics.jsonl"), read_text_file(whole / "metrics.jsonl"));
 }
 
 TEST(Trainer, InterruptedInAnEvaluationAndResumedEqualsUninterrupted) {

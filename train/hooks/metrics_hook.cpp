@@ -30,7 +30,8 @@ void MetricsHook::at_evaluation(TrainingState& state) {
                        .eval_loss = evaluation.result.loss,
                        .eval_top1 = evaluation.result.top1,
                        .eval_top5 = evaluation.result.top5,
-                       .lr = state.last_rate()});
+                       .lr = state.last_rate(),
+                       .eval_balanced_accuracy = evaluation.result.balanced_accuracy});
   folder_.add_timing(
       {{"step", state.progress.step}, {"train_seconds", state.progress.train_seconds}});
 }

@@ -19,7 +19,11 @@ inline TrainingState state_at(int64_t step, const TinyRun& run = tiny_run()) {
 /// An evaluation at the step of `state`.
 inline void set_evaluation(TrainingState& state, double top1, bool is_best) {
   state.evaluation = {.step = state.progress.step,
-                      .result = {.examples = 40, .top1 = top1, .top5 = 0.875, .loss = 0.5},
+                      .result = {.examples = 40,
+                                 .top1 = top1,
+                                 .top5 = 0.875,
+                                 .balanced_accuracy = 0.625,
+                                 .loss = 0.5},
                       .train_loss = 1.25,
                       .is_best = is_best};
 }

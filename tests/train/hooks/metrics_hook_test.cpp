@@ -57,7 +57,7 @@ TEST(MetricsHook, WritesARowPerEvaluation) {
   test::set_evaluation(state, /*top1=*/0.75, /*is_best=*/true);
   MetricsHook(folder).at_evaluation(state);
   const auto text = read_text_file(path / "summary.csv");
-  EXPECT_EQ(text.substr(text.find('\n') + 1), "1.5,15,1.25,0.5,0.75,0.875,0.25\n");
+  EXPECT_EQ(text.substr(text.find('\n') + 1), "1.5,15,1.25,0.5,0.75,0.875,0.25,0.625\n");
   EXPECT_EQ(Json::parse(read_text_file(path / "timing.jsonl")),
             (Json{{"step", 15}, {"train_seconds", 8.0}}));
 }

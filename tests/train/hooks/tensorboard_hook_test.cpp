@@ -55,8 +55,10 @@ TEST(TensorBoardHook, AddsPointsOfEvaluations) {
   test::set_evaluation(state, /*top1=*/0.75, /*is_best=*/false);
   TensorBoardHook(folder).at_evaluation(state);
   EXPECT_EQ(points_in(path.path(), 15),
-            (std::map<std::string, float>{
-                {"eval/loss", 0.5F}, {"eval/top1", 0.75F}, {"eval/top5", 0.875F}}));
+            (std::map<std::string, float>{{"eval/loss", 0.5F},
+                                          {"eval/top1", 0.75F},
+                                          {"eval/top5", 0.875F},
+                                          {"eval/balanced_accuracy", 0.625F}}));
 }
 
 }  // namespace
