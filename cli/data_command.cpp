@@ -283,6 +283,9 @@ void run_data(const std::vector<std::string>& arguments) {
   if (job.options.action == "augment" && !line.given("hflip")) {
     job.preprocess.hflip = usual_hflip(job.data);
   }
+  if (job.options.action == "pack") {
+    job.data.stream_copies = job.options.output + ".shards";
+  }
   using Action = Json (*)(const Job&, const std::string&);
   const std::map<std::string, Action> actions = {
       {"describe", describe_split}, {"verify", verify_split},    {"pack", pack_split},
@@ -304,6 +307,9 @@ void run_data(const std::vector<std::string>& arguments) {
   }
   if (results.empty() && missing) {
     throw *missing;
+  }
+  if (!job.data.stream_copies.empty()) {
+    std::filesystem::remove_all(job.data.stream_copies);
   }
   line.write_json({{"action", action.first}, {"splits", results}});
   if (action.first == "verify") {

@@ -123,11 +123,10 @@ bool BatchMaker::write_row(const PendingBatch& batch, int64_t row, int64_t posit
 
 void BatchMaker::write_sample(const PendingBatch& batch, int64_t row, int64_t position) const {
   const int64_t index = index_at(position);
-  const Sample sample = dataset_.get(index);
   Rng rng(augment_key(options_.seed, epoch_, index, view_at(position)));
   const int64_t floats = transform_.channels() * transform_.height() * transform_.width();
-  transform_.apply(sample, rng, batch.images.data_ptr<float>() + row * floats);
-  batch.labels.data_ptr<int64_t>()[row] = sample.label;
+  float* out = batch.images.data_ptr<float>() + row * floats;
+  batch.labels.data_ptr<int64_t>()[row] = transform_.apply(dataset_, index, rng, out);
   batch.indices.data_ptr<int64_t>()[row] = index;
 }
 

@@ -61,6 +61,10 @@ struct DatasetOptions {
   std::string data_dir;
   std::string train_split = "train";
   std::string val_split = "val";
+  std::string class_map;      ///< of manifests and shards: a file with names of classes
+  std::string path_column;    ///< of manifests; empty: the usual names
+  std::string label_column;   ///< of manifests, and the key of shards' JSON; empty: the usual names
+  std::string stream_copies;  ///< ShardOptions::copies. Has no flag
   CharacterOptions characters;
 
   bool operator==(const DatasetOptions&) const = default;

@@ -73,12 +73,14 @@ class OpenedFile {
   int number_ = -1;
 };
 
-cv::Mat decode_known(const ImageFormat& format, Bytes bytes) {
+/// What `decode` makes of a file of `format`; its errors say what the file is.
+template <typename Decode>
+auto decode_known(const ImageFormat& format, const Decode& decode) {
   const auto damaged = [&](const std::string& reason) {
     return InputError(fmt::format("damaged {}: {}", format.name, reason));
   };
   try {
-    return format.decode(bytes);
+    return decode();
   } catch (const UnreadPicture& error) {
     throw InputError(fmt::format("{} {}", format.name, error.what()));
   } catch (const InputError& error) {
@@ -95,7 +97,8 @@ cv::Mat decode_known(const ImageFormat& format, Bytes bytes) {
   }
 }
 
-cv::Mat decode_bytes(Bytes bytes) {
+/// The format of an image that can be decoded.
+const ImageFormat& readable_format(Bytes bytes) {
   if (bytes.empty()) {
     throw InputError("the file is empty");
   }
@@ -108,17 +111,42 @@ cv::Mat decode_bytes(Bytes bytes) {
   if (format->decode == nullptr) {
     throw InputError(fmt::format("{}, a format that is not read", format->name));
   }
-  return decode_known(*format, bytes);
+  return *format;
+}
+
+PicturePart decode_part(const ImageFormat& format, Bytes bytes, const PartRequest& request) {
+  if (format.decode_part != nullptr) {
+    return format.decode_part(bytes, request);
+  }
+  const auto image = format.decode(bytes);
+  return {image, request.choose_box(image.rows, image.cols)};
+}
+
+/// What `work` returns; its errors begin with `where`.
+template <typename Work>
+auto named_by(const std::string& where, const Work& work) {
+  try {
+    return work();
+  } catch (const InputError& error) {
+    throw InputError(where + ": " + error.what());
+  }
 }
 
 }  // namespace
 
 cv::Mat decode_image(std::span<const uint8_t> bytes, const std::string& where) {
-  try {
-    return decode_bytes(bytes);
-  } catch (const InputError& error) {
-    throw InputError(where + ": " + error.what());
-  }
+  return named_by(where, [&] {
+    const auto& format = readable_format(bytes);
+    return decode_known(format, [&] { return format.decode(bytes); });
+  });
+}
+
+PicturePart decode_image_part(std::span<const uint8_t> bytes, const std::string& where,
+                              const PartRequest& request) {
+  return named_by(where, [&] {
+    const auto& format = readable_format(bytes);
+    return decode_known(format, [&] { return decode_part(format, bytes, request); });
+  });
 }
 
 std::vector<uint8_t> read_bytes(int file, const std::string& name) {

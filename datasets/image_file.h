@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "datasets/formats/picture_part.h"
+
 namespace softmoe {
 
 /// The maximum size of an image file.
@@ -19,6 +21,12 @@ inline constexpr uint64_t kMaxImageFileBytes = uint64_t{1} << 30;
 /// the missing part with gray, for one that is too large (check_picture_size) or does not fit in
 /// memory, and for files of other formats, which the message names.
 cv::Mat decode_image(std::span<const uint8_t> bytes, const std::string& where);
+
+/// Decodes what `request` needs of an image file: of formats with such a decoder the part that it
+/// chooses, of others everything. Pixels, orientation and errors are those of decode_image(), but
+/// damage outside of the part may pass unnoticed, and scaled pixels are averages.
+PicturePart decode_image_part(std::span<const uint8_t> bytes, const std::string& where,
+                              const PartRequest& request);
 
 /// The bytes of a file or pipe, to its end. Throws InputError that names it, also if it has more
 /// than kMaxImageFileBytes.

@@ -60,6 +60,10 @@ void describe(OptionTable& table, PreprocessOptions& options) {
             "the data set keeps its label, 0 for letters and digits",
             {.min = 0, .max = 1, .follows = "by --dataset"});
   table.add("interpolation", options.interpolation, "filter for resizing, as Pillow defines it");
+  table.add("jpeg-decoding", options.jpeg_decoding,
+            "what training decodes of a JPEG file: the crop, with the same pixels as in full, or "
+            "scaled to 1/2, 1/4 or 1/8 if it is still as large as the input, which is faster for "
+            "large pictures");
   table.add("mean", options.mean, "subtracted from pixels in [0, 1]: one value or one per channel");
   table.add("std", options.std, "divides what is left; mean and std of 0.5 give [-1, 1]",
             {.min = 1e-9});

@@ -27,6 +27,18 @@ inline constexpr std::array<EnumName<CropMode>, 5> kEnumNames<CropMode>{
      {CropMode::kPadded, "padded"},
      {CropMode::kNone, "none"}}};
 
+/// How much of a JPEG file training decodes. Evaluation decodes all of it.
+enum class JpegDecoding {
+  kFull,   ///< everything, so that damage anywhere is noticed
+  kCrop,   ///< the crop, with the pixels of kFull
+  kScaled  ///< the crop, at 1/8, 1/4 or 1/2 of its size if it is still as large as the input
+};
+template <>
+inline constexpr std::array<EnumName<JpegDecoding>, 3> kEnumNames<JpegDecoding>{
+    {{JpegDecoding::kFull, "full"},
+     {JpegDecoding::kCrop, "crop"},
+     {JpegDecoding::kScaled, "scaled"}}};
+
 /// Options of Transform; stored in checkpoints.
 struct PreprocessOptions {
   std::vector<int64_t> input_size = {3, 224, 224};  ///< channels (1 or 3), height, width
@@ -39,9 +51,10 @@ struct PreprocessOptions {
   int64_t padding = 4;                             ///< of kPadded, pixels on each side
   double hflip = 0.0;                              ///< probability of mirroring in training
   Interpolation interpolation = Interpolation::kBilinear;
-  std::vector<double> mean = {0.5};  ///< one value or one per channel, white is 1
-  std::vector<double> std = {0.5};   ///< mean and std of 0.5 give the range [-1, 1]
-  AugmentOptions augment;            ///< of training images
+  JpegDecoding jpeg_decoding = JpegDecoding::kCrop;  ///< of training images
+  std::vector<double> mean = {0.5};                  ///< one value or one per channel, white is 1
+  std::vector<double> std = {0.5};                   ///< mean and std of 0.5 give the range [-1, 1]
+  AugmentOptions augment;                            ///< of training images
 
   bool operator==(const PreprocessOptions&) const = default;
 

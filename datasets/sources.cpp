@@ -11,7 +11,10 @@
 #include "datasets/sources/digits.h"
 #include "datasets/sources/idx.h"
 #include "datasets/sources/image_folder.h"
+#include "datasets/sources/manifest.h"
 #include "datasets/sources/packed.h"
+#include "datasets/sources/shard_names.h"
+#include "datasets/sources/shards.h"
 #include "datasets/splits.h"
 
 namespace softmoe {
@@ -19,8 +22,37 @@ namespace {
 
 constexpr const char* kFashionFolder = "/usr/share/datasets/fashion-mnist";
 
+/// What reads `data_dir`, for messages of sources that do not.
+std::string advice_for(const std::string& data_dir) {
+  const auto advice = [](const char* dataset) {
+    return fmt::format(" (--dataset {} reads such names)", dataset);
+  };
+  if (is_pipe(data_dir) || is_shard_name(data_dir)) {
+    return advice("shards");
+  }
+  return is_manifest_name(data_dir) ? advice("manifest") : "";
+}
+
 std::unique_ptr<Dataset> open_folder_row(const DatasetOptions& options, const std::string& split) {
+  if (!std::filesystem::is_directory(options.data_dir)) {
+    throw InputError(options.data_dir, "a folder of class folders",
+                     "a file" + advice_for(options.data_dir));
+  }
   return open_image_folder(options.data_dir, split, {options.train_split, options.val_split});
+}
+
+std::unique_ptr<Dataset> open_shards_row(const DatasetOptions& options, const std::string& split) {
+  return open_shards(options.data_dir, split, {options.train_split, options.val_split},
+                     {.label_key = options.label_column,
+                      .class_map = options.class_map,
+                      .copies = options.stream_copies});
+}
+
+std::unique_ptr<Dataset> open_manifest_row(const DatasetOptions& options,
+                                           const std::string& split) {
+  return open_manifest(options.data_dir, split, {options.train_split, options.val_split},
+                       {.path = options.path_column, .label = options.label_column},
+                       options.class_map);
 }
 
 std::unique_ptr<Dataset> open_packed_row(const DatasetOptions& options, const std::string& split) {
@@ -76,6 +108,13 @@ constexpr std::array kRows{
                "image files in class folders below --data-dir, with or without folders for "
                "train and val",
                true, true, open_folder_row},
+    DatasetRow{"manifest",
+               "image files that a .csv, .tsv or .jsonl file lists, or a folder with one per split",
+               true, true, open_manifest_row},
+    DatasetRow{"shards",
+               "tar files with WebDataset's names: a pattern such as train-{0000..0146}.tar, or a "
+               "folder with shards per split",
+               true, true, open_shards_row, /*is_pattern=*/true},
     DatasetRow{"hdf5", "files packed by `softmoe data pack`: one, or a folder with one per split",
                true, true, open_packed_row},
     DatasetRow{"characters", "letters of this machine's fonts, distorted; endless", false, false,
@@ -120,6 +159,15 @@ void describe(OptionTable& table, DatasetOptions& options) {
   }
   table.add("dataset", options.dataset, "where images come from", names);
   table.add("data-dir", options.data_dir, "folder or file of the data set", {.unit = "path"});
+  table.add("class-map", options.class_map,
+            "manifest, shards: a file with the names of the classes, one per line, in the order of "
+            "their numbers; not given: the labels of the training images",
+            {.unit = "path"});
+  table.add("path-column", options.path_column,
+            "manifest: column with the images' paths; not given: file_name, path, image, ...");
+  table.add("label-column", options.label_column,
+            "manifest, shards: column, or key of .json members, with the labels; not given: label, "
+            "class, ...");
   table.add("train-split", options.train_split, "part of the set to train on");
   table.add("val-split", options.val_split, "part of the set to evaluate on");
   describe(table, options.characters);
@@ -131,8 +179,9 @@ std::unique_ptr<Dataset> make_dataset(const DatasetOptions& options, const std::
     if (options.data_dir.empty()) {
       throw UsageError(fmt::format("dataset {} needs --data-dir", row.name));
     }
-    if (!std::filesystem::exists(options.data_dir)) {
-      throw InputError("data-dir " + options.data_dir, "a folder or file", "nothing there");
+    if (!row.is_pattern && !std::filesystem::exists(options.data_dir)) {
+      throw InputError("data-dir " + options.data_dir, "a folder or file",
+                       "nothing there" + advice_for(options.data_dir));
     }
   }
   return row.open(options, split);

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "datasets/augment/image_operations.h"
 #include "datasets/augment/random_erasing.h"
+#include "datasets/image_file.h"
 
 namespace softmoe {
 namespace {
@@ -61,6 +62,7 @@ Transform::Transform(const PreprocessOptions& options, CropMode crop, bool train
     : options_(valid(options, train)),
       crop_(crop),
       hflip_(train ? options.hflip : 0.0),
+      jpeg_decoding_(train ? options.jpeg_decoding : JpegDecoding::kFull),
       mean_(by_channel(options.mean, options.input_size[0])),
       std_(by_channel(options.std, options.input_size[0])),
       augmenter_(options_.augment, std::min(options.input_size[1], options.input_size[2]), mean_,
@@ -84,12 +86,33 @@ void Transform::apply(const Sample& sample, Rng& rng, float* out) const {
   const cv::Mat& image = sample.image;
   TORCH_CHECK_VALUE(image.type() == CV_8UC1 || image.type() == CV_8UC3,
                     "Transform: the image must be uint8 with 1 or 3 channels");
-  const cv::Mat source = channels_ == 1 && image.channels() == 3 ? to_gray(image) : image;
-  const auto surroundings =
-      crop_ == CropMode::kCenter ? Surroundings::kSeen : Surroundings::kIgnored;
+  write_part({image, choose_box(image.rows, image.cols, rng)}, rng, out);
+}
+
+int64_t Transform::apply(const Dataset& dataset, int64_t index, Rng& rng, float* out) const {
+  const auto file =
+      jpeg_decoding_ == JpegDecoding::kFull ? std::nullopt : dataset.encoded_bytes(index);
+  if (!file) {
+    const auto sample = dataset.get(index);
+    apply(sample, rng, out);
+    return sample.label;
+  }
+  const PartRequest request{
+      .choose_box = [&](int height, int width) { return choose_box(height, width, rng); },
+      .height = static_cast<int>(height_),
+      .width = static_cast<int>(width_),
+      .surroundings = surroundings(),
+      .is_scalable = jpeg_decoding_ == JpegDecoding::kScaled};
+  write_part(decode_image_part(*file, dataset.sample_name(index), request), rng, out);
+  return dataset.label(index);
+}
+
+void Transform::write_part(const PicturePart& part, Rng& rng, float* out) const {
+  const cv::Mat source =
+      channels_ == 1 && part.image.channels() == 3 ? to_gray(part.image) : part.image;
   const cv::Mat resized =
-      resize_box(source, choose_box(source, rng), static_cast<int>(height_),
-                 static_cast<int>(width_), options_.interpolation, surroundings);
+      resize_box(source, part.box, static_cast<int>(height_), static_cast<int>(width_),
+                 options_.interpolation, surroundings());
   const auto arrangement = draw_arrangement(rng);
   if (augmenter_.is_empty()) {
     write_floats(resized, arrangement, out);
@@ -97,6 +120,10 @@ void Transform::apply(const Sample& sample, Rng& rng, float* out) const {
     write_floats(augmented(resized, arrangement, rng), {}, out);
   }
   erase_random(options_.augment, channels_, height_, width_, rng, out);
+}
+
+Surroundings Transform::surroundings() const {
+  return crop_ == CropMode::kCenter ? Surroundings::kSeen : Surroundings::kIgnored;
 }
 
 Transform::Arrangement Transform::draw_arrangement(Rng& rng) const {
@@ -122,14 +149,14 @@ cv::Mat Transform::augmented(const cv::Mat& image, const Arrangement& arrangemen
   return augmenter_.apply(channels_ == 3 ? as_rgb(arranged) : arranged, rng);
 }
 
-Box Transform::choose_box(const cv::Mat& image, Rng& rng) const {
+Box Transform::choose_box(int height, int width, Rng& rng) const {
   switch (crop_) {
     case CropMode::kInception:
-      return inception_box(image.rows, image.cols, rng);
+      return inception_box(height, width, rng);
     case CropMode::kCenter:
-      return center_box(image.rows, image.cols);
+      return center_box(height, width);
     default:
-      return {0.0, 0.0, static_cast<double>(image.cols), static_cast<double>(image.rows)};
+      return {0.0, 0.0, static_cast<double>(width), static_cast<double>(height)};
   }
 }
 

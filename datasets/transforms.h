@@ -7,6 +7,7 @@
 #include "core/rng.h"
 #include "datasets/augment/augmenter.h"
 #include "datasets/dataset.h"
+#include "datasets/formats/picture_part.h"
 #include "datasets/preprocess_options.h"
 #include "datasets/resize.h"
 
@@ -28,6 +29,11 @@ class Transform {
   /// from `rng`; evaluation makes none.
   void apply(const Sample& sample, Rng& rng, float* out) const;
 
+  /// Writes the input made of image `index` to `out` and returns its label. Training decodes only
+  /// what it needs of the image's file (PreprocessOptions::jpeg_decoding). Throws InputError like
+  /// Dataset::get().
+  int64_t apply(const Dataset& dataset, int64_t index, Rng& rng, float* out) const;
+
   /// The image that apply() made `input` [channels, height, width] of: uint8, with values outside
   /// of the range of pixels cut off.
   cv::Mat picture(const float* input) const;
@@ -45,7 +51,9 @@ class Transform {
 
   Transform(const PreprocessOptions& options, CropMode crop, bool train);
 
-  Box choose_box(const cv::Mat& image, Rng& rng) const;
+  Box choose_box(int height, int width, Rng& rng) const;
+  Surroundings surroundings() const;
+  void write_part(const PicturePart& part, Rng& rng, float* out) const;
   Box inception_box(int height, int width, Rng& rng) const;
   Box center_box(int height, int width) const;
   Arrangement draw_arrangement(Rng& rng) const;
@@ -57,6 +65,7 @@ class Transform {
   PreprocessOptions options_;
   CropMode crop_;
   double hflip_;
+  JpegDecoding jpeg_decoding_;
   int64_t channels_;
   int64_t height_;
   int64_t width_;

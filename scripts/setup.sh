@@ -14,7 +14,8 @@ torch_version=2.15.0
 build_packages=(
   g++ cmake ninja-build ccache mold pkg-config python3 python3-pip ca-certificates
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
-  libhdf5-dev libfreetype-dev libjpeg-dev libpng-dev zlib1g-dev libzip-dev libxxhash-dev libfmt-dev
+  libhdf5-dev libfreetype-dev libjpeg-dev libpng-dev zlib1g-dev libzip-dev libarchive-dev
+  libxxhash-dev libfmt-dev
   libutf8proc-dev libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libprotobuf-dev protobuf-compiler
   libonnx-dev libgtest-dev libgmock-dev
 )

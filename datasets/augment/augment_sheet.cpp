@@ -11,12 +11,13 @@
 namespace softmoe {
 namespace {
 
-/// What `transform` makes of `sample`, fitted into the middle of a square of `side` pixels.
-cv::Mat sheet_tile(const Transform& transform, const Sample& sample, uint64_t key, int side) {
+/// What `transform` makes of image `index`, fitted into the middle of a square of `side` pixels.
+cv::Mat sheet_tile(const Transform& transform, const Dataset& dataset, int64_t index, uint64_t key,
+                   int side) {
   std::vector<float> input(
       static_cast<size_t>(transform.channels() * transform.height() * transform.width()));
   Rng rng(key);
-  transform.apply(sample, rng, input.data());
+  transform.apply(dataset, index, rng, input.data());
   const cv::Mat image = transform.picture(input.data());
   const double scale = static_cast<double>(side) / std::max(image.rows, image.cols);
   const auto height = std::max(1, static_cast<int>(image.rows * scale));
@@ -41,17 +42,16 @@ cv::Mat augment_sheet(const Dataset& dataset, const PreprocessOptions& preproces
                      training.channels() == 1 ? CV_8UC1 : CV_8UC3);
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t index = spread_index(dataset.size(), row, rows);
-    Sample sample;
-    try {
-      sample = dataset.get(index);
-    } catch (const InputError&) {
-      continue;
-    }
     for (int64_t column = 0; column < options.columns; ++column) {
       const auto key = augment_key(options.seed, std::max<int64_t>(0, column - 1), index);
       const cv::Rect place(static_cast<int>(column) * side, static_cast<int>(row) * side, side,
                            side);
-      sheet_tile(column == 0 ? evaluation : training, sample, key, side).copyTo(sheet(place));
+      try {
+        sheet_tile(column == 0 ? evaluation : training, dataset, index, key, side)
+            .copyTo(sheet(place));
+      } catch (const InputError&) {
+        break;
+      }
     }
   }
   return sheet;

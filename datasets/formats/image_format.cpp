@@ -33,7 +33,7 @@ struct FormatSignature {
 
 /// The first that fits counts.
 constexpr std::array kImageFormats{
-    FormatSignature{"\xff\xd8\xff"sv, {"JPEG image", decode_jpeg}},
+    FormatSignature{"\xff\xd8\xff"sv, {"JPEG image", decode_jpeg, decode_jpeg_part}},
     FormatSignature{"\x89PNG\r\n\x1a\n"sv, {"PNG image", decode_png}},
     FormatSignature{"RIFF"sv, {"WebP image", decode_webp}, 0, "WEBP"sv, 8},
     FormatSignature{"II\x2a\0"sv, {"Canon CR2 image"}, 0, "CR"sv, 8},

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "datasets/formats/byte_view.h"
+#include "datasets/formats/picture_part.h"
 
 namespace softmoe {
 
@@ -15,6 +16,9 @@ struct ImageFormat {
   /// Decodes to uint8 [height, width] x 3 in RGB order, upright, and throws InputError that does
   /// not name the file. nullptr if the format is not read.
   cv::Mat (*decode)(Bytes bytes) = nullptr;
+  /// Decodes a part of a picture and may leave out the rest; nullptr if the format has no such
+  /// decoder.
+  PicturePart (*decode_part)(Bytes bytes, const PartRequest& request) = nullptr;
 };
 
 /// The format of an image; nullptr if the bytes are no image of a known format.

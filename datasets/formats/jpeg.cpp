@@ -16,7 +16,10 @@
 namespace softmoe {
 namespace {
 
+constexpr unsigned int kBlockSide = 8;      // pixels; of a scaled block fewer
 constexpr int kAppMarker1 = JPEG_APP0 + 1;  // of EXIF and XMP
+/// Pixels beyond a part that chroma of its pixels is interpolated from, at any subsampling.
+constexpr int kChromaReach = 4;
 
 /// libjpeg's error manager with the place to return to and the text of the error.
 struct ErrorManager {
@@ -73,20 +76,27 @@ class JpegReader {
   JpegReader(const JpegReader&) = delete;
   JpegReader& operator=(const JpegReader&) = delete;
 
-  /// Returns false after an error, whose text is error_text().
-  bool read();
+  /// Reads the picture, or the part that `request` chooses. Returns false after an error, whose
+  /// text is error_text().
+  bool read(const PartRequest* request);
   const char* error_text() const { return errors_.text.data(); }
-  const cv::Mat& image() const { return image_; }
-  int orientation() const { return exif_.value_or(xmp_.value_or(1)); }
+  /// The pixels that were read, upright, and the box of the request among them.
+  PicturePart part() const;
 
  private:
   void read_orientation();
+  int orientation() const { return exif_.value_or(xmp_.value_or(1)); }
+  void choose_part(const PartRequest& request);
+  void skip_to_part();
+  void read_rows();
 
   Bytes bytes_;
   jpeg_decompress_struct info_{};
   ErrorManager errors_{};
   cv::Mat image_;
-  cv::Mat cmyk_;  // one row
+  cv::Mat cmyk_;     // one row
+  Box box_{};        // of the request, in image_
+  cv::Rect needed_;  // the pixels of image_ in the scaled picture, as it is stored
   std::optional<int> exif_;
   std::optional<int> xmp_;
 };
@@ -103,7 +113,70 @@ void JpegReader::read_orientation() {
   }
 }
 
-bool JpegReader::read() {
+/// Chooses the scale and the pixels to read.
+void JpegReader::choose_part(const PartRequest& request) {
+  const auto height = static_cast<int>(info_.image_height);
+  const auto width = static_cast<int>(info_.image_width);
+  const bool is_turned = orientation() >= 5;
+  const int upright_height = is_turned ? width : height;
+  const int upright_width = is_turned ? height : width;
+  const auto chosen = request.choose_box(upright_height, upright_width);
+  const double shrink = std::min((chosen.bottom - chosen.top) / request.height,
+                                 (chosen.right - chosen.left) / request.width);
+  unsigned int eighths = kBlockSide;
+  while (request.is_scalable && eighths > 1 && shrink * (eighths / 2) >= kBlockSide) {
+    eighths /= 2;
+  }
+  info_.scale_num = eighths;
+  info_.scale_denom = kBlockSide;
+  jpeg_calc_output_dimensions(&info_);
+  const auto stored =
+      upright_box(chosen, upright_height, upright_width, inverse_orientation(orientation()));
+  const double scale = static_cast<double>(eighths) / kBlockSide;
+  box_ = {stored.left * scale, stored.top * scale, stored.right * scale, stored.bottom * scale};
+  needed_ =
+      cv::Rect(0, 0, static_cast<int>(info_.output_width), static_cast<int>(info_.output_height));
+  if (request.surroundings == Surroundings::kIgnored) {
+    const cv::Point first(static_cast<int>(box_.left) - kChromaReach,
+                          static_cast<int>(box_.top) - kChromaReach);
+    const cv::Point last(static_cast<int>(std::ceil(box_.right)) + kChromaReach,
+                         static_cast<int>(std::ceil(box_.bottom)) + kChromaReach);
+    needed_ &= cv::Rect(first, last);
+  }
+}
+
+/// Leaves out the columns left and right of the part by whole blocks, and the rows above it.
+void JpegReader::skip_to_part() {
+  if (needed_.width < static_cast<int>(info_.output_width)) {
+    auto left = static_cast<JDIMENSION>(needed_.x);
+    auto width = static_cast<JDIMENSION>(needed_.width);
+    jpeg_crop_scanline(&info_, &left, &width);
+    needed_.x = static_cast<int>(left);
+    needed_.width = static_cast<int>(width);
+  }
+  if (needed_.y > 0) {
+    jpeg_skip_scanlines(&info_, static_cast<JDIMENSION>(needed_.y));
+  }
+  box_ = {box_.left - needed_.x, box_.top - needed_.y, box_.right - needed_.x,
+          box_.bottom - needed_.y};
+}
+
+void JpegReader::read_rows() {
+  const bool is_cmyk = info_.out_color_space == JCS_CMYK;
+  image_.create(needed_.size(), CV_8UC3);
+  if (is_cmyk) {
+    cmyk_.create(1, needed_.width, CV_8UC4);
+  }
+  for (int y = 0; y < needed_.height; ++y) {
+    uint8_t* row = is_cmyk ? cmyk_.ptr() : image_.ptr(y);
+    jpeg_read_scanlines(&info_, &row, 1);
+    if (is_cmyk) {
+      cmyk_to_rgb(row, image_.ptr(y), needed_.width);
+    }
+  }
+}
+
+bool JpegReader::read(const PartRequest* request) {
   if (setjmp(errors_.way_back) != 0) {
     return false;
   }
@@ -112,34 +185,41 @@ bool JpegReader::read() {
   jpeg_read_header(&info_, TRUE);
   check_picture_size(info_.image_width, info_.image_height);
   read_orientation();
-  const bool is_cmyk = info_.num_components == 4;
-  info_.out_color_space = is_cmyk ? JCS_CMYK : JCS_RGB;
+  info_.out_color_space = info_.num_components == 4 ? JCS_CMYK : JCS_RGB;
+  if (request != nullptr) {
+    choose_part(*request);
+  } else {
+    needed_ =
+        cv::Rect(0, 0, static_cast<int>(info_.image_width), static_cast<int>(info_.image_height));
+  }
   jpeg_start_decompress(&info_);
-  const int width = static_cast<int>(info_.output_width);
-  image_.create(static_cast<int>(info_.output_height), width, CV_8UC3);
-  if (is_cmyk) {
-    cmyk_.create(1, width, CV_8UC4);
+  skip_to_part();
+  read_rows();
+  if (info_.output_scanline == info_.output_height) {
+    jpeg_finish_decompress(&info_);
   }
-  while (info_.output_scanline < info_.output_height) {
-    uint8_t* target = image_.ptr(static_cast<int>(info_.output_scanline));
-    uint8_t* row = is_cmyk ? cmyk_.ptr() : target;
-    jpeg_read_scanlines(&info_, &row, 1);
-    if (is_cmyk) {
-      cmyk_to_rgb(row, target, width);
-    }
-  }
-  jpeg_finish_decompress(&info_);
   return true;
+}
+
+PicturePart JpegReader::part() const {
+  return {upright(image_, orientation()),
+          upright_box(box_, image_.rows, image_.cols, orientation())};
+}
+
+PicturePart decode_with(Bytes bytes, const PartRequest* request) {
+  JpegReader reader(bytes);
+  if (!reader.read(request)) {
+    throw InputError(reader.error_text());
+  }
+  return reader.part();
 }
 
 }  // namespace
 
-cv::Mat decode_jpeg(Bytes bytes) {
-  JpegReader reader(bytes);
-  if (!reader.read()) {
-    throw InputError(reader.error_text());
-  }
-  return upright(reader.image(), reader.orientation());
+cv::Mat decode_jpeg(Bytes bytes) { return decode_with(bytes, nullptr).image; }
+
+PicturePart decode_jpeg_part(Bytes bytes, const PartRequest& request) {
+  return decode_with(bytes, &request);
 }
 
 }  // namespace softmoe

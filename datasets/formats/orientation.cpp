@@ -67,4 +67,25 @@ cv::Mat upright(const cv::Mat& image, int orientation) {
   return turned;
 }
 
+Box upright_box(const Box& box, int height, int width, int orientation) {
+  Box turned = box;
+  double turned_height = height;
+  double turned_width = width;
+  if (orientation >= 5) {
+    turned = {box.top, box.left, box.bottom, box.right};
+    std::swap(turned_height, turned_width);
+  }
+  if (orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7) {
+    turned = {turned_width - turned.right, turned.top, turned_width - turned.left, turned.bottom};
+  }
+  if (orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8) {
+    turned = {turned.left, turned_height - turned.bottom, turned.right, turned_height - turned.top};
+  }
+  return turned;
+}
+
+int inverse_orientation(int orientation) {
+  return orientation == 6 ? 8 : orientation == 8 ? 6 : orientation;
+}
+
 }  // namespace softmoe

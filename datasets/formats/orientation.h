@@ -5,6 +5,7 @@
 #include <opencv2/core/mat.hpp>
 
 #include "datasets/formats/byte_view.h"
+#include "datasets/resize.h"
 
 namespace softmoe {
 
@@ -17,5 +18,11 @@ std::optional<int> xmp_orientation(Bytes packet);
 
 /// `image` turned and mirrored as `orientation` says.
 cv::Mat upright(const cv::Mat& image, int orientation);
+
+/// Where `box` of an image of `height` x `width` is after upright(image, orientation).
+Box upright_box(const Box& box, int height, int width, int orientation);
+
+/// The orientation whose upright() undoes that of `orientation`.
+int inverse_orientation(int orientation);
 
 }  // namespace softmoe

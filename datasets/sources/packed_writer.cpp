@@ -6,10 +6,14 @@
 #include <opencv2/core.hpp>
 
 #include "core/error.h"
+#include "core/interrupt_guard.h"
+#include "core/json_text.h"
 #include "core/log.h"
+#include "core/pluralize.h"
 #include "core/progress.h"
 #include "datasets/image_file.h"
 #include "datasets/ordered_work.h"
+#include "datasets/sources/pack_journal.h"
 #include "datasets/sources/packed_index.h"
 #include "io/atomic_file.h"
 
@@ -25,19 +29,13 @@ class PackWriter {
  public:
   PackWriter(Hdf5File& file, PackedIndex& index) : file_(file), index_(index) {}
 
-  void add(const Sample& sample, const std::vector<uint8_t>& bytes, const std::string& name) {
-    const std::vector<int64_t> shape = {sample.image.rows, sample.image.cols,
-                                        sample.image.channels()};
+  void add(const StoredImage& image, int64_t label, const std::string& name) {
+    const auto& bytes = image.bytes;
     if (index_.labels.empty()) {
-      begin(shape);
-    } else if (index_.raw && shape != index_.shape) {
-      throw InputError(name,
-                       fmt::format("{}x{} with {} channels as the images before (raw layout)",
-                                   index_.shape[0], index_.shape[1], index_.shape[2]),
-                       fmt::format("{}x{} with {}", shape[0], shape[1], shape[2]));
+      begin();
     }
     written_ += static_cast<int64_t>(bytes.size());
-    index_.labels.push_back(sample.label);
+    index_.labels.push_back(label);
     index_.checksums.push_back(XXH3_64bits(bytes.data(), bytes.size()));
     index_.ends.push_back(written_);
     index_.names.insert(index_.names.end(), name.begin(), name.end());
@@ -59,12 +57,12 @@ class PackWriter {
   int64_t written() const { return written_; }
 
  private:
-  void begin(const std::vector<int64_t>& shape) {
+  void begin() {
     if (!index_.raw) {
       file_.create_growing("/bytes", Hdf5Type::kUInt8, {}, kChunkBytes);
       return;
     }
-    index_.shape = shape;
+    const auto& shape = index_.shape;
     const int64_t image = shape[0] * shape[1] * shape[2];
     file_.create_growing("/images", Hdf5Type::kUInt8, shape,
                          std::max<int64_t>(1, kChunkBytes / image));
@@ -78,32 +76,31 @@ class PackWriter {
 
 /// An image that is ready to be written, or the reason why it is not.
 struct PackedImage {
-  Sample sample;
-  std::vector<uint8_t> bytes;
+  StoredImage image;
   std::string error;
 };
 
-/// The bytes that are stored for image `number`; also decodes the image to `sample`.
-std::vector<uint8_t> stored_bytes(const Dataset& dataset, int64_t number, bool raw,
-                                  Sample& sample) {
-  if (!raw) {
-    if (auto bytes = dataset.encoded_bytes(number)) {
-      sample = {decode_image(*bytes, dataset.sample_name(number)), dataset.label(number)};
-      return std::move(*bytes);
-    }
+/// Image `number` as it is stored, after it was decoded.
+StoredImage stored_image(const Dataset& dataset, int64_t number, bool raw) {
+  auto file = raw ? std::nullopt : dataset.encoded_bytes(number);
+  const cv::Mat pixels =
+      file ? decode_image(*file, dataset.sample_name(number)) : dataset.get(number).image;
+  StoredImage stored{{}, pixels.rows, pixels.cols, pixels.channels()};
+  if (file) {
+    stored.bytes = std::move(*file);
+  } else if (!raw) {
+    stored.bytes = encode_png(pixels);
+  } else {
+    const cv::Mat whole = pixels.isContinuous() ? pixels : pixels.clone();
+    stored.bytes.assign(whole.ptr(), whole.ptr() + whole.total() * whole.elemSize());
   }
-  sample = dataset.get(number);
-  if (!raw) {
-    return encode_png(sample.image);
-  }
-  const cv::Mat pixels = sample.image.isContinuous() ? sample.image : sample.image.clone();
-  return {pixels.datastart, pixels.datastart + pixels.total() * pixels.elemSize()};
+  return stored;
 }
 
 PackedImage packed_image(const Dataset& dataset, int64_t number, bool raw) {
   PackedImage image;
   try {
-    image.bytes = stored_bytes(dataset, number, raw, image.sample);
+    image.image = stored_image(dataset, number, raw);
   } catch (const InputError& error) {
     image.error = error.what();
   }
@@ -135,6 +132,93 @@ void note_bad(PackReport& report, BadImage image, int64_t limit, int64_t size) {
                                limit, size, list));
 }
 
+/// What tells a set, and how it is packed, from others.
+std::string pack_key(const Dataset& dataset, const PackedIndex& index) {
+  auto key = fmt::format("{} {} {} {}\n", index.raw, index.split, index.source,
+                         json_text(index.class_names));
+  for (int64_t number = 0; number < dataset.size(); ++number) {
+    key += fmt::format("{} {}\n", dataset.label(number), dataset.sample_name(number));
+  }
+  return key;
+}
+
+/// Throws InputError if images of several sizes are to be stored in raw layout.
+void check_shape(PackedIndex& index, const StoredImage& image, const std::string& name) {
+  const std::vector<int64_t> shape = {image.rows, image.columns, image.channels};
+  if (index.raw && index.shape.empty()) {
+    index.shape = shape;
+  } else if (index.raw && shape != index.shape) {
+    throw InputError(name,
+                     fmt::format("{}x{} with {} channels as the images before (raw layout)",
+                                 index.shape[0], index.shape[1], index.shape[2]),
+                     fmt::format("{}x{} with {}", shape[0], shape[1], shape[2]));
+  }
+}
+
+/// Adds the images that `journal` lacks. Throws Interrupted after Ctrl-C.
+void fill_journal(PackJournal& journal, const Dataset& dataset, PackedIndex& index,
+                  const PackOptions& options, PackReport& report) {
+  const auto limit =
+      static_cast<int64_t>(options.max_bad_images * static_cast<double>(dataset.size()));
+  const auto numbers = journal.missing();
+  const int64_t before = dataset.size() - std::ssize(numbers);
+  if (before > 0) {
+    log_line(fmt::format("{}: {} of {} are there, packing goes on", journal.path().string(), before,
+                         pluralize(dataset.size(), "image")));
+  }
+  const InterruptGuard interrupt;
+  Progress progress("Pack " + journal.path().stem().string(), dataset.size(), "images");
+  std::vector<PackedImage> images(
+      static_cast<size_t>(kPlacesPerWorker * std::max<int64_t>(1, options.workers)));
+  for_each_in_order(
+      std::ssize(numbers), options.workers, std::ssize(images),
+      [&](int64_t item, int64_t place) {
+        images[static_cast<size_t>(place)] =
+            packed_image(dataset, numbers[static_cast<size_t>(item)], index.raw);
+      },
+      [&](int64_t item, int64_t place) {
+        const auto& image = images[static_cast<size_t>(place)];
+        const int64_t number = numbers[static_cast<size_t>(item)];
+        if (image.error.empty()) {
+          check_shape(index, image.image, dataset.sample_name(number));
+          journal.append(number, image.image);
+        } else {
+          note_bad(report, {number, image.error}, limit, dataset.size());
+        }
+        progress.update(before + item + 1);
+        if (interrupt_requested()) {
+          throw Interrupted(fmt::format(
+              "interrupted after {} of {}; the same command started again goes on from there",
+              before + item + 1, pluralize(dataset.size(), "image")));
+        }
+      });
+}
+
+/// Writes the packed file of the images in `journal`.
+void write_packed(const PackJournal& journal, const Dataset& dataset,
+                  const std::filesystem::path& path, PackedIndex& index, PackReport& report) {
+  write_atomically(path, [&](const std::filesystem::path& temporary) {
+    auto file = Hdf5File::create(temporary, path);
+    PackWriter writer(file, index);
+    Progress progress("Write " + path.filename().string(), dataset.size(), "images");
+    for (int64_t number = 0; number < dataset.size(); ++number) {
+      if (journal.contains(number)) {
+        const auto image = journal.read(number);
+        check_shape(index, image, dataset.sample_name(number));
+        writer.add(image, dataset.label(number), dataset.sample_name(number));
+      }
+      progress.update(number + 1);
+    }
+    if (index.labels.empty()) {
+      throw InputError(path.string() + ": no image to pack");
+    }
+    writer.flush();
+    write_index(file, index);
+    file.close();
+    report.bytes = writer.written();
+  });
+}
+
 }  // namespace
 
 void describe(OptionTable& table, PackOptions& options) {
@@ -155,36 +239,15 @@ PackReport pack_dataset(const Dataset& dataset, const std::filesystem::path& pat
               (options.layout == PackLayout::kAuto && !has_files(dataset));
   index.split = split;
   index.class_names = dataset.class_names();
-  const auto limit =
-      static_cast<int64_t>(options.max_bad_images * static_cast<double>(dataset.size()));
-  write_atomically(path, [&](const std::filesystem::path& temporary) {
-    auto file = Hdf5File::create(temporary, path);
-    PackWriter writer(file, index);
-    Progress progress("Pack " + path.filename().string(), dataset.size(), "images");
-    std::vector<PackedImage> images(
-        static_cast<size_t>(kPlacesPerWorker * std::max<int64_t>(1, options.workers)));
-    for_each_in_order(
-        dataset.size(), options.workers, std::ssize(images),
-        [&](int64_t number, int64_t place) {
-          images[static_cast<size_t>(place)] = packed_image(dataset, number, index.raw);
-        },
-        [&](int64_t number, int64_t place) {
-          const auto& image = images[static_cast<size_t>(place)];
-          if (image.error.empty()) {
-            writer.add(image.sample, image.bytes, dataset.sample_name(number));
-          } else {
-            note_bad(report, {number, image.error}, limit, dataset.size());
-          }
-          progress.update(number + 1);
-        });
-    if (index.labels.empty()) {
-      throw InputError(path.string() + ": no image to pack");
-    }
-    writer.flush();
-    write_index(file, index);
-    file.close();
-    report.bytes = writer.written();
-  });
+  check_can_write(path);
+  const std::filesystem::path journal_path = link_target(path).string() + ".part";
+  std::filesystem::create_directories(std::filesystem::absolute(journal_path).parent_path());
+  {
+    PackJournal journal(journal_path, dataset.size(), pack_key(dataset, index));
+    fill_journal(journal, dataset, index, options, report);
+    write_packed(journal, dataset, path, index, report);
+  }
+  std::filesystem::remove(journal_path);
   report.images = index.size();
   return report;
 }

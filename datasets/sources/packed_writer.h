@@ -36,10 +36,12 @@ struct PackReport {
   std::vector<BadImage> bad;
 };
 
-/// Writes `dataset` to `path`, atomically; `split` is noted in the file. What the file holds does
-/// not depend on the number of workers. Every image is decoded once; unreadable ones are logged and
-/// left out. Throws InputError if they are more than the limit, if the disk is full, and for images
-/// of several sizes in raw layout.
+/// Writes `dataset` to `path`, atomically, after its images are ready in a file `path`.part beside
+/// it, which takes as much space and from which the next call goes on if this one is ended; `split`
+/// is noted in the file. What the file holds does not depend on the number of workers. Every image
+/// is decoded once; unreadable ones are logged and left out. Throws InputError if they are more
+/// than the limit, if the disk is full, and for images of several sizes in raw layout; Interrupted
+/// after Ctrl-C or SIGTERM.
 PackReport pack_dataset(const Dataset& dataset, const std::filesystem::path& path,
                         const std::string& split, const PackOptions& options);
 

@@ -1,5 +1,7 @@
 #include "datasets/sources/split_folders.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 
@@ -121,6 +123,12 @@ std::vector<const SplitFolder*> pointers_to(const std::vector<SplitFolder>& part
 
 InputError no_class_folders(const fs::path& folder) {
   const int64_t own = FolderWalk().count_own_images(folder);
+  for (const char* name : {"metadata.csv", "metadata.jsonl"}) {
+    if (fs::exists(folder / name)) {
+      return InputError(folder.string(), "class folders, each with the images of one class",
+                        fmt::format("{}, which --dataset manifest reads", name));
+    }
+  }
   return InputError(folder.string(), "class folders, each with the images of one class",
                     own == 0 ? "no image files" : pluralize(own, "image") + " and no folders");
 }

@@ -53,13 +53,28 @@ TEST(Sources, ListKnownNamesForAnUnknownOne) {
   DatasetOptions options;
   options.dataset = "imagnet";
   EXPECT_THAT(input_error([&] { make_dataset(options, "train"); }),
-              AllOf(HasSubstr("'imagnet'"), HasSubstr("folder, hdf5, characters")));
+              AllOf(HasSubstr("'imagnet'"), HasSubstr("folder, manifest, shards, hdf5")));
 }
 
 TEST(Sources, OpenTheEmbeddedDigits) {
   DatasetOptions options;
   options.dataset = "digits";
   EXPECT_EQ(make_dataset(options, "validation")->size(), 899);
+}
+
+TEST(Sources, AdviseOnNamesThatAnotherOneReads) {
+  const test::TemporaryFolder folder;
+  DatasetOptions options;
+  options.data_dir = (folder / "x-{0..3}.tar").string();
+  const auto error = [&] { return input_error([&] { make_dataset(options, "train"); }); };
+  EXPECT_THAT(error(), HasSubstr("--dataset shards"));
+  test::write_file(folder / "list.csv", {'x'});
+  options.data_dir = (folder / "list.csv").string();
+  EXPECT_THAT(error(), HasSubstr("--dataset manifest"));
+  test::write_file(folder / "hf/train/metadata.csv", {'x'});
+  test::write_file(folder / "hf/train/0.png", {'x'});
+  options.data_dir = (folder / "hf").string();
+  EXPECT_THAT(error(), AllOf(HasSubstr("metadata.csv"), HasSubstr("--dataset manifest")));
 }
 
 TEST(Sources, OptionsSurviveTheirJson) {

@@ -11,9 +11,12 @@
 #include "datasets/image_file.h"
 #include "datasets/small_sets.h"
 #include "datasets/sources/idx.h"
+#include "datasets/sources/manifest_reader.h"
 #include "datasets/sources/packed.h"
 #include "datasets/sources/packed_index.h"
 #include "datasets/sources/packed_writer.h"
+#include "datasets/sources/shards.h"
+#include "datasets/sources/tar_bytes.h"
 #include "fuzz/format_lists.h"
 
 namespace softmoe::fuzz {
@@ -166,6 +169,50 @@ void read_packed(const fs::path& path) {
   }
 }
 
+// --- Manifests ---
+
+std::vector<std::string> csv_seeds() {
+  return {"path,label\n0.png,a\n\"b,c.png\",\"say \"\"d\"\"\"\n",
+          "\xef\xbb\xbfid,file_name,class,split\r\n1,x.jpg,3,train\r\n"};
+}
+
+std::vector<std::string> json_lines_seeds() {
+  return {"{\"file_name\": \"a.png\", \"label\": 3}\n\n{\"label\": 0, \"file_name\": \"b\"}\n",
+          "{\"path\": \"a\", \"class\": \"c\", \"split\": \"val\"}"};
+}
+
+void read_manifest_file(const fs::path& path) {
+  read_manifest(path, {}, [](const ManifestRow& row) {
+    if (row.row < 1 || row.path.empty() || row.label.empty()) {
+      throw std::runtime_error("a row without number, path or label");
+    }
+  });
+}
+
+// --- Tar shards ---
+
+std::vector<std::string> tar_seeds() {
+  const auto png = to_text(image_file());
+  std::vector<std::string> seeds;
+  for (const auto style : {test::TarStyle::kUstar, test::TarStyle::kGnu, test::TarStyle::kPax}) {
+    seeds.push_back(test::tar_bytes(
+        {{"a/1.png", png}, {"a/1.cls", "1"}, {"a/2.json", R"({"label": 0})"}, {"a/2.png", png}},
+        style));
+  }
+  return seeds;
+}
+
+/// Reads all images; their bytes have to lie in the file.
+void read_shard(const fs::path& path) {
+  const auto set = open_shards(path.string(), "all", {}, {});
+  for (int64_t index = 0; index < set->size(); ++index) {
+    if (set->label(index) < 0 || set->label(index) >= std::ssize(set->class_names())) {
+      throw std::runtime_error("a label without a class");
+    }
+    static_cast<void>(set->get(index));
+  }
+}
+
 }  // namespace
 
 std::vector<Format> dataset_formats() {
@@ -180,6 +227,13 @@ std::vector<Format> dataset_formats() {
        prepare_nothing,
        read_packed,
        {{packed_seeds, write_bytes}, {packed_indices, write_packed_index}}},
+      {"csv", "x.csv", prepare_nothing, read_manifest_file, {{csv_seeds, write_bytes}}},
+      {"json_lines",
+       "x.jsonl",
+       prepare_nothing,
+       read_manifest_file,
+       {{json_lines_seeds, write_bytes}}},
+      {"tar", "x.tar", prepare_nothing, read_shard, {{tar_seeds, write_bytes}}},
   };
 }
 

@@ -43,6 +43,25 @@ void read_image(const fs::path& path) {
   static_cast<void>(image.clone());
 }
 
+/// Decodes a part of a picture, at its own size and smaller, and then the whole.
+void read_jpeg(const fs::path& path) {
+  const auto bytes = read_bytes(path);
+  PartRequest request;
+  request.choose_box = [](int height, int width) {
+    return Box{width / 3.0, height / 3.0, width / 1.5, height / 1.5};
+  };
+  request.height = request.width = 1;
+  for (const bool is_scalable : {false, true}) {
+    request.is_scalable = is_scalable;
+    const auto part = decode_image_part(bytes, path.string(), request);
+    const auto again = decode_image_part(bytes, path.string(), request);
+    if (part.image.type() != CV_8UC3 || !test::same_pixels(part.image, again.image)) {
+      throw std::runtime_error("two parts of one file");
+    }
+  }
+  read_image(path);
+}
+
 std::vector<FileBytes> exif_blocks() {
   return {test::exif_data(6, ByteOrder::kBig), test::exif_data(8, ByteOrder::kLittle),
           test::exif_data(3, ByteOrder::kBig, test::TiffKind::kLong, /*gap=*/5)};
@@ -226,7 +245,7 @@ std::vector<Format> image_formats() {
       {"jpeg",
        "x.jpg",
        prepare_nothing,
-       read_image,
+       read_jpeg,
        {{jpeg_seeds, write_bytes}, {jpeg_segments, write_jpeg_segment}}},
       {"png",
        "x.png",

@@ -75,36 +75,69 @@ FileBytes jpeg_with(const FileBytes& jpeg, const FileBytes& segment) {
   return bytes;
 }
 
+namespace {
+
+/// A file of libjpeg in work.
+class JpegWriter {
+ public:
+  JpegWriter(int height, int width, int channels, J_COLOR_SPACE colours) {
+    info_.err = jpeg_std_error(&errors_);
+    jpeg_create_compress(&info_);
+    jpeg_mem_dest(&info_, &memory_, &size_);
+    info_.image_width = static_cast<JDIMENSION>(width);
+    info_.image_height = static_cast<JDIMENSION>(height);
+    info_.input_components = channels;
+    info_.in_color_space = colours;
+    jpeg_set_defaults(&info_);
+  }
+  ~JpegWriter() {
+    jpeg_destroy_compress(&info_);
+    std::free(memory_);
+  }
+  JpegWriter(const JpegWriter&) = delete;
+  JpegWriter& operator=(const JpegWriter&) = delete;
+
+  jpeg_compress_struct& info() { return info_; }
+
+  FileBytes write(const cv::Mat& pixels) {
+    jpeg_start_compress(&info_, TRUE);
+    for (int y = 0; y < pixels.rows; ++y) {
+      auto* row = const_cast<uint8_t*>(pixels.ptr(y));
+      jpeg_write_scanlines(&info_, &row, 1);
+    }
+    jpeg_finish_compress(&info_);
+    return {memory_, memory_ + size_};
+  }
+
+ private:
+  jpeg_compress_struct info_{};
+  jpeg_error_mgr errors_{};
+  unsigned char* memory_ = nullptr;
+  unsigned long size_ = 0;
+};
+
+}  // namespace
+
+FileBytes styled_jpeg(const cv::Mat& image, const JpegStyle& style) {
+  JpegWriter writer(image.rows, image.cols, 3, JCS_RGB);
+  auto& info = writer.info();
+  jpeg_set_quality(&info, 90, TRUE);
+  info.comp_info[0].h_samp_factor = style.across;
+  info.comp_info[0].v_samp_factor = style.down;
+  if (style.is_progressive) {
+    jpeg_simple_progression(&info);
+  }
+  return writer.write(image);
+}
+
 FileBytes four_colour_jpeg(const std::array<uint8_t, 4>& colour, FourColours space, bool adobe) {
-  jpeg_compress_struct info{};
-  jpeg_error_mgr errors{};
-  info.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&info);
-  unsigned char* memory = nullptr;
-  unsigned long size = 0;
-  jpeg_mem_dest(&info, &memory, &size);
-  info.image_width = 16;
-  info.image_height = 8;
-  info.input_components = 4;
-  info.in_color_space = JCS_CMYK;
-  jpeg_set_defaults(&info);
+  JpegWriter writer(8, 16, 4, JCS_CMYK);
+  auto& info = writer.info();
   jpeg_set_colorspace(&info, space == FourColours::kCmyk ? JCS_CMYK : JCS_YCCK);
   jpeg_set_quality(&info, 100, TRUE);
   info.write_Adobe_marker = adobe ? TRUE : FALSE;
-  jpeg_start_compress(&info, TRUE);
-  FileBytes row;
-  for (unsigned x = 0; x < info.image_width; ++x) {
-    row.insert(row.end(), colour.begin(), colour.end());
-  }
-  uint8_t* pointer = row.data();
-  while (info.next_scanline < info.image_height) {
-    jpeg_write_scanlines(&info, &pointer, 1);
-  }
-  jpeg_finish_compress(&info);
-  FileBytes bytes(memory, memory + size);
-  jpeg_destroy_compress(&info);
-  std::free(memory);
-  return bytes;
+  return writer.write(
+      cv::Mat(8, 16, CV_8UC4, cv::Scalar(colour[0], colour[1], colour[2], colour[3])));
 }
 
 FileBytes encoded(const std::string& extension, const cv::Mat& image,

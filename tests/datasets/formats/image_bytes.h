@@ -30,6 +30,16 @@ FileBytes xmp_data(int orientation);
 /// The file `jpeg` with one more segment of kind APP1 behind its first marker.
 FileBytes jpeg_with(const FileBytes& jpeg, const FileBytes& segment);
 
+/// How a JPEG file stores three colours.
+struct JpegStyle {
+  int across = 2;  ///< pixels that share a value of the hue in a row: 1, 2 or 4
+  int down = 2;    ///< in a column: 1 or 2
+  bool is_progressive = false;
+};
+
+/// `image` (RGB) as a JPEG file of that style.
+FileBytes styled_jpeg(const cv::Mat& image, const JpegStyle& style);
+
 /// How a JPEG file stores four colours.
 enum class FourColours { kCmyk, kYcck };
 

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <csignal>
 #include <fstream>
 
 #include "datasets/image_file.h"
@@ -54,6 +56,85 @@ TEST(Packed, KeepsFilesAsTheyAre) {
     EXPECT_TRUE(same_pixels(packed->get(index).image, source->get(index).image));
   }
   EXPECT_THAT(packed->sample_name(4), AllOf(HasSubstr("all.h5[4]"), HasSubstr("dog/4.png")));
+}
+
+/// Images that cannot be read from a place on, as if packing were ended there.
+class EndsAt : public NumberedSet {
+ public:
+  EndsAt(int64_t size, int64_t end) : NumberedSet(size) { broken = end; }
+  Sample get(int64_t index) const override {
+    ++reads;
+    return NumberedSet::get(index);
+  }
+  mutable std::atomic<int64_t> reads = 0;
+};
+
+TEST(Packed, GoesOnWhereItWasEnded) {
+  for (const auto layout : {PackLayout::kRaw, PackLayout::kEncoded}) {
+    const TemporaryFolder folder;
+    const auto path = folder / "x.h5";
+    const auto part = folder / "x.h5.part";
+    PackOptions options{.layout = layout, .max_bad_images = 0.1};
+    EndsAt whole(30, -1);
+    whole.bad = {3, 17};
+    pack_dataset(whole, folder / "whole.h5", "all", options);
+    EndsAt ended(30, 20);
+    ended.bad = {3};
+    EXPECT_THROW(pack_dataset(ended, path, "all", options), std::logic_error);
+    EXPECT_FALSE(fs::exists(path));
+    // The last record is cut, as when the disk is full or the machine stops.
+    fs::resize_file(part, fs::file_size(part) - 7);
+    EndsAt rest(30, -1);
+    rest.bad = {3, 17};  // 17 is there already
+    pack_dataset(rest, path, "all", options);
+    EXPECT_EQ(rest.reads, 1 + 1 + 10);  // 3 again, 19 that was cut, 20 to 29
+    EXPECT_FALSE(fs::exists(part));
+    const auto packed = open_packed(path, "all");
+    ASSERT_EQ(packed->size(), 29);
+    EXPECT_EQ(packed->label(16), 17 % 3);
+    const auto expected = open_packed(folder / "whole.h5", "all");
+    EXPECT_TRUE(same_pixels(packed->get(28).image, expected->get(27).image));
+  }
+}
+
+/// Images of which one is read when the user presses Ctrl-C.
+class InterruptedSet : public NumberedSet {
+ public:
+  using NumberedSet::NumberedSet;
+  Sample get(int64_t index) const override {
+    if (index == 4) {
+      std::raise(SIGINT);
+    }
+    return NumberedSet::get(index);
+  }
+};
+
+TEST(Packed, StopsAtAnInterruptAndGoesOn) {
+  const TemporaryFolder folder;
+  EXPECT_THROW(pack_dataset(InterruptedSet(9), folder / "x.h5", "all", {}), Interrupted);
+  EndsAt rest(9, -1);
+  pack_dataset(rest, folder / "x.h5", "all", {});
+  EXPECT_EQ(rest.reads, 4);
+  EXPECT_EQ(open_packed(folder / "x.h5", "all")->size(), 9);
+}
+
+TEST(Packed, BeginsAnewForAnotherSet) {
+  const TemporaryFolder folder;
+  EXPECT_THROW(pack_dataset(EndsAt(30, 20), folder / "x.h5", "all", {}), std::logic_error);
+  EndsAt other(31, -1);
+  pack_dataset(other, folder / "x.h5", "all", {});
+  EXPECT_EQ(open_packed(folder / "x.h5", "all")->size(), 31);
+  EXPECT_EQ(other.reads, 31);
+}
+
+TEST(Packed, NamesAPartThatIsDamaged) {
+  const TemporaryFolder folder;
+  EXPECT_THROW(pack_dataset(EndsAt(30, 20), folder / "x.h5", "all", {}), std::logic_error);
+  auto bytes = read_text_file(folder / "x.h5.part");
+  bytes[bytes.size() - 3] ^= 1;
+  write_text_file(folder / "x.h5.part", bytes);
+  EXPECT_THAT(input_error([&] { pack_dataset(NumberedSet(30), folder / "x.h5", "all", {}); }),
+              AllOf(HasSubstr("x.h5.part"), HasSubstr("damaged")));
 }
 
 TEST(Packed, HoldsTheSameForAnyNumberOfWorkers) {

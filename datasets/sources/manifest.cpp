@@ -1,0 +1,215 @@
+#include "datasets/sources/manifest.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/pluralize.h"
+#include "core/progress.h"
+#include "datasets/sources/class_labels.h"
+#include "datasets/sources/image_files.h"
+#include "datasets/sources/split_files.h"
+
+namespace softmoe {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The images of some manifests, one after the other.
+class ImageList {
+ public:
+  /// Adds the rows of `file` that belong to `wanted`.
+  void add(const std::string& file, const ManifestColumns& columns, SplitKind wanted) {
+    files_.push_back(file);
+    read_manifest(file, columns, [&](const ManifestRow& row) {
+      if (!row.split.empty()) {
+        names_splits_ = true;
+        if (wanted != SplitKind::kAll && wanted != kind_of(row)) {
+          return;
+        }
+      }
+      add(row);
+    });
+  }
+
+  /// Returns true if a row says which split it belongs to.
+  bool names_splits() const { return names_splits_; }
+  const LabelTexts& labels() const { return labels_; }
+
+  /// "train.csv row 7"
+  std::string where(int64_t image) const {
+    const auto& place = places_[static_cast<size_t>(image)];
+    return fmt::format("{} row {}", files_[place.file], place.row);
+  }
+
+  /// Throws InputError that names the first row whose file is not there, and counts the others.
+  void check_files() const {
+    Progress progress("Look for files", std::ssize(paths_), "files");
+    int64_t missing = 0;
+    int64_t first = 0;
+    for (int64_t image = 0; image < std::ssize(paths_); ++image) {
+      std::error_code none;
+      if (!fs::exists(paths_[static_cast<size_t>(image)], none)) {
+        first = missing++ == 0 ? image : first;
+      }
+      progress.update(image + 1);
+    }
+    progress.finish();
+    if (missing > 0) {
+      throw InputError(
+          fmt::format("{}: there is no file {}{}", where(first),
+                      printable_text(paths_[static_cast<size_t>(first)].string()),
+                      missing == 1 ? "" : fmt::format(", and none of {} more rows", missing - 1)));
+    }
+  }
+
+  /// What there is to say beside the number of images.
+  std::vector<std::string> notes() const {
+    return repeats_ == 0 ? std::vector<std::string>{}
+                         : std::vector{fmt::format("{} repeat an image and its label, first {}",
+                                                   pluralize(repeats_, "row"), first_repeat_)};
+  }
+
+  std::vector<std::pair<fs::path, int64_t>> labelled(const std::vector<int64_t>& indices) && {
+    std::vector<std::pair<fs::path, int64_t>> files;
+    files.reserve(paths_.size());
+    for (size_t image = 0; image < paths_.size(); ++image) {
+      files.emplace_back(std::move(paths_[image]), indices[image]);
+    }
+    return files;
+  }
+
+ private:
+  struct Place {
+    uint32_t file;
+    int64_t row;
+  };
+
+  SplitKind kind_of(const ManifestRow& row) const {
+    const auto kind = split_kind(row.split);
+    if (!kind || *kind == SplitKind::kAll) {
+      throw InputError(fmt::format("{} row {}: split", files_.back(), row.row),
+                       "train, val or test", "'" + printable_text(row.split) + "'");
+    }
+    return *kind;
+  }
+
+  void add(const ManifestRow& row) {
+    auto path = (fs::path(files_.back()).parent_path() / row.path).lexically_normal();
+    const auto image = static_cast<int64_t>(paths_.size());
+    const auto [at, is_new] = image_of_.try_emplace(path.string(), image);
+    if (is_new) {
+      paths_.push_back(std::move(path));
+      places_.push_back({static_cast<uint32_t>(files_.size() - 1), row.row});
+      labels_.add(row.label);
+      return;
+    }
+    LabelTexts label;
+    label.add(row.label);
+    const auto& earlier = labels_.distinct()[labels_.place(at->second)];
+    const auto here = fmt::format("{} row {}", files_.back(), row.row);
+    if (label.distinct().front() != earlier) {
+      throw InputError(fmt::format("{}: {} stands in {}, too, with label '{}' there and '{}' here",
+                                   here, printable_text(row.path), where(at->second),
+                                   printable_text(earlier), printable_text(row.label)));
+    }
+    first_repeat_ = repeats_++ == 0 ? here : first_repeat_;
+  }
+
+  std::vector<std::string> files_;
+  std::vector<fs::path> paths_;
+  std::vector<Place> places_;  // by image
+  LabelTexts labels_;
+  std::unordered_map<std::string, int64_t> image_of_;  // by path
+  bool names_splits_ = false;
+  int64_t repeats_ = 0;
+  std::string first_repeat_;
+};
+
+ImageList read_list(const std::vector<std::string>& files, const ManifestColumns& columns,
+                    SplitKind wanted) {
+  ImageList list;
+  for (const auto& file : files) {
+    list.add(file, columns, wanted);
+  }
+  return list;
+}
+
+/// The manifests of the split `name` in `folder`, or all there are.
+std::vector<std::string> manifests_of(const fs::path& folder, const std::string& name) {
+  std::vector<std::string> found;
+  const auto take = [&](const fs::path& file) {
+    if (fs::is_regular_file(file) && is_manifest_name(file)) {
+      found.push_back(file.string());
+    }
+  };
+  if (!name.empty()) {
+    take(folder / name);
+  }
+  for (const char* extension : {".csv", ".tsv", ".jsonl", ".ndjson"}) {
+    if (name.empty()) {
+      take(folder / ("metadata" + std::string(extension)));
+    } else {
+      take(folder / (name + extension));
+      take(folder / name / ("metadata" + std::string(extension)));
+    }
+  }
+  if (name.empty()) {
+    for (const auto& row : split_names()) {
+      const auto files =
+          row.kind == SplitKind::kAll ? std::vector<std::string>{} : manifests_of(folder, row.text);
+      found.insert(found.end(), files.begin(), files.end());
+    }
+  }
+  return found;
+}
+
+SplitFiles find_manifests(const fs::path& path, const std::string& split,
+                          const SplitChoice& choice) {
+  if (fs::is_directory(path)) {
+    return find_split_files(
+        path, split, choice, [&](const std::string& name) { return manifests_of(path, name); },
+        "a manifest (train.csv, train.jsonl, metadata.csv, ...)");
+  }
+  return {{path.string()}, require_split_kind(split, path.string()), {path.string()}};
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_manifest(const fs::path& path, const std::string& split,
+                                       const SplitChoice& choice, const ManifestColumns& columns,
+                                       const fs::path& class_map) {
+  const auto found = find_manifests(path, split, choice);
+  auto list = read_list(found.files, columns, found.kept);
+  const auto where = [&](int64_t image) { return list.where(image); };
+  const auto classes = [&] {
+    if (!class_map.empty()) {
+      return ClassLabels::read(class_map);
+    }
+    if (!list.names_splits() && found.class_files == found.files) {
+      return ClassLabels::of(list.labels(), where);
+    }
+    const auto training = read_list(found.class_files, columns, SplitKind::kTrain);
+    return ClassLabels::of(training.labels(), [&](int64_t image) { return training.where(image); });
+  }();
+  if (list.labels().size() == 0) {
+    throw MissingSplit(path.string(), "rows of split '" + printable_text(split) + "'", "none");
+  }
+  const auto indices = classes.indices(list.labels(), where);
+  list.check_files();
+  auto notes = list.notes();
+  notes.insert(notes.begin(),
+               fmt::format("{} of {}", pluralize(list.labels().size(), "image"),
+                           pluralize(std::ssize(classes.names()), "class", "classes")));
+  log_line(fmt::format("{}: {}", printable_text(fmt::format("{}", fmt::join(found.files, ", "))),
+                       fmt::join(notes, "; ")));
+  const auto kept = list.names_splits() ? SplitKind::kAll : found.kept;
+  return hold_out(std::make_unique<ImageFiles>(std::move(list).labelled(indices), classes.names()),
+                  kept);
+}
+
+}  // namespace softmoe

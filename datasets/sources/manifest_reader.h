@@ -1,0 +1,42 @@
+#pragma once
+/// Lists of image files with labels: tables (CSV, TSV) and JSON lines.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace softmoe {
+
+/// Which columns of a table, or keys of JSON objects, hold what. Empty: the usual names.
+struct ManifestColumns {
+  std::string path;
+  std::string label;
+};
+
+/// A row of a manifest. The texts are as they are written.
+struct ManifestRow {
+  int64_t row = 0;  ///< counted from 1; a table's header is row 1
+  std::string path;
+  std::string label;
+  std::string split;  ///< empty: not said
+};
+
+/// The usual names of the column or key of labels; the first that is there counts.
+std::span<const char* const> usual_label_names();
+
+/// Returns true if `path` ends as manifests do: .csv, .tsv, .jsonl, .ndjson.
+bool is_manifest_name(const std::filesystem::path& path);
+
+/// Calls visit(row) for each row of a manifest, whose kind its name says. The usual names of
+/// columns are those of Hugging Face (`file_name`, `label`) and others (`path`, `image`, `class`,
+/// ...); a column `split` says the row's split. Throws InputError that names the file and the row:
+/// columns that are missing, rows of another length, an empty path or label, what is no text or
+/// integer.
+void read_manifest(const std::filesystem::path& path, const ManifestColumns& columns,
+                   const std::function<void(const ManifestRow& row)>& visit);
+
+}  // namespace softmoe

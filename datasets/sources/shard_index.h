@@ -1,0 +1,33 @@
+#pragma once
+/// The samples of a tar shard with WebDataset's names.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace softmoe {
+
+/// An image of a shard.
+struct ShardImage {
+  std::string name;    ///< of its member
+  int64_t offset = 0;  ///< of its first byte in the shard
+  int64_t size = 0;
+  std::string label;  ///< as it is written
+};
+
+/// The images of a shard, in its order.
+struct ShardIndex {
+  std::vector<ShardImage> images;
+  int64_t left_out = 0;  ///< samples without an image of a format that is read
+};
+
+/// Reads the headers and labels of an uncompressed shard. Members that follow each other and whose
+/// names are equal up to the first dot of the file's name are a sample; what follows the dot says
+/// what a member is: an image by the usual extensions, `cls` a label, `json` an object with a label
+/// under `label_key` (empty: `label`, `class` and other usual names, and only if there is no
+/// `cls`). Source: https://github.com/webdataset/webdataset. Throws InputError that names the
+/// shard, and the sample if it has no label, two images, or a name that stands twice.
+ShardIndex index_shard(const std::filesystem::path& shard, const std::string& label_key);
+
+}  // namespace softmoe
