@@ -41,6 +41,16 @@ TEST_F(ModelsCommand, ChangesEveryPartOfAModel) {
             0.6 * usual.at("parameters").get<double>());
 }
 
+TEST_F(ModelsCommand, CountsTheMemoryOfTraining) {
+  const auto memory = count({"--memory", "--batch-size", "4", "--opt", "sgd"}).at("memory");
+  const auto parameters = count({}).at("parameters").get<int64_t>();
+  EXPECT_EQ(memory.at("weights"), 4 * parameters);
+  EXPECT_EQ(memory.at("optimizer"), 4 * parameters + 8);
+  const auto larger = count({"--memory", "--batch-size", "8", "--opt", "sgd"}).at("memory");
+  EXPECT_EQ(larger.at("activations").get<int64_t>(), 2 * memory.at("activations").get<int64_t>());
+  EXPECT_FALSE(count({}).contains("memory"));
+}
+
 TEST_F(ModelsCommand, CountsOtherRouters) {
   const auto gflop = [this](const std::string& top_k) {
     return count({"--router", "tokens_choice", "--top-k", top_k}).at("gflop").get<double>();
