@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "io/atomic_file.h"
 #include "support/temporary_folder.h"
@@ -63,6 +65,34 @@ TEST(PatientRun, EndsWithoutANewBest) {
   run.train.patience = 4;
   run.config = options_to_json(run.train);
   EXPECT_EQ(train(run, folder.path(), images, images).steps, 25);
+}
+
+/// Images that take 2 ms each, much longer than the model.
+class SlowCorners : public Corners {
+ public:
+  using Corners::Corners;
+  Sample get(int64_t index) const override {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    return Corners::get(index);
+  }
+};
+
+TEST(WaitingRun, NamesTheSlowImagesAsTheCause) {
+  for (const bool is_slow : {false, true}) {
+    const TemporaryFolder folder;
+    const Corners val(20);
+    const Corners fast(120);
+    const SlowCorners slow(120);
+    const test::LogLines log;
+    const auto& images = is_slow ? static_cast<const Dataset&>(slow) : fast;
+    train(tiny_run(), folder.path(), images, val);
+    const auto told = testing::Contains(HasSubstr("training waits for its images"));
+    if (is_slow) {
+      EXPECT_THAT(log.lines(), told);
+    } else {
+      EXPECT_THAT(log.lines(), testing::Not(told));
+    }
+  }
 }
 
 TEST(ProfiledRun, WritesATableAndATrace) {

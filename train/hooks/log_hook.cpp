@@ -2,10 +2,28 @@
 
 #include <fmt/format.h>
 
+#include "core/error.h"
 #include "core/log.h"
+#include "core/pluralize.h"
 #include "core/progress.h"
 
 namespace softmoe {
+
+void LogHook::after_update(TrainingState& state, const ModelUpdate& /*update*/) {
+  if (told_of_waiting_ || state.sitting.updates < kFirstLook || state.data_share() < kToldShare) {
+    return;
+  }
+  told_of_waiting_ = true;
+  const auto& data = state.options().data;
+  const int64_t workers = state.options().loader.workers;
+  log_line(fmt::format(
+      "training waits for its images {:.0f} % of the time: {} is read and transformed by {} more "
+      "slowly than the model learns; try more --workers, softmoe data pack, a cheaper "
+      "augmentation, or --jpeg-decoding scaled for JPEG files",
+      100 * state.data_share(),
+      printable_text(data.data_dir.empty() ? data.dataset : data.data_dir),
+      workers == 0 ? "the training thread" : pluralize(workers, "worker")));
+}
 
 void LogHook::at_record(TrainingState& state, TrainingRecord& record) {
   if (progress_style() == ProgressStyle::kBar) {

@@ -34,6 +34,25 @@ TEST(LogHook, TellsOfRecordsAndEvaluations) {
                                 HasSubstr("train loss 1.2500"), EndsWith("0:08  best"))));
 }
 
+TEST(LogHook, SaysOnceThatTrainingWaitsForItsImages) {
+  const LogLines log;
+  LogHook hook;
+  auto state = state_at(30);
+  state.setup.options.data.data_dir = "photos";
+  const ModelUpdate update;
+  state.sitting = {.updates = 19, .seconds = 10.0, .data_seconds = 9.0};  // workers begin
+  hook.after_update(state, update);
+  state.sitting = {.updates = 20, .seconds = 10.0, .data_seconds = 2.9};  // few
+  hook.after_update(state, update);
+  EXPECT_THAT(log.lines(), IsEmpty());
+  state.sitting.data_seconds = 6.0;
+  hook.after_update(state, update);
+  hook.after_update(state, update);
+  EXPECT_THAT(log.lines(),
+              ElementsAre(AllOf(HasSubstr("waits for its images 60 % of the time: photos"),
+                                HasSubstr("by 1 worker more slowly"), HasSubstr("--workers"))));
+}
+
 TEST(LogHook, LeavesRecordsToAProgressBar) {
   const LogLines log;
   const auto before = progress_style();
