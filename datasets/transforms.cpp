@@ -286,7 +286,8 @@ std::string Transform::range_text() const {
 }
 
 std::string Transform::text() const {
-  std::string text = (channels_ == 1 ? "to_gray|" : "") + crop_text();
+  std::string text = jpeg_decoding_ == JpegDecoding::kScaled ? "decode_scaled_jpeg|" : "";
+  text += (channels_ == 1 ? "to_gray|" : "") + crop_text();
   if (hflip_ > 0.0) {
     text += hflip_ == 0.5 ? "|flip_lr" : fmt::format("|flip_lr({:g})", hflip_);
   }

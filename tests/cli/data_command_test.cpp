@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -58,6 +59,38 @@ TEST_F(DataCommand, PacksWhatItThenVerifiesAndReads) {
   const auto from_packed = read_json(json)["splits"];
   ASSERT_TRUE(succeeds(run_program({"data", "describe", "--dataset", "digits", "--json", json})));
   EXPECT_EQ(from_packed, read_json(json)["splits"]);
+}
+
+TEST_F(DataCommand, PacksCompressedShards) {
+  const auto tar = "cd " + path("") + " && tar -czf s.tar.gz 1.png 1.cls 2.png 2.cls";
+  for (const char* name : {"1", "2"}) {
+    write_random_png(path(name + std::string(".png")), 6, 7, /*seed=*/1);
+    write_text_file(folder_ / (name + std::string(".cls")), name);
+  }
+  ASSERT_EQ(std::system(tar.c_str()), 0);
+  const Words shards = {"--dataset", "shards", "--data-dir", path("s.tar.gz")};
+  EXPECT_TRUE(ends_with_one_error(run_program(Words{"data", "info"} + shards), 1,
+                                  {"s.tar.gz", "softmoe data pack"}));
+  const auto packed = run_program(Words{"data", "pack", path("s.h5")} + shards);
+  ASSERT_TRUE(succeeds(packed));
+  EXPECT_THAT(packed.output, HasSubstr("2 images"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "s.h5.shards"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "s.h5.part"));
+  const auto info = run_program(
+      {"data", "info", "--dataset", "hdf5", "--data-dir", path("s.h5"), "--split", "all"});
+  EXPECT_THAT(info.output, HasSubstr("2 images, 3 classes"));
+}
+
+TEST_F(DataCommand, DescribesAManifest) {
+  write_random_png(path("1.png"), 6, 7, /*seed=*/1);
+  write_text_file(folder_ / "list.csv", "path,label,split\n1.png,cat,train\n");
+  const Words manifest = {"--dataset", "manifest", "--data-dir", path("list.csv")};
+  const auto run = run_program(Words{"data", "info"} + manifest);
+  ASSERT_TRUE(succeeds(run));
+  EXPECT_THAT(run.output, HasSubstr("1 image, 1 class"));
+  write_text_file(folder_ / "list.csv", "path,label\n1.png,cat\n2.png,dog\n");
+  EXPECT_TRUE(ends_with_one_error(run_program(Words{"data", "info"} + manifest), 1,
+                                  {"list.csv row 3", "2.png"}));
 }
 
 TEST_F(DataCommand, VerifyNamesBadImagesAndFails) {
