@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "cli/print_line.h"
+#include "core/error.h"
+#include "datasets/pipeline.h"
 #include "ops/compute_precision.h"
 #include "train/memory_plan.h"
 #include "train/routing_monitor.h"
@@ -18,9 +22,52 @@ void add_training_flags(CommandLine& line, RunOptions& options, VitOptions& mode
                    [&line](const char* title, auto& section) { line.add(title, section); });
 }
 
+namespace {
+
+using Size = std::vector<int64_t>;  // channels, height, width
+
+/// Sets what `--pp` says. Returns the size of its images if it says anything.
+std::optional<Size> apply_pipeline(const CommandLine& line, RunOptions& options) {
+  const auto text = std::exchange(options.train.pp, {});
+  if (text.empty()) {
+    return std::nullopt;
+  }
+  auto names = pipeline_options();
+  names.insert(names.end(), {"mixup", "cutmix", "cutmix-minmax", "mixup-mode", "mixup-prob"});
+  for (const auto& name : names) {
+    if (line.given(name)) {
+      throw UsageError("--pp and --" + name + ": give one of them");
+    }
+  }
+  auto steps = parse_pipeline(text);
+  apply_image_steps(steps, options.preprocess);
+  apply_mixing_steps(steps, options.mixup);
+  check_pipeline(steps, options.preprocess, {"mixup", "cutmix"});
+  return options.preprocess.input_size;
+}
+
+void check_pipeline_size(const Size& made, const Size& taken) {
+  if (made != taken) {
+    const auto text = [](const Size& size) {
+      return fmt::format("{}images of {}x{}", size[0] == 1 ? "gray " : "", size[1], size[2]);
+    };
+    throw UsageError("--pp", text(taken) + ", which the model takes", text(made));
+  }
+}
+
+}  // namespace
+
 TrainingData prepare_training(const CommandLine& line, RunOptions& options, VitOptions& model) {
   auto data = open_training_data(options.data);
-  fit_options(options, model, data, line.given_names());
+  auto keep = line.given_names();
+  const auto made = apply_pipeline(line, options);
+  if (made) {
+    keep.insert("hflip");
+  }
+  fit_options(options, model, data, keep);
+  if (made) {
+    check_pipeline_size(*made, options.preprocess.input_size);
+  }
   apply_memory_limit(model, options, compute_precision(options.train.amp_dtype, line.device()));
   return data;
 }

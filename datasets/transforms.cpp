@@ -277,8 +277,11 @@ std::string Transform::crop_text() const {
 }
 
 std::string Transform::range_text() const {
-  if (options_.mean.size() == 1 && options_.std.size() == 1) {
-    return fmt::format("value_range({:.3g},{:.3g})", value_of_[0].front(), value_of_[0].back());
+  for (const auto& [low, high] : {std::pair(-1, 1), std::pair(0, 1), std::pair(0, 255)}) {
+    const double range = high - low;
+    if (options_.mean == std::vector{-low / range} && options_.std == std::vector{1.0 / range}) {
+      return fmt::format("value_range({},{})", low, high);
+    }
   }
   const auto count = static_cast<std::ptrdiff_t>(channels_);
   return fmt::format("normalize({:g},{:g})", fmt::join(mean_.begin(), mean_.begin() + count, " "),

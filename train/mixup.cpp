@@ -144,6 +144,34 @@ bool mixes(const MixupOptions& options, int64_t epoch) {
          (options.mixup_off_epoch == 0 || epoch < options.mixup_off_epoch);
 }
 
+void apply_mixing_steps(std::vector<PipelineStep>& steps, MixupOptions& options) {
+  options.mixup = 0.0;
+  options.cutmix = 0.0;
+  options.cutmix_minmax.clear();
+  while (!steps.empty() && (steps.front().name == "mixup" || steps.front().name == "cutmix")) {
+    StepArguments arguments(steps.front());
+    const auto amount = arguments.text("");
+    const auto amounts = arguments.numbers(amount, '-');
+    if (steps.front().name == "mixup") {
+      options.mixup = amounts.front();
+    } else if (amounts.size() == 1) {
+      options.cutmix = amounts.front();
+    } else {
+      options.cutmix_minmax = amounts;
+    }
+    const auto name = arguments.text(enum_name(options.mixup_mode));
+    const auto mode = enum_value<MixupMode>(name);
+    if (!mode) {
+      arguments.reject("batch, pair or elem", name);
+    }
+    options.mixup_mode = *mode;
+    options.mixup_prob = arguments.number("p", 0, 1, options.mixup_prob);
+    arguments.finish();
+    steps.erase(steps.begin());
+  }
+  validate(options);
+}
+
 std::string mixing_text(const MixupOptions& options) {
   if (!mixes(options, 0)) {
     return "";

@@ -8,6 +8,7 @@
 #include "core/options.h"
 #include "core/rng.h"
 #include "datasets/loader.h"
+#include "datasets/pipeline.h"
 
 namespace softmoe {
 
@@ -38,6 +39,11 @@ void describe(OptionTable& table, MixupOptions& options);
 
 /// Throws UsageError for options that contradict each other.
 void validate(const MixupOptions& options);
+
+/// Sets the options that the steps "mixup(ALPHA)" and "cutmix(ALPHA)" or "cutmix(LOW-HIGH)" at the
+/// front of `steps` name, as mixing_text() writes them, and takes these steps away; without them,
+/// nothing is mixed. Throws UsageError that names `--pp` and the step.
+void apply_mixing_steps(std::vector<PipelineStep>& steps, MixupOptions& options);
 
 /// Returns true if the batches of `epoch`, from 0 on, are mixed.
 bool mixes(const MixupOptions& options, int64_t epoch);

@@ -42,6 +42,7 @@ struct TrainOptions {
   bool model_ema = false;           ///< keep averages of the weights
   std::vector<double> model_ema_decay{0.9998};
   bool model_ema_warmup = false;
+  std::string pp = {};          ///< the transform of training images as one text; empty: by options
   std::string fit_memory = {};  ///< such as "20GiB", which the run is to fit into; empty: any
   int64_t seed = 0;
   std::string output = "runs";
