@@ -1,6 +1,7 @@
 #include "softmoe/moe_layer.h"
 
 #include "runtime/profiler.h"
+#include "softmoe/mixing_state.h"
 #include "softmoe/routers.h"
 
 namespace softmoe {
@@ -40,6 +41,11 @@ torch::Tensor MoeLayerImpl::forward(const torch::Tensor& tokens, const TokenCont
   {
     const ProfilePart part("experts");
     rows = experts->forward(rows);  // [experts, rows, dim]
+  }
+  if (record != nullptr && record->load.mixing.dispatch_entropy.defined()) {
+    const torch::NoGradGuard no_grad;
+    record->load.mixing.input_similarity = slot_similarity(routed.expert_inputs, tokens.size(0));
+    record->load.mixing.output_similarity = slot_similarity(rows, tokens.size(0));
   }
   const ProfilePart part("combine");
   return router_.router->combine(routed, rounds ? rounded_to_bf16(rows) : rows);

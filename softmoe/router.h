@@ -4,7 +4,9 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "ops/soft_mixing.h"
 #include "softmoe/sparse_rows.h"
@@ -34,12 +36,26 @@ struct RoutingScores {
   torch::Tensor activation_l1;  ///< []: the weighted mean activation of a ReLU router
 };
 
+/// How far soft routing differs from giving every expert the mean token. All are [] fp32; 1 is no
+/// difference, but for the scale.
+struct MixingState {
+  torch::Tensor scale;              ///< of the logits; undefined if the router has none
+  torch::Tensor dispatch_entropy;   ///< of a slot's weights, as a share of that of equal weights
+  torch::Tensor combine_entropy;    ///< of a token's weights, as a share of that of equal weights
+  torch::Tensor input_similarity;   ///< mean cosine between the inputs of two slots of an image
+  torch::Tensor output_similarity;  ///< mean cosine between the outputs of two slots of an image
+
+  /// The tensors that are defined, by their names here.
+  std::map<std::string, torch::Tensor> values() const;
+};
+
 /// The use of the experts of a layer. Tokens are counted over the whole batch.
 struct ExpertLoad {
   torch::Tensor load;        ///< [experts]: share of all expert inputs that each expert gets
   torch::Tensor importance;  ///< [experts]: share of the combine weights that each expert has
   torch::Tensor dropped;     ///< []: share of the tokens that reach no expert
   torch::Tensor entropy;     ///< []: mean entropy of a token's distribution over experts, nats
+  MixingState mixing = {};   ///< of soft routers
 };
 
 /// What is kept of a layer's routing beside its outputs. Each costs time.

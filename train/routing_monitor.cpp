@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
 namespace softmoe {
 namespace {
@@ -20,6 +22,17 @@ std::vector<double> numbers_of(const torch::Tensor& tensor) {
 void add_to(std::vector<double>& sums, const std::vector<double>& numbers) {
   sums.resize(numbers.size(), 0.0);
   std::transform(sums.begin(), sums.end(), numbers.begin(), sums.begin(), std::plus<>());
+}
+
+/// The exponential of the entropy of `shares`, which are made to sum to 1.
+double effective_number(const std::vector<double>& shares) {
+  const double sum = std::reduce(shares.begin(), shares.end());
+  double entropy = 0.0;
+  for (const double share : shares) {
+    const double part = sum > 0.0 ? share / sum : 0.0;
+    entropy -= part > 0.0 ? part * std::log(part) : 0.0;
+  }
+  return std::exp(entropy);
 }
 
 std::string warning(int64_t block, const std::vector<int64_t>& experts, int64_t since,
@@ -47,7 +60,9 @@ std::map<std::string, double> RecordedRouting::summary() const {
   if (!importance.empty()) {
     values["max_importance"] = *std::max_element(importance.begin(), importance.end());
     values["min_importance"] = *std::min_element(importance.begin(), importance.end());
+    values["effective_experts"] = effective_number(importance);
   }
+  values.insert(mixing.begin(), mixing.end());
   for (const auto& [name, value] : losses) {
     values[name + "_loss"] = value;
   }
@@ -88,6 +103,9 @@ void RoutingMonitor::add(const ExpertLoads& loads, const BlockValues& losses) {
     add_to(sum.importance, numbers_of(load.importance));
     sum.dropped += load.dropped.item<double>();
     sum.entropy += load.entropy.item<double>();
+    for (const auto& [name, value] : load.mixing.values()) {
+      sum.mixing[name] += value.item<double>();
+    }
   }
   for (const auto& [block, values] : losses) {
     for (const auto& [name, value] : values) {
@@ -107,8 +125,10 @@ ModelRouting RoutingMonitor::finish(int64_t step, std::vector<std::string>& warn
     }
     layer.dropped *= share;
     layer.entropy *= share;
-    for (auto& [name, value] : layer.losses) {
-      value *= share;
+    for (auto* values : {&layer.losses, &layer.mixing}) {
+      for (auto& [name, value] : *values) {
+        value *= share;
+      }
     }
     watch(block, layer.load, step, warnings);
   }

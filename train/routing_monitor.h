@@ -18,10 +18,12 @@ struct RecordedRouting {
   std::vector<double> importance;        ///< share of the combine weights that each expert had
   double dropped = 0.0;                  ///< share of the tokens that reached no expert
   double entropy = 0.0;                  ///< mean of a token's distribution over experts, nats
+  std::map<std::string, double> mixing;  ///< of soft routers: MixingState::values()
   std::map<std::string, double> losses;  ///< of the router by name, without coefficients
 
-  /// By name: max and min of load and of importance, the number of experts without a token, and the
-  /// rest; losses as "<name>_loss". Without `load` only the losses are there.
+  /// By name: max and min of load and of importance, the number of experts without a token, the
+  /// number of experts of equal importance that would have its entropy ("effective_experts"), and
+  /// the rest; losses as "<name>_loss". Without `load` only the losses are there.
   std::map<std::string, double> summary() const;
 };
 

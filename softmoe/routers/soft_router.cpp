@@ -2,6 +2,7 @@
 
 #include "core/tensor_check.h"
 #include "ops/initialization.h"
+#include "softmoe/mixing_state.h"
 
 namespace softmoe {
 namespace {
@@ -64,6 +65,11 @@ void SoftRouterImpl::fill(RoutingRecord& record, const SoftMix& mix) const {
   }
   if (record.wants.load) {
     record.load = load_of(combine);
+    record.load.mixing = {.scale = scale.defined() ? scale.detach() : scale,
+                          .dispatch_entropy = relative_entropy(weights.dispatch, /*dim=*/1),
+                          .combine_entropy = relative_entropy(weights.combine, /*dim=*/2),
+                          .input_similarity = {},
+                          .output_similarity = {}};
   }
 }
 

@@ -52,9 +52,10 @@ TEST(RoutingMonitor, AveragesTheBatchesOfAnUpdate) {
   EXPECT_THAT(routing.at(2).importance, ElementsAre(0.125, 0.5, 0.375));
   EXPECT_THAT(
       routing.at(2).summary(),
-      ElementsAre(Pair("balance_loss", 2.0), Pair("dropped", 0.25), Pair("entropy", 0.75),
-                  Pair("idle_experts", 0.0), Pair("max_importance", 0.5), Pair("max_load", 0.5),
-                  Pair("min_importance", 0.125), Pair("min_load", 0.125)));
+      ElementsAre(Pair("balance_loss", 2.0), Pair("dropped", 0.25),
+                  Pair("effective_experts", testing::DoubleNear(2.6494, 1e-4)),
+                  Pair("entropy", 0.75), Pair("idle_experts", 0.0), Pair("max_importance", 0.5),
+                  Pair("max_load", 0.5), Pair("min_importance", 0.125), Pair("min_load", 0.125)));
   const auto json = to_json(routing);
   EXPECT_EQ(json.at("block5").at("max_importance"), 0.875);
   const auto means = mean_over_layers(json);
@@ -62,6 +63,19 @@ TEST(RoutingMonitor, AveragesTheBatchesOfAnUpdate) {
   EXPECT_EQ(means.at("dropped"), 0.125);
   EXPECT_EQ(means.at("balance_loss"), 2.0);  // of the one layer that has it
   EXPECT_TRUE(monitor.finish(8, warnings).empty());
+}
+
+TEST(RoutingMonitor, AveragesHowSoftRoutersMix) {
+  RoutingMonitor monitor(0);
+  for (const float similarity : {0.5F, 0.75F}) {
+    auto loads = loads_of({0.5, 0.5});
+    loads[2].mixing.input_similarity = torch::scalar_tensor(similarity);
+    monitor.add(loads, {});
+  }
+  std::vector<std::string> warnings;
+  const auto summary = monitor.finish(1, warnings).at(2).summary();
+  EXPECT_EQ(summary.at("input_similarity"), 0.625);
+  EXPECT_FALSE(summary.contains("output_similarity"));
 }
 
 TEST(RoutingMonitor, LossesOfLayersWithoutLoadAreKept) {
