@@ -6,8 +6,9 @@
 Every contender reads the same files, crops a random box (8 to 100 % of the area, 3/4 to 4/3), resizes
 it to 224 px, mirrors half of the images and normalises them. `pillow` is torchvision's
 RandomResizedCrop of a Pillow image in a DataLoader, `opencv` cv2.imread, a slice and cv2.resize in a
-DataLoader. They take turns on one machine; a line says the median and the ends of the rounds, and the
-ratio to both peers. Without --folder, pictures of noise with the spectrum of photographs (1/f) are
+DataLoader. They take turns on one machine; a line says the images per second, as the median and
+the ends of the rounds, and the images per second of processor time (of all processes and threads of a
+contender), which other work on the machine changes less, with its ratios to both peers. Without --folder, pictures of noise with the spectrum of photographs (1/f) are
 made, as JPEG files with chroma of half the size.
 
 scripts/peers.sh fetches the peers; image_worker is a target of the build.
@@ -15,6 +16,7 @@ scripts/peers.sh fetches the peers; image_worker is a target of the build.
 
 import argparse
 import json
+import os
 import pathlib
 import statistics
 import sys
@@ -115,6 +117,30 @@ def serve(kind, folder, workers, batch):
         print(json.dumps(images / (time.perf_counter() - start)), flush=True)
 
 
+def processor_seconds(root):
+    """Of a process and all that it has started."""
+    parents, times = {}, {}
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        process = int(path.parent.name)
+        parents[process] = int(fields[1])
+        times[process] = int(fields[11]) + int(fields[12])
+    family = {root}
+    while more := {p for p, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(times.get(p, 0) for p in family) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(contender, seconds):
+    """A turn of a contender; returns the images."""
+    start = time.perf_counter()
+    contender.measure(seconds)
+    return 0 if contender.failure else contender.rates[-1] * (time.perf_counter() - start)
+
+
 def main():
     if sys.argv[1:2] == ["--serve"]:
         serve(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
@@ -147,21 +173,24 @@ def main():
         contenders += [
             compare.Contender(kind, "", [sys.executable, __file__, "--serve", kind, *shared])
             for kind in ("pillow", "opencv")]
+        before = {c.name: processor_seconds(c.process.pid) for c in contenders}
+        images = dict.fromkeys(before, 0)
         for _ in range(options.rounds):
             for contender in contenders:
                 if not contender.failure:
-                    contender.measure(options.seconds)
-        peers = {c.name: statistics.median(c.rates) for c in contenders[3:] if c.rates}
+                    images[contender.name] += measure(contender, options.seconds)
+        used = {c.name: processor_seconds(c.process.pid) - before[c.name] for c in contenders}
         for contender in contenders:
             contender.close()
             if contender.failure:
                 print(f"{contender.name:15} {contender.failure}")
                 continue
             rates = contender.rates
-            median = statistics.median(rates)
-            ratios = "".join(f"  {median / rate:.2f} x {name}" for name, rate in peers.items())
-            print(f"{contender.name:15} {median:7.0f} img/s ({min(rates):.0f} - {max(rates):.0f})"
-                  f"{ratios}")
+            own = images[contender.name] / used[contender.name]
+            ratios = "".join(f"  {own * used[c.name] / images[c.name]:.2f} x {c.name}"
+                             for c in contenders[3:] if not c.failure)
+            print(f"{contender.name:15} {statistics.median(rates):6.0f} img/s ({min(rates):.0f} - "
+                  f"{max(rates):.0f}), {own:5.0f} per processor second{ratios}")
 
 
 if __name__ == "__main__":
