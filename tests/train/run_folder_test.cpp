@@ -194,7 +194,7 @@ TEST(RunFolder, RepeatedEvaluationReplacesItsRow) {
   run.add_summary({.epoch = 2, .step = 6, .train_loss = 0.25});
   run.add_summary({.epoch = 3, .step = 9, .train_loss = 0.125});
   EXPECT_EQ(read_text_file(folder / "summary.csv"),
-            kHeader + "1,3,0.5,0,0,0,0\n2,6,0.25,0,0,0,0\n3,9,0.125,0,0,0,0\n");
+            kHeader + "1,3,0.5,0,0,0,0,0\n2,6,0.25,0,0,0,0,0\n3,9,0.125,0,0,0,0,0\n");
 }
 
 TEST(RunFolder, DamageBeforeTheCheckpointIsNamed) {
