@@ -13,6 +13,7 @@
 #include "eval/lambda_selection.h"
 #include "inference/inference_model.h"
 #include "inference/predictor.h"
+#include "io/atomic_file.h"
 
 namespace softmoe::cli {
 namespace {
@@ -156,6 +157,9 @@ void run_fewshot(const std::vector<std::string>& arguments) {
   line.add("Loader", protocol.loader);
   if (!line.parse(arguments)) {
     return;
+  }
+  if (!flags.save_features.empty()) {
+    check_can_write(flags.save_features + "-train.npz");
   }
   protocol.pool = flags.pool;
   protocol.all_features = !flags.save_features.empty();
