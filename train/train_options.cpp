@@ -3,11 +3,13 @@
 namespace softmoe {
 
 void describe(OptionTable& table, TrainOptions& options) {
-  table.add("epochs", options.epochs, "passes over the training set", {.unit = "epochs", .min = 0});
+  table.add("epochs", options.epochs, "passes over the training set",
+            {.unit = "epochs", .min = 0, .max = 1e9});
   table.add("max-steps", options.max_steps, "end after this many updates; 0: no limit",
             {.unit = "updates", .min = 0});
   table.add("grad-accum-steps", options.grad_accum_steps,
-            "batches whose gradients are averaged for one update", {.unit = "batches", .min = 1});
+            "batches whose gradients are averaged for one update",
+            {.unit = "batches", .min = 1, .max = 1e9});
   table.add("amp-dtype", options.amp_dtype,
             "compute dtype of training and evaluation; auto: bfloat16 if the hardware has it",
             {.choices = {"auto", "float32", "bfloat16"}});
