@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
+#include "checkpoints/formats/tensor_format.h"
 #include "runtime/memory/memory_limit.h"
 
 namespace softmoe::cli {
@@ -13,10 +16,18 @@ void describe_checkpoint(OptionTable& table, std::string& checkpoint) {
 }
 
 void check_output(const std::string& checkpoint, const std::string& output) {
-  std::error_code missing;
-  if (std::filesystem::equivalent(checkpoint, output, missing)) {
-    throw UsageError("output " + output, "another file than the checkpoint that is read",
-                     "the same");
+  namespace fs = std::filesystem;
+  std::error_code none;
+  const auto file = model_file(checkpoint);
+  const auto folder_of = [&none](const fs::path& path) {
+    return fs::absolute(path, none).parent_path();
+  };
+  const bool is_shard = file.extension() == ".json" && fs::exists(output, none) &&
+                        fs::path(output).extension() == ".safetensors" &&
+                        fs::equivalent(folder_of(file), folder_of(output), none);
+  if (is_shard || fs::equivalent(file, output, none)) {
+    throw UsageError("OUTPUT " + printable_text(output),
+                     "another file than those of CHECKPOINT, which is read", "one of them");
   }
 }
 

@@ -14,7 +14,8 @@ namespace softmoe::cli {
 /// Describes the option `--checkpoint` of commands that use a model without changing it.
 void describe_checkpoint(OptionTable& table, std::string& checkpoint);
 
-/// Throws UsageError if `output` is the file that is read as `checkpoint`, by any of its names.
+/// Throws UsageError if `output` is a file that is read as `checkpoint`, which may be a folder or
+/// the index of shards.
 void check_output(const std::string& checkpoint, const std::string& output);
 
 /// Describes the option `--amp-dtype` of commands that predict; `automatic` is what "auto" means.

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/file_conflicts.h"
 #include "cli/list_flags.h"
 #include "core/error.h"
 #include "core/nearest_name.h"
@@ -18,7 +19,8 @@
 namespace softmoe::cli {
 void describe(OptionTable& table, CommonOptions& options) {
   table.add("json", options.json, "write the result to this file as JSON", {.unit = "file"});
-  table.add("threads", options.threads, "compute threads; 0: one per core", {.min = 0});
+  table.add("threads", options.threads, "compute threads; 0: one per core",
+            {.min = 0, .max = 1000});
   table.add("device", options.device, "auto, cpu, cuda or cuda:<index>");
 }
 
@@ -151,6 +153,37 @@ void CommandLine::check_operands() const {
   }
 }
 
+void CommandLine::check_files() const {
+  std::vector<NamedPath> inputs{{.option = "--config", .path = config_path_}};
+  std::vector<NamedPath> outputs;
+  for_each_resolved([&](const OptionField& field) {
+    const auto& unit = field.limits().unit;
+    if (unit != "file" && unit != "path") {
+      return;
+    }
+    const bool is_output = field.name() == "output" || field.name() == "json";
+    const auto value = field.value();
+    for (const auto& item : value.is_array() ? value : Json::array({value})) {
+      (is_output ? outputs : inputs)
+          .push_back({.option = shown_name(field.name()),
+                      .path = item.get<std::string>(),
+                      .may_be_folder = unit == "path"});
+    }
+  });
+  if (names_ != nullptr) {
+    for (const auto& name : *names_) {
+      std::error_code unknown;
+      const bool has_label = !std::filesystem::exists(name, unknown);  // LABEL=PATH
+      inputs.push_back({.option = plain_.names->name,
+                        .path = has_label ? name.substr(name.find('=') + 1) : name});
+    }
+  }
+  check_outputs(inputs, outputs);
+  if (!common_.json.empty()) {
+    check_replaces_result(common_.json);
+  }
+}
+
 void CommandLine::run_parser(std::vector<std::string> arguments) {
   if (!plain_.empty()) {
     app_->add_option("arguments", unflagged_);
@@ -192,9 +225,7 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
   for (const auto& group : groups_) {
     apply_table(group.table);
   }
-  if (!common_.json.empty()) {
-    check_can_write(common_.json);
-  }
+  check_files();
   isa_ = level_name();  // throws before any work is done
   // Prediction with packed models hardly uses OpenMP.
   prepare_process(/*may_start_again=*/name_ != "predict" && name_ != "models");

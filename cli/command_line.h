@@ -123,6 +123,7 @@ class CommandLine {
   void run_parser(std::vector<std::string> arguments);
   void place_operands();
   void check_operands() const;
+  void check_files() const;
   [[noreturn]] void throw_unplaced(const std::string& argument) const;
   [[noreturn]] void throw_unknown(const std::string& argument) const;
   /// What messages call the option: "--name", or its name as an operand if it was given so.

@@ -13,6 +13,7 @@
 #include "datasets/augment/augment_sheet.h"
 #include "datasets/image_file.h"
 #include "datasets/inspection.h"
+#include "datasets/loader.h"
 #include "datasets/sources.h"
 #include "datasets/sources/packed_writer.h"
 #include "datasets/splits.h"
@@ -62,7 +63,7 @@ void describe(OptionTable& table, DataOptions& options) {
   table.add("tile", options.tile, "sheet, augment: side of each image",
             {.unit = "px", .min = 1, .max = 500});
   table.add("workers", options.workers, "verify, pack: threads that decode",
-            {.unit = "threads", .min = 0});
+            {.unit = "threads", .min = 0, .max = kMaxWorkers});
   table.add("seed", options.seed, "augment: seed of the run that is shown", {.min = 0});
   table.add("count", options.count, "export: images to write, the first of the split",
             {.unit = "images", .min = 1});
@@ -189,9 +190,25 @@ Json pack_split(const Job& job, const std::string& split) {
           {"bad", bad_json(report.bad)}};
 }
 
+/// Throws UsageError if the picture `output` is an image of `set`.
+void check_replaces_none(const Dataset& set, const std::filesystem::path& output) {
+  std::error_code none;
+  const auto place = std::filesystem::canonical(output, none);
+  for (int64_t index = 0; !none && index < set.size(); ++index) {
+    const std::filesystem::path image = set.sample_name(index);
+    std::error_code no_file;
+    if (image.filename() == place.filename() &&
+        std::filesystem::equivalent(image, place, no_file)) {
+      throw UsageError("OUTPUT " + printable_text(output.string()),
+                       "another file than the images of the data set", "one of them");
+    }
+  }
+}
+
 Json draw_sheet(const Job& job, const std::string& split) {
   const auto& options = job.options;
   const auto set = make_dataset(job.data, split);
+  check_replaces_none(*set, options.output);
   const auto sheet = contact_sheet(*set, options.columns, options.rows, options.tile);
   const auto bytes = encode_png(sheet);
   write_text_file(options.output, {bytes.begin(), bytes.end()});
@@ -203,6 +220,7 @@ Json draw_augmented(const Job& job, const std::string& split) {
   const auto& options = job.options;
   const auto text = Transform::training(job.preprocess).text();
   const auto set = make_dataset(job.data, split);
+  check_replaces_none(*set, options.output);
   const auto sheet = augment_sheet(*set, job.preprocess,
                                    {.columns = options.columns,
                                     .rows = options.rows,
@@ -218,11 +236,18 @@ Json draw_augmented(const Job& job, const std::string& split) {
 Json export_images(const Job& job, const std::string& split) {
   const auto& options = job.options;
   const auto set = make_dataset(job.data, split);
+  const int64_t count = std::min(options.count, set->size());
+  const auto path_of = [&options](int64_t index) {
+    return std::filesystem::path(options.output) / fmt::format("{:05}.png", index);
+  };
+  for (int64_t index = 0; index < count; ++index) {
+    check_replaces_none(*set, path_of(index));
+  }
   Json files = Json::array();
-  for (int64_t index = 0; index < std::min(options.count, set->size()); ++index) {
+  for (int64_t index = 0; index < count; ++index) {
     const auto sample = set->get(index);
     const auto bytes = encode_png(sample.image);
-    const auto path = std::filesystem::path(options.output) / fmt::format("{:05}.png", index);
+    const auto path = path_of(index);
     write_text_file(path, {bytes.begin(), bytes.end()});
     const auto& name = set->class_names()[static_cast<size_t>(sample.label)];
     print_line("{}  {}", path.string(), name);

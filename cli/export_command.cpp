@@ -122,6 +122,9 @@ void run_export(const std::vector<std::string>& arguments) {
     return;
   }
   const auto& [checkpoint, output] = std::tie(flags.checkpoint, flags.output);
+  if (!flags.untrained) {
+    check_output(checkpoint, output);
+  }
   const bool onnx = writes_onnx(flags);
   if (!onnx) {
     check_safetensors_flags(line);

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "eval/features.h"
 #include "inference/predictor.h"
+#include "io/atomic_file.h"
 
 namespace softmoe::cli {
 namespace {
@@ -54,6 +55,9 @@ void check_features_given(const FeatureFlags& flags) {
   if (!flags.names_files() && flags.checkpoint.empty()) {
     throw UsageError(
         "give CHECKPOINT (--checkpoint) and a data set, or --train-features and --test-features");
+  }
+  if (!flags.save_features.empty()) {
+    check_can_write(flags.save_features + "-train.npz");
   }
 }
 

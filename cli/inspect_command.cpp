@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "datasets/image_file.h"
+#include "datasets/loader.h"
 #include "inference/image_inputs.h"
 #include "io/atomic_file.h"
 
@@ -40,7 +41,7 @@ void describe(OptionTable& table, InspectOptions& options) {
             "images that the statistics are about, including those that are drawn",
             {.unit = "images", .min = 1});
   table.add("batch-size", options.batch_size, "images that are computed together",
-            {.unit = "images", .min = 1});
+            {.unit = "images", .min = 1, .max = kMaxBatch});
   table.add("seed", options.seed, "chooses the images of a data set", {.min = 0});
 }
 
@@ -147,6 +148,7 @@ void run_inspect(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) {
     return;
   }
+  check_can_write(std::filesystem::path(options.output) / "block_0.png");
   RoutingInspection inspection(open_model(options.checkpoint, line.device()), options.checkpoint,
                                options.count);
   const auto selection = select_images(options, data, paths);

@@ -61,7 +61,10 @@ int main(int argc, char** argv) {
     return fail(error.what(), 2);
   } catch (const std::filesystem::filesystem_error& error) {
     const auto reason = softmoe::system_error_text(error.code().value());
-    return fail(fmt::format("cannot use {}: {}", error.path1().string(), reason).c_str(), 1);
+    return fail(
+        fmt::format("cannot use {}: {}", softmoe::printable_text(error.path1().string()), reason)
+            .c_str(),
+        1);
   } catch (const std::bad_alloc&) {
     return fail("out of memory", 1);
   } catch (const std::exception& error) {

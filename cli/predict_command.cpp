@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/pluralize.h"
 #include "core/split_text.h"
+#include "datasets/loader.h"
 #include "inference/image_inputs.h"
 #include "inference/prediction_output.h"
 #include "io/npz.h"
@@ -53,9 +54,9 @@ void describe(OptionTable& table, PredictOptions& options) {
             "probable ones), joined by commas");
   describe_label(table, options.label);
   table.add("batch-size", options.batch_size, "images that are computed together",
-            {.unit = "images", .min = 1});
+            {.unit = "images", .min = 1, .max = kMaxBatch});
   table.add("workers", options.workers, "threads that read images while the model computes",
-            {.unit = "threads", .min = 1});
+            {.unit = "threads", .min = 1, .max = kMaxWorkers});
   describe_inference_dtype(table, options.amp_dtype,
                            "bfloat16 if the hardware has it, which is faster");
 }

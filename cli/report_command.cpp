@@ -4,6 +4,7 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/file_conflicts.h"
 #include "cli/print_line.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -43,6 +44,7 @@ void run_report(const std::vector<std::string>& arguments) {
   if (inputs.empty()) {
     throw UsageError("no results given: run folders or --json files of other commands");
   }
+  check_replaces_page(options.output);
   const auto results = report::read_results(inputs);
   const auto subtitle = fmt::format("softmoe {}, {}", kVersion, today());
   write_text_file(options.output, report_html(results, options.title, subtitle));

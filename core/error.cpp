@@ -1,9 +1,34 @@
 #include "core/error.h"
 
+#include <utf8proc.h>
+
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 namespace softmoe {
+namespace {
+
+/// The number of bytes of the first character of `text`, and true if a terminal would obey it:
+/// control characters, also as single bytes that are not UTF-8, separators of lines, and what
+/// turns the direction of text.
+std::pair<size_t, bool> first_character(std::string_view text) {
+  const auto byte = static_cast<unsigned char>(text.front());
+  if (byte < 0x80) {
+    return {1, byte < ' ' || byte == 0x7f};
+  }
+  utf8proc_int32_t code_point = 0;
+  const auto size = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                     static_cast<utf8proc_ssize_t>(text.size()), &code_point);
+  if (size < 0) {
+    return {1, byte < 0xa0};
+  }
+  const bool is_separator_or_turn = (code_point >= 0x2028 && code_point <= 0x202e) ||
+                                    (code_point >= 0x2066 && code_point <= 0x2069);
+  return {static_cast<size_t>(size), code_point < 0xa0 || is_separator_or_turn};
+}
+
+}  // namespace
 
 std::string system_error_text(int error_number) {
   return std::generic_category().message(error_number);
@@ -40,15 +65,14 @@ std::string printable_text(std::string_view text, size_t limit) {
 
 std::string terminal_text(std::string_view text) {
   std::string shown;
-  for (size_t at = 0; at < text.size(); ++at) {
-    const auto byte = static_cast<unsigned char>(text[at]);
-    const auto next = at + 1 < text.size() ? static_cast<unsigned char>(text[at + 1]) : 0;
-    if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {  // a control character of two bytes
+  while (!text.empty()) {
+    const auto [size, is_control] = first_character(text);
+    if (is_control) {
       shown += '?';
-      ++at;
     } else {
-      shown += byte < ' ' || byte == 0x7f ? '?' : text[at];
+      shown += text.substr(0, size);
     }
+    text.remove_prefix(size);
   }
   return shown;
 }

@@ -6,8 +6,9 @@
 
 namespace softmoe {
 
-/// While one exists, SIGINT, SIGTERM and SIGHUP only set a flag; a second signal ends the program.
-/// Signals that are ignored, as SIGHUP is under nohup, stay so.
+/// While one exists, SIGINT, SIGTERM and SIGHUP only set a flag; one of them that comes again, more
+/// than a second later, ends the program. Signals that are ignored, as SIGHUP is under nohup, stay
+/// so.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cerrno>
 #include <cmath>
+#include <cstdlib>
 #include <sstream>
 #include <type_traits>
 
@@ -37,6 +39,28 @@ std::string scalar_type_name() {
 }
 
 template <typename T>
+T parse_number(const std::string& text, const std::string& what) {
+  constexpr bool is_integer = std::is_same_v<T, int64_t>;
+  char* end = nullptr;
+  errno = 0;
+  T value{};
+  if constexpr (is_integer) {
+    value = std::strtoll(text.c_str(), &end, 10);
+  } else {
+    value = std::strtod(text.c_str(), &end);  // too large: infinite; too small: 0 or nearly so
+  }
+  const bool is_number = end != text.c_str() && end == text.c_str() + text.size();
+  if (!is_number || (is_integer && errno == ERANGE)) {
+    throw UsageError(what,
+                     !is_integer ? "a number"
+                     : is_number ? "an integer of 64 bits"
+                                 : "an integer",
+                     "'" + printable_text(text) + "'");
+  }
+  return value;
+}
+
+template <typename T>
 T parse_scalar(const std::string& text, const std::string& what) {
   if constexpr (std::is_same_v<T, std::string>) {
     return text;
@@ -47,28 +71,14 @@ T parse_scalar(const std::string& text, const std::string& what) {
     if (text == "false" || text == "0") {
       return false;
     }
-    throw UsageError(what, "true or false", "'" + text + "'");
+    throw UsageError(what, "true or false", "'" + printable_text(text) + "'");
   } else if constexpr (std::is_same_v<T, Duration>) {
     if (const auto duration = parse_duration(text)) {
       return *duration;
     }
-    throw UsageError(what, std::string(kDurationForm), "'" + text + "'");
+    throw UsageError(what, std::string(kDurationForm), "'" + printable_text(text) + "'");
   } else {
-    try {
-      size_t used = 0;
-      T value{};
-      if constexpr (std::is_same_v<T, int64_t>) {
-        value = std::stoll(text, &used);
-      } else {
-        value = std::stod(text, &used);
-      }
-      if (used == text.size()) {
-        return value;
-      }
-    } catch (const std::logic_error&) {
-    }
-    throw UsageError(what, std::is_same_v<T, int64_t> ? "an integer" : "a number",
-                     "'" + text + "'");
+    return parse_number<T>(text, what);
   }
 }
 

@@ -75,6 +75,8 @@ class OptionField {
   /// `name = value` and a line break, as in a config file; parse_toml() reads it back.
   std::string config_line() const;
 
+  /// The value with texts as they are, which may not be valid UTF-8.
+  Json value() const;
   /// The value with texts as valid UTF-8.
   Json to_json() const;
   /// Sets the value. Throws UsageError that names `where`, the option, what is allowed and what was
@@ -85,7 +87,6 @@ class OptionField {
   void parse(const std::vector<std::string>& texts, const std::string& where) const;
 
  private:
-  Json value() const;  // with texts as they are
   void check(const Json& value, const std::string& where) const;
 
   std::string name_;

@@ -137,12 +137,12 @@ class Loader::Work {
 
 void describe(OptionTable& table, LoaderOptions& options) {
   table.add("batch-size", options.batch_size, "images that are computed together",
-            {.unit = "images", .min = 1});
+            {.unit = "images", .min = 1, .max = kMaxBatch});
   table.add("workers", options.workers,
             "threads that prepare batches; 0: the training thread does it",
-            {.unit = "threads", .min = 0});
+            {.unit = "threads", .min = 0, .max = kMaxWorkers});
   table.add("prefetch", options.prefetch, "batches that are prepared ahead",
-            {.unit = "batches", .min = 1});
+            {.unit = "batches", .min = 1, .max = 10'000});
   table.add(
       "max-bad-images", options.max_bad_images,
       "share of the images that may be unreadable, one at least unless it is 0; each is named and "

@@ -24,6 +24,11 @@ struct Batch {
   torch::Tensor targets = {};
 };
 
+/// Max images that are computed together, far more than memory holds.
+inline constexpr int64_t kMaxBatch = 1'000'000'000;
+/// Max threads that prepare images.
+inline constexpr int64_t kMaxWorkers = 1000;
+
 struct LoaderOptions {
   int64_t batch_size = 64;
   int64_t workers = 1;   ///< threads; 0: next() does the work

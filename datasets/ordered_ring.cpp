@@ -3,7 +3,10 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
+
+#include "core/error.h"
 
 namespace softmoe {
 
@@ -17,7 +20,14 @@ OrderedRing::OrderedRing(int64_t first, int64_t end, int64_t workers, int64_t pl
   TORCH_CHECK_VALUE(workers > 0 && places > 0, "OrderedRing: expected workers and places, found ",
                     workers, " and ", places);
   for (int64_t i = 0; i < std::min(workers, end - first); ++i) {
-    threads_.emplace_back([this] { run(); });
+    try {
+      threads_.emplace_back([this] { run(); });
+    } catch (const std::system_error&) {
+      if (threads_.empty()) {
+        throw InputError("the system gives no thread that prepares images; --workers 0 needs none");
+      }
+      break;  // the others do the work
+    }
   }
 }
 

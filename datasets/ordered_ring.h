@@ -19,7 +19,8 @@ class OrderedRing {
   /// Makes the item `index`; called by several threads at once.
   using Produce = std::function<void(int64_t index)>;
 
-  /// Begins to produce the items [first, end) in `workers` threads. All counts must be positive.
+  /// Begins to produce the items [first, end) in `workers` threads, or as many as the system gives;
+  /// throws InputError if it gives none. All counts must be positive.
   OrderedRing(int64_t first, int64_t end, int64_t workers, int64_t places, Produce produce);
   /// Waits for the items that are in work; no others are begun.
   ~OrderedRing();

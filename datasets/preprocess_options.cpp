@@ -75,9 +75,9 @@ void check_normalization(const PreprocessOptions& options, int64_t channels) {
     return (values.size() == 1 || std::ssize(values) == channels) &&
            std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
   };
-  const auto count = channels == 1 ? "one" : fmt::format("one or {}", channels);
-  check_list("mean", options.mean, count + " of them", fits(options.mean));
-  check_list("std", options.std, count + " of them, positive",
+  const auto count = channels == 1 ? "one value" : fmt::format("one or {} values", channels);
+  check_list("mean", options.mean, count, fits(options.mean));
+  check_list("std", options.std, count + " above 0",
              fits(options.std) && *std::min_element(options.std.begin(), options.std.end()) > 0);
 }
 

@@ -165,6 +165,12 @@ void check_can_write(const fs::path& path) {
   }
 }
 
+bool replaces_content(const fs::path& path) {
+  std::error_code none;
+  return fs::is_regular_file(path, none) && fs::file_size(path, none) > 0 && !none &&
+         !is_stream(path);
+}
+
 void write_text_file(const fs::path& path, const std::string& text,
                      const std::function<void()>& meanwhile) {
   write_atomically(path, [&](const fs::path& temporary) {

@@ -19,6 +19,9 @@ void write_atomically(const std::filesystem::path& path,
 /// changes nothing.
 void check_can_write(const std::filesystem::path& path);
 
+/// Returns true if write_atomically() would replace a file that is not empty.
+bool replaces_content(const std::filesystem::path& path);
+
 /// The file that `path` leads to through symbolic links; it need not exist. Throws InputError for
 /// links in a circle.
 std::filesystem::path link_target(const std::filesystem::path& path);

@@ -175,6 +175,16 @@ void RunFolder::check_space(const Checkpoint& checkpoint) const {
   }
 }
 
+void RunFolder::check_config_is_ours() const {
+  std::error_code error;
+  const auto config = path_ / "config.toml";
+  if (!config_.empty() && fs::exists(config, error) && !fs::exists(path_ / "summary.csv", error) &&
+      !has_checkpoint()) {
+    throw InputError(config.string(), "no file, since a run keeps its options there",
+                     "one that no run has written; rename it, or choose another --experiment");
+  }
+}
+
 void RunFolder::begin(int64_t step) {
   TORCH_CHECK_VALUE(step >= 0, "RunFolder: cannot begin after step ", step);
   make();
@@ -182,15 +192,15 @@ void RunFolder::begin(int64_t step) {
     lock_.emplace(path_);
   }
   remove_unfinished(path_);
-  if (!config_.empty()) {
-    write_text_file(path_ / "config.toml", config_);
-  }
+  check_config_is_ours();
   metrics_.emplace(path_ / "metrics.jsonl", json_lines(), step);
   complete_summary(path_ / "summary.csv");
   summary_.emplace(path_ / "summary.csv", csv_rows(std::string(kSummaryHeader)), step);
   timing_.emplace(path_ / "timing.jsonl", json_lines(), step);
   events_.emplace(path_, step);
   if (!config_.empty()) {
+    // After the records, which show whose config it is.
+    write_text_file(path_ / "config.toml", config_);
     events_->add_text("config", code_block(config_), step);
   }
 }

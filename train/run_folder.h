@@ -71,8 +71,8 @@ class RunFolder {
   void set_config(const std::string& toml) { config_ = toml; }
 
   /// Opens the records for a sitting that continues after update `step`, and cuts off newer ones; 0
-  /// starts them anew. Throws InputError if another process is training in the folder or a record
-  /// file is damaged before `step`.
+  /// starts them anew. Throws InputError if another process is training in the folder, a record
+  /// file is damaged before `step`, or config.toml is not of a run.
   void begin(int64_t step);
 
   // The following need begin(). Steps of one kind of record must not decrease.
@@ -97,6 +97,7 @@ class RunFolder {
 
  private:
   void make() const;
+  void check_config_is_ours() const;
   std::vector<int64_t> history() const;  // steps of checkpoints, the newest first
   void prune_history(int64_t step, int64_t hist) const;
 

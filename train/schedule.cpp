@@ -91,24 +91,24 @@ void describe(OptionTable& table, ScheduleOptions& options) {
   table.add("min-lr", options.min_lr, "learning rate at the end of a decay or cooldown",
             {.min = 0});
   table.add("warmup-epochs", options.warmup_epochs, "length of the linear warm-up from 0",
-            {.unit = "epochs", .min = 0});
+            {.unit = "epochs", .min = 0, .max = 1e9});
   table.add("warmup-steps", options.warmup_steps,
             "length of the linear warm-up from 0; 0 takes --warmup-epochs",
-            {.unit = "steps", .min = 0});
+            {.unit = "steps", .min = 0, .max = 1e18});
   table.add("warmup-examples", options.warmup_examples,
             "length of the linear warm-up from 0; 0 takes --warmup-epochs",
-            {.unit = "images", .min = 0});
+            {.unit = "images", .min = 0, .max = 1e18});
   table.add("warmup-time", options.warmup_time,
             "length of the linear warm-up of a run with --max-time; 0s takes --warmup-epochs");
   table.add("cooldown-epochs", options.cooldown_epochs,
             "length of the linear fall to --min-lr that ends the run",
-            {.unit = "epochs", .min = 0});
+            {.unit = "epochs", .min = 0, .max = 1e9});
   table.add("cooldown-steps", options.cooldown_steps,
             "length of the linear fall to --min-lr; 0 takes --cooldown-epochs",
-            {.unit = "steps", .min = 0});
+            {.unit = "steps", .min = 0, .max = 1e18});
   table.add("cooldown-examples", options.cooldown_examples,
             "length of the linear fall to --min-lr; 0 takes --cooldown-epochs",
-            {.unit = "images", .min = 0});
+            {.unit = "images", .min = 0, .max = 1e18});
   table.add("cooldown-time", options.cooldown_time,
             "length of the linear fall to --min-lr in a run with --max-time; 0s takes "
             "--cooldown-epochs");

@@ -3,7 +3,8 @@
 namespace softmoe {
 
 void describe(OptionTable& table, TrainOptions& options) {
-  table.add("epochs", options.epochs, "passes over the training set", {.unit = "epochs", .min = 0});
+  table.add("epochs", options.epochs, "passes over the training set",
+            {.unit = "epochs", .min = 0, .max = 1e9});
   table.add("max-time", options.max_time,
             "length of the run in time instead of --epochs: of updates and waiting for their data, "
             "without evaluations; the schedule is fitted to it; 0s: --epochs counts");
@@ -16,7 +17,8 @@ void describe(OptionTable& table, TrainOptions& options) {
             "end after this many evaluations in a row without a new best top-1; 0: never",
             {.unit = "evaluations", .min = 0});
   table.add("grad-accum-steps", options.grad_accum_steps,
-            "batches whose gradients are averaged for one update", {.unit = "batches", .min = 1});
+            "batches whose gradients are averaged for one update",
+            {.unit = "batches", .min = 1, .max = 1e9});
   table.add("amp-dtype", options.amp_dtype,
             "compute dtype of training and evaluation; auto: bfloat16 if the hardware has it",
             {.choices = {"auto", "float32", "bfloat16"}});

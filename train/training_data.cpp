@@ -28,7 +28,10 @@ TrainingData open_training_data(const DatasetOptions& options) {
   check_size(*data.val, options.val_split);
   if (data.train->class_names().size() < 2) {
     throw InputError(fmt::format("{}: split {}", options.dataset, options.train_split),
-                     "two classes or more", data.train->class_names().empty() ? "none" : "one");
+                     "two classes or more",
+                     data.train->class_names().empty()
+                         ? "none"
+                         : "one, '" + printable_text(data.train->class_names().front()) + "'");
   }
   return data;
 }

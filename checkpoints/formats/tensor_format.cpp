@@ -39,6 +39,7 @@ constexpr std::array kRows{
         .format = TensorFormat::kTorch, .name = "torch", .title = "a file of torch.save"},
 };
 
+constexpr std::string_view kKnownFormats = "HDF5, safetensors, npz or a file of torch.save";
 constexpr std::string_view kHdf5Magic = "\x89HDF\r\n\x1a\n";
 constexpr std::array kModelFiles = {"model.safetensors", "model.safetensors.index.json",
                                     "pytorch_model.bin"};
@@ -57,10 +58,16 @@ bool is_safetensors(std::string_view bytes) {
 
 TensorFormat zip_format(const fs::path& path) {
   const ZipReader archive(path, {});
-  for (const auto& [name, member] : archive.members()) {
-    if (name.ends_with("/data.pkl")) {
-      return TensorFormat::kTorch;
-    }
+  const auto& members = archive.members();
+  const auto has = [&members](std::string_view ending) {
+    return std::any_of(members.begin(), members.end(),
+                       [ending](const auto& member) { return member.first.ends_with(ending); });
+  };
+  if (has("/data.pkl")) {
+    return TensorFormat::kTorch;
+  }
+  if (!has(".npy")) {
+    throw InputError(path.string(), std::string(kKnownFormats), "a zip archive of other files");
   }
   return TensorFormat::kNpz;
 }
@@ -74,6 +81,13 @@ std::string other_content(std::string_view bytes) {
   const auto front = bytes.substr(0, kFront);
   if (front.empty()) {
     return "an empty file";
+  }
+  constexpr size_t kTarMagicAt = 257;
+  if (bytes.substr(std::min(kTarMagicAt, bytes.size())).starts_with("ustar")) {
+    return "a tar archive: unpack it";
+  }
+  if (bytes.starts_with("\x1f\x8b")) {
+    return "gzip data: unpack it";
   }
   return std::all_of(front.begin(), front.end(), is_text) ? "a text file" : "other data";
 }
@@ -123,8 +137,7 @@ TensorFormat tensor_format(const fs::path& path) {
   if (bytes.starts_with('\x80')) {  // the first byte of a pickle of protocol 2 or later
     return TensorFormat::kTorch;
   }
-  throw InputError(found.string(), "HDF5, safetensors, npz or a file of torch.save",
-                   other_content(bytes));
+  throw InputError(found.string(), std::string(kKnownFormats), other_content(bytes));
 }
 
 }  // namespace softmoe

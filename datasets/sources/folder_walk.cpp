@@ -43,6 +43,12 @@ bool is_folder(const fs::directory_entry& entry) {
   return entry.is_directory(none);
 }
 
+/// Returns true for a link to what is not there, as of a file that was not fetched or has moved.
+bool leads_nowhere(const fs::directory_entry& entry) {
+  std::error_code none;
+  return entry.is_symlink(none) && !fs::exists(entry.path(), none);
+}
+
 bool is_image(const fs::directory_entry& entry) {
   std::error_code none;
   return entry.is_regular_file(none) && is_image_name(entry.path());
@@ -96,6 +102,11 @@ std::string LeftOut::text() const {
   if (!links.empty()) {
     parts.push_back("links to folders that are here already " + name_list(links, kShownNames));
   }
+  if (!dead_links.empty()) {
+    parts.push_back(fmt::format(
+        "{} nowhere ({})", pluralize(std::ssize(dead_links), "link that leads", "links that lead"),
+        name_list(dead_links, kShownNames)));
+  }
   return parts.empty() ? "" : fmt::format("left out: {}", fmt::join(parts, ", "));
 }
 
@@ -109,6 +120,8 @@ std::vector<fs::directory_entry> FolderWalk::entries(const fs::path& folder) {
       left_out_.runs.push_back(entry.path().string());
     } else if (is_folder(entry) && leads_above(entry.path(), folder)) {
       left_out_.links.push_back(entry.path().string());
+    } else if (leads_nowhere(entry)) {
+      left_out_.dead_links.push_back(entry.path().string());
     } else {
       taken.push_back(entry);
     }

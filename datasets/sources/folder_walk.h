@@ -21,7 +21,8 @@ struct LeftOut {
   std::set<std::string> unread_extensions;
   int64_t hidden = 0;  ///< names that begin with a dot, and folders of systems
   std::vector<std::string> runs;
-  std::vector<std::string> links;  ///< to a folder above, or to one that was visited before
+  std::vector<std::string> links;       ///< to a folder above, or to one that was visited before
+  std::vector<std::string> dead_links;  ///< to what is not there
 
   /// "left out: 3 files that are no images, ...", or "" if nothing was left out.
   std::string text() const;

@@ -38,7 +38,7 @@ void check_level(const fs::path& parent, const Folders& classes) {
     for (const auto& [below, path] : walk.subfolders(folder)) {
       if (walk.has_image(path)) {
         ++holders[below];
-        repeats |= below == name || split_kind(below).has_value();
+        repeats |= below == name || names_a_split(below);
       }
     }
   }
@@ -192,6 +192,21 @@ std::vector<std::string> notes_of_splits(const Folders& folders) {
   return notes;
 }
 
+/// What is said of classes that are named as splits.
+std::vector<std::string> note_of_split_names(const Folders& classes) {
+  std::vector<std::string> names;
+  for (const auto& [name, folder] : classes) {
+    if (names_a_split(name)) {
+      names.push_back(name);
+    }
+  }
+  return names.empty() ? std::vector<std::string>{}
+                       : std::vector{
+                             "warning: named as a split, but a class, since it holds no "
+                             "class folders: " +
+                             name_list(names)};
+}
+
 /// A root whose subfolders are the classes.
 std::unique_ptr<Dataset> open_without_splits(FolderWalk& walk, const fs::path& root,
                                              const std::string& split, Folders folders) {
@@ -211,9 +226,11 @@ std::unique_ptr<Dataset> open_without_splits(FolderWalk& walk, const fs::path& r
     }
   }
   check_level(root, folders);
+  auto notes = stray_note(root);
+  append(notes, note_of_split_names(folders));
   const SplitFolder whole{"", root, std::move(folders)};
   return hold_out(
-      collect(walk, {&whole}, classes_with_images({&whole}), root.string(), stray_note(root)),
+      collect(walk, {&whole}, classes_with_images({&whole}), root.string(), std::move(notes)),
       *kind);
 }
 

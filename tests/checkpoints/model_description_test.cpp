@@ -85,7 +85,7 @@ TEST(StoredPreprocess, FitsTheChannelsOfTheModel) {
   EXPECT_EQ(stored_preprocess(description, "tiny.h5"), description.preprocess);
   description.preprocess->std = {0.5, 0.25};
   EXPECT_EQ(test::input_error([&] { stored_preprocess(description, "tiny.h5"); }),
-            "tiny.h5: preprocess: std: expected one or 3 of them, positive, found '0.5 0.25'");
+            "tiny.h5: preprocess: std: expected one or 3 values above 0, found '0.5 0.25'");
 }
 
 TEST(ModelDescription, DerivedModelsKeepTheComputeDtypeOfTheirSource) {

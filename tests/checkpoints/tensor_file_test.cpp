@@ -8,6 +8,7 @@
 #include "io/atomic_file.h"
 #include "support/error_text.h"
 #include "support/temporary_folder.h"
+#include "support/zip_bytes.h"
 
 namespace softmoe {
 namespace {
@@ -97,6 +98,11 @@ TEST(TensorFile, NamesWhatIsNone) {
       (folder / "a").string() + ": expected HDF5, safetensors, npz or a file of torch.save, found ";
   EXPECT_EQ(refused("hello"), kinds + "a text file");
   EXPECT_EQ(refused(""), kinds + "an empty file");
+  EXPECT_EQ(refused(test::zip_bytes({{"model.pth", "weights"}})),
+            kinds + "a zip archive of other files");
+  EXPECT_EQ(refused("model.pth" + std::string(248, '\0') + "ustar"),
+            kinds + "a tar archive: unpack it");
+  EXPECT_EQ(refused("\x1f\x8b\x08 packed"), kinds + "gzip data: unpack it");
   EXPECT_EQ(input_error([&] { read_tensor_file(folder.path()); }),
             folder.path().string() +
                 ": expected a folder with model.safetensors, its index or pytorch_model.bin, found "

@@ -129,7 +129,17 @@ TEST_F(BadInput, WrongFlags) {
   EXPECT_TRUE(fails_with_one_line(run_program({"train", "--epoch", "3"}), 2,
                                   {"--epoch", "did you mean --epochs?"}));
   EXPECT_TRUE(fails_with_one_line(run_program({"train", "--batch-size", "0"}), 2,
-                                  {"--batch-size", "at least 1", "0"}));
+                                  {"--batch-size", "in [1, 1e+09]", "0"}));
+  // What overflowed, hung or crashed once.
+  for (const auto& [flag, value] : {std::pair{"--epochs", "1e18"},
+                                    {"--threads", "100000"},
+                                    {"--workers", "1000000"},
+                                    {"--prefetch", "100000000000"},
+                                    {"--batch-size", "9223372036854775807"},
+                                    {"--grad-accum-steps", "9223372036854775807"}}) {
+    EXPECT_TRUE(fails_with_one_line(run_program({"train", "--dataset", "digits", flag, value}), 2,
+                                    {std::string(flag) + ": expected in ["}));
+  }
   EXPECT_TRUE(fails_with_one_line(run_program({"train", "--lr", "fast"}), 2, {"--lr", "fast"}));
   EXPECT_TRUE(fails_with_one_line(run_program({"train", "--drop-path", "1.5"}), 2,
                                   {"--drop-path", "[0, 0.999]", "1.5"}));

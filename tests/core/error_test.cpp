@@ -29,6 +29,12 @@ TEST(TerminalText, HasNoControlCharacters) {
             "a?31m");
   EXPECT_EQ(terminal_text("caf\u00e9 \u732b"), "caf\u00e9 \u732b");
   EXPECT_EQ(terminal_text("end\xc2"), "end\xc2");
+  // Single bytes that some terminals take for an escape, and letters of Latin-1.
+  EXPECT_EQ(terminal_text("a\x9b"
+                          "31m caf\xe9"),
+            "a?31m caf\xe9");
+  // What turns the direction of text, and breaks lines.
+  EXPECT_EQ(terminal_text("cat\u202egnp.exe\u202c \u2066x\u2069 a\u2028b"), "cat?gnp.exe? ?x? a?b");
 }
 
 TEST(PrintableText, CutsBetweenCharacters) {

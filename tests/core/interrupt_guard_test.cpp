@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 namespace softmoe {
 namespace {
@@ -21,6 +23,13 @@ TEST_P(EverySignal, IsNotedTheFirstTime) {
   EXPECT_FALSE(interrupt_requested());
 }
 
+TEST_P(EverySignal, IsOneIfItComesTwiceAtOnce) {
+  const InterruptGuard guard;
+  std::raise(GetParam());
+  std::raise(GetParam());  // as `timeout` sends it: to the process and to its group
+  EXPECT_TRUE(interrupt_requested());
+}
+
 TEST_P(EverySignal, StaysIgnoredIfItWas) {
   const auto previous = std::signal(GetParam(), SIG_IGN);
   {
@@ -29,6 +38,17 @@ TEST_P(EverySignal, StaysIgnoredIfItWas) {
     EXPECT_FALSE(interrupt_requested());
   }
   EXPECT_EQ(std::signal(GetParam(), previous), SIG_IGN);
+}
+
+TEST(InterruptGuard, EndsTheProgramIfASignalComesAgainLater) {
+  const auto interrupt_twice = [] {
+    const InterruptGuard guard;
+    std::raise(SIGINT);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+    std::raise(SIGTERM);  // another one, for the first time
+    std::raise(SIGINT);
+  };
+  EXPECT_EXIT(interrupt_twice(), testing::KilledBySignal(SIGINT), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(InterruptGuard, EverySignal, testing::Values(SIGINT, SIGTERM, SIGHUP),

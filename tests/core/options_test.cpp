@@ -113,9 +113,11 @@ TEST(OptionField, NamesWhatIsAllowedAndWhatWasFound) {
   };
   EXPECT_EQ(parse("width", {"65"}), "a.toml: width: expected in [1, 64], found 65");
   EXPECT_EQ(parse("width", {"8x"}), "a.toml: width: expected an integer, found '8x'");
-  EXPECT_THAT(parse("width", {"99999999999999999999"}), HasSubstr("an integer"));
+  EXPECT_THAT(parse("width", {"99999999999999999999"}), HasSubstr("an integer of 64 bits"));
   EXPECT_THAT(parse("rate", {"-1"}), HasSubstr("at least 0"));
   EXPECT_THAT(parse("rate", {"nan"}), HasSubstr("a finite number, found nan"));
+  EXPECT_THAT(parse("rate", {"1e400"}), HasSubstr("a finite number, found inf"));
+  EXPECT_NO_THROW(table.find("rate")->parse({"1e-400"}, ""));  // 0
   EXPECT_THAT(parse("rate", {"inf"}), HasSubstr("a finite number, found inf"));
   EXPECT_THAT(parse("title", {"d"}), HasSubstr("one of a b, c, found 'd'"));
   EXPECT_THAT(parse("shape", {"oval"}), HasSubstr("one of round, square, found 'oval'"));

@@ -46,11 +46,11 @@ TEST(PreprocessOptions, NormalizeByOneValueOrOnePerChannel) {
   options.mean = {0.1, 0.2, 0.3, 0.4, 0.5};
   EXPECT_NO_THROW(check_normalization(options, 5));
   EXPECT_EQ(test::usage_error([&] { check_normalization(options, 3); }),
-            "mean: expected one or 3 of them, found '0.1 0.2 0.3 0.4 0.5'");
+            "mean: expected one or 3 values, found '0.1 0.2 0.3 0.4 0.5'");
   options.mean = {0.5};
   options.std = {0.0};
   EXPECT_THAT(test::usage_error([&] { check_normalization(options, 1); }),
-              HasSubstr("std: expected one of them, positive, found '0'"));
+              HasSubstr("std: expected one value above 0, found '0'"));
 }
 
 }  // namespace

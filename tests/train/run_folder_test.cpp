@@ -126,6 +126,26 @@ TEST(RunFolder, SummaryWithATornHeaderBeginsAnew) {
   EXPECT_EQ(read_text_file(folder / "summary.csv"), kHeader);
 }
 
+TEST(RunFolder, ReplacesNoConfigThatNoRunHasWritten) {
+  const TemporaryFolder folder;
+  const auto config = folder / "config.toml";
+  write_text_file(config, "# my notes\nlr = 1\n");
+  const auto begin = [&](const std::string& options) {
+    RunFolder run(folder.path());
+    run.set_config(options);
+    run.begin(0);
+  };
+  EXPECT_THAT(input_error([&] { begin("lr = 2.0\n"); }),
+              AllOf(HasSubstr(config.string()), HasSubstr("--experiment")));
+  EXPECT_EQ(read_text_file(config), "# my notes\nlr = 1\n");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
+  // That of a run is replaced, also if the run has no checkpoint yet.
+  fs::remove(config);
+  begin("lr = 2.0\n");
+  begin("lr = 3.0\n");
+  EXPECT_EQ(read_text_file(config), "lr = 3.0\n");
+}
+
 TEST(RunFolder, StepZeroStartsRecordsAnew) {
   const TemporaryFolder folder;
   { FolderRun(folder.path()).sit(3); }

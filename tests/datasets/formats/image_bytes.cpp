@@ -214,21 +214,22 @@ FileBytes tiff_file(const cv::Mat& image, int orientation, ByteOrder order) {
                                                         {257, height},
                                                         {258, bits},
                                                         {259, 1},
-                                                        {262, channels == 3 ? 2 : 1},
+                                                        {262, channels >= 3 ? 2 : 1},
                                                         {273, kTiffHeader},
                                                         {274, orientation},
                                                         {277, channels},
                                                         {278, height},
-                                                        {279, pixels.size()}};
+                                                        {279, pixels.size()},
+                                                        {338, channels == 4 ? 2 : 0}};
   auto bytes = tiff_header(kTiffHeader + pixels.size(), order);
   append(bytes, pixels);
   std::erase_if(entries, [](const auto& entry) { return entry.second == 0; });
   append(bytes, number_bytes(entries.size(), 2, order));
   const auto bits_at = bytes.size() + 12 * entries.size() + 4;
   for (const auto& [tag, value] : entries) {
-    if (tag == 258 && channels == 3) {
+    if (tag == 258 && channels >= 3) {
       auto entry = tiff_entry(tag, TiffKind::kShort, 0, order);
-      const auto count = number_bytes(3, 4, order);
+      const auto count = number_bytes(channels, 4, order);
       const auto offset = number_bytes(bits_at, 4, order);
       std::copy(count.begin(), count.end(), entry.begin() + 4);
       std::copy(offset.begin(), offset.end(), entry.begin() + 8);
@@ -239,7 +240,7 @@ FileBytes tiff_file(const cv::Mat& image, int orientation, ByteOrder order) {
     }
   }
   append(bytes, number_bytes(0, 4, order));
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 4; ++i) {
     append(bytes, number_bytes(bits, 2, order));
   }
   return bytes;

@@ -63,8 +63,8 @@ FileBytes webp_frame(const cv::Mat& image, int left, int top);
 /// The file `jp2` with EXIF data in a box behind its others.
 FileBytes jp2_with_exif(const FileBytes& jp2, const FileBytes& exif);
 
-/// An uncompressed TIFF file of one gray or colour page; `image` has 1 or 3 (RGB) channels of 8 or
-/// 16 bits. Without an orientation if that is 0.
+/// An uncompressed TIFF file of one gray or colour page; `image` has 1, 3 (RGB) or 4 channels (RGB
+/// that is not multiplied by alpha) of 8 or 16 bits. Without an orientation if that is 0.
 FileBytes tiff_file(const cv::Mat& image, int orientation, ByteOrder order);
 
 }  // namespace softmoe::test

@@ -7,6 +7,7 @@
 
 #include "core/rng.h"
 #include "datasets/formats/image_bytes.h"
+#include "datasets/formats/orientation.h"
 #include "datasets/formats/picture_size.h"
 #include "datasets/image_file.h"
 #include "datasets/small_sets.h"
@@ -121,6 +122,21 @@ TEST(ImageFormat, WithoutLossGivesThePixels) {
   for (const auto* extension : kLosslessFormats) {
     const auto bytes = encoded(extension, image, lossless(extension));
     EXPECT_TRUE(same_pixels(decode_image(bytes, "image"), image)) << extension;
+  }
+}
+
+TEST(Tiff, DropsTransparency) {
+  const auto colours = picture(9, 11, 3);
+  cv::Mat alpha(9, 11, CV_8UC1);
+  cv::randu(alpha, 0, 256);
+  cv::Mat image;
+  cv::merge(std::vector<cv::Mat>{colours, alpha}, image);
+  for (const int orientation : {0, 1, 6}) {
+    for (const auto order : {ByteOrder::kLittle, ByteOrder::kBig}) {
+      EXPECT_TRUE(same_pixels(decode_image(tiff_file(image, orientation, order), "image"),
+                              upright(colours, std::max(orientation, 1))))
+          << orientation;
+    }
   }
 }
 

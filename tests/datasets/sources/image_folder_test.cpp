@@ -347,6 +347,35 @@ TEST(ImageFolder, LeavesOutOtherFilesAndSaysSo) {
               ElementsAre(HasSubstr("left out: 1 file that is no image")));
 }
 
+TEST(ImageFolder, WarnsOfAClassThatIsNamedAsASplit) {
+  const TemporaryFolder folder;
+  for (const auto* name : {"cat", "dog", "Test"}) {
+    write_images(folder / name, 2);
+  }
+  EXPECT_EQ(open_image_folder(folder.path(), "all")->class_names().size(), 3U);
+  EXPECT_THAT(lines_of(folder.path(), "all"),
+              ElementsAre(HasSubstr("warning: named as a split, but a class")));
+}
+
+TEST(ImageFolder, TakesClassesOfOneFolderOfAnyName) {
+  const TemporaryFolder folder;
+  write_images(folder / "cat" / "all", 2);
+  write_images(folder / "dog" / "all", 2);
+  EXPECT_EQ(open_image_folder(folder.path(), "all")->size(), 4);
+}
+
+TEST(ImageFolder, NamesLinksThatLeadNowhere) {
+  const TemporaryFolder folder;
+  write_images(folder / "train" / "a", 2);
+  write_images(folder / "val" / "a", 2);
+  std::filesystem::create_symlink("gone/2.png", folder / "train" / "a" / "2.png");
+  std::filesystem::create_symlink("loop", folder / "train" / "a" / "loop");
+  EXPECT_EQ(open_image_folder(folder.path(), "train")->size(), 2);
+  EXPECT_THAT(lines_of(folder.path(), "train"),
+              ElementsAre(AllOf(HasSubstr("left out: 2 links that lead nowhere ("),
+                                HasSubstr("a/2.png"), Not(HasSubstr("no image")))));
+}
+
 TEST(ImageFolder, NamesFormatsThatAreNotRead) {
   const TemporaryFolder folder;
   write_text_file(folder / "a" / "1.heic", "no pixels");
