@@ -85,7 +85,7 @@ TEST(FileConflicts, LeaveEveryInputOfEveryCommandAsItWas) {
            Words{"report", path("r.json"), "--output", path("r.json")},
            Words{"report", path("r.json"), "--output", path("options.toml")},
        }) {
-    EXPECT_TRUE(fails_with_one_line(run_program(arguments), 2, {"expected a"}))
+    EXPECT_TRUE(ends_with_one_error(run_program(arguments), 2, {"expected a"}))
         << testing::PrintToString(arguments);
   }
   for (size_t i = 0; i < files.size(); ++i) {
