@@ -39,9 +39,9 @@ std::string single_line(const std::string& message);
 /// `limit` bytes is cut off.
 std::string printable_text(std::string_view text, size_t limit = 200);
 
-/// `text` for a terminal, of any length: control characters become '?', and what breaks lines or turns
-/// the direction of text. Names of files, classes and tensors may hold what moves the cursor or
-/// changes colours.
+/// `text` for a terminal, of any length: control characters become '?', and what breaks lines or
+/// turns the direction of text. Names of files, classes and tensors may hold what moves the cursor
+/// or changes colours.
 std::string terminal_text(std::string_view text);
 
 }  // namespace softmoe

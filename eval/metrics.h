@@ -25,7 +25,7 @@ struct ClassificationResult {
   double top1 = 0;
   double top5 = 0;
   double balanced_accuracy = 0;  ///< mean of class_accuracy over the classes that have images
-  double loss = 0;  ///< mean over images; sigmoid: of the sum over classes
+  double loss = 0;               ///< mean over images; sigmoid: of the sum over classes
   /// Expected calibration error: |accuracy - confidence| of the bins, weighted by their size.
   /// Source: Guo et al., arXiv:1706.04599, section 2.
   double calibration_error = 0;

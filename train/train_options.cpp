@@ -47,7 +47,7 @@ void describe(OptionTable& table, TrainOptions& options) {
             "memory, equal results");
   table.add("pp", options.pp,
             "the transform of training images as one text instead of its options, as the log shows "
-            "it: 'inception_crop(224)|flip_lr|randaug(2,15)|value_range(-1,1)|mixup(0.2)'",
+            "it: 'inception_crop(224)|flip_lr|randaug(2,15)'",
             {.unit = "steps"});
   table.add("fit-memory", options.fit_memory,
             "fit into this much memory, such as 20GiB: if necessary, --batch-size is divided among "

@@ -176,18 +176,6 @@ TEST_F(BadInput, ConfigFiles) {
       fails_with_one_line(run_program({"train", "--config", config}), 2, {"batch-size", "many"}));
 }
 
-TEST_F(BadInput, OptionsThatContradictEachOther) {
-  EXPECT_TRUE(fails_with_one_line(run_program({"train", "--dataset", "digits", "--img-size", "8",
-                                               "--patch-size", "3", "--in-chans", "1"}),
-                                  2, {"img-size", "multiple of patch-size 3", "8"}));
-  const Words pipeline{"train", "--dataset",  "digits", "--img-size", "8",        "--patch-size",
-                       "2",     "--in-chans", "1",      "--pp",       "resize(9)"};
-  EXPECT_TRUE(fails_with_one_line(run_program(pipeline), 2,
-                                  {"--pp: expected gray images of 8x8", "found images of 9x9"}));
-  EXPECT_TRUE(fails_with_one_line(run_program(pipeline + Words{"--hflip", "0.5"}), 2,
-                                  {"--pp and --hflip: give one of them"}));
-}
-
 TEST_F(BadInput, ArraysOfAnotherShape) {
   const auto arrays = path("x.npz");
   write_npz(arrays, {{"images", torch::zeros({2, 9, 8, 1})}});

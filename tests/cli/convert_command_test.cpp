@@ -99,8 +99,9 @@ TEST_F(Convert, ReplacesNoFileThatItReads) {
   std::filesystem::create_symlink("model.h5", path("link.h5"));
   for (const auto& output : {model, path("link.h5"), path("./model.h5")}) {
     for (const auto* command : {"convert", "upcycle"}) {
-      EXPECT_TRUE(fails_with_one_line(run_program({command, model, output}), 2,
-                                      {"OUTPUT " + output, "another file than that of CHECKPOINT"}));
+      EXPECT_TRUE(
+          fails_with_one_line(run_program({command, model, output}), 2,
+                              {"OUTPUT " + output, "another file than that of CHECKPOINT"}));
     }
   }
   EXPECT_EQ(read_text_file(model), bytes);

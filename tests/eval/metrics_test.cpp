@@ -83,7 +83,8 @@ TEST(ClassificationMetrics, BatchesAddUpOnEveryDevice) {
       parts.add(logits.slice(0, first, last).to(device), labels.slice(0, first, last));
     }
     const auto found = to_json(parts.result());
-    for (const auto* key : {"examples", "top1", "top5", "confusion", "class_accuracy", "balanced_accuracy"}) {
+    for (const auto* key :
+         {"examples", "top1", "top5", "confusion", "class_accuracy", "balanced_accuracy"}) {
       EXPECT_EQ(found[key], expected[key]) << key << " on " << device;
     }
     EXPECT_NEAR(found["loss"].get<double>(), expected["loss"].get<double>(), 1e-6);

@@ -94,7 +94,7 @@ TEST_P(MemoryOfRouter, IsWhatTrainingTakes) {
       GTEST_SKIP() << "the system does not tell the peak of memory";
     }
     const auto expected = static_cast<double>(plan.peak() - plan.weights - plan.optimizer);
-    EXPECT_NEAR(static_cast<double>(*grown), expected, 0.15 * expected + 32e6) << recompute;
+    EXPECT_NEAR(static_cast<double>(*grown), expected, 0.25 * expected + 32e6) << recompute;
   }
 }
 
