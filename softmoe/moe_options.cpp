@@ -3,8 +3,10 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
+#include "core/error.h"
 #include "softmoe/routers.h"
 
 namespace softmoe {
@@ -33,6 +35,14 @@ void describe(OptionTable& table, MoeOptions& options) {
   table.add("router-eps", options.router_eps,
             with_readers("router-eps", "added to squared norms of tokens and slot parameters"),
             {.min = 0});
+  table.add(
+      "router-scale", options.router_scale,
+      with_readers("router-scale",
+                   "scale that the logits begin with, which is learned: a number, or sqrt_dim "
+                   "for the square root of --dim; 1 is vmoe's, with which all slots begin as "
+                   "nearly the mean token"));
+  table.add("phi-init", options.phi_init,
+            with_readers("phi-init", "how the parameters of slots begin"));
   table.add("dispatch-dtype", options.dispatch_dtype,
             with_readers(
                 "dispatch-dtype",
@@ -43,6 +53,21 @@ void describe(OptionTable& table, MoeOptions& options) {
   table.add("expert-drop", options.expert_drop, "dropout rate inside experts; 0: that of --drop",
             {.min = 0, .max = 1});
   describe(table, options.sparse);
+}
+
+double initial_router_scale(const MoeOptions& options, int64_t dim) {
+  const auto& text = options.router_scale;
+  if (text == "sqrt_dim") {
+    return std::sqrt(static_cast<double>(dim));
+  }
+  double scale = 0.0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), scale);
+  if (error != std::errc() || end != text.data() + text.size() || !(scale > 0.0) ||
+      !std::isfinite(scale)) {
+    throw UsageError("router-scale", "a number above 0 or sqrt_dim",
+                     "'" + printable_text(text) + "'");
+  }
+  return scale;
 }
 
 int64_t slots_per_expert(const MoeLayerOptions& options) {

@@ -18,6 +18,15 @@ template <>
 inline constexpr std::array<EnumName<ExpertInit>, 2> kEnumNames<ExpertInit>{
     {{ExpertInit::kIndependent, "independent"}, {ExpertInit::kIdentical, "identical"}}};
 
+/// How the slot parameters of a soft router start.
+enum class PhiInit {
+  kNormal,     ///< normal, as vmoe
+  kOrthogonal  ///< orthogonal slots; orthogonal channels if there are more slots than channels
+};
+template <>
+inline constexpr std::array<EnumName<PhiInit>, 2> kEnumNames<PhiInit>{
+    {{PhiInit::kNormal, "normal"}, {PhiInit::kOrthogonal, "orthogonal"}}};
+
 /// What a user chooses about the MoE layers of a model.
 struct MoeOptions {
   std::string router = "soft";   ///< a row of softmoe/routers.h
@@ -27,6 +36,8 @@ struct MoeOptions {
   double router_noise = 0.0;     ///< standard deviation of the noise on logits in training; sparse
                                  ///< routers divide it by the number of experts
   double router_eps = 1e-6;      ///< added to squared norms before the root
+  std::string router_scale = "1";  ///< initial scale of a soft router's logits, or "sqrt_dim"
+  PhiInit phi_init = PhiInit::kNormal;
   Precision dispatch_dtype = Precision::kFloat32;  ///< of dispatch and combine; or kBFloat16
   ExpertInit expert_init = ExpertInit::kIndependent;
   double expert_drop = 0.0;  ///< dropout inside experts; 0: the model's
@@ -54,6 +65,10 @@ struct MoeLayerOptions {
 
   bool operator==(const MoeLayerOptions&) const = default;
 };
+
+/// The scale of the logits that a soft router of `dim` channels starts with, by
+/// MoeOptions::router_scale. Throws UsageError unless that is a positive number or "sqrt_dim".
+double initial_router_scale(const MoeOptions& options, int64_t dim);
 
 /// Slots of each expert: as given, or from the capacity factor as the reference computes them,
 /// round-half-even(tokens * factor / experts), at least 1. Throws c10::ValueError if a count is

@@ -40,6 +40,7 @@ constexpr std::array<std::string_view, 4> kSoftOptions{"slots-per-expert", "capa
 constexpr std::array<std::string_view, 3> kSlotOptions{"slots-per-expert", "capacity-factor",
                                                        "dispatch-dtype"};
 constexpr std::array<std::string_view, 1> kNoise{"router-noise"};
+constexpr std::array<std::string_view, 3> kSoftTraining{"router-noise", "router-scale", "phi-init"};
 constexpr std::array<std::string_view, 1> kPlainOptions{"dispatch-dtype"};
 constexpr std::array<std::string_view, 11> kTokensChoiceOptions{"top-k",
                                                                 "capacity-factor",
@@ -98,7 +99,7 @@ constexpr RouterRow soft_row(std::string_view name, std::string_view summary) {
                          : std::span<const std::string_view>(kSoftOptions),
           .training_options = mixing == SoftMixing::kUniform
                                   ? std::span<const std::string_view>()
-                                  : std::span<const std::string_view>(kNoise),
+                                  : std::span<const std::string_view>(kSoftTraining),
           .losses = {},
           .equal_experts = EqualExperts::kDiffer,
           .expert_numbers = {},

@@ -75,7 +75,7 @@ struct RouterRow {
   RouterCost (*cost)(const MoeLayerOptions& options);
   /// The options of MoeOptions that its outputs in evaluation depend on, beside the experts.
   std::span<const std::string_view> options = {};
-  /// Those that it reads in training alone.
+  /// Those that it reads in training alone, initial values of its parameters included.
   std::span<const std::string_view> training_options = {};
   std::span<const DefaultLoss> losses = {};
   EqualExperts equal_experts = EqualExperts::kDiffer;

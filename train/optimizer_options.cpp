@@ -51,6 +51,10 @@ void describe(OptionTable& table, OptimizerOptions& options) {
       "decay-rules", options.decay_rules,
       "PATTERN=DECAY pairs that precede --weight-decay: decay of parameters of whose name the "
       "regular expression matches a part; the first match wins");
+  table.add(
+      "router-lr", options.router_lr,
+      "ratio of the learning rate of routers to that of their layer; 0: they stay as they begin",
+      {.min = 0});
   table.add("layer-decay", options.layer_decay,
             "ratio of a layer's learning rate to that of the next layer: the head has --lr, the "
             "last block "
@@ -125,10 +129,12 @@ int64_t layer_of(const std::string& name, int64_t depth) {
 }
 
 double layer_rate(const OptimizerOptions& options, const std::string& name, int64_t depth) {
+  const double router = name.find(".router.") == std::string::npos ? 1.0 : options.router_lr;
   if (options.layer_decay == 0.0 || options.layer_decay == 1.0) {
-    return 1.0;
+    return router;
   }
-  return std::pow(options.layer_decay, static_cast<double>(depth + 1 - layer_of(name, depth)));
+  return router *
+         std::pow(options.layer_decay, static_cast<double>(depth + 1 - layer_of(name, depth)));
 }
 
 }  // namespace softmoe

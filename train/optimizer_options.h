@@ -16,6 +16,7 @@ struct OptimizerOptions {
   std::string opt = "adamw";
   double weight_decay = 0.03;
   std::vector<std::string> decay_rules;
+  double router_lr = 1.0;    ///< ratio of the learning rate of routers to that of their layer
   double layer_decay = 1.0;  ///< ratio of a layer's learning rate to the next layer's; 0 or 1: none
   double momentum = 0.9;
   double beta1 = 0.9;
@@ -50,7 +51,7 @@ int64_t blocks_up_to(const std::string& name);
 /// i + 1 for block i, `depth` for the final norm on tokens, depth + 1 for all after it.
 int64_t layer_of(const std::string& name, int64_t depth);
 /// The factor of the learning rate of the parameter: layer_decay to the power of the layers between
-/// it and the last one.
+/// it and the last one, times router_lr for parameters of routers.
 double layer_rate(const OptimizerOptions& options, const std::string& name, int64_t depth);
 
 }  // namespace softmoe

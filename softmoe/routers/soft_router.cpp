@@ -32,8 +32,14 @@ void SoftRouterImpl::reset() {
   const auto& [dim, experts] = std::pair(options_.dim, options_.moe.experts);
   phi = register_parameter("phi", torch::empty({dim, experts, slots_per_expert_}));
   scale = register_parameter("scale", torch::empty({}));
-  init_normal(phi, 1.0 / std::sqrt(static_cast<double>(dim * experts)));
-  init_constant(scale, 1.0);
+  const double deviation = 1.0 / std::sqrt(static_cast<double>(dim * experts));
+  if (options_.moe.phi_init == PhiInit::kOrthogonal) {
+    auto slots = phi.detach().view({dim, -1});  // [dim, slots], the memory of phi
+    init_orthogonal(slots, deviation * std::sqrt(static_cast<double>(dim)));
+  } else {
+    init_normal(phi, deviation);
+  }
+  init_constant(scale, initial_router_scale(options_.moe, dim));
 }
 
 SoftMixingOptions SoftRouterImpl::mixing_options() const {

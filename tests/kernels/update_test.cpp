@@ -13,16 +13,16 @@ using namespace softmoe::test;  // NOLINT: plain C++ to compare with
 using UpdateTest = LevelTest;
 INSTANTIATE_TEST_SUITE_P(Levels, UpdateTest, every_level(), level_name);
 
+constexpr AdamWConstants kStep{.decay = 0.99F,
+                               .rate = 0.02F,
+                               .beta1 = 0.875F,
+                               .beta2 = 0.96875F,
+                               .inverse_correction = 1.5F,
+                               .eps = 1e-3F,
+                               .gradient_factor = 0.5F};
 constexpr std::array<int64_t, 4> kCounts{1, 16, 37, 1000};
 
 TEST_P(UpdateTest, AdamWTakesOneStep) {
-  const AdamWConstants step{.decay = 0.99F,
-                            .rate = 0.02F,
-                            .beta1 = 0.875F,
-                            .beta2 = 0.96875F,
-                            .inverse_correction = 1.5F,
-                            .eps = 1e-3F,
-                            .gradient_factor = 0.5F};
   for (const int64_t count : kCounts) {
     const auto gradient = random_matrix(1, count, 1);
     auto parameter = random_matrix(1, count, 2);
@@ -35,17 +35,17 @@ TEST_P(UpdateTest, AdamWTakesOneStep) {
     auto fp32_parameter = floats(parameter.values);
     auto fp32_mean = floats(mean.values);
     auto fp32_square = floats(mean_square.values);
-    table().adamw(step, count, fp32_gradient.data(), fp32_parameter.data(),
+    table().adamw(kStep, count, fp32_gradient.data(), fp32_parameter.data(),
                   {.fp32 = fp32_mean.data()}, fp32_square.data());
     for (int64_t at = 0; at < count; ++at) {
-      const double g = step.gradient_factor * gradient.at(0, at);
+      const double g = kStep.gradient_factor * gradient.at(0, at);
       double& m = mean.at(0, at);
       double& v = mean_square.at(0, at);
-      m = step.beta1 * m + (1.0 - step.beta1) * g;
-      v = step.beta2 * v + (1.0 - step.beta2) * g * g;
+      m = kStep.beta1 * m + (1.0 - kStep.beta1) * g;
+      v = kStep.beta2 * v + (1.0 - kStep.beta2) * g * g;
       double& value = parameter.at(0, at);
-      value =
-          step.decay * value - step.rate * m / (std::sqrt(v) * step.inverse_correction + step.eps);
+      value = kStep.decay * value -
+              kStep.rate * m / (std::sqrt(v) * kStep.inverse_correction + kStep.eps);
     }
     EXPECT_TRUE(near(fp32_mean, mean.values, kFp32Tolerance)) << count;
     EXPECT_TRUE(near(fp32_square, mean_square.values, kFp32Tolerance)) << count;
@@ -54,13 +54,6 @@ TEST_P(UpdateTest, AdamWTakesOneStep) {
 }
 
 TEST_P(UpdateTest, AdamWRoundsAMeanInBf16WhereItIsStored) {
-  const AdamWConstants step{.decay = 0.99F,
-                            .rate = 0.02F,
-                            .beta1 = 0.875F,
-                            .beta2 = 0.96875F,
-                            .inverse_correction = 1.5F,
-                            .eps = 1e-3F,
-                            .gradient_factor = 0.5F};
   for (const int64_t count : kCounts) {
     const auto gradient = floats(random_matrix(1, count, 1).values);
     // Values that bf16 holds exactly, so that both updates begin with equal moments.
@@ -74,10 +67,10 @@ TEST_P(UpdateTest, AdamWRoundsAMeanInBf16WhereItIsStored) {
     auto square = std::vector<float>(mean.size(), 0.25F);
     auto short_parameter = parameter;
     auto short_square = square;
-    table().adamw(step, count, gradient.data(), parameter.data(), {.fp32 = mean.data()},
+    table().adamw(kStep, count, gradient.data(), parameter.data(), {.fp32 = mean.data()},
                   square.data());
-    table().adamw(step, count, gradient.data(), short_parameter.data(), {.bf16 = short_mean.data()},
-                  short_square.data());
+    table().adamw(kStep, count, gradient.data(), short_parameter.data(),
+                  {.bf16 = short_mean.data()}, short_square.data());
     EXPECT_EQ(short_parameter, parameter);
     EXPECT_EQ(short_square, square);
     for (size_t at = 0; at < mean.size(); ++at) {

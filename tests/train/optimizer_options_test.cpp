@@ -74,6 +74,15 @@ TEST(LayerDecay, CountsLayersFromTheEmbeddingsToTheHead) {
   }
 }
 
+TEST(LayerRate, OfRoutersIsTheirOwn) {
+  OptimizerOptions options;
+  options.router_lr = 10.0;
+  EXPECT_EQ(layer_rate(options, "blocks.3.moe.router.scale", 12), 10.0);
+  EXPECT_EQ(layer_rate(options, "blocks.3.moe.experts.fc1_weight", 12), 1.0);
+  options.layer_decay = 0.5;
+  EXPECT_EQ(layer_rate(options, "blocks.11.moe.router.phi", 12), 5.0);
+}
+
 class LayerDecayOfEveryOptimizer : public testing::TestWithParam<size_t> {};
 
 TEST_P(LayerDecayOfEveryOptimizer, EqualsARateOfItsOwnForEachLayer) {
