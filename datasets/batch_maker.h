@@ -66,7 +66,7 @@ class BatchMaker {
   const Dataset& dataset_;
   Transform transform_;
   LoaderOptions options_;
-  std::optional<ClassSampler> sampler_;  // nothing if each image comes once
+  std::optional<ClassSampler> sampler_;  // std::nullopt if each image comes once
   int64_t epoch_ = 0;
   std::vector<int64_t> order_;        // empty: that of the set
   std::vector<int64_t> occurrences_;  // of the images in order_; empty: all 0

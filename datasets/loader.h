@@ -76,7 +76,7 @@ class Loader {
   /// Begins `epoch` at `first_batch`; batches in work are dropped. Call it before the first next().
   void start(int64_t epoch, int64_t first_batch = 0);
 
-  /// The next batch; nothing at the end of the epoch.
+  /// The next batch; std::nullopt at the end of the epoch.
   std::optional<Batch> next();
 
   /// The bad images so far, each once, in the order in which they were found.

@@ -21,7 +21,7 @@ namespace {
 /// The recording under way. libtorch's callbacks are plain functions.
 struct Recording {
   std::mutex mutex;
-  std::optional<torch::Device> device;  // nothing: none is under way
+  std::optional<torch::Device> device;  // std::nullopt: none is under way
   std::vector<ProfileEvent> events;
 };
 

@@ -21,7 +21,7 @@ constexpr int64_t kMaxShards = 1'000'000;
                    "names of shards such as train-{0000..0146}.tar or {a,b}.tar", found);
 }
 
-/// The bound of a range; nothing if `text` is no number.
+/// The bound of a range; std::nullopt if `text` is no number.
 std::optional<int64_t> bound_of(std::string_view text) {
   int64_t number = 0;
   const auto end = std::from_chars(text.data(), text.data() + text.size(), number);

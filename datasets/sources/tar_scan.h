@@ -26,7 +26,7 @@ class TarScan {
   TarScan(const TarScan&) = delete;
   TarScan& operator=(const TarScan&) = delete;
 
-  /// The next ordinary file; nothing at the end. Throws InputError that names the file for a
+  /// The next ordinary file; std::nullopt at the end. Throws InputError that names the file for a
   /// damaged or truncated one.
   std::optional<TarMember> next();
 
