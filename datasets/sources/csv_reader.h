@@ -17,8 +17,8 @@ class CsvReader {
   /// `text` must outlive the reader; `name` begins messages.
   CsvReader(std::string_view text, char separator, std::string name);
 
-  /// The fields of the next row; std::nullopt at the end. Throws InputError that names the row for a
-  /// quote that is not closed or that stands in a field without quotes around it.
+  /// The fields of the next row; std::nullopt at the end. Throws InputError that names the row for
+  /// a quote that is not closed or that stands in a field without quotes around it.
   std::optional<std::vector<std::string>> next();
 
   /// The number of the row that next() returned, counted from 1 as spreadsheets count.
