@@ -115,7 +115,9 @@ inline Floats min(Floats a, Floats b) { return a < b ? a : b; }
 // Integers of 32 bits.
 inline Ints zero_ints() { return Ints{}; }
 inline Ints set1_ints(int32_t value) { return Ints{value, value, value, value}; }
-inline Ints set1_bytes(int value) { return set1_ints(value * 0x01010101); }
+inline Ints set1_bytes(int value) {
+  return set1_ints(static_cast<int32_t>(static_cast<uint32_t>(value) * 0x01010101U));
+}
 inline Ints as_ints(Floats a) { return reinterpret_cast<Ints>(a); }
 inline Floats as_floats(Ints a) { return reinterpret_cast<Floats>(a); }
 inline Ints add(Ints a, Ints b) { return a + b; }

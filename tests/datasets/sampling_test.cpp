@@ -48,6 +48,8 @@ struct Share {
   double power;
 };
 
+void PrintTo(const Share& share, std::ostream* out) { *out << enum_name(share.sampling); }
+
 class SamplingOf : public testing::TestWithParam<Share> {};
 
 TEST_P(SamplingOf, GivesClassesTheirShares) {
