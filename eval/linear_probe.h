@@ -50,8 +50,8 @@ struct ProbeRun {
 };
 
 /// Trains a classifier on the training features and tests it. Its classes are those of
-/// `features.class_names`, or those up to the largest training label. The same options and seed
-/// give the same classifier. Throws UsageError for options that contradict themselves, InputError
+/// `features.class_names`, or those up to the largest training label. Equal options and seeds
+/// give equal classifiers. Throws UsageError for options that contradict themselves, InputError
 /// for sets that are not valid or have other dims, for a test label beyond the classes, and if no
 /// class has two examples of which one could be held out, or every learning rate diverges.
 LinearProbeResult linear_probe(const SplitFeatures& features, const LinearProbeOptions& options,
