@@ -66,9 +66,7 @@ std::set<std::string> requested_arrays(const std::string& what) {
   static const std::set<std::string> known{"logits", "features", "labels"};
   std::set<std::string> names;
   for (auto& name : split_text(what, ',')) {
-    const auto first = name.find_first_not_of(' ');
-    name = first == std::string::npos ? ""
-                                      : name.substr(first, name.find_last_not_of(' ') + 1 - first);
+    name = trimmed(name, " ");
     if (!known.contains(name)) {
       throw UsageError("--what", "logits, features or labels joined by commas", "'" + name + "'");
     }

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
+
+#include "core/read_number.h"
 
 namespace softmoe {
 namespace {
@@ -33,30 +34,18 @@ std::string format_count(double count) { return scaled(count, {"", "k", "M", "B"
 std::string format_bytes(double bytes) { return scaled(bytes, {" B", " kB", " MB", " GB", " TB"}); }
 
 std::optional<int64_t> parse_bytes(std::string_view text) {
-  struct ByteUnit {
-    std::string_view name;
-    double bytes;
-  };
-  static constexpr std::array<ByteUnit, 10> kUnits{{{"", 1},
-                                                    {"B", 1},
-                                                    {"kB", 1e3},
-                                                    {"MB", 1e6},
-                                                    {"GB", 1e9},
-                                                    {"TB", 1e12},
-                                                    {"KiB", 1024.0},
-                                                    {"MiB", 1024.0 * 1024},
-                                                    {"GiB", 1024.0 * 1024 * 1024},
-                                                    {"TiB", 1024.0 * 1024 * 1024 * 1024}}};
-  double number = 0.0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
-  const std::string_view unit(rest, static_cast<size_t>(end - rest));
-  const auto* const row = std::ranges::find(kUnits, unit, &ByteUnit::name);
-  if (error != std::errc() || row == kUnits.end() || !(number >= 0.0) ||
-      number * row->bytes > 9e18) {
-    return std::nullopt;
-  }
-  return static_cast<int64_t>(number * row->bytes);
+  static constexpr std::array<NumberUnit, 10> kUnits{{{"", 1},
+                                                      {"B", 1},
+                                                      {"kB", 1e3},
+                                                      {"MB", 1e6},
+                                                      {"GB", 1e9},
+                                                      {"TB", 1e12},
+                                                      {"KiB", 1024.0},
+                                                      {"MiB", 1024.0 * 1024},
+                                                      {"GiB", 1024.0 * 1024 * 1024},
+                                                      {"TiB", 1024.0 * 1024 * 1024 * 1024}}};
+  const auto bytes = parse_number_with_unit(text, kUnits);
+  return bytes && *bytes <= 9e18 ? std::optional(static_cast<int64_t>(*bytes)) : std::nullopt;
 }
 
 int64_t text_width(const std::string& text) {

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <optional>
 
 #include "core/error.h"
 #include "core/nearest_name.h"
+#include "core/read_number.h"
 #include "core/split_text.h"
 #include "datasets/augment/rand_augment.h"
 
@@ -20,21 +20,7 @@ namespace {
 
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
-std::optional<double> parse_number(const std::string& text) {
-  if (text == "inf") {
-    return kInfinite;
-  }
-  double number = 0.0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
-  return error == std::errc() && rest == end ? std::optional(number) : std::nullopt;
-}
-
-std::string without_spaces(const std::string& text) {
-  const auto first = text.find_first_not_of(' ');
-  return first == std::string::npos ? ""
-                                    : text.substr(first, text.find_last_not_of(' ') - first + 1);
-}
+std::string without_spaces(const std::string& text) { return trimmed(text, " "); }
 
 PipelineStep parse_step(const std::string& text) {
   const auto open = text.find('(');
@@ -71,12 +57,7 @@ void set_size(StepArguments& arguments, PreprocessOptions& options) {
 }
 
 void set_filter(StepArguments& arguments, PreprocessOptions& options) {
-  const auto name = arguments.text(enum_name(Interpolation::kBilinear));
-  const auto filter = enum_value<Interpolation>(name);
-  if (!filter) {
-    arguments.reject(fmt::format("one of {}", fmt::join(enum_names<Interpolation>(), ", ")), name);
-  }
-  options.interpolation = *filter;
+  options.interpolation = arguments.choice(Interpolation::kBilinear);
 }
 
 std::vector<double> range(StepArguments& arguments, const std::string& key,
@@ -202,12 +183,7 @@ void read_normalize(StepArguments& arguments, PreprocessOptions& options) {
 
 void read_random_erase(StepArguments& arguments, PreprocessOptions& options) {
   options.augment.reprob = arguments.number(0, 1);
-  const auto name = arguments.text(enum_name(EraseMode::kPixel));
-  const auto mode = enum_value<EraseMode>(name);
-  if (!mode) {
-    arguments.reject(fmt::format("one of {}", fmt::join(enum_names<EraseMode>(), ", ")), name);
-  }
-  options.augment.remode = *mode;
+  options.augment.remode = arguments.choice(EraseMode::kPixel);
   options.augment.recount = static_cast<int64_t>(arguments.number("count", 1, 1000, 1));
 }
 

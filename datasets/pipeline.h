@@ -2,6 +2,9 @@
 /// The transform of training images as one readable text, as big_vision's preprocessing strings:
 /// "inception_crop(224)|flip_lr|randaug(2,15)|value_range(-1,1)". Transform::text() writes it.
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <map>
 #include <string>
 #include <vector>
@@ -34,6 +37,16 @@ class StepArguments {
   double number(const std::string& key, double min, double max, double otherwise);
   /// The argument `key`; `otherwise` if there is none.
   std::string text(const std::string& key, const std::string& otherwise);
+  /// The next argument without a key as one of the names of an enum; `otherwise` if there is none.
+  template <typename E>
+  E choice(E otherwise) {
+    const auto name = text(enum_name(otherwise));
+    const auto value = enum_value<E>(name);
+    if (!value) {
+      reject(fmt::format("one of {}", fmt::join(enum_names<E>(), ", ")), name);
+    }
+    return *value;
+  }
   /// Returns true if there is another argument without a key.
   bool has_more() const { return next_ < step_.values.size(); }
   /// `text`, an argument of this step, as one or more numbers between which `separator` stands.

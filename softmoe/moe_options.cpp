@@ -3,10 +3,10 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "core/error.h"
+#include "core/read_number.h"
 #include "softmoe/routers.h"
 
 namespace softmoe {
@@ -60,14 +60,12 @@ double initial_router_scale(const MoeOptions& options, int64_t dim) {
   if (text == "sqrt_dim") {
     return std::sqrt(static_cast<double>(dim));
   }
-  double scale = 0.0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), scale);
-  if (error != std::errc() || end != text.data() + text.size() || !(scale > 0.0) ||
-      !std::isfinite(scale)) {
+  const auto scale = parse_number(text);
+  if (!scale || !(*scale > 0.0) || !std::isfinite(*scale)) {
     throw UsageError("router-scale", "a number above 0 or sqrt_dim",
                      "'" + printable_text(text) + "'");
   }
-  return scale;
+  return *scale;
 }
 
 int64_t slots_per_expert(const MoeLayerOptions& options) {

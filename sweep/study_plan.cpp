@@ -12,16 +12,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string trimmed(const std::string& text) {
-  const auto first = text.find_first_not_of(" \t\n");
-  const auto last = text.find_last_not_of(" \t\n");
-  return first == std::string::npos ? "" : text.substr(first, last - first + 1);
-}
+std::string without_spaces(const std::string& text) { return trimmed(text, " \t\n"); }
 
 std::vector<std::string> trimmed_parts(const std::string& text, char separator) {
   auto parts = split_text(text, separator);
   for (auto& part : parts) {
-    part = trimmed(part);
+    part = without_spaces(part);
   }
   return parts;
 }
@@ -29,16 +25,16 @@ std::vector<std::string> trimmed_parts(const std::string& text, char separator) 
 /// The two parts of "name: rest".
 std::pair<std::string, std::string> named(const std::string& text, const std::string& where) {
   const auto colon = text.find(':');
-  if (colon == std::string::npos || trimmed(text.substr(0, colon)).empty()) {
+  if (colon == std::string::npos || without_spaces(text.substr(0, colon)).empty()) {
     throw UsageError(where, "\"name: ...\"", "'" + text + "'");
   }
-  return {trimmed(text.substr(0, colon)), trimmed(text.substr(colon + 1))};
+  return {without_spaces(text.substr(0, colon)), without_spaces(text.substr(colon + 1))};
 }
 
 /// The two parts of "command; key=value; ..".
 std::pair<std::string, Settings> command_of(const std::string& text, const std::string& where) {
   const auto end = text.find(';');
-  const auto command = trimmed(text.substr(0, end));
+  const auto command = without_spaces(text.substr(0, end));
   if (command.empty() || command.find_first_of("= ") != std::string::npos) {
     throw UsageError(where, "\"command; key=value; ..\"", "'" + text + "'");
   }
@@ -148,7 +144,7 @@ std::vector<AxisValues> combinations(const StudyOptions& options) {
     for (const auto& before : all) {
       for (const auto& value : trimmed_parts(text.substr(equals + 1), ',')) {
         longer.push_back(before);
-        longer.back().emplace_back(trimmed(text.substr(0, equals)), value);
+        longer.back().emplace_back(without_spaces(text.substr(0, equals)), value);
       }
     }
     all = std::move(longer);
@@ -168,7 +164,7 @@ Settings parse_settings(const std::string& text, const std::string& where) {
     if (equals == std::string::npos || equals == 0) {
       throw UsageError(where, "key=value", "'" + part + "'");
     }
-    put(settings, trimmed(part.substr(0, equals)), trimmed(part.substr(equals + 1)));
+    put(settings, without_spaces(part.substr(0, equals)), without_spaces(part.substr(equals + 1)));
   }
   return settings;
 }

@@ -159,12 +159,7 @@ void apply_mixing_steps(std::vector<PipelineStep>& steps, MixupOptions& options)
     } else {
       options.cutmix_minmax = amounts;
     }
-    const auto name = arguments.text(enum_name(options.mixup_mode));
-    const auto mode = enum_value<MixupMode>(name);
-    if (!mode) {
-      arguments.reject("batch, pair or elem", name);
-    }
-    options.mixup_mode = *mode;
+    options.mixup_mode = arguments.choice(options.mixup_mode);
     options.mixup_prob = arguments.number("p", 0, 1, options.mixup_prob);
     arguments.finish();
     steps.erase(steps.begin());

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <optional>
 
 #include "core/error.h"
+#include "core/read_number.h"
 #include "datasets/augment/auto_augment.h"
 #include "datasets/augment/rand_augment.h"
 #include "datasets/augment/trivial_augment.h"
@@ -57,13 +57,6 @@ std::vector<std::string> split(const std::string& text) {
                          const std::string& part) {
   throw UsageError("aa", expected,
                    fmt::format("'{}' in '{}'", printable_text(part), printable_text(text)));
-}
-
-std::optional<double> parse_number(std::string_view text) {
-  double number = 0.0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool is_number = error == std::errc() && end == text.data() + text.size();
-  return is_number && !std::isnan(number) ? std::optional(number) : std::nullopt;
 }
 
 /// Reads `part` by the rule whose key it begins with.

@@ -35,11 +35,7 @@ std::optional<int64_t> class_number(const std::string& label) {
   return end.ec == std::errc() ? number : std::numeric_limits<int64_t>::max();
 }
 
-std::string stripped(const std::string& line) {
-  constexpr const char* kSpaces = " \t\r\v\f";
-  const auto first = line.find_first_not_of(kSpaces);
-  return first == line.npos ? "" : line.substr(first, line.find_last_not_of(kSpaces) - first + 1);
-}
+constexpr const char* kNameSpaces = " \t\r\v\f";
 
 }  // namespace
 
@@ -68,7 +64,7 @@ ClassLabels ClassLabels::read(const std::filesystem::path& class_map) {
   std::vector<std::string> names;
   std::unordered_map<std::string, size_t> lines;
   for (const auto& line : split_text(read_text_file(class_map), '\n')) {
-    names.push_back(escaped_name(stripped(line)));
+    names.push_back(escaped_name(trimmed(line, kNameSpaces)));
   }
   while (!names.empty() && names.back().empty()) {
     names.pop_back();

@@ -103,22 +103,6 @@ void read_table(const fs::path& path, const ManifestColumns& columns, char separ
   }
 }
 
-/// A text or integer of a JSON object; "" if it is not there or null.
-std::string field_text(const Json& object, const std::string& key, const std::string& where) {
-  const auto at = object.find(key);
-  if (at == object.end() || at->is_null()) {
-    return "";
-  }
-  if (at->is_string()) {
-    return at->get<std::string>();
-  }
-  if (at->is_number_integer()) {
-    return at->dump();
-  }
-  throw InputError(where + ": '" + printable_text(key) + "'", "a text or an integer",
-                   at->is_array() ? "a list: each image has one label" : at->type_name());
-}
-
 void read_json_lines(const fs::path& path, const ManifestColumns& columns,
                      const std::function<void(const ManifestRow& row)>& visit) {
   const auto text = read_text_file(path);
@@ -167,6 +151,21 @@ const ManifestKind* kind_of(const fs::path& path) {
 }  // namespace
 
 std::span<const char* const> usual_label_names() { return kLabelNames; }
+
+std::string field_text(const Json& object, const std::string& key, const std::string& where) {
+  const auto at = object.find(key);
+  if (at == object.end() || at->is_null()) {
+    return "";
+  }
+  if (at->is_string()) {
+    return at->get<std::string>();
+  }
+  if (at->is_number_integer()) {
+    return at->dump();
+  }
+  throw InputError(where + ": '" + printable_text(key) + "'", "a text or an integer",
+                   at->is_array() ? "a list: each image has one label" : at->type_name());
+}
 
 bool is_manifest_name(const fs::path& path) { return kind_of(path) != nullptr; }
 

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/json_text.h"
+
 namespace softmoe {
 
 /// Which columns of a table, or keys of JSON objects, hold what. Empty: the usual names.
@@ -27,6 +29,10 @@ struct ManifestRow {
 
 /// The usual names of the column or key of labels; the first that is there counts.
 std::span<const char* const> usual_label_names();
+
+/// A text or integer of a JSON object; "" if it is not there or null. Throws InputError that begins
+/// with `where` for other values.
+std::string field_text(const Json& object, const std::string& key, const std::string& where);
 
 /// Returns true if `path` ends as manifests do: .csv, .tsv, .jsonl, .ndjson.
 bool is_manifest_name(const std::filesystem::path& path);

@@ -1,11 +1,8 @@
 #include "datasets/sources/pack_journal.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 #include <xxhash.h>
 
-#include <cerrno>
 #include <cstring>
 
 #include "core/error.h"
@@ -35,50 +32,13 @@ std::string first_line(int64_t images, const std::string& key) {
                      XXH3_64bits(key.data(), key.size()));
 }
 
-/// A file that is read at places.
-class JournalInput {
- public:
-  explicit JournalInput(const std::filesystem::path& path)
-      : path_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (file_ < 0) {
-      throw_read_error(path, errno);
-    }
-  }
-  ~JournalInput() { ::close(file_); }
-  JournalInput(const JournalInput&) = delete;
-  JournalInput& operator=(const JournalInput&) = delete;
-
-  /// Returns false if the file ends before.
-  bool read(int64_t offset, void* data, int64_t size) const {
-    auto* to = static_cast<char*>(data);
-    while (size > 0) {
-      const ssize_t count = ::pread(file_, to, static_cast<size_t>(size), offset);
-      if (count < 0 && errno != EINTR) {
-        throw_read_error(path_, errno);
-      }
-      if (count == 0) {
-        return false;
-      }
-      const auto taken = std::max<ssize_t>(count, 0);
-      to += taken;
-      offset += taken;
-      size -= taken;
-    }
-    return true;
-  }
-
- private:
-  std::filesystem::path path_;
-  int file_;
-};
-
 /// The length of a journal that begins with `line`; 0 if there is no such file.
 int64_t usable_length(const std::filesystem::path& path, const std::string& line) {
   if (!std::filesystem::exists(path)) {
     return 0;
   }
   std::string found(line.size(), '\0');
-  const bool is_same = JournalInput(path).read(0, found.data(), std::ssize(found)) && found == line;
+  const bool is_same = RangeFile(path).read(0, found.data(), std::ssize(found)) && found == line;
   return is_same ? file_length(path) : 0;
 }
 
@@ -86,6 +46,7 @@ int64_t usable_length(const std::filesystem::path& path, const std::string& line
 
 PackJournal::PackJournal(const std::filesystem::path& path, int64_t images, const std::string& key)
     : file_(path, usable_length(path, first_line(images, key))),
+      input_(path),
       place_(static_cast<size_t>(images), 0) {
   const auto line = first_line(images, key);
   if (file_.size() == 0) {
@@ -96,10 +57,9 @@ PackJournal::PackJournal(const std::filesystem::path& path, int64_t images, cons
 
 /// Finds the records from `begin` on, and cuts off what is not whole.
 void PackJournal::find_images(int64_t begin) {
-  const JournalInput input(file_.path());
   JournalRecord record{};
   int64_t place = begin;
-  while (input.read(place, &record, sizeof(record))) {
+  while (input_.read(place, &record, sizeof(record))) {
     const int64_t end = place + static_cast<int64_t>(sizeof(record)) + record.bytes;
     if (record.own_checksum != record.expected_checksum() || record.number < 0 ||
         record.number >= std::ssize(place_) || record.bytes < 0 || end > file_.size()) {
@@ -139,17 +99,16 @@ void PackJournal::append(int64_t number, const StoredImage& image) {
 }
 
 StoredImage PackJournal::read(int64_t number) const {
-  const JournalInput input(file_.path());
   const int64_t place = place_[static_cast<size_t>(number)];
   JournalRecord record{};
   StoredImage image;
-  bool good = input.read(place, &record, sizeof(record)) && record.number == number &&
+  bool good = input_.read(place, &record, sizeof(record)) && record.number == number &&
               record.own_checksum == record.expected_checksum();
   if (good) {
     image = {std::vector<uint8_t>(static_cast<size_t>(record.bytes)), record.rows, record.columns,
              record.channels};
-    good = input.read(place + static_cast<int64_t>(sizeof(record)), image.bytes.data(),
-                      record.bytes) &&
+    good = input_.read(place + static_cast<int64_t>(sizeof(record)), image.bytes.data(),
+                       record.bytes) &&
            XXH3_64bits(image.bytes.data(), image.bytes.size()) == record.checksum;
   }
   if (!good) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "io/append_file.h"
+#include "io/range_file.h"
 
 namespace softmoe {
 
@@ -41,6 +42,7 @@ class PackJournal {
   void find_images(int64_t begin);
 
   AppendFile file_;
+  RangeFile input_;             // reads it
   std::vector<int64_t> place_;  // of each image's record; 0: it is not there
 };
 

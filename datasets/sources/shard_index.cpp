@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/lower_case.h"
+#include "core/split_text.h"
 #include "datasets/formats/image_format.h"
 #include "datasets/sources/manifest_reader.h"
 #include "datasets/sources/tar_scan.h"
@@ -16,6 +17,7 @@ namespace softmoe {
 namespace {
 
 constexpr int64_t kMaxLabelBytes = 1 << 20;
+constexpr const char* kLabelSpaces = " \t\r\n";  // around a label
 
 /// The name of a member in its two parts.
 struct MemberName {
@@ -23,7 +25,7 @@ struct MemberName {
   std::string extension;  ///< in lower case, without the dot
 };
 
-/// Nothing for names that are no part of a sample: hidden files, notes such as __meta__, names
+/// std::nullopt for names that are no part of a sample: hidden files, notes such as __meta__, names
 /// without a dot.
 std::optional<MemberName> parts_of(const std::string& name) {
   const auto begin = name.rfind('/') == name.npos ? 0 : name.rfind('/') + 1;
@@ -44,26 +46,11 @@ std::string json_label(const std::string& text, const std::string& label_key,
   }
   for (const auto& key : keys) {
     const auto at = object.is_object() ? object.find(key) : object.end();
-    if (at == object.end() || at->is_null()) {
-      continue;
+    if (at != object.end() && !at->is_null()) {
+      return field_text(object, key, where);
     }
-    if (at->is_string()) {
-      return at->get<std::string>();
-    }
-    if (!at->is_number_integer()) {
-      throw InputError(where + ": '" + printable_text(key) + "'", "a text or an integer",
-                       at->type_name());
-    }
-    return at->dump();
   }
   return "";
-}
-
-std::string trimmed(std::string text) {
-  constexpr const char* kSpaces = " \t\r\n";
-  text.erase(text.find_last_not_of(kSpaces) + 1);
-  text.erase(0, text.find_first_not_of(kSpaces));
-  return text;
 }
 
 /// Puts members together to samples.
@@ -112,7 +99,7 @@ class ShardReader {
       }
       sample_.image = member;
     } else if (name.extension == "cls") {
-      sample_.cls = trimmed(scan_.read(kMaxLabelBytes));
+      sample_.cls = trimmed(scan_.read(kMaxLabelBytes), kLabelSpaces);
     } else if (name.extension == "json") {
       sample_.json = json_label(scan_.read(kMaxLabelBytes), label_key_, where(member.name));
     }

@@ -1,11 +1,8 @@
 #include "datasets/sources/shards.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <thread>
 
 #include "core/error.h"
@@ -20,7 +17,7 @@
 #include "datasets/sources/shard_index.h"
 #include "datasets/sources/shard_stream.h"
 #include "datasets/splits.h"
-#include "io/file_error.h"
+#include "io/range_file.h"
 
 namespace softmoe {
 namespace {
@@ -39,23 +36,7 @@ std::vector<uint8_t> read_range(const fs::path& path, int64_t offset, int64_t si
                                  kMaxImageFileBytes >> 20));
   }
   std::vector<uint8_t> bytes(static_cast<size_t>(size));
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) {
-    throw_read_error(path, errno);
-  }
-  int64_t done = 0;
-  ssize_t count = 1;
-  while (done < size && count != 0) {
-    count = ::pread(file, bytes.data() + done, static_cast<size_t>(size - done), offset + done);
-    if (count < 0 && errno != EINTR) {
-      const int error = errno;
-      ::close(file);
-      throw_read_error(path, error);
-    }
-    done += std::max<ssize_t>(count, 0);
-  }
-  ::close(file);
-  if (done < size) {
+  if (!RangeFile(path).read(offset, bytes.data(), size)) {
     throw InputError(name + ": the shard has become shorter since it was opened");
   }
   return bytes;
