@@ -10,7 +10,6 @@
 #include "datasets/dataset.h"
 #include "eval/soup.h"
 #include "inference/predictor.h"
-#include "io/atomic_file.h"
 
 namespace softmoe::cli {
 namespace {
@@ -59,7 +58,6 @@ void check_flags(const AverageFlags& flags, const std::vector<std::string>& chec
   for (const auto& checkpoint : checkpoints) {
     check_output(checkpoint, flags.output);
   }
-  check_can_write(flags.output);
   if (flags.greedy && !has_data) {
     throw UsageError("--data-dir or --dataset is missing: --greedy measures accuracies on images");
   }

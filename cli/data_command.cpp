@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <map>
 #include <numeric>
 
 #include "cli/command_line.h"
@@ -190,17 +191,25 @@ Json pack_split(const Job& job, const std::string& split) {
           {"bad", bad_json(report.bad)}};
 }
 
-/// Throws UsageError if the picture `output` is an image of `set`.
-void check_replaces_none(const Dataset& set, const std::filesystem::path& output) {
-  std::error_code none;
-  const auto place = std::filesystem::canonical(output, none);
-  for (int64_t index = 0; !none && index < set.size(); ++index) {
+/// Throws UsageError if one of the pictures `outputs` is an image of `set`.
+void check_replaces_none(const Dataset& set, const std::vector<std::filesystem::path>& outputs) {
+  std::multimap<std::filesystem::path, std::filesystem::path> there;  // by the name of the file
+  for (const auto& output : outputs) {
+    std::error_code none;
+    const auto place = std::filesystem::canonical(output, none);
+    if (!none) {
+      there.emplace(place.filename(), output);
+    }
+  }
+  for (int64_t index = 0; !there.empty() && index < set.size(); ++index) {
     const std::filesystem::path image = set.sample_name(index);
-    std::error_code no_file;
-    if (image.filename() == place.filename() &&
-        std::filesystem::equivalent(image, place, no_file)) {
-      throw UsageError("OUTPUT " + printable_text(output.string()),
-                       "another file than the images of the data set", "one of them");
+    const auto [first, last] = there.equal_range(image.filename());
+    for (auto output = first; output != last; ++output) {
+      std::error_code no_file;
+      if (std::filesystem::equivalent(image, output->second, no_file)) {
+        throw UsageError("OUTPUT " + printable_text(output->second.string()),
+                         "another file than the images of the data set", "one of them");
+      }
     }
   }
 }
@@ -208,7 +217,7 @@ void check_replaces_none(const Dataset& set, const std::filesystem::path& output
 Json draw_sheet(const Job& job, const std::string& split) {
   const auto& options = job.options;
   const auto set = make_dataset(job.data, split);
-  check_replaces_none(*set, options.output);
+  check_replaces_none(*set, {options.output});
   const auto sheet = contact_sheet(*set, options.columns, options.rows, options.tile);
   const auto bytes = encode_png(sheet);
   write_text_file(options.output, {bytes.begin(), bytes.end()});
@@ -220,7 +229,7 @@ Json draw_augmented(const Job& job, const std::string& split) {
   const auto& options = job.options;
   const auto text = Transform::training(job.preprocess).text();
   const auto set = make_dataset(job.data, split);
-  check_replaces_none(*set, options.output);
+  check_replaces_none(*set, {options.output});
   const auto sheet = augment_sheet(*set, job.preprocess,
                                    {.columns = options.columns,
                                     .rows = options.rows,
@@ -237,17 +246,16 @@ Json export_images(const Job& job, const std::string& split) {
   const auto& options = job.options;
   const auto set = make_dataset(job.data, split);
   const int64_t count = std::min(options.count, set->size());
-  const auto path_of = [&options](int64_t index) {
-    return std::filesystem::path(options.output) / fmt::format("{:05}.png", index);
-  };
+  std::vector<std::filesystem::path> paths;
   for (int64_t index = 0; index < count; ++index) {
-    check_replaces_none(*set, path_of(index));
+    paths.push_back(std::filesystem::path(options.output) / fmt::format("{:05}.png", index));
   }
+  check_replaces_none(*set, paths);
   Json files = Json::array();
   for (int64_t index = 0; index < count; ++index) {
     const auto sample = set->get(index);
     const auto bytes = encode_png(sample.image);
-    const auto path = path_of(index);
+    const auto& path = paths[static_cast<size_t>(index)];
     write_text_file(path, {bytes.begin(), bytes.end()});
     const auto& name = set->class_names()[static_cast<size_t>(sample.label)];
     print_line("{}  {}", path.string(), name);

@@ -1,11 +1,14 @@
 #include "cli/feature_flags.h"
 
+#include <fmt/format.h>
+
 #include <memory>
 #include <utility>
 
 #include "checkpoints/open_model.h"
 #include "cli/checkpoint_flags.h"
 #include "core/error.h"
+#include "core/pluralize.h"
 #include "eval/features.h"
 #include "inference/predictor.h"
 #include "io/atomic_file.h"
@@ -90,7 +93,6 @@ std::string label_of(const FeatureFlags& flags) {
 
 void for_each_features(const FeatureFlags& flags, const FeatureImages& images,
                        const std::function<void(const SplitFeatures&)>& use) {
-  check_features_given(flags);
   if (flags.names_files()) {
     for_each_pair_of_files(flags.train_features, flags.test_features, use);
     return;
@@ -112,6 +114,12 @@ void for_each_features(const FeatureFlags& flags, const FeatureImages& images,
   extractor.forward = {};  // the memory of the model
   save_features(flags, features.train, features.test);
   use(features);
+}
+
+std::string sizes_text(const FeatureSizes& sizes) {
+  return fmt::format("{}, {}, {} and {}", pluralize(sizes.dim, "feature"),
+                     pluralize(sizes.classes, "class", "classes"),
+                     pluralize(sizes.train, "training image"), pluralize(sizes.test, "test image"));
 }
 
 Json feature_results(const std::string& label, const Json& sets) {

@@ -60,6 +60,16 @@ struct FeatureImages {
 void for_each_features(const FeatureFlags& flags, const FeatureImages& images,
                        const std::function<void(const SplitFeatures&)>& use);
 
+/// The sizes of what is learned from.
+struct FeatureSizes {
+  int64_t dim = 0;
+  int64_t classes = 0;
+  int64_t train = 0;  ///< images
+  int64_t test = 0;   ///< images
+};
+/// "64 features, 10 classes, 898 training images and 899 test images"
+std::string sizes_text(const FeatureSizes& sizes);
+
 /// `document` with "label" and the results of data sets: the members of the only one, or "sets".
 Json feature_results(const std::string& label, const Json& sets);
 

@@ -4,7 +4,6 @@
 #include "cli/commands.h"
 #include "cli/feature_flags.h"
 #include "cli/print_line.h"
-#include "core/pluralize.h"
 #include "core/table.h"
 #include "eval/knn.h"
 
@@ -29,10 +28,11 @@ void print_table(const KnnResult& result, const std::string& label) {
     table.add_row({std::to_string(score.k), fmt::format("{:.2f} %", 100 * score.top1),
                    fmt::format("{:.2f} %", 100 * score.top5)});
   }
-  print_line("{}: {}, {}, {}, {} and {}", result.name, label, pluralize(result.dim, "feature"),
-             pluralize(result.classes, "class", "classes"),
-             pluralize(result.train_examples, "training image"),
-             pluralize(result.test_examples, "test image"));
+  print_line("{}: {}, {}", result.name, label,
+             sizes_text({.dim = result.dim,
+                         .classes = result.classes,
+                         .train = result.train_examples,
+                         .test = result.test_examples}));
   print_text(table.text());
 }
 
@@ -58,6 +58,7 @@ void run_knn(const std::vector<std::string>& arguments) {
     return;
   }
   validate(flags.knn);
+  check_features_given(features);
   const auto label = label_of(features);
   Json sets = Json::array();
   const auto device = line.device();

@@ -11,7 +11,6 @@
 #include "core/error.h"
 #include "core/interrupt_guard.h"
 #include "core/log.h"
-#include "core/pluralize.h"
 #include "core/table.h"
 #include "eval/head_checkpoint.h"
 #include "eval/linear_probe.h"
@@ -49,10 +48,11 @@ void check_flags(const ProbeFlags& flags) {
 }
 
 void print_result(const LinearProbeResult& result, const std::string& label) {
-  print_line("{}: {}, {}, {}, {} and {}", result.name, label, pluralize(result.dim, "feature"),
-             pluralize(result.classes, "class", "classes"),
-             pluralize(result.train_examples, "training image"),
-             pluralize(result.test.examples, "test image"));
+  print_line("{}: {}, {}", result.name, label,
+             sizes_text({.dim = result.dim,
+                         .classes = result.classes,
+                         .train = result.train_examples,
+                         .test = result.test.examples}));
   if (!result.candidates.empty()) {
     TextTable table({"learning rate", "held-out Acc@1", "loss"});
     for (const auto& candidate : result.candidates) {

@@ -180,4 +180,9 @@ Json to_json(const ClassificationResult& result) {
   return json;
 }
 
+Json accuracy_json(const std::optional<ClassificationResult>& result) {
+  return result ? Json{{"top1", result->top1}, {"top5", result->top5}, {"loss", result->loss}}
+                : Json();
+}
+
 }  // namespace softmoe

@@ -73,4 +73,7 @@ class ClassificationMetrics {
 /// The result as JSON; the confusion matrix, if there is one, as rows.
 Json to_json(const ClassificationResult& result);
 
+/// {"top1", "top5", "loss"} of `result`; null if it was not measured.
+Json accuracy_json(const std::optional<ClassificationResult>& result);
+
 }  // namespace softmoe

@@ -105,11 +105,6 @@ Json by_block(const std::map<int64_t, torch::Tensor>& tensors) {
   return json;
 }
 
-Json accuracy_json(const std::optional<ClassificationResult>& result) {
-  return result ? Json{{"top1", result->top1}, {"top5", result->top5}, {"loss", result->loss}}
-                : Json();
-}
-
 }  // namespace
 
 void describe(OptionTable& table, PruneOptions& options) {

@@ -58,62 +58,68 @@ Checkpoint soup_checkpoint(const WeightAverage& average, const std::vector<SoupM
   return checkpoint;
 }
 
-Json accuracy(const std::optional<ClassificationResult>& result) {
-  return result ? Json{{"top1", result->top1}, {"top5", result->top5}, {"loss", result->loss}}
-                : Json();
-}
+/// Measures the models in the files `paths` on the images of the soup.
+class SoupModels {
+ public:
+  SoupModels(const std::vector<std::string>& paths, const SoupImages* images) : images_(images) {
+    for (const auto& path : paths) {
+      const auto weights = open_weights(path);
+      average_.add(weights, path);
+      if (images_ != nullptr && !test_) {
+        test_.emplace(*images_, weights, path);
+      }
+      models_.push_back({.path = path, .result = measure(weights.weights, path)});
+    }
+  }
+
+  std::optional<ClassificationResult> measure(const NamedTensors& weights,
+                                              const std::string& name) {
+    return test_ ? std::optional(test_->measure(weights, name)) : std::nullopt;
+  }
+
+  /// The mean of all models.
+  const WeightAverage& average() const { return average_; }
+  /// In the order of `paths`.
+  const std::vector<SoupModel>& models() const { return models_; }
+
+ private:
+  const SoupImages* images_;
+  std::optional<SoupTest> test_;
+  WeightAverage average_;
+  std::vector<SoupModel> models_;
+};
 
 }  // namespace
 
 Soup uniform_soup(const std::vector<std::string>& paths, const SoupImages* images) {
-  Soup soup;
-  WeightAverage average;
-  std::optional<SoupTest> test;
-  for (const auto& path : paths) {
-    const auto weights = open_weights(path);
-    average.add(weights, path);
-    SoupModel model{.path = path, .is_in_soup = true};
-    if (images != nullptr) {
-      if (!test) {
-        test.emplace(*images, weights, path);
-      }
-      model.result = test->measure(weights.weights, path);
-    }
-    soup.models.push_back(std::move(model));
+  SoupModels measured(paths, images);
+  Soup soup{.models = measured.models()};
+  for (auto& model : soup.models) {
+    model.is_in_soup = true;
   }
-  soup.checkpoint = soup_checkpoint(average, soup.models);
-  if (test) {
-    soup.result = test->measure(soup.checkpoint.model, "the mean");
-  }
+  soup.checkpoint = soup_checkpoint(measured.average(), soup.models);
+  soup.result = measured.measure(soup.checkpoint.model, "the mean");
   return soup;
 }
 
 Soup greedy_soup(const std::vector<std::string>& paths, const SoupImages& images) {
-  auto soup = uniform_soup(paths, &images);  // measures and compares all of them
+  SoupModels measured(paths, &images);
   std::multimap<double, SoupModel, std::greater<>> by_top1;
-  for (auto& model : soup.models) {
-    const double top1 = model.result->top1;
-    by_top1.emplace(top1, std::move(model));
+  for (const auto& model : measured.models()) {
+    by_top1.emplace(model.result->top1, model);
   }
-  soup.models.clear();
-  for (auto& [top1, model] : by_top1) {
-    soup.models.push_back(std::move(model));
-  }
+  Soup soup;
   WeightAverage best;
-  std::optional<SoupTest> test;
-  for (auto& model : soup.models) {
-    const auto weights = open_weights(model.path);
-    if (!test) {
-      test.emplace(images, weights, model.path);
-    }
+  for (auto& [top1, model] : by_top1) {
     auto tried = best;
-    tried.add(weights, model.path);
-    auto result = best.models() == 0 ? *model.result : test->measure(tried.mean(), model.path);
-    model.is_in_soup = best.models() == 0 || result.top1 >= soup.result->top1;
+    tried.add(open_weights(model.path), model.path);
+    auto result = best.models() == 0 ? model.result : measured.measure(tried.mean(), model.path);
+    model.is_in_soup = best.models() == 0 || result->top1 >= soup.result->top1;
     if (model.is_in_soup) {
       best = std::move(tried);
       soup.result = std::move(result);
     }
+    soup.models.push_back(std::move(model));
   }
   soup.checkpoint = soup_checkpoint(best, soup.models);
   return soup;
@@ -122,12 +128,12 @@ Soup greedy_soup(const std::vector<std::string>& paths, const SoupImages& images
 Json to_json(const Soup& soup) {
   Json models = Json::array();
   for (const auto& model : soup.models) {
-    auto row = accuracy(model.result);
+    auto row = accuracy_json(model.result);
     row["path"] = valid_utf8(model.path);
     row["in_soup"] = model.is_in_soup;
     models.push_back(std::move(row));
   }
-  return {{"models", models}, {"soup", accuracy(soup.result)}};
+  return {{"models", models}, {"soup", accuracy_json(soup.result)}};
 }
 
 }  // namespace softmoe
