@@ -70,9 +70,13 @@ struct PackKernels {
   /// multiple of 32, `last` too or the number of columns.
   void (*pack_rows)(Precision precision, Source b, int64_t stride, int64_t depth, int64_t first,
                     int64_t last, Unit* packed);
+  /// Columns of a tile of pack_left_transposed() in bf16: 8, or 1 for whole rows of units. Those of
+  /// fp32 have 8.
+  int64_t bf16_left_tile;
   /// Packs columns [first, last), multiples of 8 but for the number of columns, of `y` [rows,
-  /// columns] into tiles of 8 columns, [columns / 8, units of rows, 8], the left factor of y^T x;
-  /// adds the sum of each column to `column_sums` [columns] if it is not null.
+  /// columns] into tiles, [columns / tile, units of rows, tile], the left factor of y^T x, the number
+  /// of columns rounded up to 8; adds the sum of each column to `column_sums` [columns] if it is not
+  /// null.
   void (*pack_left_transposed)(Precision precision, Source y, int64_t stride, int64_t rows,
                                int64_t first, int64_t last, Unit* packed, float* column_sums);
   /// `target` [rows, columns] of bf16 from `source`; both with rows `..._stride` apart. A column of

@@ -1,6 +1,13 @@
 #include "kernels/level.h"
 
 #include <c10/util/Exception.h>
+#ifdef SOFTMOE_WITH_X86
+#include <cpuid.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -31,6 +38,9 @@ extern const IntegerProductKernels kIntegerProductKernels;
 namespace avx512_bf16 {
 const KernelTable& kernel_table();
 }  // namespace avx512_bf16
+namespace amx {
+const KernelTable& kernel_table();
+}  // namespace amx
 #endif
 
 namespace {
@@ -54,6 +64,28 @@ bool runs_avx512() {
          __builtin_cpu_supports("avx512dq") != 0;
 }
 bool runs_avx512_vnni() { return runs_avx512() && __builtin_cpu_supports("avx512vnni") != 0; }
+bool runs_avx512_bf16() {
+  return runs_avx512_vnni() && __builtin_cpu_supports("avx512bf16") != 0;
+}
+/// AMX-TILE, AMX-BF16 and AMX-INT8, of which gcc 12 does not know names.
+bool has_amx() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  constexpr unsigned kBits = 1U << 22U | 1U << 24U | 1U << 25U;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kBits) == kBits;
+}
+/// Asks Linux, which saves the registers of a process from then on alone.
+bool may_use_amx() {
+#ifdef __linux__
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
 
 /// Products of integers by VNNI beside the kernels of `base`.
 KernelTable with_integer_products(const KernelTable& base, const IntegerProductKernels& products) {
@@ -81,9 +113,9 @@ const LevelRow kLevels[] = {
      avx2_vnni_table, true, false},
     {Level::kAvx512, runs_avx512, avx512::kernel_table, true, false},
     {Level::kAvx512Vnni, runs_avx512_vnni, avx512_vnni_table, true, false},
-    {Level::kAvx512Bf16,
-     [] { return runs_avx512_vnni() && __builtin_cpu_supports("avx512bf16") != 0; },
-     avx512_bf16::kernel_table, true, true},
+    {Level::kAvx512Bf16, runs_avx512_bf16, avx512_bf16::kernel_table, true, true},
+    {Level::kAmx, [] { return runs_avx512_bf16() && has_amx() && may_use_amx(); },
+     amx::kernel_table, true, true},
 #endif
 };
 

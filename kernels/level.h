@@ -21,6 +21,7 @@ enum class Level {
   kAvx512,      ///< AVX-512 F, BW, VL and DQ
   kAvx512Vnni,  ///< and VNNI
   kAvx512Bf16,  ///< and BF16
+  kAmx,         ///< and AMX with bf16 and 8-bit products
 };
 
 /// What a caller needs the kernels to do.
@@ -66,12 +67,13 @@ class ScopedLevel {
 namespace softmoe {
 
 template <>
-inline constexpr std::array<EnumName<kernels::Level>, 6> kEnumNames<kernels::Level>{
+inline constexpr std::array<EnumName<kernels::Level>, 7> kEnumNames<kernels::Level>{
     {{kernels::Level::kPortable, "portable"},
      {kernels::Level::kAvx2, "avx2"},
      {kernels::Level::kAvx2Vnni, "avx2_vnni"},
      {kernels::Level::kAvx512, "avx512"},
      {kernels::Level::kAvx512Vnni, "avx512_vnni"},
-     {kernels::Level::kAvx512Bf16, "avx512_bf16"}}};
+     {kernels::Level::kAvx512Bf16, "avx512_bf16"},
+     {kernels::Level::kAmx, "amx"}}};
 
 }  // namespace softmoe

@@ -60,7 +60,8 @@ struct ProductFinish {
 /// it on the way.
 struct FloatProductKernels {
   /// Rows whose sums are in registers at once. A product is fastest with a multiple of it.
-  int64_t tile_rows;
+  int64_t fp32_tile_rows;
+  int64_t bf16_tile_rows;
   void (*product_fp32)(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
                        const ProductFinish& finish);
   void (*product_bf16)(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,

@@ -24,7 +24,8 @@ constexpr int64_t kFewTileRows = 8;
 /// Rows that go through linear maps at a time.
 int64_t block_rows(const PackedLayers& layers) {
   const auto& options = layers.options;
-  const int64_t tile = kernels::table().tile_rows;
+  const int64_t tile = layers.values == Precision::kFloat32 ? kernels::table().fp32_tile_rows
+                                                            : kernels::table().bf16_tile_rows;
   const int64_t value_bytes = layers.values == Precision::kFloat32 ? 4 : 2;
   const int64_t hidden = std::min<int64_t>(options.mlp_dim, 1024);
   const int64_t row_bytes = options.dim * 4 + (options.dim + hidden) * value_bytes;

@@ -50,6 +50,9 @@ inline void end_streams() { _mm_sfence(); }
 inline Ints load_ints(const void* from) { return _mm512_loadu_si512(from); }
 inline Ints load_ints(Mask mask, const void* from) { return _mm512_maskz_loadu_epi32(mask, from); }
 inline void store_ints(void* to, Ints value) { _mm512_storeu_si512(to, value); }
+inline void store_ints(void* to, Mask mask, Ints value) {
+  _mm512_mask_storeu_epi32(to, mask, value);
+}
 inline void fetch_line(const void* line) {
   asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(line)));
 }

@@ -42,10 +42,11 @@ template <typename Steps, int kLines, typename Prepare, typename Finish>
 inline void panel_rows(const LeftUnits& a, int64_t rows, const Unit* panel, int64_t units,
                        const float* start, Fetcher& fetcher, const Prepare& prepare,
                        const Finish& finish) {
-  constexpr int64_t kHeldRows = kBlockTiles * kGemmRows<Steps>;
-  alignas(64) float sums[kHeldRows * kPanelColumns];
-  for (int64_t first = 0; first < rows; first += kHeldRows) {
-    const int64_t count = rows - first < kHeldRows ? rows - first : kHeldRows;
+  const RowBlocks<Steps, kGemmRows<Steps>> blocks(rows);
+  alignas(64) float sums[kBlockRows<Steps, kGemmRows<Steps>> * kPanelColumns];
+  for (int64_t index = 0; index < blocks.count(); ++index) {
+    const int64_t first = blocks.first(index);
+    const int64_t count = blocks.first(index + 1) - first;
     for (int64_t row = 0; row < count; ++row) {
       prepare(first + row);
     }
@@ -67,6 +68,7 @@ inline void panel_rows(const LeftUnits& a, int64_t rows, const Unit* panel, int6
 template <typename Steps, int kLines, typename Prepare, typename Finish>
 inline void product_in(const GemmShape& shape, const LeftUnits& a, const Unit* b, const float* bias,
                        int64_t stride, const Prepare& prepare, const Finish& finish) {
+  const typename Steps::Registers registers(shape.rows);
   Fetcher fetcher(shape.next);
   for (int64_t column = 0; column < shape.columns; column += kPanelColumns) {
     alignas(64) float start[kPanelColumns] = {};
@@ -194,9 +196,18 @@ void gemm_gelu_backward(const GemmShape& shape, const LeftUnits& a, const Unit* 
 
 /// Rows of the output of gemm_left_transposed that are computed for all columns before the next
 /// ones are, so that they are written in long stretches.
-constexpr int64_t kWrittenRows = (kBlocksDepth ? 6 : 4) * kTileRows;
+template <typename Steps>
+constexpr int64_t kWrittenRows = (Steps::kMatrices ? 12 : kBlocksDepth ? 6 : 4) * kTileRows;
 /// Rows of it that are summed together: where rows of registers do not divide tiles, all.
-constexpr int64_t kSummedRows = kBlocksDepth ? kWrittenRows : kTileRows;
+template <typename Steps>
+constexpr int64_t kSummedRows = Steps::kMatrices || kBlocksDepth ? kWrittenRows<Steps> : kTileRows;
+
+/// Rows from `row` on, a multiple of kTileRows, of what pack_left_transposed() has packed.
+template <typename Steps>
+LeftUnits transposed_left(const Unit* y, int64_t row, int64_t units) {
+  return Steps::kMatrices ? LeftUnits{y + row * units, units}
+                          : LeftUnits{y + row * units, 1, kTileRows, kTileRows * units};
+}
 
 /// Rows [first, last) of one panel of `columns` columns.
 template <typename Steps, OutputMode kMode>
@@ -204,11 +215,12 @@ inline void transposed_rows(int64_t first, int64_t last, int64_t units, const Un
                             const Unit* panel, int64_t columns, float* out, int64_t out_stride) {
   alignas(64) const float start[kPanelColumns] = {};
   Fetcher nothing_ahead{Upcoming{}};
-  for (int64_t row = first; row < last; row += kSummedRows) {
+  for (int64_t row = first; row < last; row += kSummedRows<Steps>) {
+    const int64_t count = last - row < kSummedRows<Steps> ? last - row : kSummedRows<Steps>;
+    const typename Steps::Registers registers(count);
     float* const corner = out + row * out_stride;
     panel_rows<Steps, 0>(
-        LeftUnits{y + row * units, 1, kTileRows, kTileRows * units},
-        last - row < kSummedRows ? last - row : kSummedRows, panel, units, start, nothing_ahead,
+        transposed_left<Steps>(y, row, units), count, panel, units, start, nothing_ahead,
         [&](int64_t tile_row) {
           if constexpr (kMode != OutputMode::kStream) {
             fetch(Target{.fp32 = corner}, tile_row * out_stride);
@@ -240,8 +252,8 @@ void gemm_left_transposed_of(const GemmShape& shape, int64_t first, int64_t last
       mode == OutputMode::kReplace ? transposed_rows<Steps, OutputMode::kReplace>
       : mode == OutputMode::kAdd   ? transposed_rows<Steps, OutputMode::kAdd>
                                    : transposed_rows<Steps, OutputMode::kStream>;
-  for (int64_t row = first; row < last; row += kWrittenRows) {
-    const int64_t end = row + kWrittenRows < last ? row + kWrittenRows : last;
+  for (int64_t row = first; row < last; row += kWrittenRows<Steps>) {
+    const int64_t end = row + kWrittenRows<Steps> < last ? row + kWrittenRows<Steps> : last;
     for (int64_t column = 0; column < shape.columns; column += kPanelColumns) {
       rows_of_panel(row, end, shape.units, y, x + column * shape.units, shape.columns - column,
                     out + column, out_stride);

@@ -6,10 +6,13 @@
 namespace softmoe::kernels {
 namespace {
 
-/// 2^x to a relative error of 4e-6: enough for what is then rounded to bf16.
+/// 2^x to a relative error of 4e-6: enough for what is then rounded to bf16. At least 2^-126: numbers
+/// below it take processors of Intel a hundred times as long. NaN stays NaN.
 inline Floats exp2_rough(Floats x) {
-  const Floats whole = round(x);
-  const Floats part = sub(x, whole);  // in [-0.5, 0.5]
+  // max() returns its second operand if one is NaN.
+  const Floats bounded = max(set1(-126.0F), x);
+  const Floats whole = round(bounded);
+  const Floats part = sub(bounded, whole);  // in [-0.5, 0.5]
   Floats value = set1(9.570151e-3F);
   value = fmadd(value, part, set1(5.5917534e-2F));
   value = fmadd(value, part, set1(2.4022852e-1F));

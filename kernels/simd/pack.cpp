@@ -153,6 +153,47 @@ void pack_left_transposed_of(Source y, int64_t stride, int64_t rows, int64_t fir
   }
 }
 
+#ifdef SOFTMOE_MATRIX_PRODUCTS
+/// pack_left_transposed() of bf16 into whole rows, as matrix registers load them.
+void pack_left_rows(Source y, int64_t stride, int64_t rows, int64_t first, int64_t last,
+                    Unit* packed, float* column_sums) {
+  constexpr auto kPrecision = Precision::kBFloat16;
+  const int64_t units = units_of(kPrecision, rows);
+  for (int64_t column = first; column < last; column += kLanes) {
+    const Mask mask = lanes(column, last);
+    const int64_t count = round_up(last, kTileRows) - column;
+    Floats sum = zero();
+    for (int64_t unit = 0; unit < units; unit += kLanes) {
+      Ints block[kLanes];
+#pragma GCC unroll 16
+      for (int64_t line = 0; line < kLanes; ++line) {
+        const int64_t upper = 2 * (unit + line) * stride + column;
+        fetch(y, upper + kAhead * stride);
+        fetch(y, upper + (kAhead + 1) * stride);
+        block[line] = unit + line < units
+                          ? unit_of_rows<kPrecision>(y, upper, upper + stride,
+                                                     2 * (unit + line) + 1 < rows, mask)
+                          : zero_ints();
+        sum = add(add(sum, low_bf16(block[line])), high_bf16(block[line]));
+      }
+      transpose(block);
+      for (int64_t row = 0; row < kLanes && row < count; ++row) {
+        store_ints(packed + (column + row) * units + unit, lanes(unit, units), block[row]);
+      }
+    }
+    if (column_sums != nullptr) {
+      store(column_sums + column, mask, add(load(mask, column_sums + column), sum));
+    }
+  }
+}
+
+constexpr int64_t kBf16LeftTile = 1;
+constexpr auto kPackBf16Left = pack_left_rows;
+#else
+constexpr int64_t kBf16LeftTile = kTileRows;
+constexpr auto kPackBf16Left = pack_left_transposed_of<Precision::kBFloat16>;
+#endif
+
 void pack_transposed(Precision precision, Source w, int64_t stride, int64_t depth, int64_t first,
                      int64_t last, Unit* packed) {
   const auto run = precision == Precision::kFloat32 ? pack_transposed_of<Precision::kFloat32>
@@ -170,7 +211,7 @@ void pack_rows(Precision precision, Source b, int64_t stride, int64_t depth, int
 void pack_left_transposed(Precision precision, Source y, int64_t stride, int64_t rows,
                           int64_t first, int64_t last, Unit* packed, float* column_sums) {
   const auto run = precision == Precision::kFloat32 ? pack_left_transposed_of<Precision::kFloat32>
-                                                    : pack_left_transposed_of<Precision::kBFloat16>;
+                                                    : kPackBf16Left;
   run(y, stride, rows, first, last, packed, column_sums);
 }
 
@@ -189,6 +230,7 @@ void to_bf16(Source source, int64_t source_stride, int64_t rows, int64_t columns
 
 const PackKernels kPackKernels{.pack_transposed = pack_transposed,
                                .pack_rows = pack_rows,
+                               .bf16_left_tile = kBf16LeftTile,
                                .pack_left_transposed = pack_left_transposed,
                                .to_bf16 = to_bf16};
 

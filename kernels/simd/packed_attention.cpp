@@ -4,8 +4,15 @@
 namespace softmoe::kernels::SOFTMOE_LEVEL {
 namespace {
 
+#ifdef SOFTMOE_MATRIX_PRODUCTS
 /// Queries whose scores are held at a time.
+constexpr int64_t kQueries = 112;
+/// Units of tokens are a multiple of it.
+constexpr int64_t kUnits = kMatrixUnits;
+#else
 constexpr int64_t kQueries = kPanelVectors > 2 ? 72 : 28;
+constexpr int64_t kUnits = 1;
+#endif
 
 /// Scratch memory of one head.
 struct Head {
@@ -18,7 +25,7 @@ struct Head {
   Unit* weights;         // [queries, units of tokens padded]
   float* inverse_sums;   // [queries]
   int64_t depth;         // units of head_dim
-  int64_t units;         // units of tokens
+  int64_t units;         // units of tokens, those behind the last token zero
   int64_t score_stride;
   int64_t weight_stride;
   int64_t size;  // of all
@@ -27,7 +34,7 @@ struct Head {
 Head divide(const PackedAttention& attention, Unit* scratch) {
   Head head{};
   head.depth = units_of(attention.precision, attention.head_dim);
-  head.units = units_of(attention.precision, attention.tokens);
+  head.units = round_up(units_of(attention.precision, attention.tokens), kUnits);
   head.score_stride = panels_of(attention.tokens) * kPanelColumns;
   // A whole number of vectors, and odd in cache lines.
   head.weight_stride = round_up(head.units, 32) + 16;
@@ -83,13 +90,18 @@ void pack_keys(const PackedAttention& attention, const Unit* keys, int64_t strid
 void pack_values(const PackedAttention& attention, Source values, int64_t stride,
                  const Head& head) {
   const int64_t each = values_per_unit(attention.precision);
-  for (int64_t unit = 0; unit < head.units; ++unit) {
+  const int64_t units = units_of(attention.precision, attention.tokens);
+  for (int64_t unit = 0; unit < units; ++unit) {
     const int64_t token = unit * each;
     const bool has_second = each == 2 && token + 1 < attention.tokens;
     kFactorKernels.pack_depth_unit(attention.precision, values.offset(token * stride),
                                    has_second ? values.offset((token + 1) * stride) : Source{},
                                    attention.head_dim, head.values + unit * kPanelColumns,
                                    head.units * kPanelColumns);
+  }
+  for (int64_t panel = 0; panel < panels_of(attention.head_dim); ++panel) {
+    __builtin_memset(head.values + (panel * head.units + units) * kPanelColumns, 0,
+                     static_cast<size_t>((head.units - units) * kPanelColumns) * sizeof(Unit));
   }
 }
 
@@ -98,9 +110,10 @@ constexpr int kPowerRows = 4;
 static_assert(kQueries % kPowerRows == 0);
 
 /// Powers of the scores of kPowerRows rows, the largest of which is 1, and the inverse of their
-/// sum; zero up to the end of the last vector.
+/// sum; zero up to the end of the last unit.
 template <bool kBf16>
 void power_rows(int64_t first, int64_t tokens, const Head& head) {
+  const int64_t padded = head.units * (kBf16 ? 2 : 1);
   const float* const scores = head.scores + first * head.score_stride;
   Floats shift[kPowerRows];
   Floats sum[kPowerRows];
@@ -120,7 +133,7 @@ void power_rows(int64_t first, int64_t tokens, const Head& head) {
   for (int row = 0; row < kPowerRows; ++row) {
     shift[row] = set1(max_of(shift[row]));
   }
-  for (int64_t at = 0; at < tokens; at += kLanes) {
+  for (int64_t at = 0; at < padded; at += kLanes) {
     const Mask mask = lanes(at, tokens);
 #pragma GCC unroll 4
     for (int row = 0; row < kPowerRows; ++row) {
@@ -166,9 +179,13 @@ void attend(const PackedAttention& attention, int64_t head_index, Source qkv, in
   const RightPanels keys{head.keys, head.depth * kPanelColumns};
   const RightPanels values{head.values, head.units * kPanelColumns};
   const Target out = mixed.offset(first);
-  for (int64_t query = 0; query < attention.tokens; query += kQueries) {
-    const int64_t rows = attention.tokens - query < kQueries ? attention.tokens - query : kQueries;
-    product({rows, attention.tokens, head.depth},
+  const int64_t blocks = (attention.tokens + kQueries - 1) / kQueries;
+  // In even blocks where they are large.
+  const int64_t even = round_up((attention.tokens + blocks - 1) / blocks, kUnits);
+  const int64_t block = kUnits > 1 ? even : kQueries;
+  for (int64_t query = 0; query < attention.tokens; query += block) {
+    const int64_t rows = attention.tokens - query < block ? attention.tokens - query : block;
+    product({rows, head.score_stride, head.depth},
             {queries.data + query * queries.row_stride, queries.row_stride}, keys,
             {.out = {.fp32 = head.scores}, .out_stride = head.score_stride});
     for (int64_t row = 0; row < rows; row += kPowerRows) {

@@ -90,6 +90,13 @@ inline FinishBlock finish_of(const ProductFinish& finish) {
                                     : activation_finish<false>(finish.activation);
 }
 
+/// True if the sums themselves are the output.
+inline bool is_plain(const ProductFinish& finish) {
+  return finish.out.fp32 != nullptr && finish.bias == nullptr && finish.row_factors == nullptr &&
+         finish.activation == Activation::kNone && !finish.accumulate &&
+         finish.integers.row_scales == nullptr;
+}
+
 /// Asks for the outputs of a block, which are far apart and needed after its sums.
 inline void fetch_outputs(const ProductFinish& finish, const ProductBlock& block) {
   for (int64_t row = 0; row < block.count; ++row) {
@@ -97,14 +104,20 @@ inline void fetch_outputs(const ProductFinish& finish, const ProductBlock& block
   }
 }
 
-/// Units [unit, unit + units) of a tile's share of the panel to come. One tile takes both cache
-/// lines of each unit; of more, the first two take half of the panel each.
+/// What tile `tile` of `tiles` fetches of the panel to come from unit `unit` on. By vectors, one tile
+/// takes both cache lines of each unit; of more, the first two take half of the panel each. By
+/// matrix registers, which are faster, all tiles take equal parts, whole lines in 16 units.
+template <typename Steps>
 inline Ahead ahead_of(const Unit* panel, const Unit* next, int64_t panel_units, int64_t tile,
                       int64_t tiles, int64_t unit) {
-  if (next == nullptr || tile >= 2) {
+  if (next == nullptr || (!Steps::kMatrices && tile >= 2)) {
     return {reinterpret_cast<const char*>(panel), 0};
   }
   const auto* const data = reinterpret_cast<const char*>(next);
+  if constexpr (Steps::kMatrices) {
+    const int64_t step = round_up((128 + tiles - 1) / tiles, 4);
+    return {data + (tile * panel_units + unit) * step, step};
+  }
   return tiles == 1 ? Ahead{data + unit * 128, 128}
                     : Ahead{data + (tile * panel_units + unit) * 64, 64};
 }
@@ -114,30 +127,45 @@ inline Ahead ahead_of(const Unit* panel, const Unit* next, int64_t panel_units, 
 template <typename Steps, int64_t kLeftRows, typename ToFloats>
 inline void product_of(const ProductShape& shape, const LeftUnits& left, const RightPanels& right,
                        const ProductFinish& finish, const ToFloats& to_floats) {
-  constexpr int kTile = kMaxRows<Steps>;
-  constexpr int64_t kBlock = kBlockRows<Steps> / kLeftRows;
+  constexpr int kVectorRows = kMaxRows<Steps>;
+  constexpr int64_t kTile = kTileOfBlock<Steps, kVectorRows>;
+  const typename Steps::Registers registers(shape.rows * kLeftRows);
+#ifdef SOFTMOE_MATRIX_PRODUCTS
+  if constexpr (kLeftRows == 1 && Steps::kMatrices) {
+    if (is_plain(finish) && shape.units <= kMaxPartUnits && shape.columns % kPanelColumns == 0) {
+      for (int64_t column = 0; column < shape.columns; column += kPanelColumns) {
+        multiply_panel<Steps::kPrecision>(
+            left, shape.rows, right.data + column / kPanelColumns * right.panel_stride, shape.units,
+            finish.out.fp32 + column, finish.out_stride);
+      }
+      return;
+    }
+  }
+#endif
   const FinishBlock finish_rows = finish_of(finish);
-  const int64_t blocks = (shape.rows + kBlock - 1) / kBlock;
+  const RowBlocks<Steps, kVectorRows, kLeftRows> blocks(shape.rows);
   const int64_t tiles = (shape.rows * kLeftRows + kTile - 1) / kTile;
-  alignas(64) float sums[kBlockRows<Steps> * kPanelColumns];
+  alignas(64) float sums[kBlockRows<Steps, kVectorRows> * kPanelColumns];
   for (int64_t column = 0; column < shape.columns; column += kPanelColumns) {
     const Unit* const panel = right.data + column / kPanelColumns * right.panel_stride;
     const Unit* const next =
         column + kPanelColumns < shape.columns ? panel + right.panel_stride : right.next;
-    for (int64_t index = 0; index < blocks; ++index) {
-      const int64_t first = shape.rows * index / blocks;
-      const int64_t count = shape.rows * (index + 1) / blocks - first;
+    int64_t past_tiles = 0;
+    for (int64_t index = 0; index < blocks.count(); ++index) {
+      const int64_t first = blocks.first(index);
+      const int64_t count = blocks.first(index + 1) - first;
       const int64_t columns =
           shape.columns - column < kPanelColumns ? shape.columns - column : kPanelColumns;
       const ProductBlock block{first, count, column, columns,
                                column / columns_per_output(finish.activation)};
       fetch_outputs(finish, block);
-      sum_block<Steps, kTile, 2>(
+      sum_block<Steps, kVectorRows, 2>(
           left, first * kLeftRows, count * kLeftRows, panel, shape.units, /*start=*/nullptr,
           [&](int64_t tile, int64_t unit, int64_t) {
-            return ahead_of(panel, next, shape.units, index * kBlockTiles + tile, tiles, unit);
+            return ahead_of<Steps>(panel, next, shape.units, past_tiles + tile, tiles, unit);
           },
           sums);
+      past_tiles += (count * kLeftRows + kTile - 1) / kTile;
       to_floats(block, sums);
       finish_rows(finish, block, sums);
     }

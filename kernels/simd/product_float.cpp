@@ -14,6 +14,9 @@ void product_bf16(const ProductShape& shape, const LeftUnits& left, const RightP
 }
 
 const FloatProductKernels kFloatProductKernels{
-    .tile_rows = kMaxRows<Fp32Steps>, .product_fp32 = product_fp32, .product_bf16 = product_bf16};
+    .fp32_tile_rows = kMaxRows<Fp32Steps>,
+    .bf16_tile_rows = kTileOfBlock<Bf16Steps, kMaxRows<Fp32Steps>>,
+    .product_fp32 = product_fp32,
+    .product_bf16 = product_bf16};
 
 }  // namespace softmoe::kernels::SOFTMOE_LEVEL

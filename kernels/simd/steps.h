@@ -7,8 +7,17 @@
 namespace softmoe::kernels {
 namespace {
 
+/// What a product needs on its thread before its sums: nothing, except where there are matrix
+/// registers.
+struct NoRegisters {
+  explicit NoRegisters(int64_t /*rows*/) {}
+};
+
 /// Units that are factors as they are, multiplied in one step.
 struct WholeUnits {
+  using Registers = NoRegisters;
+  /// True if matrix registers multiply whole blocks of the factors (matrix_sums.h).
+  static constexpr bool kMatrices = false;
   static constexpr int kPhases = 1;
   /// True if it pays to make fp32 of both factors first if there are many rows.
   static constexpr bool kWidens = false;
@@ -30,8 +39,20 @@ struct Fp32Steps : WholeUnits {
   }
 };
 
+#ifdef SOFTMOE_MATRIX_PRODUCTS
+template <Precision kFactors>
+struct MatrixUnits : WholeUnits {
+  using Registers = MatrixRegisters;
+  static constexpr bool kMatrices = true;
+  static constexpr Precision kPrecision = kFactors;
+};
+#else
+template <Precision kFactors>
+using MatrixUnits = WholeUnits;
+#endif
+
 #ifdef SOFTMOE_BF16_PRODUCTS
-struct Bf16Steps : WholeUnits {
+struct Bf16Steps : MatrixUnits<Precision::kBFloat16> {
   using Sum = Floats;
   static Sum zero_sum() { return zero(); }
   static Sum step(Sum sum, Ints left, Ints right) { return dot_bf16(sum, left, right); }
@@ -39,7 +60,9 @@ struct Bf16Steps : WholeUnits {
 #else
 /// The low halves as fp32, then the high halves.
 struct Bf16Steps {
+  using Registers = NoRegisters;
   using Sum = Floats;
+  static constexpr bool kMatrices = false;
   static constexpr int kPhases = 2;
   static constexpr bool kWidens = true;
   static Sum zero_sum() { return zero(); }
@@ -58,7 +81,7 @@ struct Bf16Steps {
 /// Products of bytes, unsigned by signed. kOffset is what was taken from every byte of the left
 /// factor.
 #ifdef SOFTMOE_INT8_PRODUCTS
-struct Int8Steps : WholeUnits {
+struct Int8Steps : MatrixUnits<Precision::kInt8> {
   using Sum = Ints;
   static constexpr int kOffset = 0;
   static Sum zero_sum() { return zero_ints(); }

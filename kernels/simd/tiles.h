@@ -5,7 +5,11 @@
 #include <utility>
 
 #include "kernels/simd/steps.h"
+#include "kernels/simd/sum_parts.h"
 #include "kernels/simd/vector.h"
+#ifdef SOFTMOE_MATRIX_PRODUCTS
+#include "kernels/simd/matrix_sums.h"
+#endif
 
 namespace softmoe::kernels {
 namespace {
@@ -27,26 +31,6 @@ inline constexpr bool kBlocksDepth = kPanelVectors > 2;
 inline constexpr int64_t kDepthBlock = kBlocksDepth ? 128 : int64_t{1} << 40;
 /// Tiles of such a block, an even number.
 inline constexpr int64_t kBlockTiles = kBlocksDepth ? 32 : 1;
-template <typename Steps>
-inline constexpr int64_t kBlockRows = kBlockTiles* kMaxRows<Steps>;
-
-/// Memory that a tile fetches into the second-level cache on the way: kLines lines per unit, which
-/// lie `step` bytes apart from unit to unit and half of that within one.
-struct Ahead {
-  const char* data = nullptr;
-  int64_t step = 0;
-};
-
-inline const Unit* row_of(const LeftUnits& left, int64_t row) {
-  return left.tile_stride == 0
-             ? left.data + row * left.row_stride
-             : left.data + row / kTileRows * left.tile_stride + row % kTileRows * left.row_stride;
-}
-
-/// The units from `unit` on.
-inline LeftUnits units_from(const LeftUnits& left, int64_t unit) {
-  return {left.data + unit * left.unit_stride, left.row_stride, left.unit_stride, left.tile_stride};
-}
 
 /// One unit of a row.
 [[gnu::always_inline]] inline Ints left_unit(const Unit* at) {
@@ -126,11 +110,7 @@ template <typename Steps, int kRows, int kLines>
 #pragma GCC unroll 2
   for (int64_t unit = 0; unit < units; ++unit) {
     if constexpr (kLines > 0) {
-      fetch_line_far(ahead.data);
-      if constexpr (kLines > 1) {
-        fetch_line_far(ahead.data + ahead.step / 2);
-      }
-      ahead.data += ahead.step;
+      fetch_ahead<kLines>(ahead);
     }
     if constexpr (kPanelVectors <= 2) {
       add_rows<Steps, kRows>(sums, rows[0] + at, row_stride, panel);
@@ -255,11 +235,9 @@ inline void widen_rows(const LeftUnits& left, int64_t first, int64_t rows, int64
   }
 }
 
-/// Sums of rows [first, first + count) of the whole depth, [count, 32], in tiles of up to kRows
-/// rows. Every row starts from `start` [32], or from zero if that is null; ahead_of(tile, first
-/// unit, units) is what a tile fetches.
+/// sum_block() by vectors, in tiles of up to kRows rows.
 template <typename Steps, int kRows, int kLines, typename AheadOf>
-inline void sum_block(const LeftUnits& left, int64_t first, int64_t count, const Unit* panel,
+inline void sum_vectors(const LeftUnits& left, int64_t first, int64_t count, const Unit* panel,
                       int64_t units, const float* start, const AheadOf& ahead_of, float* sums) {
   constexpr bool kMayWiden = Steps::kWidens && kBlocksDepth;
   const int64_t tiles = (count + kRows - 1) / kRows;
@@ -300,6 +278,49 @@ inline void sum_block(const LeftUnits& left, int64_t first, int64_t count, const
     }
     unit += depth;
   } while (unit < units);
+}
+
+/// Rows of a block: those that a panel, or a part of its depth, is multiplied by at a time.
+template <typename Steps, int kRows>
+inline constexpr int64_t kBlockRows = Steps::kMatrices ? 128 : kBlockTiles * kRows;
+/// Rows of a tile of a block.
+template <typename Steps, int kRows>
+inline constexpr int64_t kTileOfBlock = Steps::kMatrices ? 32 : kRows;
+
+/// `rows` rows, each of them kLeftRows of the left factor, in even blocks of up to kBlockRows of
+/// these.
+template <typename Steps, int kRows, int64_t kLeftRows = 1>
+class RowBlocks {
+ public:
+  explicit RowBlocks(int64_t rows) : rows_(rows), count_((rows + kEven - 1) / kEven) {}
+  int64_t count() const { return count_; }
+  /// The first row of block `index`, or the end of the last one.
+  int64_t first(int64_t index) const {
+    const int64_t row = rows_ * index / count_;
+    return index < count_ ? row - row % kMultiple : rows_;
+  }
+
+ private:
+  /// Blocks begin with multiples of it.
+  static constexpr int64_t kMultiple = Steps::kMatrices ? 16 : 1;
+  static constexpr int64_t kEven = kBlockRows<Steps, kRows> / kLeftRows - kMultiple + 1;
+  int64_t rows_;
+  int64_t count_;
+};
+
+/// Sums of rows [first, first + count) of the whole depth, [count, 32], in tiles of up to kRows
+/// rows. Every row starts from `start` [32], or from zero if that is null; ahead_of(tile, first
+/// unit, units) is what a tile fetches. `sums` has room for kBlockRows rows.
+template <typename Steps, int kRows, int kLines, typename AheadOf>
+inline void sum_block(const LeftUnits& left, int64_t first, int64_t count, const Unit* panel,
+                      int64_t units, const float* start, const AheadOf& ahead_of, float* sums) {
+#ifdef SOFTMOE_MATRIX_PRODUCTS
+  if constexpr (Steps::kMatrices) {
+    sum_matrices<Steps, kLines>(left, first, count, panel, units, start, ahead_of, sums);
+    return;
+  }
+#endif
+  sum_vectors<Steps, kRows, kLines>(left, first, count, panel, units, start, ahead_of, sums);
 }
 
 }  // namespace

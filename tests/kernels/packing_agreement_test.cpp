@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "kernels/agreement.h"
+#include "kernels/values/kernel_values.h"
 
 namespace softmoe::kernels::packing_agreement_test {
 
@@ -30,7 +31,7 @@ TEST(PackingOfLevels, AgreesOnFactorsOfTraining) {
                      7);
         kernels.pack_left_transposed(precision, source, columns, rows, 0, columns, packed.data(),
                                      /*column_sums=*/nullptr);
-        return packed;
+        return values::left_in_tiles(kernels, precision, packed, units_of(precision, rows));
       });
     }
   });

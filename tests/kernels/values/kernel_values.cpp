@@ -54,7 +54,8 @@ constexpr const char* kKernels[] = {
     "merge_panels",
 };
 static_assert(sizeof(KernelTable) ==
-                  std::size(kKernels) * sizeof(void (*)()) + sizeof(KernelTable::tile_rows),
+                  std::size(kKernels) * sizeof(void (*)()) + sizeof(KernelTable::fp32_tile_rows) +
+                      sizeof(KernelTable::bf16_tile_rows) + sizeof(KernelTable::bf16_left_tile),
               "every kernel of the table is listed and compared");
 
 }  // namespace

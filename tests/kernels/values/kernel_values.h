@@ -11,6 +11,11 @@ namespace softmoe::kernels::values {
 /// The results of all kernels, each at least once. Throws std::logic_error if one is missing.
 Results all_values(const KernelTable& table);
 
+/// What pack_left_transposed() has packed, in tiles of 8 columns, however the level lays it out:
+/// [columns / 8, units, 8].
+std::vector<Unit> left_in_tiles(const KernelTable& table, Precision precision,
+                                const std::vector<Unit>& packed, int64_t units);
+
 // The parts of all_values().
 void add_gemm_values(const KernelTable& table, Results& results);
 void add_pack_values(const KernelTable& table, Results& results);

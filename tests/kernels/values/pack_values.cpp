@@ -28,11 +28,27 @@ void add_packed(const KernelTable& table, Precision precision, Precision source_
   auto sums = random_floats(columns, 2);
   table.pack_left_transposed(precision, matrix.source(), stride, rows, 0, columns, left.data(),
                              sums.data());
-  results.add_exact("pack_left_transposed " + name, left);
+  results.add_exact("pack_left_transposed " + name,
+                    left_in_tiles(table, precision, left, units_of(precision, rows)));
   results.add_sums("pack_left_transposed sums " + name, sums);
 }
 
 }  // namespace
+
+std::vector<Unit> left_in_tiles(const KernelTable& table, Precision precision,
+                                const std::vector<Unit>& packed, int64_t units) {
+  const int64_t tile = precision == Precision::kBFloat16 ? table.bf16_left_tile : kTileRows;
+  const auto index = [units](int64_t column, int64_t unit, int64_t size) {
+    return static_cast<size_t>((column / size * units + unit) * size + column % size);
+  };
+  std::vector<Unit> tiles(packed.size());
+  for (int64_t column = 0; column < static_cast<int64_t>(packed.size()) / units; ++column) {
+    for (int64_t unit = 0; unit < units; ++unit) {
+      tiles[index(column, unit, kTileRows)] = packed[index(column, unit, tile)];
+    }
+  }
+  return tiles;
+}
 
 void add_pack_values(const KernelTable& table, Results& results) {
   // Odd sizes, and those that fill all vectors.
