@@ -20,6 +20,11 @@ constexpr int64_t kMaxBlockRows = 196;
 /// Tiles of fewer rows read those so slowly that more of them may lie outside the second-level
 /// cache; in return a panel is read for more rows.
 constexpr int64_t kFewTileRows = 8;
+/// Matrix registers have tiles of so many rows. They are so fast that memory gives them weights in
+/// time only if these are read for many rows; the processors that have them have larger caches.
+constexpr int64_t kMatrixTileRows = 32;
+constexpr int64_t kMatrixBlockBytes = 2400 << 10;
+constexpr int64_t kMatrixMaxBlockRows = 288;
 
 /// Rows that go through linear maps at a time.
 int64_t block_rows(const PackedLayers& layers) {
@@ -29,8 +34,12 @@ int64_t block_rows(const PackedLayers& layers) {
   const int64_t value_bytes = layers.values == Precision::kFloat32 ? 4 : 2;
   const int64_t hidden = std::min<int64_t>(options.mlp_dim, 1024);
   const int64_t row_bytes = options.dim * 4 + (options.dim + hidden) * value_bytes;
-  const int64_t block_bytes = tile < kFewTileRows ? 2 * kBlockBytes : kBlockBytes;
-  return tile * std::clamp<int64_t>(block_bytes / row_bytes / tile, 1, kMaxBlockRows / tile);
+  const bool has_matrices = tile >= kMatrixTileRows;
+  const int64_t block_bytes = has_matrices          ? kMatrixBlockBytes
+                              : tile < kFewTileRows ? 2 * kBlockBytes
+                                                    : kBlockBytes;
+  const int64_t max_rows = has_matrices ? kMatrixMaxBlockRows : kMaxBlockRows;
+  return tile * std::clamp<int64_t>(block_bytes / row_bytes / tile, 1, max_rows / tile);
 }
 
 /// Memory for `rows` rows through any of the model's MLPs.

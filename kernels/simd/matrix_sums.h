@@ -73,6 +73,15 @@ __attribute__((noinline)) void multiply_rest(const MatrixPair& left, int64_t row
   multiply_step<kPrecision, kPair>(low, high, kMatrixUnits, panel);
 }
 
+/// Fetches 16 rows of the step to come into the first-level cache: lines so far apart are not
+/// foreseen by the processor.
+inline void fetch_rows_of_step(const Unit* rows, int64_t stride) {
+#pragma GCC unroll 16
+  for (int64_t row = 0; row < kMatrixRows; ++row) {
+    fetch_line(rows + row * stride);
+  }
+}
+
 /// Fetches what belongs to the units of one step. Two lines per unit lie in one stretch.
 template <int kLines>
 inline void fetch_step(Ahead& ahead) {
@@ -114,6 +123,10 @@ inline void sum_pair(const MatrixPair& left, int64_t rows, const Unit* panel, in
   for (; unit + kMatrixUnits <= units; unit += kMatrixUnits) {
     multiply_step<kPrecision, kPair>(left.low + unit, left.high + unit, left.stride,
                                      panel + unit * kPanelColumns);
+    fetch_rows_of_step(left.low + unit + kMatrixUnits, left.stride);
+    if constexpr (kPair) {
+      fetch_rows_of_step(left.high + unit + kMatrixUnits, left.stride);
+    }
     fetch_step<kLines>(ahead);
   }
   if (unit < units) {
