@@ -74,9 +74,9 @@ struct PackKernels {
   /// fp32 have 8.
   int64_t bf16_left_tile;
   /// Packs columns [first, last), multiples of 8 but for the number of columns, of `y` [rows,
-  /// columns] into tiles, [columns / tile, units of rows, tile], the left factor of y^T x, the number
-  /// of columns rounded up to 8; adds the sum of each column to `column_sums` [columns] if it is not
-  /// null.
+  /// columns] into tiles, [columns / tile, units of rows, tile], the left factor of y^T x, the
+  /// number of columns rounded up to 8; adds the sum of each column to `column_sums` [columns] if
+  /// it is not null.
   void (*pack_left_transposed)(Precision precision, Source y, int64_t stride, int64_t rows,
                                int64_t first, int64_t last, Unit* packed, float* column_sums);
   /// `target` [rows, columns] of bf16 from `source`; both with rows `..._stride` apart. A column of

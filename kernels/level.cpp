@@ -64,9 +64,7 @@ bool runs_avx512() {
          __builtin_cpu_supports("avx512dq") != 0;
 }
 bool runs_avx512_vnni() { return runs_avx512() && __builtin_cpu_supports("avx512vnni") != 0; }
-bool runs_avx512_bf16() {
-  return runs_avx512_vnni() && __builtin_cpu_supports("avx512bf16") != 0;
-}
+bool runs_avx512_bf16() { return runs_avx512_vnni() && __builtin_cpu_supports("avx512bf16") != 0; }
 /// AMX-TILE, AMX-BF16 and AMX-INT8, of which gcc 12 does not know names.
 bool has_amx() {
   unsigned eax = 0;

@@ -129,6 +129,27 @@ void MixingPass::pack_tokens(const Portion& portion) {
   }
 }
 
+/// `powers` [tokens, `slots`] as a left factor [slots, tokens], bf16 packed to `packed`.
+kernels::LeftUnits MixingPass::transposed(const ValueRows& powers, int64_t slots,
+                                          Unit* packed) const {
+  if (layers_.values == Precision::kFloat32) {
+    return {powers.units(), 1, powers.stride};
+  }
+  const int64_t units = units_of(tokens());
+  if (kernels::table().bf16_left_tile == 1) {
+    kernels::table().pack_left_transposed(layers_.values, powers.source(), powers.stride, tokens(),
+                                          0, slots, packed, /*column_sums=*/nullptr);
+    return {packed, units};
+  }
+  for (int64_t unit = 0; unit < units; ++unit) {
+    const auto rows = powers.part(unit * 2, 2);
+    kernels::table().pack_depth_unit(layers_.values, rows.source(),
+                                     second_row(rows, unit * 2 + 1 < tokens()), slots,
+                                     packed + unit * kernels::kPanelColumns, 0);
+  }
+  return {packed, 1, kernels::kPanelColumns};
+}
+
 /// The rows of experts from packed tokens, 32 slots at a time.
 void MixingPass::average_tokens(const PackedMixing& mixing, const Portion& portion,
                                 const Scratch& scratch) {
@@ -145,18 +166,8 @@ void MixingPass::average_tokens(const PackedMixing& mixing, const Portion& porti
     powers.values = powers.values.offset(first);
     kernels::table().inverse_column_sums(powers.source(), powers.stride, tokens(), count,
                                          scratch.sums);
-    kernels::LeftUnits left{powers.units(), 1, powers.stride};
-    if (each == 2) {
-      for (int64_t unit = 0; unit < units; ++unit) {
-        const auto rows = powers.part(unit * 2, 2);
-        kernels::table().pack_depth_unit(layers_.values, rows.source(),
-                                         second_row(rows, unit * 2 + 1 < tokens()), count,
-                                         scratch.powers + unit * kernels::kPanelColumns, 0);
-      }
-      left = {scratch.powers, 1, kernels::kPanelColumns};
-    }
     kernels::table().packed_product(
-        layers_.values, {count, dim(), units}, left,
+        layers_.values, {count, dim(), units}, transposed(powers, count, scratch.powers),
         {panels_of_image(packed_tokens_, portion, image, units), units * kernels::kPanelColumns},
         {.out = scratch.slots.values,
          .out_stride = scratch.slots.stride,

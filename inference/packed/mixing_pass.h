@@ -49,6 +49,8 @@ class MixingPass {
 
  private:
   void pack_tokens(const Portion& portion);
+  kernels::LeftUnits transposed(const ValueRows& powers, int64_t slots,
+                                kernels::Unit* packed) const;
   void average_tokens(const PackedMixing& mixing, const Portion& portion, const Scratch& scratch);
   void spread_mean(const PackedMixing& mixing, const Portion& portion, const Scratch& scratch);
   void pack_slots(const PackedMixing& mixing, const Portion& portion);

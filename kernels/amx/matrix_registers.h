@@ -1,7 +1,7 @@
 #pragma once
 /// AMX: eight registers of 16 rows of 64 bytes each, and the products of two of them that are added
-/// to a third one (Intel, Architecture Instruction Set Extensions Programming Reference, chapter 3).
-/// Internal linkage, as kernels/avx512/vector.h.
+/// to a third one (Intel, Architecture Instruction Set Extensions Programming Reference, chapter
+/// 3). Internal linkage, as kernels/avx512/vector.h.
 
 #include <cstdint>
 
@@ -18,19 +18,25 @@ inline constexpr int64_t kMatrixUnits = 16;
 /// Loads 16 rows, `stride` units apart.
 template <int kRegister>
 inline void load_matrix(const void* from, int64_t stride) {
-  asm volatile("tileloadd (%0,%1,4), %%tmm%c2" : : "r"(from), "r"(stride), "i"(kRegister) : "memory");
+  asm volatile("tileloadd (%0,%1,4), %%tmm%c2"
+               :
+               : "r"(from), "r"(stride), "i"(kRegister)
+               : "memory");
 }
 /// Stores 16 rows, `stride` units apart.
 template <int kRegister>
 inline void store_matrix(void* to, int64_t stride) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,4)" : : "r"(to), "r"(stride), "i"(kRegister) : "memory");
+  asm volatile("tilestored %%tmm%c2, (%0,%1,4)"
+               :
+               : "r"(to), "r"(stride), "i"(kRegister)
+               : "memory");
 }
 template <int kRegister>
 inline void zero_matrix() {
   asm volatile("tilezero %%tmm%c0" : : "i"(kRegister));
 }
-/// sum += left [rows, units] right [units, columns] of bf16 with fp32 sums, or of unsigned by signed
-/// bytes with sums of 32-bit integers.
+/// sum += left [rows, units] right [units, columns] of bf16 with fp32 sums, or of unsigned by
+/// signed bytes with sums of 32-bit integers.
 template <Precision kPrecision, int kSum, int kLeft, int kRight>
 inline void multiply_matrices() {
   if constexpr (kPrecision == Precision::kBFloat16) {

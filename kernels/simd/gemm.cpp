@@ -197,7 +197,10 @@ void gemm_gelu_backward(const GemmShape& shape, const LeftUnits& a, const Unit* 
 /// Rows of the output of gemm_left_transposed that are computed for all columns before the next
 /// ones are, so that they are written in long stretches.
 template <typename Steps>
-constexpr int64_t kWrittenRows = (Steps::kMatrices ? 12 : kBlocksDepth ? 6 : 4) * kTileRows;
+constexpr int64_t kWrittenRows = (Steps::kMatrices ? 12
+                                  : kBlocksDepth   ? 6
+                                                   : 4) *
+                                 kTileRows;
 /// Rows of it that are summed together: where rows of registers do not divide tiles, all.
 template <typename Steps>
 constexpr int64_t kSummedRows = Steps::kMatrices || kBlocksDepth ? kWrittenRows<Steps> : kTileRows;

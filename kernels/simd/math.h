@@ -6,8 +6,8 @@
 namespace softmoe::kernels {
 namespace {
 
-/// 2^x to a relative error of 4e-6: enough for what is then rounded to bf16. At least 2^-126: numbers
-/// below it take processors of Intel a hundred times as long. NaN stays NaN.
+/// 2^x to a relative error of 4e-6: enough for what is then rounded to bf16. At least 2^-126:
+/// numbers below it take processors of Intel a hundred times as long. NaN stays NaN.
 inline Floats exp2_rough(Floats x) {
   // max() returns its second operand if one is NaN.
   const Floats bounded = max(set1(-126.0F), x);

@@ -20,7 +20,7 @@ inline constexpr int64_t kMaxPartUnits = 16 * kMatrixUnits;
 struct MatrixPair {
   const Unit* low;
   const Unit* high;
-  int64_t stride;    ///< of the rows, in units
+  int64_t stride;  ///< of the rows, in units
 };
 
 /// Where the sums of 16 rows and 32 columns and those of 16 other rows go.
@@ -98,8 +98,8 @@ inline void fetch_step(Ahead& ahead) {
   }
 }
 
-/// Adds up to 32 rows times `units` units of a panel to `start`, rows `start_stride` floats apart, or
-/// to zero if that is null, and writes the sums of both registers' rows.
+/// Adds up to 32 rows times `units` units of a panel to `start`, rows `start_stride` floats apart,
+/// or to zero if that is null, and writes the sums of both registers' rows.
 template <Precision kPrecision, bool kPair, int kLines>
 inline void sum_pair(const MatrixPair& left, int64_t rows, const Unit* panel, int64_t units,
                      const float* start, int64_t start_stride, Ahead ahead,
@@ -166,8 +166,8 @@ inline void sum_matrices(const LeftUnits& left, int64_t first, int64_t count, co
       const bool is_pair = row + kMatrixRows < count;
       const MatrixPair pair{row_at(row) + unit, row_at(is_pair ? row + kMatrixRows : row) + unit,
                             left.row_stride};
-      const auto sum = is_pair ? sum_pair<kPrecision, true, kLines>
-                               : sum_pair<kPrecision, false, kLines>;
+      const auto sum =
+          is_pair ? sum_pair<kPrecision, true, kLines> : sum_pair<kPrecision, false, kLines>;
       sum(pair, rows, panel_part, depth, from, from_stride, ahead,
           {out, out + kMatrixRows * kPanelColumns, kPanelColumns});
     }
@@ -193,7 +193,8 @@ inline void multiply_panel(const LeftUnits& left, int64_t count, const Unit* pan
     const int64_t high = is_pair ? first_of(row + kMatrixRows) : low;
     const auto sum = is_pair ? sum_pair<kPrecision, true, 0> : sum_pair<kPrecision, false, 0>;
     sum({row_of(left, low), row_of(left, high), left.row_stride}, rows, panel, units,
-        /*start=*/nullptr, 0, Ahead{}, {out + low * out_stride, out + high * out_stride, out_stride});
+        /*start=*/nullptr, 0, Ahead{},
+        {out + low * out_stride, out + high * out_stride, out_stride});
   }
 }
 

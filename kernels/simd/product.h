@@ -104,8 +104,8 @@ inline void fetch_outputs(const ProductFinish& finish, const ProductBlock& block
   }
 }
 
-/// What tile `tile` of `tiles` fetches of the panel to come from unit `unit` on. By vectors, one tile
-/// takes both cache lines of each unit; of more, the first two take half of the panel each. By
+/// What tile `tile` of `tiles` fetches of the panel to come from unit `unit` on. By vectors, one
+/// tile takes both cache lines of each unit; of more, the first two take half of the panel each. By
 /// matrix registers, which are faster, all tiles take equal parts, whole lines in 16 units.
 template <typename Steps>
 inline Ahead ahead_of(const Unit* panel, const Unit* next, int64_t panel_units, int64_t tile,
@@ -132,11 +132,12 @@ inline void product_of(const ProductShape& shape, const LeftUnits& left, const R
   const typename Steps::Registers registers(shape.rows * kLeftRows);
 #ifdef SOFTMOE_MATRIX_PRODUCTS
   if constexpr (kLeftRows == 1 && Steps::kMatrices) {
-    if (is_plain(finish) && shape.units <= kMaxPartUnits && shape.columns % kPanelColumns == 0) {
+    if (is_plain(finish) && left.unit_stride == 1 && shape.units <= kMaxPartUnits &&
+        shape.columns % kPanelColumns == 0) {
       for (int64_t column = 0; column < shape.columns; column += kPanelColumns) {
-        multiply_panel<Steps::kPrecision>(
-            left, shape.rows, right.data + column / kPanelColumns * right.panel_stride, shape.units,
-            finish.out.fp32 + column, finish.out_stride);
+        multiply_panel<Steps::kPrecision>(left, shape.rows,
+                                          right.data + column / kPanelColumns * right.panel_stride,
+                                          shape.units, finish.out.fp32 + column, finish.out_stride);
       }
       return;
     }

@@ -238,7 +238,7 @@ inline void widen_rows(const LeftUnits& left, int64_t first, int64_t rows, int64
 /// sum_block() by vectors, in tiles of up to kRows rows.
 template <typename Steps, int kRows, int kLines, typename AheadOf>
 inline void sum_vectors(const LeftUnits& left, int64_t first, int64_t count, const Unit* panel,
-                      int64_t units, const float* start, const AheadOf& ahead_of, float* sums) {
+                        int64_t units, const float* start, const AheadOf& ahead_of, float* sums) {
   constexpr bool kMayWiden = Steps::kWidens && kBlocksDepth;
   const int64_t tiles = (count + kRows - 1) / kRows;
   const bool widens = kMayWiden && left.unit_stride == 1 && tiles >= kWidenedTiles;
@@ -282,7 +282,7 @@ inline void sum_vectors(const LeftUnits& left, int64_t first, int64_t count, con
 
 /// Rows of a block: those that a panel, or a part of its depth, is multiplied by at a time.
 template <typename Steps, int kRows>
-inline constexpr int64_t kBlockRows = Steps::kMatrices ? 128 : kBlockTiles * kRows;
+inline constexpr int64_t kBlockRows = Steps::kMatrices ? 128 : kBlockTiles* kRows;
 /// Rows of a tile of a block.
 template <typename Steps, int kRows>
 inline constexpr int64_t kTileOfBlock = Steps::kMatrices ? 32 : kRows;
@@ -316,8 +316,11 @@ inline void sum_block(const LeftUnits& left, int64_t first, int64_t count, const
                       int64_t units, const float* start, const AheadOf& ahead_of, float* sums) {
 #ifdef SOFTMOE_MATRIX_PRODUCTS
   if constexpr (Steps::kMatrices) {
-    sum_matrices<Steps, kLines>(left, first, count, panel, units, start, ahead_of, sums);
-    return;
+    // They load rows of units that follow one another.
+    if (left.unit_stride == 1) {
+      sum_matrices<Steps, kLines>(left, first, count, panel, units, start, ahead_of, sums);
+      return;
+    }
   }
 #endif
   sum_vectors<Steps, kRows, kLines>(left, first, count, panel, units, start, ahead_of, sums);

@@ -67,14 +67,16 @@ Precision precision_of(LeftKind kind) {
 }
 
 /// a [rows, depth] w^T, plus `bias`, computed by the kernels into `out`.
-void multiply(LeftKind kind, const torch::Tensor& a, const torch::Tensor& w, ProductFinish finish) {
+void multiply(LeftKind kind, const torch::Tensor& a, const torch::Tensor& w, ProductFinish finish,
+              bool transposes_left = false) {
   const auto precision = precision_of(kind);
   const auto packed = pack(precision, w);
   const int64_t rows = a.size(0);
   const int64_t depth = a.size(1);
   const int64_t units = units_of(precision, depth);
   const int64_t stride = units + 3;
-  std::vector<Unit> left(static_cast<size_t>(2 * rows * stride));
+  const int64_t left_rows = kind == LeftKind::kPlanes ? 2 * rows : rows;
+  std::vector<Unit> left(static_cast<size_t>(left_rows * stride));
   std::vector<float> scales(static_cast<size_t>(rows));
   std::vector<float> zeros(static_cast<size_t>(rows));
   const auto* const values = a.const_data_ptr<float>();
@@ -96,7 +98,20 @@ void multiply(LeftKind kind, const torch::Tensor& a, const torch::Tensor& w, Pro
                        .column_scales = packed.scales.data(),
                        .column_sums = packed.sums.data()};
   }
-  table().packed_product(precision, {rows, w.size(0), units}, {left.data(), stride},
+  LeftUnits factor{left.data(), stride};
+  std::vector<Unit> transposed(left.size());
+  if (transposes_left) {
+    const int64_t unit_stride = left_rows + 2;
+    transposed.resize(static_cast<size_t>(units * unit_stride));
+    for (int64_t row = 0; row < left_rows; ++row) {
+      for (int64_t unit = 0; unit < units; ++unit) {
+        transposed[static_cast<size_t>(unit * unit_stride + row)] =
+            left[static_cast<size_t>(row * stride + unit)];
+      }
+    }
+    factor = {transposed.data(), 1, unit_stride};
+  }
+  table().packed_product(precision, {rows, w.size(0), units}, factor,
                          {packed.units.data(), packed.panel_stride}, finish);
 }
 
@@ -114,16 +129,34 @@ class PackedProductTest : public testing::TestWithParam<std::tuple<Level, Produc
 };
 
 TEST_P(PackedProductTest, MultipliesAnyNumberOfRowsAndColumns) {
-  for (const int64_t rows : {1, 2, 3, 7, 13, 14, 15, 29, 64}) {
-    for (const auto& [depth, columns] : {std::pair<int64_t, int64_t>{70, 33}, {130, 96}, {3, 5}}) {
+  for (const int64_t rows : {1, 2, 3, 7, 13, 14, 15, 16, 17, 29, 64, 131, 240}) {
+    for (const auto& [depth, columns] :
+         {std::pair<int64_t, int64_t>{70, 33}, {130, 96}, {3, 5}, {1046, 40}}) {
       const auto a = torch::randn({rows, depth});
       const auto w = torch::randn({columns, depth});
       const auto bias = torch::randn({columns});
       auto out = torch::full({rows, columns}, 7.0F);
       multiply(test_case().kind, a, w,
                {.out = target_of(out), .out_stride = columns, .bias = fp32_or_null(bias)});
-      EXPECT_TRUE(all_close(out, a.matmul(w.t()) + bias, tolerance()))
+      const auto expected = a.matmul(w.t());  // [rows, columns]
+      EXPECT_TRUE(all_close(out, expected + bias, tolerance()))
           << rows << " x " << depth << " x " << columns;
+      multiply(test_case().kind, a, w, {.out = target_of(out), .out_stride = columns});
+      EXPECT_TRUE(all_close(out, expected, tolerance()))
+          << rows << " x " << depth << " x " << columns << " without bias";
+    }
+  }
+}
+
+TEST_P(PackedProductTest, TakesALeftFactorWhoseUnitsAreApart) {
+  for (const int64_t rows : {5, 37, 150}) {
+    for (const int64_t columns : {33, 64}) {
+      const auto a = torch::randn({rows, 100});
+      const auto w = torch::randn({columns, 100});
+      auto out = torch::full({rows, columns}, 7.0F);
+      multiply(test_case().kind, a, w, {.out = target_of(out), .out_stride = columns},
+               /*transposes_left=*/true);
+      EXPECT_TRUE(all_close(out, a.matmul(w.t()), tolerance())) << rows << " x " << columns;
     }
   }
 }
