@@ -136,6 +136,9 @@ Json describe_split(const Job& job, const std::string& split) {
   print_line("{} split {}: {}{}, {}", job.name(), split, pluralize(set->size(), "image"),
              set->endless() ? " an epoch, endless" : "",
              pluralize(std::ssize(names), "class", "classes"));
+  if (names.size() < 2) {
+    log_line(fmt::format("{} split {}: training takes two classes or more", job.name(), split));
+  }
   if (summary.decoded > 0) {
     print_line("of {} decoded: height {} px, width {} px, --mean {} --std {}", summary.decoded,
                range_text(summary.min_height, summary.max_height),

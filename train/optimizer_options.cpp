@@ -11,6 +11,11 @@
 namespace softmoe {
 namespace {
 
+/// With a decay of 1 a mean never moves, and its correction divides by zero.
+constexpr double kMaxBeta = 0.999999;
+/// With zero, a weight whose gradients were all zero becomes NaN.
+constexpr double kMinEps = 1e-30;
+
 constexpr std::string_view kBlocks = "blocks.";
 
 DecayRule parse_rule(const std::string& text) {
@@ -66,13 +71,13 @@ void describe(OptionTable& table, OptimizerOptions& options) {
   table.add("beta1", options.beta1,
             "decay of the mean of gradients in adamw, adafactor and lamb; lion: its share in the "
             "update",
-            {.min = 0, .max = 1});
+            {.min = 0, .max = kMaxBeta});
   table.add("beta2", options.beta2,
             "decay of the mean of squared gradients in adamw and lamb, at most this in adafactor; "
             "lion: of the mean of gradients",
-            {.min = 0, .max = 1, .follows = "0.999; lion 0.99"});
+            {.min = 0, .max = kMaxBeta, .follows = "0.999; lion 0.99"});
   table.add("opt-eps", options.opt_eps, "added to the root in the denominator of adamw and lamb",
-            {.min = 0, .follows = "1e-8; lamb 1e-6"});
+            {.min = kMinEps, .follows = "1e-8; lamb 1e-6"});
   table.add("clip-grad", options.clip_grad,
             "max norm of all gradients together, above which they are scaled; 0: no limit",
             {.min = 0});

@@ -339,5 +339,13 @@ TEST(Optimizer, OptionsReadBackWhatTheyWrite) {
   EXPECT_EQ(options_from_json<OptimizerOptions>(options_to_json(options), "test"), options);
 }
 
+TEST(Optimizer, OptionsRefuseWhatWouldDivideByZero) {
+  for (const auto* const option : {"beta1", "beta2"}) {
+    EXPECT_THROW(options_from_json<OptimizerOptions>({{option, 1.0}}, "test"), InputError)
+        << option;
+  }
+  EXPECT_THROW(options_from_json<OptimizerOptions>({{"opt-eps", 0.0}}, "test"), InputError);
+}
+
 }  // namespace
 }  // namespace softmoe
