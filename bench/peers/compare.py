@@ -101,15 +101,36 @@ def shares(contender, batch):
             for share, limit in (("matmul", "matmul"), ("memory", "memory"), ("bound", "min"))}
 
 
-def measure_cell(options, model, batch, dtype, folder, limits):
-    """Records of all contenders of one model, batch size and dtype."""
-    contenders = list(contenders_of(options, model, batch, dtype, folder, limits))
+def measured_together(options, *cell):
+    """All contenders of a cell after their turns, in which all of them were in memory."""
+    contenders = list(contenders_of(options, *cell))
     for _ in range(options.rounds):
         for contender in contenders:
             if not contender.failure:
                 contender.measure(options.seconds)
     for contender in contenders:
         contender.close()
+    return contenders
+
+
+def measured_alone(options, *cell):
+    """The same, but a contender ends before the next one starts."""
+    measured = {}
+    for _ in range(options.rounds):
+        for contender in contenders_of(options, *cell):
+            if not contender.failure:
+                contender.measure(options.seconds)
+            contender.close()
+            before = measured.get((contender.name, contender.dtype))
+            contender.rates = (before.rates if before else []) + contender.rates
+            measured[contender.name, contender.dtype] = contender
+    return list(measured.values())
+
+
+def measure_cell(options, model, batch, dtype, folder, limits):
+    """Records of all contenders of one model, batch size and dtype."""
+    measured = measured_alone if options.alone else measured_together
+    contenders = measured(options, model, batch, dtype, folder, limits)
     medians = [statistics.median(c.rates) for c in contenders if c.rates and c.name != "softmoe"]
     for contender in contenders:
         record = {"model": model, "batch_size": batch,
@@ -181,6 +202,8 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=HERE.parents[1] / "build")
     parser.add_argument("--train", action="store_true", help="updates instead of predictions")
     parser.add_argument("--avx2", action="store_true", help="hold all contenders to AVX2")
+    parser.add_argument("--alone", action="store_true",
+                        help="one contender in memory at a time, started anew each round")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -30,7 +30,7 @@ struct MatrixOutputs {
   int64_t stride;  ///< of the rows, in floats
 };
 
-/// Adds the products of one register's depth; `right` has rows `right_stride` units apart.
+/// Adds the products of one register's depth; `right` is a part of a panel.
 template <Precision kPrecision, bool kPair>
 inline void multiply_step(const Unit* low, const Unit* high, int64_t left_stride,
                           const Unit* right) {
