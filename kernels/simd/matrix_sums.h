@@ -34,15 +34,13 @@ struct MatrixOutputs {
 template <Precision kPrecision, bool kPair>
 inline void multiply_step(const Unit* low, const Unit* high, int64_t left_stride,
                           const Unit* right) {
-  load_matrix<6>(right, kPanelColumns);
-  load_matrix<7>(right + kMatrixUnits, kPanelColumns);
   load_matrix<4>(low, left_stride);
-  if constexpr (kPair) {
-    load_matrix<5>(high, left_stride);
-  }
+  load_matrix<6>(right, kPanelColumns);
   multiply_matrices<kPrecision, 0, 4, 6>();
+  load_matrix<7>(right + kMatrixUnits, kPanelColumns);
   multiply_matrices<kPrecision, 1, 4, 7>();
   if constexpr (kPair) {
+    load_matrix<5>(high, left_stride);
     multiply_matrices<kPrecision, 2, 5, 6>();
     multiply_matrices<kPrecision, 3, 5, 7>();
   }
