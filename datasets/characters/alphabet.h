@@ -17,20 +17,23 @@ struct GlyphView {
   std::span<const uint32_t> contour_ends;
 };
 
-/// Letters as classes. A letter is a class if at least min_faces faces draw it differently. Of
+/// Letters as classes. A letter is a class if at least min_faces faces draw it differently, of
+/// fonts that are not held out, and a font that is held out, if any is, in yet another way. Of
 /// letters that look alike in most of the faces that have both (Latin A, Greek Alpha, Cyrillic A),
-/// only the first in the order of the script table stays.
+/// only the first in the order of the script table stays, except in scripts of detailed letters.
 class Alphabet {
  public:
   /// Font folders are searched recursively, font files used in the order of their paths. Throws
-  /// InputError if no class is left.
+  /// InputError if no class is left or a font that is held out is not there.
   static std::shared_ptr<const Alphabet> build(const CharacterOptions& options);
 
   /// Names of the classes, "U+0416 Ж".
   const std::vector<std::string>& class_names() const { return class_names_; }
   int64_t num_faces() const { return num_faces_; }
-  int64_t num_glyphs(int64_t label) const;
-  GlyphView glyph(int64_t label, int64_t number) const;
+  /// Drawings of a class: those of fonts that are not held out, or those that only held-out fonts
+  /// have.
+  int64_t num_glyphs(int64_t label, bool held_out = false) const;
+  GlyphView glyph(int64_t label, int64_t number, bool held_out = false) const;
 
  private:
   friend class AlphabetBuilder;
@@ -45,7 +48,9 @@ class Alphabet {
   };
 
   std::vector<std::string> class_names_;
-  std::vector<std::vector<uint32_t>> class_glyphs_;  // by class: indices into glyphs_
+  using ClassGlyphs = std::vector<std::vector<uint32_t>>;  // by class: indices into glyphs_
+  ClassGlyphs class_glyphs_;
+  ClassGlyphs held_out_glyphs_;
   std::vector<GlyphRange> glyphs_;
   std::vector<OutlinePoint> points_;
   std::vector<uint32_t> contour_ends_;

@@ -13,6 +13,8 @@ class OptionTable;
 /// side unless said otherwise; distortions are drawn uniformly up to the given size.
 struct CharacterOptions {
   std::string font_dir;  ///< a folder of fonts besides /usr/share/fonts
+  /// Names of font files whose drawings the val split alone has; empty: both have all drawings.
+  std::vector<std::string> val_fonts;
   std::vector<std::string> scripts = {"latin",    "greek",  "cyrillic", "armenian",
                                       "georgian", "hebrew", "arabic",   "devanagari"};
   bool digits = false;    ///< 0-9 as ten more classes

@@ -13,6 +13,9 @@ namespace softmoe {
 void describe(OptionTable& table, CharacterOptions& options) {
   const double kSmall = 0.5;
   table.add("font-dir", options.font_dir, "folder of fonts besides /usr/share/fonts");
+  table.add("char-val-fonts", options.val_fonts,
+            "font files, by name, whose drawings the val split alone shows: letters are told apart "
+            "in faces that training has not seen; none: both splits show all drawings");
   OptionLimits scripts{.choices = {"all"}};
   for (const auto& script : script_table()) {
     scripts.choices.emplace_back(script.name);
@@ -81,8 +84,9 @@ Sample Characters::get(int64_t index) const {
   Rng rng(key(index));
   Sample sample;
   sample.label = rng.below(std::ssize(class_names()));
-  const GlyphView glyph =
-      alphabet_->glyph(sample.label, rng.below(alphabet_->num_glyphs(sample.label)));
+  const bool held_out = !train_ && !options_.val_fonts.empty();
+  const GlyphView glyph = alphabet_->glyph(
+      sample.label, rng.below(alphabet_->num_glyphs(sample.label, held_out)), held_out);
   const auto side = static_cast<int>(options_.size);
   sample.image.create(side, side, CV_8UC1);
   render_glyph(glyph, options_, rng, sample.image.data);

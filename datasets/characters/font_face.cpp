@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/lower_case.h"
+#include "core/rng.h"
 
 namespace softmoe {
 namespace {
@@ -122,9 +123,25 @@ class FreeTypeFace : public FontFace {
 
   uint32_t glyph_of(char32_t code) const override { return FT_Get_Char_Index(face_, code); }
 
+  uint64_t shape_key(uint32_t glyph) const override {
+    if (!load(glyph)) {
+      return 0;
+    }
+    const FT_Outline& drawing = face_->glyph->outline;
+    uint64_t key = 1;
+    for (int point = 0; point < drawing.n_points; ++point) {
+      key = splitmix64(key ^ static_cast<uint64_t>(drawing.points[point].x));
+      key = splitmix64(key ^ static_cast<uint64_t>(drawing.points[point].y));
+      key ^= static_cast<uint64_t>(drawing.tags[point]);
+    }
+    for (int contour = 0; contour < drawing.n_contours; ++contour) {
+      key = splitmix64(key ^ static_cast<uint64_t>(drawing.contours[contour]));
+    }
+    return key;
+  }
+
   Outline outline(uint32_t glyph) const override {
-    if (FT_Load_Glyph(face_, glyph, FT_LOAD_NO_SCALE) != 0 ||
-        face_->glyph->format != FT_GLYPH_FORMAT_OUTLINE) {
+    if (!load(glyph)) {
       return {};
     }
     FT_Outline& drawing = face_->glyph->outline;
@@ -144,6 +161,12 @@ class FreeTypeFace : public FontFace {
   }
 
  private:
+  /// Loads a glyph in units of the font; returns false if it has no outline.
+  bool load(uint32_t glyph) const {
+    return FT_Load_Glyph(face_, glyph, FT_LOAD_NO_SCALE) == 0 &&
+           face_->glyph->format == FT_GLYPH_FORMAT_OUTLINE;
+  }
+
   LibraryHandle library_;  // outlives the face
   FT_Face face_;
 };

@@ -21,6 +21,10 @@ class FontFace {
   /// Number of the glyph of a code point, 0 if the face has none.
   virtual uint32_t glyph_of(char32_t code) const = 0;
 
+  /// A key of the glyph as the font stores it: glyphs of one key have one outline, which takes much
+  /// longer. 0 if it has none.
+  virtual uint64_t shape_key(uint32_t glyph) const = 0;
+
   /// The outline of a glyph with curves flattened; empty if it has none.
   virtual Outline outline(uint32_t glyph) const = 0;
 };

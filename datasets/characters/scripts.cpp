@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/registry.h"
 
 namespace softmoe {
@@ -48,8 +50,8 @@ std::span<const Script> script_table() {
       {"hiragana", {{0x3041, 0x3096}}},
       {"katakana", {{0x30A1, 0x30FA}}},
       {"bopomofo", {{0x3105, 0x312F}}},
-      {"hangul", {{0xAC00, 0xD7A3}}},
-      {"han", {{0x4E00, 0x9FFF}, {0x3400, 0x4DBF}}},
+      {"hangul", {{0xAC00, 0xD7A3}}, /*is_detailed=*/true},
+      {"han", {{0x4E00, 0x9FFF}, {0x3400, 0x4DBF}}, /*is_detailed=*/true},
       {"cuneiform", {{0x12000, 0x12399}}},
       {"hieroglyphs", {{0x13000, 0x1342E}}},
   };
@@ -76,6 +78,16 @@ std::vector<char32_t> letters_of(const std::vector<std::string>& names) {
     }
   }
   return letters;
+}
+
+bool is_detailed(char32_t code) {
+  const auto contains = [code](const CodeRange& range) {
+    return range.first <= code && code <= range.last;
+  };
+  return std::any_of(script_table().begin(), script_table().end(), [&](const Script& script) {
+    return script.is_detailed &&
+           std::any_of(script.letters.begin(), script.letters.end(), contains);
+  });
 }
 
 std::string letter_name(char32_t code) {

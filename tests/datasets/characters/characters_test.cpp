@@ -178,6 +178,36 @@ TEST_F(CharactersTest, MoreFacesMakeFewerClasses) {
   }
 }
 
+TEST_F(CharactersTest, HoldDrawingsOfFontsOutForValidation) {
+  const auto fonts = find_fonts("");
+  auto held_out = options();
+  held_out.val_fonts = {fonts.front().filename().string(), fonts.back().filename().string()};
+  held_out.scripts = {"latin"};
+  const auto alphabet = Alphabet::build(held_out);
+  const auto points = [&](int64_t label, int64_t number, bool is_held_out) {
+    const auto view = alphabet->glyph(label, number, is_held_out).points;
+    std::vector<std::pair<int16_t, int16_t>> values;
+    for (const auto& point : view) {
+      values.emplace_back(point.x, point.y);
+    }
+    return values;
+  };
+  for (int64_t label = 0; label < std::ssize(alphabet->class_names()); ++label) {
+    ASSERT_GE(alphabet->num_glyphs(label), 2);
+    ASSERT_GE(alphabet->num_glyphs(label, true), 1);
+    for (int64_t number = 0; number < alphabet->num_glyphs(label); ++number) {
+      EXPECT_NE(points(label, number, false), points(label, 0, true));
+    }
+  }
+  const auto train = Characters(options(), SplitKind::kTrain).get(5).image;
+  EXPECT_FALSE(same_pixels(Characters(held_out, SplitKind::kTrain).get(5).image, train));
+  EXPECT_NO_THROW(Characters(held_out, SplitKind::kVal).get(59));
+
+  held_out.val_fonts = {"no such font.ttf"};
+  EXPECT_THAT(test::input_error([&] { Characters(held_out, SplitKind::kVal); }),
+              testing::AllOf(HasSubstr("char-val-fonts"), HasSubstr("no such font.ttf")));
+}
+
 TEST_F(CharactersTest, RejectWhatCannotBe) {
   auto bad = options();
   bad.scripts = {"klingon"};
