@@ -12,6 +12,7 @@
 #include "datasets/sources/idx.h"
 #include "datasets/sources/image_folder.h"
 #include "datasets/sources/manifest.h"
+#include "datasets/sources/package_pictures.h"
 #include "datasets/sources/packed.h"
 #include "datasets/sources/shard_names.h"
 #include "datasets/sources/shards.h"
@@ -94,6 +95,15 @@ std::unique_ptr<Dataset> open_cifar100_row(const DatasetOptions& options,
   return open_cifar(options.data_dir, require_split_kind(split, "cifar100"), /*hundred=*/true);
 }
 
+std::unique_ptr<Dataset> open_wesnoth_row(const DatasetOptions& options, const std::string& split) {
+  return open_package_pictures(kWesnothUnits, options.data_dir,
+                               require_split_kind(split, "wesnoth"));
+}
+
+std::unique_ptr<Dataset> open_clipart_row(const DatasetOptions& options, const std::string& split) {
+  return open_package_pictures(kClipArt, options.data_dir, require_split_kind(split, "clipart"));
+}
+
 std::unique_ptr<Dataset> open_digits_row(const DatasetOptions&, const std::string& split) {
   return open_digits(require_split_kind(split, "digits"));
 }
@@ -124,6 +134,11 @@ constexpr std::array kRows{
     DatasetRow{"mnist", "MNIST's four IDX files, gzipped or not", true, false, open_mnist_row},
     DatasetRow{"idx", "any IDX files named as MNIST's (EMNIST, KMNIST, ...)", true, false,
                open_idx_row},
+    DatasetRow{"wesnoth",
+               "figures of a game in colour, by kind (Debian's package wesnoth-1.16-data)", false,
+               true, open_wesnoth_row},
+    DatasetRow{"clipart", "8,000 pictures in colour, by subject (Debian's package openclipart-png)",
+               false, true, open_clipart_row},
     DatasetRow{"cifar10", "CIFAR-10, binary version", true, true, open_cifar10_row},
     DatasetRow{"cifar100", "CIFAR-100, binary version, 100 fine classes", true, true,
                open_cifar100_row},
