@@ -49,16 +49,6 @@ class Distill : public testing::Test {
 std::unique_ptr<TemporaryFolder> Distill::folder_;
 ProgramRun Distill::training_;
 
-void expect_same_run(const std::filesystem::path& actual, const std::filesystem::path& expected) {
-  EXPECT_EQ(read_text_file(actual / "metrics.jsonl"), read_text_file(expected / "metrics.jsonl"));
-  const auto a = load_checkpoint(actual / "last.h5").model;
-  const auto b = load_checkpoint(expected / "last.h5").model;
-  ASSERT_EQ(a.size(), b.size());
-  for (const auto& [name, tensor] : b) {
-    EXPECT_TRUE(same_bits(a.at(name), tensor)) << name;
-  }
-}
-
 TEST_F(Distill, AStudentLearnsWithoutLabelsWhatItsTeacherKnows) {
   const auto run = distill("student", {"--distill-alpha", "1", "--distill-temperature", "2",
                                        "--epochs", "12", "--max-steps", "0"});
