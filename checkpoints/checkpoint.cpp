@@ -52,6 +52,7 @@ constexpr std::array kGroups = {
     GroupRow{"model", &Checkpoint::model, &CheckpointParts::model},
     GroupRow{"optimizer", &Checkpoint::optimizer, &CheckpointParts::optimizer},
     GroupRow{"ema", &Checkpoint::ema, &CheckpointParts::ema},
+    GroupRow{"helpers", &Checkpoint::helpers, &CheckpointParts::helpers},
 };
 
 const DtypeRow* find_dtype(torch::Dtype dtype) {

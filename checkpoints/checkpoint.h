@@ -1,10 +1,10 @@
 #pragma once
 /// The native checkpoint: one HDF5 file with named tensors in groups and a JSON description.
 ///
-/// Each tensor lies in one piece, as "/model/<name>", "/optimizer/<name>" or "/ema/<name>"; bf16 as
-/// uint16 and bool as uint8. Text attributes of the root: `format`, `format_version`,
-/// `softmoe_version`, `metadata` (JSON), `tensors` (JSON: dtype and XXH3-64 checksum of each), and
-/// `checksum`, the XXH3-64 of these two.
+/// Each tensor lies in one piece, as "/model/<name>", "/optimizer/<name>", "/ema/<name>" or
+/// "/helpers/<name>"; bf16 as uint16 and bool as uint8. Text attributes of the root: `format`,
+/// `format_version`, `softmoe_version`, `metadata` (JSON), `tensors` (JSON: dtype and XXH3-64
+/// checksum of each), and `checksum`, the XXH3-64 of these two.
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -24,14 +24,16 @@ struct Checkpoint {
   Json metadata = Json::object();
   NamedTensors model = {};
   NamedTensors optimizer = {};
-  NamedTensors ema = {};  ///< averages of weights
+  NamedTensors ema = {};      ///< averages of weights
+  NamedTensors helpers = {};  ///< weights that learn beside the model, for the training alone
 };
 
 /// Which groups to read; the others are left empty.
 struct CheckpointParts {
   bool model = true;
   bool optimizer = true;
-  bool ema = false;  ///< for runs that resume; all other readers take the model itself
+  bool ema = false;  ///< for runs that resume, as the next; all other readers take the model itself
+  bool helpers = false;
 };
 
 /// Writes a checkpoint atomically: an old file stays until the new one is whole and on the disk.

@@ -73,7 +73,7 @@ TrainingData prepare_training(const CommandLine& line, RunOptions& options, VitO
 }
 
 void train_and_print(const CommandLine& line, const RunOptions& options, const TrainingData& data,
-                     TrainingStart start) {
+                     TrainingStart start, RunTeachers teachers) {
   const auto model_name = start.model_name;
   const auto cost = model_cost(start.model->options());
   const auto result = run_training({.start = std::move(start),
@@ -81,7 +81,9 @@ void train_and_print(const CommandLine& line, const RunOptions& options, const T
                                     .command = line.name(),
                                     .device = line.device(),
                                     .config = line.resolved(),
-                                    .config_text = line.resolved_config()},
+                                    .config_text = line.resolved_config(),
+                                    .teacher = std::move(teachers.teacher),
+                                    .matcher = std::move(teachers.matcher)},
                                    data);
   const auto folder = result.run_folder.string();
   Json document;

@@ -1,6 +1,8 @@
 #pragma once
 /// The flags and the output of the commands that train.
 
+#include <memory>
+
 #include "cli/command_line.h"
 #include "train/run_training.h"
 
@@ -12,8 +14,15 @@ void add_training_flags(CommandLine& line, RunOptions& options, VitOptions& mode
 /// Opens the data sets and fits to them, and to each other, the options that the user did not give.
 TrainingData prepare_training(const CommandLine& line, RunOptions& options, VitOptions& model);
 
-/// Trains and writes the result to stdout and `--json`.
+/// What a run learns from beside labels.
+struct RunTeachers {
+  std::shared_ptr<Teacher> teacher = {};
+  std::shared_ptr<FeatureMatcher> matcher = {};
+};
+
+/// Trains, with `teachers` if the options of the run have distillation, and writes the result to
+/// stdout and `--json`.
 void train_and_print(const CommandLine& line, const RunOptions& options, const TrainingData& data,
-                     TrainingStart start);
+                     TrainingStart start, RunTeachers teachers = {});
 
 }  // namespace softmoe::cli

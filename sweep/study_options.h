@@ -15,7 +15,7 @@ namespace softmoe {
 /// folder of a cell.
 struct StudyOptions {
   std::string title;
-  std::string command = "train";     ///< of every cell: train or finetune
+  std::string command = "train";     ///< of every cell: train, finetune or distill
   std::vector<std::string> prepare;  ///< "name: command; settings", run once before all cells
   std::vector<std::string> set;      ///< settings of every cell
   std::vector<std::string> arms;     ///< "name: settings"

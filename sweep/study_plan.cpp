@@ -188,7 +188,7 @@ std::vector<StudyStep> prepare_steps(const StudyOptions& options) {
   for (const auto& text : options.prepare) {
     const auto [name, rest] = named(text, "prepare");
     auto [command, settings] = command_of(rest, "prepare: " + name);
-    if (command == "train" || command == "finetune") {
+    if (command == "train" || command == "finetune" || command == "distill") {
       put(settings, "output", runs_folder(options).string());
       put(settings, "experiment", file_name(name));
     }

@@ -6,11 +6,14 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "datasets/loader.h"
 #include "softmoe/router_losses.h"
+#include "train/distillation_options.h"
 #include "train/loss.h"
 #include "vit/vision_transformer.h"
 
@@ -20,18 +23,33 @@ namespace softmoe {
 struct ObjectiveOptions {
   LossOptions loss;
   RouterLossOptions router_losses;
+  std::optional<DistillationOptions> distillation = {};  ///< none: labels alone teach
 
   bool operator==(const ObjectiveOptions&) const = default;
 };
 
+/// Tokens of a student and of its teacher that are to be equal, [batch, patches, teacher's dim].
+struct MatchedTokens {
+  torch::Tensor student;  ///< mapped to the width of the teacher
+  torch::Tensor teacher;  ///< without gradient
+};
+
 /// What objectives see: a step after its forward pass.
 struct StepContext {
-  const Batch& batch;      ///< with labels; on the device of the model
-  torch::Tensor logits;    ///< [batch, classes]
-  RoutingRecords routing;  ///< by the number of the block; what the objectives want
+  const Batch& batch;  ///< with labels; on the device of the model
+  /// [batch, classes] of the labels' loss: with distillation, of the class token's head alone.
+  torch::Tensor logits = {};
+  RoutingRecords routing = {};  ///< by the number of the block; what the objectives want
   /// [batch], without gradient: the losses per image, summed over the objectives before this one;
   /// undefined if they have none.
   torch::Tensor image_losses = {};
+  /// [batch, classes] of the loss of distillation: those of the distillation token if there is one.
+  torch::Tensor distillation_logits = {};
+  /// [batch, classes] fp32, without gradient: Teacher::probabilities(); undefined without a
+  /// teacher.
+  torch::Tensor teacher = {};
+  std::vector<MatchedTokens> matched = {};  ///< of DistillationOptions::features, in their order
+  double progress = 0.0;                    ///< share of the run that is done, in [0, 1]
 };
 
 /// Numbers about blocks of the model to be recorded, by the number of the block and by name:
@@ -43,6 +61,8 @@ struct ObjectiveLoss {
   torch::Tensor loss = {};          ///< [], weighted; undefined if the objective does not apply
   torch::Tensor image_losses = {};  ///< [batch]; undefined if the loss has no share per image
   BlockValues values = {};
+  /// Of a sum of objectives: the loss of each, by name, without gradient.
+  std::map<std::string, torch::Tensor> parts = {};
 };
 
 /// A row of the table of objectives.

@@ -3,17 +3,32 @@
 #include <array>
 
 #include "train/classification_objective.h"
+#include "train/distillation_objective.h"
+#include "train/feature_objective.h"
 #include "train/router_objective.h"
 
 namespace softmoe {
 namespace {
 
-constexpr std::array<ObjectiveRow, 2> kObjectives{{
+constexpr std::array<ObjectiveRow, 4> kObjectives{{
     {.name = "classification",
-     .meaning = "the loss of --loss, mean over images",
+     .meaning = "the loss of --loss for the labels, mean over images",
      .is_on = [](const ObjectiveOptions&) { return true; },
      .routing = {},
      .loss = classification_objective},
+    {.name = "distillation",
+     .meaning = "how far the model is from its teachers, mean over images",
+     .is_on = [](const ObjectiveOptions& options) { return options.distillation.has_value(); },
+     .routing = {},
+     .loss = distillation_objective},
+    {.name = "features",
+     .meaning = "how far tokens of the model are from those of its teacher, mean over blocks",
+     .is_on =
+         [](const ObjectiveOptions& options) {
+           return options.distillation && !options.distillation->features.empty();
+         },
+     .routing = {},
+     .loss = feature_objective},
     {.name = "router",
      .meaning = "the losses of routers that have a coefficient, sum over layers",
      .is_on = [](const ObjectiveOptions& options) { return options.router_losses.any(); },
@@ -53,6 +68,9 @@ ObjectiveLoss objective_loss(const ObjectiveOptions& options, StepContext contex
     sum.image_losses = sum_of(sum.image_losses, part.image_losses);  // [batch]
     if (sum.image_losses.defined()) {
       context.image_losses = sum.image_losses.detach();  // [batch]
+    }
+    if (part.loss.defined()) {
+      sum.parts[std::string(row.name)] = part.loss.detach();  // []
     }
     for (auto& [block, values] : part.values) {
       sum.values[block].merge(values);

@@ -7,7 +7,7 @@
 
 namespace softmoe {
 
-/// classification and router, in the order in which a step computes them.
+/// classification, distillation, features and router, in the order in which a step computes them.
 std::span<const ObjectiveRow> objectives();
 
 /// What the objectives that `options` ask for read of the routing of MoE layers.

@@ -14,7 +14,7 @@ namespace softmoe {
 namespace {
 
 /// Returns true for options that no result depends on. The images behind --data-dir are compared by
-/// themselves (data_identity.h), and a folder may have been moved.
+/// themselves (data_identity.h), and so are teachers (--teacher-digest), which may have been moved.
 bool may_change(const std::string& name) {
   static const std::set<std::string> names{"checkpoint-hist",
                                            "checkpoint-interval",
@@ -30,6 +30,8 @@ bool may_change(const std::string& name) {
                                            "output",
                                            "prefetch",
                                            "profile",
+                                           "teacher",
+                                           "teacher-outputs",
                                            "threads",
                                            "workers"};
   return names.contains(name);

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "core/log.h"
 #include "core/text_format.h"
 #include "io/atomic_file.h"
+#include "train/numbered_name.h"
 
 namespace softmoe {
 namespace {
@@ -64,19 +64,12 @@ void complete_summary(const fs::path& path) {
 }
 
 SavedRun read_all(const fs::path& path) {
-  return {.path = path, .checkpoint = load_checkpoint(path, {.ema = true})};
+  return {.path = path, .checkpoint = load_checkpoint(path, {.ema = true, .helpers = true})};
 }
 
 /// The step in the name of a checkpoint of the history; nothing for other files.
 std::optional<int64_t> history_step(const std::string& name) {
-  const std::string_view suffix = ".h5";
-  if (!name.starts_with(kHistoryPrefix) || !name.ends_with(suffix)) {
-    return std::nullopt;
-  }
-  int64_t step = 0;
-  const auto* const end = name.data() + name.size() - suffix.size();
-  const auto [stop, error] = std::from_chars(name.data() + kHistoryPrefix.size(), end, step);
-  return error == std::errc() && stop == end ? std::optional(step) : std::nullopt;
+  return number_in_name(name, kHistoryPrefix, ".h5");
 }
 
 /// Removes incomplete checkpoints of a process that was killed.
@@ -161,7 +154,8 @@ SavedRun RunFolder::load() const {
 
 void RunFolder::check_space(const Checkpoint& checkpoint) const {
   uint64_t bytes = 0;
-  for (const auto* tensors : {&checkpoint.model, &checkpoint.optimizer, &checkpoint.ema}) {
+  for (const auto* tensors :
+       {&checkpoint.model, &checkpoint.optimizer, &checkpoint.ema, &checkpoint.helpers}) {
     for (const auto& [name, tensor] : *tensors) {
       bytes += tensor.nbytes();
     }

@@ -62,6 +62,10 @@ double RunLength::epoch_of(int64_t step) const {
   return static_cast<double>(step) / static_cast<double>(units_.per_epoch);
 }
 
+double RunLength::share_of(int64_t step) const {
+  return std::min(1.0, static_cast<double>(step) / static_cast<double>(total_steps_));
+}
+
 bool RunLength::is_due(double interval_epochs, int64_t step) const {
   if (step == 0) {
     return false;

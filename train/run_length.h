@@ -40,6 +40,8 @@ class RunLength {
 
   /// Epochs after `step` updates, with the fraction of the last one.
   double epoch_of(int64_t step) const;
+  /// The share of the whole run that the first `step` updates are, in [0, 1].
+  double share_of(int64_t step) const;
   /// Returns true if an event that happens every `interval_epochs` > 0 happens after update `step`:
   /// after each update that completes an interval, and after the last update.
   bool is_due(double interval_epochs, int64_t step) const;

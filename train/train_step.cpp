@@ -4,32 +4,74 @@
 
 #include "runtime/autocast_guard.h"
 #include "runtime/profiler.h"
+#include "train/feature_matcher.h"
 #include "train/objectives.h"
+#include "train/teacher.h"
 
 namespace softmoe {
+namespace {
+
+/// What the teachers of `options` say of the images of `batch` goes to `context`.
+void ask_teachers(const Batch& batch, const DistillationOptions& distillation,
+                  const StepOptions& options, StepContext& context) {
+  TORCH_CHECK_VALUE(options.teacher != nullptr, "step_loss: distillation without a teacher");
+  const ProfilePart part("teacher");
+  context.teacher =
+      options.teacher->probabilities(batch, distillation.temperature);  // [batch, classes]
+}
+
+/// The forward pass of a student. A distillation token's head learns from the teachers alone, and
+/// the class token's from the labels alone.
+void forward_student(VisionTransformer& model, const Batch& batch, const StepOptions& options,
+                     RoutingRecords* routing, StepContext& context) {
+  std::vector<torch::Tensor> tokens;  // before the first block and behind each
+  TokenVisitor visit;
+  if (options.matcher != nullptr) {
+    visit = [&tokens](const torch::Tensor& behind) { tokens.push_back(behind); };
+  }
+  const auto features =
+      model->forward_features(batch.images, routing, visit);  // [batch, feature_dim]
+  const auto logits = model->head_logits(features);
+  context.logits = logits.front();              // [batch, classes]
+  context.distillation_logits = logits.back();  // [batch, classes]
+  if (options.matcher != nullptr) {
+    context.matched = options.matcher->match(batch, tokens);
+  }
+}
+
+}  // namespace
 
 StepResult step_loss(VisionTransformer& model, const Batch& batch,
                      const ObjectiveOptions& objectives, const StepOptions& options) {
+  StepContext context{.batch = batch, .progress = options.progress};
+  if (objectives.distillation) {
+    ask_teachers(batch, *objectives.distillation, options, context);
+  }
   const AutocastGuard autocast(batch.images.device(), options.compute_dtype);
   auto wants = wanted_routing(objectives);
   wants.load = wants.load || options.record_load;
   const bool wants_routing = wants.weights || wants.scores || wants.load;
-  auto routing = wants_routing ? model->routing_records(wants) : RoutingRecords();
-  const auto logits = [&] {
+  context.routing = wants_routing ? model->routing_records(wants) : RoutingRecords();
+  auto* const routing = wants_routing ? &context.routing : nullptr;
+  {
     const ProfilePart part("forward");
-    return model->forward(batch.images, wants_routing ? &routing : nullptr);  // [batch, classes]
-  }();
+    if (objectives.distillation) {
+      forward_student(model, batch, options, routing, context);
+    } else {
+      context.logits = model->forward(batch.images, routing);  // [batch, classes]
+    }
+  }
   const ProfilePart part("loss");
   StepResult result;
   if (options.record_load) {
-    for (const auto& [block, record] : routing) {
+    for (const auto& [block, record] : context.routing) {
       result.loads[block] = record.load;
     }
   }
-  auto objective =
-      objective_loss(objectives, {.batch = batch, .logits = logits, .routing = std::move(routing)});
+  auto objective = objective_loss(objectives, std::move(context));
   result.loss = std::move(objective.loss);  // []
   result.values = std::move(objective.values);
+  result.parts = std::move(objective.parts);
   return result;
 }
 

@@ -8,6 +8,9 @@ void complete_config(TrainingSetup& setup) {
   table.add("model", setup.start.model_name, "the model");
   describe(table, model);
   describe(table, setup.options);
+  if (auto& distillation = setup.options.objectives.distillation) {
+    describe(table, *distillation);
+  }
   if (setup.config.is_null()) {
     setup.config = table.to_json();
   }

@@ -1,9 +1,12 @@
 #pragma once
 /// What defines a training run.
 
+#include <memory>
 #include <string>
 
+#include "train/feature_matcher.h"
 #include "train/run_options.h"
+#include "train/teacher.h"
 #include "train/training_start.h"
 
 namespace softmoe {
@@ -17,6 +20,10 @@ struct TrainingSetup {
   /// All options by name: they must agree when a run resumes. Null: see complete_config().
   Json config = {};
   std::string config_text = {};  ///< `config` as a config file
+  /// Of `options.objectives.distillation`; null without it.
+  std::shared_ptr<Teacher> teacher = {};
+  /// Of its `features`, whose maps learn with the model; null without them.
+  std::shared_ptr<FeatureMatcher> matcher = {};
 };
 
 /// Makes `config` and `config_text` of the options of the model and of the run if they are missing.

@@ -77,7 +77,13 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
   const auto dtype = tensor_dtype(compute_precision(options.train.amp_dtype, setup.device));
   model.set_grad_checkpointing(options.train.grad_checkpointing);
   const auto learning = set_trainable(model, options.trainable);
-  auto optimizer = make_optimizer(named_parameters(model), options.optimizer);
+  auto parameters = named_parameters(model);
+  if (setup.matcher) {
+    for (auto& parameter : named_parameters(*setup.matcher)) {
+      parameters.push_back(std::move(parameter));
+    }
+  }
+  auto optimizer = make_optimizer(parameters, options.optimizer);
   auto ema = options.train.model_ema
                  ? std::make_unique<ModelEma>(setup.start.model, options.train.model_ema_decay,
                                               options.train.model_ema_warmup)
@@ -116,6 +122,9 @@ Checkpoint to_checkpoint(const TrainingState& state) {
   if (state.ema) {
     checkpoint.ema = state.ema->tensors();
   }
+  if (state.setup.matcher) {
+    checkpoint.helpers = named_tensors(*state.setup.matcher);
+  }
   return checkpoint;
 }
 
@@ -129,6 +138,9 @@ void restore(TrainingState& state, const Checkpoint& checkpoint, const std::stri
   state.optimizer->load_state(checkpoint.optimizer);
   if (state.ema) {
     state.ema->load(checkpoint.ema, path);
+  }
+  if (state.setup.matcher) {
+    load_into(*state.setup.matcher, checkpoint.helpers, path);
   }
   state.progress = run_progress(metadata.at("progress"));
   state.fit_length();

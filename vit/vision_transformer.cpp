@@ -133,9 +133,9 @@ torch::Tensor VisionTransformerImpl::run_block(BlockImpl& block, const torch::Te
   return recomputed(tokens, block.buffers(), run);  // [batch, tokens, dim]
 }
 
-torch::Tensor VisionTransformerImpl::run_blocks(
-    const torch::Tensor& images, RoutingRecords* records,
-    const std::function<void(const torch::Tensor&)>& visit) {
+torch::Tensor VisionTransformerImpl::run_blocks(const torch::Tensor& images,
+                                                RoutingRecords* records,
+                                                const TokenVisitor& visit) {
   check_shape("VisionTransformer: images", images,
               {-1, options_.in_chans, options_.image_height(), options_.image_width()});
   const TokenContext context{.patches =
@@ -157,8 +157,9 @@ torch::Tensor VisionTransformerImpl::run_blocks(
 }
 
 torch::Tensor VisionTransformerImpl::forward_tokens(const torch::Tensor& images,
-                                                    RoutingRecords* records) {
-  const auto tokens = run_blocks(images, records);
+                                                    RoutingRecords* records,
+                                                    const TokenVisitor& visit) {
+  const auto tokens = run_blocks(images, records, visit);
   return norm_ ? norm_(tokens) : tokens;  // [batch, tokens, dim]
 }
 
@@ -187,8 +188,9 @@ torch::Tensor VisionTransformerImpl::pool(const torch::Tensor& tokens) {
 }
 
 torch::Tensor VisionTransformerImpl::forward_features(const torch::Tensor& images,
-                                                      RoutingRecords* records) {
-  return pooled_features(forward_tokens(images, records));  // [batch, feature_dim]
+                                                      RoutingRecords* records,
+                                                      const TokenVisitor& visit) {
+  return pooled_features(forward_tokens(images, records, visit));  // [batch, feature_dim]
 }
 
 torch::Tensor VisionTransformerImpl::pooled_features(const torch::Tensor& tokens) {
@@ -204,11 +206,20 @@ torch::Tensor VisionTransformerImpl::pooled_features(const torch::Tensor& tokens
 }
 
 torch::Tensor VisionTransformerImpl::forward_head(const torch::Tensor& features) {
-  if (head_dist_) {
-    const auto parts = features.chunk(2, 1);
-    return (head_(parts[0]) + head_dist_(parts[1])) / 2;  // [batch, num_classes]
+  if (!head_) {
+    return features;
   }
-  return head_ ? head_(features) : features;  // [batch, num_classes]
+  const auto logits = head_logits(features);
+  return head_dist_ ? (logits[0] + logits[1]) / 2 : logits[0];  // [batch, num_classes]
+}
+
+std::vector<torch::Tensor> VisionTransformerImpl::head_logits(const torch::Tensor& features) {
+  TORCH_CHECK_VALUE(head_, "VisionTransformer: head_logits of a model without a head");
+  if (!head_dist_) {
+    return {head_(features)};
+  }
+  const auto parts = features.chunk(2, 1);
+  return {head_(parts[0]), head_dist_(parts[1])};
 }
 
 torch::Tensor VisionTransformerImpl::forward(const torch::Tensor& images, RoutingRecords* records) {

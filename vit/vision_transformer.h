@@ -17,6 +17,9 @@ namespace softmoe {
 /// there beforehand says what it wants; missing ones are made and want weights.
 using RoutingRecords = std::map<int64_t, RoutingRecord>;
 
+/// Is called with the tokens [batch, tokens, dim] before the first block and behind each block.
+using TokenVisitor = std::function<void(const torch::Tensor& tokens)>;
+
 /// A vision transformer; parameters carry timm's names, MoE layers stand at `blocks.<i>.moe`.
 class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl> {
  public:
@@ -29,13 +32,18 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   torch::Tensor forward(const torch::Tensor& images, RoutingRecords* records = nullptr);
   /// What the head gets, [batch, feature_dim]: the features of few-shot probes. With a distillation
   /// token its features follow those of the class token.
-  torch::Tensor forward_features(const torch::Tensor& images, RoutingRecords* records = nullptr);
+  torch::Tensor forward_features(const torch::Tensor& images, RoutingRecords* records = nullptr,
+                                 const TokenVisitor& visit = {});
   /// Tokens after the last block and the final norm on tokens, [batch, tokens, dim].
-  torch::Tensor forward_tokens(const torch::Tensor& images, RoutingRecords* records = nullptr);
+  torch::Tensor forward_tokens(const torch::Tensor& images, RoutingRecords* records = nullptr,
+                               const TokenVisitor& visit = {});
   /// The tokens before the first block and behind each block, [batch, tokens, dim].
   std::vector<torch::Tensor> forward_intermediates(const torch::Tensor& images);
-  /// Logits of features, [batch, num_classes].
+  /// Logits of features, [batch, num_classes]: the mean of head_logits().
   torch::Tensor forward_head(const torch::Tensor& features);
+  /// Logits of features [batch, num_classes] by each head: that of the class token, then that of
+  /// the distillation token if there is one (Touvron et al., arXiv:2012.12877, section 4).
+  std::vector<torch::Tensor> head_logits(const torch::Tensor& features);
 
   /// One record for each MoE block that wants `wants`.
   RoutingRecords routing_records(const RoutingWants& wants) const;
@@ -57,10 +65,9 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   /// The learned tokens before the patches, [1, prefix_tokens, dim].
   torch::Tensor prefix() const;
   torch::Tensor embed(const torch::Tensor& patches);
-  /// Tokens behind the last block, [batch, tokens, dim]; calls visit(tokens) before the first block
-  /// and behind each.
+  /// Tokens behind the last block, [batch, tokens, dim].
   torch::Tensor run_blocks(const torch::Tensor& images, RoutingRecords* records,
-                           const std::function<void(const torch::Tensor&)>& visit = {});
+                           const TokenVisitor& visit);
   torch::Tensor run_block(BlockImpl& block, const torch::Tensor& tokens,
                           const TokenContext& context, RoutingRecord* record);
   torch::Tensor pool(const torch::Tensor& tokens);

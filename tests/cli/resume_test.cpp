@@ -2,36 +2,14 @@
 
 #include <gmock/gmock.h>
 
-#include "checkpoints/checkpoint.h"
 #include "cli/tiny.h"
 #include "core/split_text.h"
-#include "io/atomic_file.h"
 #include "support/temporary_folder.h"
-#include "support/tensor_matcher.h"
 
 namespace softmoe::test {
 namespace {
 
 using testing::HasSubstr;
-
-void expect_same_tensors(const NamedTensors& actual, const NamedTensors& expected) {
-  ASSERT_EQ(actual.size(), expected.size());
-  for (const auto& [name, tensor] : expected) {
-    EXPECT_TRUE(same_bits(actual.at(name), tensor)) << name;
-  }
-}
-
-void expect_same_run(const std::filesystem::path& actual, const std::filesystem::path& expected) {
-  for (const auto* name : {"metrics.jsonl", "summary.csv"}) {
-    EXPECT_EQ(read_text_file(actual / name), read_text_file(expected / name)) << name;
-  }
-  for (const auto* name : {"last.h5", "best.h5"}) {
-    const auto a = load_checkpoint(actual / name);
-    const auto b = load_checkpoint(expected / name);
-    expect_same_tensors(a.model, b.model);
-    expect_same_tensors(a.optimizer, b.optimizer);
-  }
-}
 
 size_t count(const std::string& text, const std::string& part) {
   size_t found = 0;

@@ -10,6 +10,7 @@
 #include "datasets/image_file.h"
 #include "datasets/transforms.h"
 #include "io/atomic_file.h"
+#include "support/tensor_matcher.h"
 #include "vit/small_models.h"
 
 namespace softmoe::test {
@@ -44,6 +45,13 @@ testing::AssertionResult check_error(const ProgramRun& run, int exit_code, const
     }
   }
   return testing::AssertionSuccess();
+}
+
+void expect_same_tensors(const NamedTensors& actual, const NamedTensors& expected) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (const auto& [name, tensor] : expected) {
+    EXPECT_TRUE(same_bits(actual.at(name), tensor)) << name;
+  }
 }
 
 }  // namespace
@@ -128,6 +136,18 @@ testing::AssertionResult ends_with_one_error(const ProgramRun& run, int exit_cod
 
 testing::AssertionResult succeeds(const ProgramRun& run) {
   return run.exit_code == 0 ? testing::AssertionSuccess() : failure(run, "expected success");
+}
+
+void expect_same_run(const std::filesystem::path& actual, const std::filesystem::path& expected) {
+  for (const auto* name : {"metrics.jsonl", "summary.csv"}) {
+    EXPECT_EQ(read_text_file(actual / name), read_text_file(expected / name)) << name;
+  }
+  for (const auto* name : {"last.h5", "best.h5"}) {
+    const auto a = load_checkpoint(actual / name);
+    const auto b = load_checkpoint(expected / name);
+    expect_same_tensors(a.model, b.model);
+    expect_same_tensors(a.optimizer, b.optimizer);
+  }
 }
 
 }  // namespace softmoe::test

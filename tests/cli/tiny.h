@@ -49,4 +49,7 @@ testing::AssertionResult ends_with_one_error(const ProgramRun& run, int exit_cod
 /// The exit code is 0.
 testing::AssertionResult succeeds(const ProgramRun& run);
 
+/// Two run folders have the same records and, bit for bit, the same last and best checkpoints.
+void expect_same_run(const std::filesystem::path& actual, const std::filesystem::path& expected);
+
 }  // namespace softmoe::test

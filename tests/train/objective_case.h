@@ -19,15 +19,20 @@ class ObjectiveCase {
               .labels = torch::tensor({3, 0, 6, 6, 1}),
               .indices = {}};
     options_.router_losses.coefficients.fill(0.25);
+    options_.distillation.emplace().features = {1};
     routing_ = model->routing_records(wanted_routing(options_));
-    logits_ = model->forward(batch_.images, &routing_);  // [batch, classes]
+    logits_ = model->forward(batch_.images, &routing_);           // [batch, classes]
+    teacher_ = torch::randn(logits_.sizes()).softmax(/*dim=*/1);  // [batch, classes]
   }
 
   StepContext context() const {
     return {.batch = batch_,
             .logits = logits_,
             .routing = routing_,
-            .image_losses = classification_losses(options_.loss, logits_, batch_.labels).detach()};
+            .image_losses = classification_losses(options_.loss, logits_, batch_.labels).detach(),
+            .distillation_logits = logits_,
+            .teacher = teacher_,
+            .matched = {matched_}};
   }
   const ObjectiveOptions& options() const { return options_; }
 
@@ -37,6 +42,9 @@ class ObjectiveCase {
   Batch batch_;
   RoutingRecords routing_;
   torch::Tensor logits_;
+  torch::Tensor teacher_;
+  MatchedTokens matched_{.student = torch::randn({5, 6, 9}).requires_grad_(),
+                         .teacher = torch::randn({5, 6, 9})};
 };
 
 }  // namespace softmoe::test

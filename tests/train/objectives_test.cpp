@@ -68,14 +68,24 @@ TEST(Objectives, LossIsTheSumOfAllThatAreOn) {
   for (const auto* router : {"tokens_choice", "reinforced"}) {
     const ObjectiveCase example(router);
     auto expected = torch::zeros({});
-    for (const auto& row : objectives()) {
-      expected = expected + row.loss(example.options(), example.context()).loss;  // []
-    }
+    std::map<std::string, torch::Tensor> parts;
     auto context = example.context();
-    context.image_losses = torch::Tensor();  // the losses per image come from the first objective
+    context.image_losses = torch::Tensor();  // those of the objectives before each
+    for (const auto& row : objectives()) {
+      const auto part = row.loss(example.options(), context);
+      parts[std::string(row.name)] = part.loss.detach();
+      expected = expected + part.loss;  // []
+      if (part.image_losses.defined()) {
+        const auto own = part.image_losses.detach();  // [5]
+        context.image_losses = context.image_losses.defined() ? context.image_losses + own : own;
+      }
+    }
+    context.image_losses = torch::Tensor();
     const auto sum = objective_loss(example.options(), std::move(context));
     EXPECT_TRUE(all_close(sum.loss.detach(), expected.detach())) << router;
     EXPECT_EQ(sum.values.size(), 2U) << router;
+    ASSERT_EQ(sum.parts.size(), objectives().size());
+    EXPECT_TRUE(all_close(sum.parts.at("distillation"), parts.at("distillation"))) << router;
   }
 }
 

@@ -117,5 +117,15 @@ TEST(RunLength, RecordsEveryIntervalAndTheEnd) {
   EXPECT_EQ(steps, (std::vector<int64_t>{3, 6, 7}));
 }
 
+TEST(RunLength, TellsTheShareOfTheRunThatIsDone) {
+  TrainOptions options;
+  options.epochs = 2;
+  const RunLength length(options, {.per_epoch = 10, .images = 1});
+  EXPECT_DOUBLE_EQ(length.share_of(0), 0.0);
+  EXPECT_DOUBLE_EQ(length.share_of(5), 0.25);
+  EXPECT_DOUBLE_EQ(length.share_of(20), 1.0);
+  EXPECT_DOUBLE_EQ(length.share_of(21), 1.0);
+}
+
 }  // namespace
 }  // namespace softmoe

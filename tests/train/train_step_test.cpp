@@ -5,7 +5,9 @@
 #include "ops/compute_precision.h"
 #include "runtime/autocast_guard.h"
 #include "support/tensor_matcher.h"
+#include "train/distillation_objective.h"
 #include "train/router_objective.h"
+#include "train/teacher.h"
 #include "vit/small_models.h"
 
 namespace softmoe {
@@ -148,6 +150,51 @@ TEST(TrainStepLoss, LeavesGradientsAlone) {
   const auto loss = step_loss(model, batch_of(options, 4), {}, {}).loss;  // []
   EXPECT_TRUE(loss.requires_grad());
   EXPECT_TRUE(gradients_of(model).empty());
+}
+
+/// Gives the same probabilities for all batches.
+class FixedTeacher : public Teacher {
+ public:
+  explicit FixedTeacher(torch::Tensor probabilities) : probabilities_(std::move(probabilities)) {}
+  torch::Tensor probabilities(const Batch& /*batch*/, double temperature) override {
+    temperature_ = temperature;
+    return probabilities_;
+  }
+  double temperature() const { return temperature_; }
+
+ private:
+  torch::Tensor probabilities_;
+  double temperature_ = 0.0;
+};
+
+TEST(DistillingStep, TheTokenOfDistillationLearnsFromTheTeacherAndTheClassTokenFromLabels) {
+  auto options = test::small_options();
+  options.global_pool = GlobalPool::kToken;
+  options.class_token = true;
+  for (const bool has_token : {true, false}) {
+    options.dist_token = has_token;
+    auto model = test::lively_model(options);
+    const auto batch = batch_of(options, 5);
+    FixedTeacher teacher(torch::randn({5, 7}).softmax(1));
+    ObjectiveOptions objectives;
+    objectives.distillation = {.alpha = 0.25, .temperature = 3.0};
+    const auto loss = step_loss(model, batch, objectives, {.teacher = &teacher}).loss;
+    const auto logits = model->head_logits(model->forward_features(batch.images));
+    const auto taught = distillation_losses({}, *objectives.distillation, logits.back(),
+                                            teacher.probabilities(batch, 3.0));
+    const auto expected =
+        0.75 * classification_loss({}, logits.front(), batch.labels) + 0.25 * taught.mean();
+    EXPECT_TRUE(all_close(loss.detach(), expected.detach())) << has_token;
+    EXPECT_EQ(teacher.temperature(), 3.0);
+  }
+}
+
+TEST(DistillingStep, NeedsATeacher) {
+  auto model = test::lively_model(test::small_options());
+  ObjectiveOptions objectives;
+  objectives.distillation.emplace();
+  EXPECT_THROW(step_loss(model, batch_of(test::small_options(), 5), objectives, {}),
+               c10::ValueError);
 }
 
 }  // namespace

@@ -77,6 +77,32 @@ TEST(VisionTransformer, PutsPrefixTokensBeforeThePatchesWithOrWithoutPositions) 
   }
 }
 
+TEST(VisionTransformer, GivesTheMeanOfTheLogitsOfItsHeads) {
+  auto options = every_prefix();
+  for (const bool with_distillation : {true, false}) {
+    options.dist_token = with_distillation;
+    auto model = lively_model(options);
+    auto parameters = model->named_parameters();
+    const auto images = random_images(options);
+    const auto features = model->forward_features(images);
+    const auto parts = features.chunk(with_distillation ? 2 : 1, 1);
+    auto expected = std::vector{
+        torch::linear(parts.front(), parameters["head.weight"], parameters["head.bias"])};
+    if (with_distillation) {
+      expected.push_back(torch::linear(parts.back(), parameters["head_dist.weight"],
+                                       parameters["head_dist.bias"]));
+    }
+    const auto logits = model->head_logits(features);
+    ASSERT_EQ(logits.size(), expected.size());
+    for (size_t head = 0; head < logits.size(); ++head) {
+      EXPECT_TRUE(all_close(logits[head], expected[head]));
+    }
+    EXPECT_TRUE(all_close(model->forward(images), torch::stack(expected).mean(0)));
+  }
+  options.num_classes = 0;
+  EXPECT_THROW(lively_model(options)->head_logits(torch::zeros({2, 24})), c10::ValueError);
+}
+
 TEST(VisionTransformer, MeanPoolingLeavesOutEveryPrefixToken) {
   auto options = every_prefix();
   options.dist_token = false;

@@ -16,6 +16,7 @@ void AverageHook::at_evaluation(TrainingState& state) {
     checkpoint.model = named_tensors(*average.model);
     checkpoint.optimizer.clear();
     checkpoint.ema.clear();
+    checkpoint.helpers.clear();
     save_checkpoint(folder_.path() / ("ema-" + average.name() + ".h5"), checkpoint);
   }
 }

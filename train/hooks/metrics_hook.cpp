@@ -1,6 +1,24 @@
 #include "train/hooks/metrics_hook.h"
 
 namespace softmoe {
+namespace {
+
+/// The mean over the batches of `update` of the loss of each objective, by name.
+Json mean_parts(const ModelUpdate& update) {
+  std::map<std::string, double> sums;
+  for (const auto& batch : update.batches) {
+    for (const auto& [name, loss] : batch.parts) {
+      sums[name] += loss.item<double>();
+    }
+  }
+  Json means;
+  for (const auto& [name, sum] : sums) {
+    means[name] = sum / static_cast<double>(update.batches.size());
+  }
+  return means;
+}
+
+}  // namespace
 
 void MetricsHook::at_record(TrainingState& state, TrainingRecord& record) {
   const int64_t step = state.progress.step;
@@ -11,6 +29,9 @@ void MetricsHook::at_record(TrainingState& state, TrainingRecord& record) {
                {"lr", state.last_rate()}};
   for (const auto& [group, norms] : record.update.norms) {
     metrics["norms"][group] = {{"grad", norms.gradient}, {"weight", norms.weight}};
+  }
+  if (state.options().objectives.distillation) {
+    metrics["losses"] = mean_parts(record.update);
   }
   if (!record.routing.empty()) {
     metrics["routing"] = to_json(record.routing);
