@@ -11,6 +11,7 @@
 
 #include "datasets/loader.h"
 #include "softmoe/router_losses.h"
+#include "train/chunked_loss.h"
 #include "train/loss.h"
 #include "vit/vision_transformer.h"
 
@@ -27,11 +28,14 @@ struct ObjectiveOptions {
 /// What objectives see: a step after its forward pass.
 struct StepContext {
   const Batch& batch;      ///< with labels; on the device of the model
-  torch::Tensor logits;    ///< [batch, classes]
+  torch::Tensor logits;    ///< [batch, classes]; undefined if `head` makes them in parts
   RoutingRecords routing;  ///< by the number of the block; what the objectives want
   /// [batch], without gradient: the losses per image, summed over the objectives before this one;
   /// undefined if they have none.
   torch::Tensor image_losses = {};
+  torch::Tensor features = {};  ///< [batch, feature_dim], which `head` makes logits of
+  Head head = {};               ///< if there are no `logits`
+  int64_t loss_rows = 0;        ///< images whose logits may be held at once, if `head` makes them
 };
 
 /// Numbers about blocks of the model to be recorded, by the number of the block and by name:

@@ -15,10 +15,19 @@ StepResult step_loss(VisionTransformer& model, const Batch& batch,
   wants.load = wants.load || options.record_load;
   const bool wants_routing = wants.weights || wants.scores || wants.load;
   auto routing = wants_routing ? model->routing_records(wants) : RoutingRecords();
-  const auto logits = [&] {
+  const int64_t images = batch.images.size(0);
+  const int64_t rows = loss_rows(objectives.loss, images, model->options().num_classes);
+  auto* records = wants_routing ? &routing : nullptr;
+  torch::Tensor logits;
+  torch::Tensor features;
+  {
     const ProfilePart part("forward");
-    return model->forward(batch.images, wants_routing ? &routing : nullptr);  // [batch, classes]
-  }();
+    if (rows < images) {
+      features = model->forward_features(batch.images, records);  // [batch, feature_dim]
+    } else {
+      logits = model->forward(batch.images, records);  // [batch, classes]
+    }
+  }
   const ProfilePart part("loss");
   StepResult result;
   if (options.record_load) {
@@ -27,7 +36,16 @@ StepResult step_loss(VisionTransformer& model, const Batch& batch,
     }
   }
   auto objective =
-      objective_loss(objectives, {.batch = batch, .logits = logits, .routing = std::move(routing)});
+      objective_loss(objectives, {.batch = batch,
+                                  .logits = logits,
+                                  .routing = std::move(routing),
+                                  .features = features,
+                                  .head =
+                                      [model = model](const torch::Tensor& x) mutable {
+                                        const ProfilePart head("head");
+                                        return model->forward_head(x);  // [rows, classes]
+                                      },
+                                  .loss_rows = rows});
   result.loss = std::move(objective.loss);  // []
   result.values = std::move(objective.values);
   return result;
