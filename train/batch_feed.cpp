@@ -1,5 +1,7 @@
 #include "train/batch_feed.h"
 
+#include <ATen/ops/constant_pad_nd.h>
+
 #include <chrono>
 #include <utility>
 
@@ -40,7 +42,11 @@ Batch BatchFeed::take(int64_t number) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   TORCH_INTERNAL_ASSERT(batch.has_value(), "the loader ended inside an epoch");
   batch->images = batch->images.to(device_);  // [batch, channels, height, width]
-  batch->labels = batch->labels.to(device_);  // [batch]
+  batch->labels = batch->labels.to(device_);  // [batch], or [batch, own classes]
+  if (batch->labels.dim() == 2 && batch->labels.size(1) < classes_) {
+    batch->labels = at::constant_pad_nd(batch->labels,
+                                        {0, classes_ - batch->labels.size(1)});  // [batch, classes]
+  }
   if (mixes(mixup_, number / batches_per_epoch_)) {
     Rng rng(stream_key(seed_, "mixup", 0, static_cast<uint64_t>(number)));
     mix_batch(mixup_, classes_, rng, *batch);

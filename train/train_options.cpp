@@ -14,7 +14,8 @@ void describe(OptionTable& table, TrainOptions& options) {
             "end after this many training images, counted each time they are seen; 0: no limit",
             {.unit = "images", .min = 0});
   table.add("patience", options.patience,
-            "end after this many evaluations in a row without a new best top-1; 0: never",
+            "end after this many evaluations in a row without a new best top-1 (multi-label: mean "
+            "average precision); 0: never",
             {.unit = "evaluations", .min = 0});
   table.add("grad-accum-steps", options.grad_accum_steps,
             "batches whose gradients are averaged for one update",

@@ -169,8 +169,10 @@ void Trainer::end_if_out_of_patience() {
     return;
   }
   state_.length.end_at(progress.step);
-  log_line(fmt::format("ends after update {}: no new best top-1 in {} since that of update {}",
-                       progress.step, pluralize(patience, "evaluation"), progress.best_step));
+  log_line(fmt::format("ends after update {}: no new best {} in {} since that of update {}",
+                       progress.step,
+                       val_set_.is_multi_label() ? "mean average precision" : "top-1",
+                       pluralize(patience, "evaluation"), progress.best_step));
 }
 
 void Trainer::stop_if_interrupted() {
@@ -319,18 +321,18 @@ TrainResult Trainer::result() const {
   const auto& progress = state_.progress;
   const auto images = static_cast<double>(progress.step * state_.images_per_update());
   const double seconds = progress.train_seconds;
-  std::map<std::string, double> ema_top1;
+  std::map<std::string, double> ema_best;
   if (state_.ema) {
     for (const auto& average : state_.ema->averages()) {
-      ema_top1[average.name()] = average.best_top1;
+      ema_best[average.name()] = average.best_score;
     }
   }
   return {.run_folder = folder_.path(),
           .steps = progress.step,
-          .best_top1 = progress.best_top1,
+          .best_score = progress.best_score,
           .best_step = progress.best_step,
           .last = state_.evaluation.result,
-          .ema_top1 = std::move(ema_top1),
+          .ema_best = std::move(ema_best),
           .train_seconds = seconds,
           .images_per_second = seconds > 0 ? images / seconds : 0.0,
           .parameters = state_.learning,

@@ -37,6 +37,23 @@ TrainingData open_training_data(const DatasetOptions& options) {
 }
 
 void fit_options(RunOptions& options, VitOptions& model, const TrainingData& data,
+namespace {
+
+/// Chooses a loss that takes any number of classes per image. Throws UsageError if the user has
+/// chosen another.
+void fit_multi_label_loss(LossOptions& options, bool is_chosen) {
+  if (loss_row(options.loss).likelihood == Likelihood::kSigmoid) {
+    return;
+  }
+  if (is_chosen) {
+    throw UsageError("--loss", "sigmoid for images with several labels (--multi-label)",
+                     options.loss);
+  }
+  options.loss = "sigmoid";
+}
+
+}  // namespace
+
                  const std::set<std::string>& keep) {
   const auto classes = static_cast<int64_t>(data.train->class_names().size());
   if (!keep.contains("num-classes")) {
@@ -46,6 +63,9 @@ void fit_options(RunOptions& options, VitOptions& model, const TrainingData& dat
                      std::to_string(model.num_classes));
   }
   fit_optimizer(options.optimizer, keep);
+  if (data.train->is_multi_label()) {
+    fit_multi_label_loss(options.objectives.loss, keep.contains("loss"));
+  }
   if (!keep.contains("hflip")) {
     options.preprocess.hflip = usual_hflip(options.data);
   }
