@@ -35,5 +35,10 @@ void MetricsHook::at_evaluation(TrainingState& state) {
   folder_.add_timing(
       {{"step", state.progress.step}, {"train_seconds", state.progress.train_seconds}});
 }
+  Json record = to_json(evaluation.result);
+  record.erase("confusion");
+  record["step"] = state.progress.step;
+  record["epoch"] = state.epoch();
+  folder_.add_evaluation(record);
 
 }  // namespace softmoe
