@@ -14,13 +14,14 @@ namespace softmoe {
 BatchFeed::BatchFeed(const Dataset& set, const Transform& transform, const LoaderOptions& options,
                      int64_t batches_per_update, const torch::Device& device,
                      const MixupOptions& mixup, int64_t classes)
-    : loader_(set, transform, options),
+    : set_(set),
+      options_(options),
+      loader_(std::make_unique<Loader>(set, transform, options)),
       batches_per_update_(batches_per_update),
-      batches_per_epoch_(loader_.batches_per_epoch() / batches_per_update * batches_per_update),
+      batches_per_epoch_(loader_->batches_per_epoch() / batches_per_update * batches_per_update),
       device_(device),
       mixup_(mixup),
-      classes_(classes),
-      seed_(options.seed) {
+      classes_(classes) {
   validate(mixup);
   TORCH_CHECK_VALUE(options.drop_last, "BatchFeed: updates need batches of one size");
   if (batches_per_epoch_ == 0) {
@@ -29,15 +30,22 @@ BatchFeed::BatchFeed(const Dataset& set, const Transform& transform, const Loade
   }
 }
 
+void BatchFeed::set_transform(const Transform& transform) {
+  auto bad = loader_->bad_images();
+  loader_ = std::make_unique<Loader>(set_, transform, options_);
+  loader_->restore_bad_images(std::move(bad));
+  next_ = -1;
+}
+
 Batch BatchFeed::take(int64_t number) {
   const ProfilePart part("data");
   const int64_t in_epoch = number % batches_per_epoch_;
   if (number != next_ || in_epoch == 0) {
-    loader_.start(number / batches_per_epoch_, in_epoch);
+    loader_->start(number / batches_per_epoch_, in_epoch);
   }
   next_ = number + 1;
   const auto start = std::chrono::steady_clock::now();
-  auto batch = loader_.next();
+  auto batch = loader_->next();
   waited_seconds_ +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   TORCH_INTERNAL_ASSERT(batch.has_value(), "the loader ended inside an epoch");
@@ -48,7 +56,7 @@ Batch BatchFeed::take(int64_t number) {
                                         {0, classes_ - batch->labels.size(1)});  // [batch, classes]
   }
   if (mixes(mixup_, number / batches_per_epoch_)) {
-    Rng rng(stream_key(seed_, "mixup", 0, static_cast<uint64_t>(number)));
+    Rng rng(stream_key(options_.seed, "mixup", 0, static_cast<uint64_t>(number)));
     mix_batch(mixup_, classes_, rng, *batch);
   }
   return std::move(*batch);
@@ -56,7 +64,7 @@ Batch BatchFeed::take(int64_t number) {
 
 Json BatchFeed::bad_images() const {
   Json json = Json::array();
-  for (const auto& image : loader_.bad_images()) {
+  for (const auto& image : loader_->bad_images()) {
     json.push_back({{"index", image.index}, {"reason", valid_utf8(image.reason)}});
   }
   return json;
@@ -67,7 +75,7 @@ void BatchFeed::restore_bad_images(const Json& images) {
   for (const auto& image : images) {
     bad.push_back({.index = image.at("index"), .reason = image.at("reason")});
   }
-  loader_.restore_bad_images(std::move(bad));
+  loader_->restore_bad_images(std::move(bad));
 }
 
 }  // namespace softmoe

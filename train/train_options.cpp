@@ -46,6 +46,10 @@ void describe(OptionTable& table, TrainOptions& options) {
   table.add("grad-checkpointing", options.grad_checkpointing,
             "keep no activations of blocks but compute them again in the backward pass: less "
             "memory, equal results");
+  table.add("image-size-schedule", options.image_size_schedule,
+            "sizes of training images as SIZE@SHARE of the run, such as 128@0,160@0.4,224@0.8: "
+            "positions are interpolated, and the last size is --img-size; empty: one size",
+            {.unit = "px"});
   table.add("pp", options.pp,
             "the transform of training images as one text instead of its options, as the log shows "
             "it: 'inception_crop(224)|flip_lr|randaug(2,15)'",

@@ -41,7 +41,9 @@ Trainer::Trainer(TrainingSetup setup, const Dataset& train_set, const Dataset& v
             setup.options.mixup, setup.start.model->options().num_classes),
       state_(make_training_state(std::move(setup),
                                  data_identity(train_set, val_set, setup.options.data),
-                                 feed_.updates_per_epoch())) {
+                                 feed_.updates_per_epoch())),
+      image_sizes_(image_size_stages(state_.options().train, state_.model()->options())) {
+  state_.model()->set_any_image_size(!image_sizes_.empty());
   adopt_optimizer_state();
   add_hooks();
 }
@@ -213,8 +215,22 @@ uint64_t Trainer::random_key() const {
                     static_cast<uint64_t>(next_place()));
 }
 
+/// Prepares images of another size if the next update wants them.
+void Trainer::follow_image_sizes() {
+  const int64_t size =
+      image_size_at(image_sizes_, state_.progress.step, state_.length.total_steps());
+  if (size == state_.image_size) {
+    return;
+  }
+  state_.image_size = size;
+  feed_.set_transform(Transform::training(with_image_size(state_.options().preprocess, size)));
+  log_line(fmt::format("training images have {} x {} px from update {} on", size, size,
+                       state_.progress.step + 1));
+}
+
 ModelUpdate Trainer::next_update() {
   const ProfilePart part("update");
+  follow_image_sizes();
   const auto& options = state_.options();
   const int64_t step = state_.progress.step;
   const int64_t batches = options.train.grad_accum_steps;
