@@ -97,8 +97,9 @@ int64_t work_bytes(const VitOptions& model, const RunOptions& options,
   const int64_t batch = options.loader.batch_size;
   const int64_t rows = loss_rows(options.objectives.loss, batch, model.num_classes);
   const int64_t head = kFp32 * model.num_classes * model.head_inputs();
-  // The gradient of the head grows by that of each chunk.
-  const int64_t loss = bytes.loss() * rows + (rows < batch ? 2 : 1) * head;
+  // The gradient of the head grows by that of each chunk, beside the weights that are packed for the
+  // products of forward and backward pass.
+  const int64_t loss = bytes.loss() * rows + (rows < batch ? 5 : 1) * head;
   return std::max(loss, bytes.work() * batch + head);
 }
 

@@ -46,7 +46,7 @@ TEST(MultiLabelMetrics, ClassesWithoutDataAreNoLabel) {
 TEST(MultiLabelMetrics, RefuseWhatIsNotFinite) {
   MultiLabelMetrics metrics(2);
   EXPECT_THROW(metrics.result(), InputError);
-  metrics.add(torch::tensor({{0.0, NAN}}), torch::tensor({{1.0, 0.0}}));
+  metrics.add(torch::tensor({{0.0, std::nan("")}}), torch::tensor({{1.0, 0.0}}));
   EXPECT_THROW(metrics.result(), InputError);
 }
 

@@ -19,7 +19,10 @@ class TwoLayers {
                    {"fc1.bias", torch::zeros({128}).requires_grad_()},
                    {"fc2.weight", (torch::randn({40, 128}) / 11).requires_grad_()}};
     teacher_ = torch::randn({40, 64}) / 8;
-    optimizer_ = make_optimizer(parameters_, {.opt = optimizer, .weight_decay = 0.01});
+    OptimizerOptions options;
+    options.opt = optimizer;
+    options.weight_decay = 0.01;
+    optimizer_ = make_optimizer(parameters_, options);
   }
 
   /// The loss of update `step`.

@@ -7,6 +7,7 @@
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
 #include "train/tiny_run.h"
+#include "train/training_data.h"
 #include "vit/small_models.h"
 
 namespace softmoe {

@@ -177,7 +177,8 @@ class MultiLabelManifest : public Manifest {
  protected:
   std::vector<std::vector<int64_t>> labels_of(const std::string& name, const std::string& separator,
                                               const std::string& split = "all") {
-    set_ = open(name, split, {.labels = {.multi_label = true, .separator = separator}});
+    set_ = open(name, split,
+                {.path = {}, .label = {}, .labels = {.multi_label = true, .separator = separator}});
     EXPECT_TRUE(set_->is_multi_label());
     std::vector<std::vector<int64_t>> labels;
     for (int64_t index = 0; index < set_->size(); ++index) {
@@ -208,7 +209,7 @@ TEST_F(MultiLabelManifest, JsonHasLists) {
         "{\"path\":\"2.png\",\"label\":[\"cat\",\"dog\"],\"split\":\"val\"}\n");
   using Labels = std::vector<std::vector<int64_t>>;
   EXPECT_EQ(labels_of("t.jsonl", ";", "val"), (Labels{{}, {0, 1}}));
-  const ManifestColumns several{.labels = {.multi_label = true}};
+  const ManifestColumns several{.path = {}, .label = {}, .labels = {.multi_label = true}};
   EXPECT_THAT(error_of("u.jsonl", "{\"path\":\"0.png\",\"label\":[\"a\",[1]]}\n", several),
               AllOf(HasSubstr("u.jsonl row 1"), HasSubstr("a text or an integer")));
   EXPECT_THAT(error_of("u.jsonl",
