@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <map>
 #include <numeric>
@@ -260,9 +261,16 @@ Json export_images(const Job& job, const std::string& split) {
     const auto bytes = encode_png(sample.image);
     const auto& path = paths[static_cast<size_t>(index)];
     write_text_file(path, {bytes.begin(), bytes.end()});
-    const auto& name = set->class_names()[static_cast<size_t>(sample.label)];
-    print_line("{}  {}", path.string(), name);
-    files.push_back({{"file", path.string()}, {"label", name}});
+    Json labels = Json::array();
+    for (const int64_t label : set->labels(index)) {
+      labels.push_back(set->class_names()[static_cast<size_t>(label)]);
+    }
+    const auto names = fmt::format("{}", fmt::join(labels.get<std::vector<std::string>>(), ", "));
+    print_line("{}  {}", path.string(), names);
+    files.push_back({{"file", path.string()}, {"label", names}});
+    if (set->is_multi_label()) {
+      files.back()["labels"] = std::move(labels);
+    }
   }
   return {{"split", split}, {"files", files}};
 }

@@ -37,28 +37,35 @@ void describe(OptionTable& table, EvalOptions& options) {
 }
 
 std::string class_table(const ClassificationResult& result, const std::vector<std::string>& names) {
+  const bool is_multi_label = result.mean_average_precision.has_value();
+  const auto& scores = is_multi_label ? result.average_precision : result.class_accuracy;
+  const std::string score_name = is_multi_label ? "average precision" : "accuracy";
   std::vector<size_t> order(names.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::string title;
   if (names.size() > kMaxClassRows) {
-    std::erase_if(order, [&](size_t label) { return !result.class_accuracy[label]; });
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      return *result.class_accuracy[a] < *result.class_accuracy[b];
-    });
+    std::erase_if(order, [&](size_t label) { return !scores[label]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return *scores[a] < *scores[b]; });
     order.resize(std::min(order.size(), kMaxClassRows));
-    title = fmt::format("the {} of {} classes with the lowest accuracy (all are in --json)\n",
-                        order.size(), names.size());
+    title = fmt::format("the {} of {} classes with the lowest {} (all are in --json)\n",
+                        order.size(), names.size(), score_name);
   }
-  TextTable table({"class", "images", "accuracy"});
+  TextTable table({"class", "images", score_name});
   for (const auto label : order) {
-    const auto& accuracy = result.class_accuracy[label];
+    const auto& score = scores[label];
     table.add_row({names[label], std::to_string(result.class_examples[label]),
-                   accuracy ? fmt::format("{:.2f} %", 100 * *accuracy) : "-"});
+                   score ? fmt::format("{:.2f} %", 100 * *score) : "-"});
   }
   return title + table.text();
 }
 
 std::string summary(const ClassificationResult& result) {
+  if (result.mean_average_precision) {
+    return fmt::format(" * mAP {:.3f} Acc@1 {:.3f} Acc@5 {:.3f}\n{}, loss {:.4f}\n",
+                       100 * *result.mean_average_precision, 100 * result.top1, 100 * result.top5,
+                       pluralize(result.examples, "image"), result.loss);
+  }
   return fmt::format(
       " * Acc@1 {:.3f} ({:.3f}) Acc@5 {:.3f} ({:.3f})\n"
       "{}, balanced accuracy {:.2f} %, loss {:.4f}, calibration error {:.2f} %\n",
@@ -73,10 +80,12 @@ void run_eval(const std::vector<std::string>& arguments) {
   EvalOptions options;
   DatasetOptions data;
   LoaderOptions loader;
-  CommandLine line("eval",
-                   "Accuracy, loss, calibration and accuracy by class of a checkpoint on the split "
-                   "--val-split of a data set. The balanced accuracy is the mean over classes. "
-                   "--json has the confusion matrix, too.");
+  CommandLine line(
+      "eval",
+      "Accuracy, loss, calibration and accuracy by class of a checkpoint on the split "
+      "--val-split of a data set. The balanced accuracy is the mean over classes. "
+      "--json has the confusion matrix, too. Of a multi-label set it is mean average "
+      "precision, that of each class, and how often the first predictions are labels.");
   line.add("Evaluation", options);
   line.add_operand("checkpoint");
   line.add("Data", data);

@@ -21,6 +21,7 @@ struct ModelsOptions {
   std::string amp_dtype = "auto";
   std::string opt = "adamw";
   bool grad_checkpointing = false;
+  int64_t loss_chunk = 0;
 
   bool operator==(const ModelsOptions&) const = default;
 };
@@ -38,6 +39,7 @@ void describe(OptionTable& table, ModelsOptions& options) {
   }
   table.add("opt", options.opt, "of --memory", {.choices = optimizer_names});
   table.add("grad-checkpointing", options.grad_checkpointing, "of --memory");
+  table.add("loss-chunk", options.loss_chunk, "of --memory", {.unit = "images", .min = 0});
 }
 
 MemoryPlan memory_of(const VitOptions& model, const ModelsOptions& options,
@@ -46,6 +48,7 @@ MemoryPlan memory_of(const VitOptions& model, const ModelsOptions& options,
   run.loader.batch_size = options.batch_size;
   run.optimizer.opt = options.opt;
   run.train.grad_checkpointing = options.grad_checkpointing;
+  run.objectives.loss.loss_chunk = options.loss_chunk;
   return plan_memory(model, run, compute_precision(options.amp_dtype, device));
 }
 

@@ -99,7 +99,7 @@ void train_and_print(const CommandLine& line, const RunOptions& options, const T
   print_data(json_text({{"run_folder", folder},
                         {"steps", result.steps},
                         {"eval_top1", result.last.top1},
-                        {"best_top1", result.best_top1},
+                        {best_name(result), result.best_score},
                         {"train_seconds", result.train_seconds},
                         {"images_per_second", result.images_per_second}}) +
              "\n");

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "datasets/bad_images.h"
+#include "datasets/single_labels.h"
 
 namespace softmoe {
 
@@ -30,6 +31,7 @@ BatchMaker::BatchMaker(const Dataset& dataset, Transform transform, const Loader
       throw UsageError("sampling", "uniform for a data set without end, which draws its classes",
                        enum_name(options.sampling));
     }
+    require_single_labels(dataset, "--sampling " + enum_name(options.sampling));
     sampler_.emplace(all_labels(dataset), options.sampling, options.seed);
   }
 }
@@ -82,7 +84,10 @@ PendingBatch BatchMaker::start_batch(int64_t number) const {
   batch.images =
       torch::empty({batch.rows, transform_.channels(), transform_.height(), transform_.width()},
                    memory.dtype(torch::kFloat32));
-  batch.labels = torch::empty({batch.rows}, memory.dtype(torch::kInt64));
+  const auto classes = static_cast<int64_t>(dataset_.class_names().size());
+  batch.labels = dataset_.is_multi_label()
+                     ? torch::zeros({batch.rows, classes}, memory.dtype(torch::kFloat32))
+                     : torch::empty({batch.rows}, memory.dtype(torch::kInt64));
   batch.indices = torch::empty({batch.rows}, torch::kInt64);
   return batch;
 }
@@ -126,7 +131,14 @@ void BatchMaker::write_sample(const PendingBatch& batch, int64_t row, int64_t po
   Rng rng(augment_key(options_.seed, epoch_, index, view_at(position)));
   const int64_t floats = transform_.channels() * transform_.height() * transform_.width();
   float* out = batch.images.data_ptr<float>() + row * floats;
-  batch.labels.data_ptr<int64_t>()[row] = transform_.apply(dataset_, index, rng, out);
+  const int64_t label = transform_.apply(dataset_, index, rng, out);
+  if (dataset_.is_multi_label()) {
+    for (const int64_t present : dataset_.labels(index)) {
+      batch.labels.data_ptr<float>()[row * batch.labels.size(1) + present] = 1.0F;
+    }
+  } else {
+    batch.labels.data_ptr<int64_t>()[row] = label;
+  }
   batch.indices.data_ptr<int64_t>()[row] = index;
 }
 

@@ -27,7 +27,7 @@ struct PendingBatch {
   int64_t number = 0;
   int64_t rows = 0;
   torch::Tensor images;   ///< [rows, channels, height, width]
-  torch::Tensor labels;   ///< [rows]
+  torch::Tensor labels;   ///< [rows], or [rows, classes] of a multi-label set
   torch::Tensor indices;  ///< [rows]
 };
 

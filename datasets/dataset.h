@@ -16,7 +16,7 @@ namespace softmoe {
 /// One labelled image.
 struct Sample {
   cv::Mat image;      ///< uint8, 1 (gray) or 3 (RGB order) channels
-  int64_t label = 0;  ///< index into class_names()
+  int64_t label = 0;  ///< index into class_names(); -1 in a multi-label set
 };
 
 /// A set of labelled images. Every member is safe to call from several threads at once.
@@ -32,7 +32,13 @@ class Dataset {
   virtual Sample get(int64_t index) const = 0;
 
   /// The label of get(index), without decoding the image if the source allows that.
+  /// -1 in a multi-label set.
   virtual int64_t label(int64_t index) const { return get(index).label; }
+
+  /// Returns true if an image has any number of labels, or none.
+  virtual bool is_multi_label() const { return false; }
+  /// All labels of an image, in ascending order.
+  virtual std::vector<int64_t> labels(int64_t index) const { return {label(index)}; }
 
   virtual const std::vector<std::string>& class_names() const = 0;
 
@@ -61,10 +67,12 @@ struct DatasetOptions {
   std::string data_dir;
   std::string train_split = "train";
   std::string val_split = "val";
-  std::string class_map;      ///< of manifests and shards: a file with names of classes
-  std::string path_column;    ///< of manifests; empty: the usual names
-  std::string label_column;   ///< of manifests, and the key of shards' JSON; empty: the usual names
-  std::string stream_copies;  ///< ShardOptions::copies. Has no flag
+  std::string class_map;     ///< of manifests and shards: a file with names of classes
+  std::string path_column;   ///< of manifests; empty: the usual names
+  std::string label_column;  ///< of manifests, and the key of shards' JSON; empty: the usual names
+  bool multi_label = false;  ///< of manifests and shards: an image has any number of labels
+  std::string label_separator = ";";  ///< of several labels in one field
+  std::string stream_copies;          ///< ShardOptions::copies. Has no flag
   CharacterOptions characters;
 
   bool operator==(const DatasetOptions&) const = default;

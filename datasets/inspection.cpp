@@ -74,7 +74,9 @@ DatasetSummary summarize(const Dataset& dataset, int64_t max_decoded) {
   DatasetSummary summary;
   summary.class_images.resize(dataset.class_names().size(), 0);
   for (int64_t index = 0; index < dataset.size(); ++index) {
-    ++summary.class_images.at(static_cast<size_t>(dataset.label(index)));
+    for (const int64_t label : dataset.labels(index)) {
+      ++summary.class_images.at(static_cast<size_t>(label));
+    }
   }
   PixelSums sums;
   const int64_t count = std::min(max_decoded, dataset.size());

@@ -17,7 +17,7 @@ namespace softmoe {
 /// Some samples, ready for a model.
 struct Batch {
   torch::Tensor images;   ///< [batch, channels, height, width] float32
-  torch::Tensor labels;   ///< [batch] int64
+  torch::Tensor labels;   ///< [batch] int64; of a multi-label set [batch, classes] float32: 0 or 1
   torch::Tensor indices;  ///< [batch] int64: the samples' places in the data set
   int64_t number = 0;     ///< of the batch in its epoch
   /// [batch, classes] float32: shares of the classes if they replace `labels`, else undefined.

@@ -117,6 +117,10 @@ void read_flip(StepArguments& arguments, PreprocessOptions& options) {
   options.hflip = arguments.number(0, 1, 0.5);
 }
 
+void read_vertical_flip(StepArguments& arguments, PreprocessOptions& options) {
+  options.vflip = arguments.number(0, 1, 0.5);
+}
+
 void read_randaug(StepArguments& arguments, PreprocessOptions& options) {
   const double draws = arguments.number(1, 100, 2);
   const double magnitude = arguments.number(0, 100, 10);
@@ -194,23 +198,24 @@ struct StepRow {
   void (*read)(StepArguments& arguments, PreprocessOptions& options);
 };
 
-constexpr std::array<StepRow, 17> kSteps{{{"decode_scaled_jpeg", -1, read_scaled_jpeg},
+constexpr std::array<StepRow, 18> kSteps{{{"decode_scaled_jpeg", -1, read_scaled_jpeg},
                                           {"to_gray", 0, read_to_gray},
                                           {"inception_crop", 1, read_inception_crop},
                                           {"center_crop", 1, read_center_crop},
                                           {"resize", 1, read_resize},
                                           {"padded_crop", 2, read_padded_crop},
                                           {"flip_lr", 3, read_flip},
-                                          {"randaug", 4, read_randaug},
-                                          {"augmix", 4, read_augmix},
-                                          {"autoaug", 4, read_autoaug},
-                                          {"trivialaug", 4, read_trivialaug},
-                                          {"color_jitter", 5, read_color_jitter},
-                                          {"grayscale", 6, read_grayscale},
-                                          {"gaussian_blur", 7, read_blur},
-                                          {"value_range", 8, read_value_range},
-                                          {"normalize", 8, read_normalize},
-                                          {"random_erase", 9, read_random_erase}}};
+                                          {"flip_ud", 4, read_vertical_flip},
+                                          {"randaug", 5, read_randaug},
+                                          {"augmix", 5, read_augmix},
+                                          {"autoaug", 5, read_autoaug},
+                                          {"trivialaug", 5, read_trivialaug},
+                                          {"color_jitter", 6, read_color_jitter},
+                                          {"grayscale", 7, read_grayscale},
+                                          {"gaussian_blur", 8, read_blur},
+                                          {"value_range", 9, read_value_range},
+                                          {"normalize", 9, read_normalize},
+                                          {"random_erase", 10, read_random_erase}}};
 
 }  // namespace
 
@@ -277,6 +282,7 @@ void StepArguments::finish() const {
 
 void apply_image_steps(std::vector<PipelineStep>& steps, PreprocessOptions& options) {
   options.hflip = 0.0;
+  options.vflip = 0.0;
   options.train_crop = CropMode::kAuto;
   const auto repeats = options.augment.aug_repeats;
   options.augment = {};
@@ -325,6 +331,7 @@ const std::vector<std::string>& pipeline_options() {
                                               "ratio",
                                               "padding",
                                               "hflip",
+                                              "vflip",
                                               "aa",
                                               "color-jitter",
                                               "color-jitter-prob",

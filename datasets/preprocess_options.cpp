@@ -59,6 +59,8 @@ void describe(OptionTable& table, PreprocessOptions& options) {
             "probability of mirroring a training image; not given: 0.5 if a mirrored image of "
             "the data set keeps its label, 0 for letters and digits",
             {.min = 0, .max = 1, .follows = "by --dataset"});
+  table.add("vflip", options.vflip, "probability of mirroring a training image from top to bottom",
+            {.min = 0, .max = 1});
   table.add("interpolation", options.interpolation, "filter for resizing, as Pillow defines it");
   table.add("jpeg-decoding", options.jpeg_decoding,
             "what training decodes of a JPEG file: the crop, with the same pixels as in full, or "

@@ -50,6 +50,7 @@ struct PreprocessOptions {
   std::vector<double> ratio = {3.0 / 4, 4.0 / 3};  ///< of kInception: width over height
   int64_t padding = 4;                             ///< of kPadded, pixels on each side
   double hflip = 0.0;                              ///< probability of mirroring in training
+  double vflip = 0.0;                              ///< probability of turning upside down there
   Interpolation interpolation = Interpolation::kBilinear;
   JpegDecoding jpeg_decoding = JpegDecoding::kCrop;  ///< of training images
   std::vector<double> mean = {0.5};                  ///< one value or one per channel, white is 1

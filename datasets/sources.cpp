@@ -42,18 +42,24 @@ std::unique_ptr<Dataset> open_folder_row(const DatasetOptions& options, const st
   return open_image_folder(options.data_dir, split, {options.train_split, options.val_split});
 }
 
+LabelFormat label_format(const DatasetOptions& options) {
+  return {.multi_label = options.multi_label, .separator = options.label_separator};
+}
+
 std::unique_ptr<Dataset> open_shards_row(const DatasetOptions& options, const std::string& split) {
   return open_shards(options.data_dir, split, {options.train_split, options.val_split},
                      {.label_key = options.label_column,
                       .class_map = options.class_map,
-                      .copies = options.stream_copies});
+                      .copies = options.stream_copies,
+                      .labels = label_format(options)});
 }
 
 std::unique_ptr<Dataset> open_manifest_row(const DatasetOptions& options,
                                            const std::string& split) {
-  return open_manifest(options.data_dir, split, {options.train_split, options.val_split},
-                       {.path = options.path_column, .label = options.label_column},
-                       options.class_map);
+  return open_manifest(
+      options.data_dir, split, {options.train_split, options.val_split},
+      {.path = options.path_column, .label = options.label_column, .labels = label_format(options)},
+      options.class_map);
 }
 
 std::unique_ptr<Dataset> open_packed_row(const DatasetOptions& options, const std::string& split) {
@@ -120,11 +126,11 @@ constexpr std::array kRows{
                true, true, open_folder_row},
     DatasetRow{"manifest",
                "image files that a .csv, .tsv or .jsonl file lists, or a folder with one per split",
-               true, true, open_manifest_row},
+               true, true, open_manifest_row, /*is_pattern=*/false, /*takes_multi_label=*/true},
     DatasetRow{"shards",
                "tar files with WebDataset's names: a pattern such as train-{0000..0146}.tar, or a "
                "folder with shards per split",
-               true, true, open_shards_row, /*is_pattern=*/true},
+               true, true, open_shards_row, /*is_pattern=*/true, /*takes_multi_label=*/true},
     DatasetRow{"hdf5", "files packed by `softmoe data pack`: one, or a folder with one per split",
                true, true, open_packed_row},
     DatasetRow{"characters", "letters of this machine's fonts, distorted; endless", false, false,
@@ -183,6 +189,11 @@ void describe(OptionTable& table, DatasetOptions& options) {
   table.add("label-column", options.label_column,
             "manifest, shards: column, or key of .json members, with the labels; not given: label, "
             "class, ...");
+  table.add("multi-label", options.multi_label,
+            "manifest, shards: an image has any number of labels: a list in JSON, a text with "
+            "separators in tables; --loss is sigmoid then");
+  table.add("label-separator", options.label_separator,
+            "what stands between several labels in one text");
   table.add("train-split", options.train_split, "part of the set to train on");
   table.add("val-split", options.val_split, "part of the set to evaluate on");
   describe(table, options.characters);
@@ -198,6 +209,13 @@ std::unique_ptr<Dataset> make_dataset(const DatasetOptions& options, const std::
       throw InputError("data-dir " + options.data_dir, "a folder or file",
                        "nothing there" + advice_for(options.data_dir));
     }
+  }
+  if (options.multi_label && !row.takes_multi_label) {
+    throw UsageError("--multi-label", "--dataset manifest or shards",
+                     "--dataset " + std::string(row.name));
+  }
+  if (options.label_separator.empty()) {
+    throw UsageError("--label-separator", "a text", "nothing");
   }
   return row.open(options, split);
 }

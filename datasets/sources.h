@@ -17,7 +17,8 @@ struct DatasetRow {
   bool needs_data_dir;      ///< throws without `--data-dir`
   bool mirror_keeps_label;  ///< a mirrored image is still a plausible image of its class
   std::unique_ptr<Dataset> (*open)(const DatasetOptions& options, const std::string& split);
-  bool is_pattern = false;  ///< `--data-dir` may be a pattern of names or a command
+  bool is_pattern = false;         ///< `--data-dir` may be a pattern of names or a command
+  bool takes_multi_label = false;  ///< images may have any number of labels
 };
 
 std::span<const DatasetRow> dataset_rows();

@@ -25,10 +25,12 @@ constexpr std::array kSplitNames{
 };
 
 std::vector<int64_t> held_out_indices(const Dataset& whole, SplitKind kind) {
-  std::vector<int64_t> seen(whole.class_names().size(), 0);
+  std::vector<int64_t> seen(whole.class_names().size() + 1, 0);  // the last: without a label
   std::vector<int64_t> indices;
   for (int64_t index = 0; index < whole.size(); ++index) {
-    const int64_t rank = seen.at(static_cast<size_t>(whole.label(index)))++;
+    const auto labels = whole.labels(index);  // of several labels the first counts
+    const auto group = labels.empty() ? seen.size() - 1 : static_cast<size_t>(labels.front());
+    const int64_t rank = seen.at(group)++;
     const bool is_val = rank % kHoldOutEvery == 1;  // not 0: the only image of a class is train
     if (is_val == (kind == SplitKind::kVal)) {
       indices.push_back(index);

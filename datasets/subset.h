@@ -20,6 +20,8 @@ class Subset : public Dataset {
   int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
   Sample get(int64_t index) const override { return whole_->get(at(index)); }
   int64_t label(int64_t index) const override { return whole_->label(at(index)); }
+  bool is_multi_label() const override { return whole_->is_multi_label(); }
+  std::vector<int64_t> labels(int64_t index) const override { return whole_->labels(at(index)); }
   const std::vector<std::string>& class_names() const override { return whole_->class_names(); }
   std::string sample_name(int64_t index) const override { return whole_->sample_name(at(index)); }
   std::optional<std::vector<uint8_t>> encoded_bytes(int64_t index) const override {

@@ -62,6 +62,7 @@ Transform::Transform(const PreprocessOptions& options, CropMode crop, bool train
     : options_(valid(options, train)),
       crop_(crop),
       hflip_(train ? options.hflip : 0.0),
+      vflip_(train ? options.vflip : 0.0),
       jpeg_decoding_(train ? options.jpeg_decoding : JpegDecoding::kFull),
       mean_(by_channel(options.mean, options.input_size[0])),
       std_(by_channel(options.std, options.input_size[0])),
@@ -133,6 +134,7 @@ Transform::Arrangement Transform::draw_arrangement(Rng& rng) const {
     arrangement.shift_x = static_cast<int>(rng.below(2 * options_.padding + 1) - options_.padding);
   }
   arrangement.mirror = hflip_ > 0.0 && rng.uniform() < hflip_;
+  arrangement.upside_down = vflip_ > 0.0 && rng.uniform() < vflip_;
   return arrangement;
 }
 
@@ -145,6 +147,9 @@ cv::Mat Transform::augmented(const cv::Mat& image, const Arrangement& arrangemen
   }
   if (arrangement.mirror) {
     cv::flip(arranged, arranged, /*flipCode=*/1);
+  }
+  if (arrangement.upside_down) {
+    cv::flip(arranged, arranged, /*flipCode=*/0);
   }
   return augmenter_.apply(channels_ == 3 ? as_rgb(arranged) : arranged, rng);
 }
@@ -207,14 +212,14 @@ Box Transform::center_box(int height, int width) const {
 
 void Transform::write_floats(const cv::Mat& image, const Arrangement& arrangement,
                              float* out) const {
-  const auto [mirror, shift_y, shift_x] = arrangement;
+  const auto [mirror, upside_down, shift_y, shift_x] = arrangement;
   const int rows = image.rows;
   const int columns = image.cols;
   const int step = image.channels();
   for (int channel = 0; channel < channels_; ++channel) {
     const auto& value_of = value_of_[static_cast<size_t>(channel)];
     for (int y = 0; y < rows; ++y, out += columns) {
-      const int row = y + shift_y;
+      const int row = (upside_down ? rows - 1 - y : y) + shift_y;
       if (row < 0 || row >= rows) {
         std::fill(out, out + columns, value_of[0]);
         continue;
@@ -293,6 +298,9 @@ std::string Transform::text() const {
   text += (channels_ == 1 ? "to_gray|" : "") + crop_text();
   if (hflip_ > 0.0) {
     text += hflip_ == 0.5 ? "|flip_lr" : fmt::format("|flip_lr({:g})", hflip_);
+  }
+  if (vflip_ > 0.0) {
+    text += vflip_ == 0.5 ? "|flip_ud" : fmt::format("|flip_ud({:g})", vflip_);
   }
   for (const auto& step : augmenter_.steps()) {
     text += "|" + step;

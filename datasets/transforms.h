@@ -45,6 +45,7 @@ class Transform {
   /// Where the pixels of a resized image go.
   struct Arrangement {
     bool mirror = false;
+    bool upside_down = false;
     int shift_y = 0;
     int shift_x = 0;
   };
@@ -65,6 +66,7 @@ class Transform {
   PreprocessOptions options_;
   CropMode crop_;
   double hflip_;
+  double vflip_;
   JpegDecoding jpeg_decoding_;
   int64_t channels_;
   int64_t height_;

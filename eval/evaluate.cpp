@@ -1,16 +1,25 @@
 #include "eval/evaluate.h"
 
+#include "eval/multi_label_metrics.h"
+
 namespace softmoe {
 
 ClassificationResult evaluate(const Forward& forward, Loader& loader, int64_t num_classes,
                               Likelihood likelihood, const BatchLoopOptions& options) {
   ClassificationMetrics metrics(num_classes, likelihood);
+  MultiLabelMetrics multi_label(num_classes);
+  bool is_multi_label = false;
   auto loop = options;
-  loop.note = [&metrics] { return metrics.note(); };
+  loop.note = [&] { return is_multi_label ? multi_label.note() : metrics.note(); };
   for_each_output(forward, loader, loop, [&](const Batch& batch, const torch::Tensor& logits) {
-    metrics.add(logits, batch.labels);
+    is_multi_label = batch.labels.dim() == 2;
+    if (is_multi_label) {
+      multi_label.add(logits, batch.labels);
+    } else {
+      metrics.add(logits, batch.labels);
+    }
   });
-  return metrics.result();
+  return is_multi_label ? multi_label.result() : metrics.result();
 }
 
 }  // namespace softmoe

@@ -7,8 +7,8 @@
 namespace softmoe {
 
 /// Accuracy, loss and calibration of the logits [batch, num_classes] that `forward` gives for the
-/// images of `loader`. Throws InputError for logits that are not finite and for labels beyond
-/// `num_classes`.
+/// images of `loader`; mean average precision and loss of a multi-label set. Throws InputError for
+/// logits that are not finite and for labels beyond `num_classes`.
 ClassificationResult evaluate(const Forward& forward, Loader& loader, int64_t num_classes,
                               Likelihood likelihood, const BatchLoopOptions& options);
 

@@ -150,15 +150,36 @@ ClassificationResult ClassificationMetrics::result() const {
   return result;
 }
 
+namespace {
+
+Json values_json(const std::vector<std::optional<double>>& values) {
+  Json json = Json::array();
+  for (const auto& value : values) {
+    json.push_back(value ? Json(*value) : Json(nullptr));
+  }
+  return json;
+}
+
+Json multi_label_json(const ClassificationResult& result) {
+  return {{"examples", result.examples},
+          {"mean_average_precision", *result.mean_average_precision},
+          {"top1", result.top1},
+          {"top5", result.top5},
+          {"loss", result.loss},
+          {"class_examples", result.class_examples},
+          {"average_precision", values_json(result.average_precision)}};
+}
+
+}  // namespace
+
 Json to_json(const ClassificationResult& result) {
+  if (result.mean_average_precision) {
+    return multi_label_json(result);
+  }
   Json bins = Json::array();
   for (const auto& bin : result.calibration) {
     bins.push_back(
         {{"examples", bin.examples}, {"confidence", bin.confidence}, {"accuracy", bin.accuracy}});
-  }
-  Json class_accuracy = Json::array();
-  for (const auto& accuracy : result.class_accuracy) {
-    class_accuracy.push_back(accuracy ? Json(*accuracy) : Json(nullptr));
   }
   Json json{{"examples", result.examples},
             {"top1", result.top1},
@@ -168,7 +189,7 @@ Json to_json(const ClassificationResult& result) {
             {"calibration_error", result.calibration_error},
             {"calibration", std::move(bins)},
             {"class_examples", result.class_examples},
-            {"class_accuracy", std::move(class_accuracy)}};
+            {"class_accuracy", values_json(result.class_accuracy)}};
   if (result.confusion.defined()) {
     json["confusion"] = Json::array();
     for (const auto& row : result.confusion.unbind(/*dim=*/0)) {
@@ -181,8 +202,14 @@ Json to_json(const ClassificationResult& result) {
 }
 
 Json accuracy_json(const std::optional<ClassificationResult>& result) {
-  return result ? Json{{"top1", result->top1}, {"top5", result->top5}, {"loss", result->loss}}
-                : Json();
+  if (!result) {
+    return {};
+  }
+  Json json{{"top1", result->top1}, {"top5", result->top5}, {"loss", result->loss}};
+  if (result->mean_average_precision) {
+    json["mean_average_precision"] = *result->mean_average_precision;
+  }
+  return json;
 }
 
 }  // namespace softmoe

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/options.h"
@@ -33,6 +34,13 @@ struct ClassificationResult {
   std::vector<int64_t> class_examples{};                ///< images of each class
   std::vector<std::optional<double>> class_accuracy{};  ///< none for a class without images
   torch::Tensor confusion{};  ///< [classes, classes] int64 (label, prediction), or undefined
+  /// Of a multi-label set, where class_accuracy and calibration are empty; none for a class without
+  /// images.
+  std::vector<std::optional<double>> average_precision{};
+  std::optional<double> mean_average_precision{};  ///< over classes with images
+
+  /// What the best model has most of: mean average precision of a multi-label set, else top-1.
+  double score() const { return mean_average_precision.value_or(top1); }
 };
 
 /// Gathers a ClassificationResult. The prediction is the first of the largest logits, and the rank
@@ -73,7 +81,8 @@ class ClassificationMetrics {
 /// The result as JSON; the confusion matrix, if there is one, as rows.
 Json to_json(const ClassificationResult& result);
 
-/// {"top1", "top5", "loss"} of `result`; null if it was not measured.
+/// {"top1", "top5", "loss"} of `result`, and "mean_average_precision" if it has one; null if it was
+/// not measured.
 Json accuracy_json(const std::optional<ClassificationResult>& result);
 
 }  // namespace softmoe

@@ -104,17 +104,17 @@ Soup uniform_soup(const std::vector<std::string>& paths, const SoupImages* image
 
 Soup greedy_soup(const std::vector<std::string>& paths, const SoupImages& images) {
   SoupModels measured(paths, &images);
-  std::multimap<double, SoupModel, std::greater<>> by_top1;
+  std::multimap<double, SoupModel, std::greater<>> by_score;
   for (const auto& model : measured.models()) {
-    by_top1.emplace(model.result->top1, model);
+    by_score.emplace(model.result->score(), model);
   }
   Soup soup;
   WeightAverage best;
-  for (auto& [top1, model] : by_top1) {
+  for (auto& [score, model] : by_score) {
     auto tried = best;
     tried.add(open_weights(model.path), model.path);
     auto result = best.models() == 0 ? model.result : measured.measure(tried.mean(), model.path);
-    model.is_in_soup = best.models() == 0 || result->top1 >= soup.result->top1;
+    model.is_in_soup = best.models() == 0 || result->score() >= soup.result->score();
     if (model.is_in_soup) {
       best = std::move(tried);
       soup.result = std::move(result);

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/pluralize.h"
+#include "datasets/single_labels.h"
 #include "eval/features.h"
 
 namespace softmoe {
@@ -33,6 +34,7 @@ SplitFeatures split_features(const DatasetSplits& set, const FeatureExtractor& e
 }
 
 void check_same_classes(const DatasetSplits& set) {
+  require_single_labels(set.train, "probes of features");
   const auto& expected = set.train.class_names();
   const auto& found = set.test.class_names();
   const auto where = fmt::format("{} split {}", set.name, set.test_split);

@@ -18,6 +18,7 @@
 #include <map>
 
 #include "ops/fused/update.h"
+#include "ops/quantized_moments.h"
 
 namespace softmoe {
 namespace {
@@ -148,6 +149,28 @@ void adamw_update(const AdamWStep& step, const UpdatedTensors& tensors) {
   }
   if (!others.parameters.empty()) {
     adamw_in_steps(step, others);
+  }
+}
+
+void adamw_8bit_update(const AdamWStep& step, const UpdatedTensors& tensors) {
+  const torch::NoGradGuard no_grad;
+  if (fused::takes_adamw_8bit(tensors)) {
+    fused::adamw_8bit(step, tensors);
+    return;
+  }
+  const auto& means = MomentCode::of_means();
+  const auto& squares = MomentCode::of_squares();
+  for (size_t i = 0; i < tensors.parameters.size(); ++i) {
+    const auto& parameter = tensors.parameters[i];
+    auto values = parameter.to(torch::kFloat32).flatten().clone();  // [elements]
+    const auto gradient = tensors.gradients[i].to(torch::kFloat32).flatten().clone();
+    const auto mean = means.decoded(tensors.state[0][i], tensors.state[2][i]);
+    const auto square = squares.decoded(tensors.state[1][i], tensors.state[3][i]);
+    adamw_in_steps(step,
+                   {.parameters = {values}, .gradients = {gradient}, .state = {{mean}, {square}}});
+    parameter.copy_(values.view(parameter.sizes()));
+    means.encode(mean, tensors.state[0][i], tensors.state[2][i]);
+    squares.encode(square, tensors.state[1][i], tensors.state[3][i]);
   }
 }
 

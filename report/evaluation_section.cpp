@@ -22,6 +22,10 @@ std::string class_chart(const EvalScore& score) {
   classes.resize(std::min(classes.size(), kShownClasses));
   BarChart chart{
       .name = "accuracy by class", .title = "accuracy (%)", .bars = {}, .full_scale = 100.0};
+  if (std::isfinite(score.mean_average_precision)) {
+    chart.name = "average precision by class";
+    chart.title = "average precision (%)";
+  }
   for (const auto& [name, accuracy] : classes) {
     chart.bars.push_back({.label = name, .value = 100.0 * accuracy});
   }
@@ -61,11 +65,20 @@ Table score_table(const std::vector<EvalScore>& scores) {
                           {"top-5, %", true},
                           {"loss", true},
                           {"calibration error, %", true}}};
+  const bool has_precision = std::any_of(scores.begin(), scores.end(), [](const EvalScore& score) {
+    return std::isfinite(score.mean_average_precision);
+  });
+  if (has_precision) {
+    table.columns.push_back({"mAP, %", true});
+  }
   for (const auto& score : scores) {
     table.rows.push_back(
         {.cells = {score.label, score.data_set, fixed_text(score.examples, 0),
                    percent_text(score.top1), percent_text(score.top5), short_text(score.loss),
                    percent_text(score.calibration_error)}});
+    if (has_precision) {
+      table.rows.back().cells.emplace_back(percent_text(score.mean_average_precision));
+    }
   }
   return table;
 }
@@ -81,7 +94,8 @@ Section evaluation_section(const Results& results, SeriesColors& colors) {
         {{fmt::format("{}: {}", score.label,
                       classes > kShownClasses
                           ? fmt::format("the {} worst of {} classes", kShownClasses, classes)
-                          : "accuracy by class"),
+                      : std::isfinite(score.mean_average_precision) ? "average precision by class"
+                                                                    : "accuracy by class"),
           class_chart(score)},
          {score.label + ": calibration", calibration_chart(score, colors),
           "Accuracy of predictions of about equal confidence. Calibrated probabilities lie on "

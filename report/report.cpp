@@ -16,7 +16,7 @@ std::string report_html(const report::Results& results, const std::string& title
       title, subtitle,
       {report::summary_section(results),
        report::training_section(results, /*finetuned=*/false, colors),
-       report::few_shot_section(results, colors),
+       report::few_shot_section(results, colors), report::probe_section(results),
        report::training_section(results, /*finetuned=*/true, colors),
        report::evaluation_section(results, colors), report::throughput_section(results, colors),
        report::dispatch_section(results), report::prediction_section(results),

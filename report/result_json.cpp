@@ -61,22 +61,49 @@ void read_few_shot_set(const Document& document, const JsonNode& node, Results& 
   }
 }
 
-/// Scores are in `results`, or in `results` of each element of a list of sets.
-void read_few_shot(const Document& document, Results& results) {
-  bool found = false;
+/// The objects with `key`: the elements of a list of sets, or the document itself.
+std::vector<JsonNode> sets_with(const Document& document, const std::string& wanted) {
+  std::vector<JsonNode> sets;
   for (const auto& [key, value] : document.root.value().items()) {
-    const auto is_set = [](const Json& item) {
-      return item.is_object() && item.contains("results");
-    };
+    const auto is_set = [&](const Json& item) { return item.is_object() && item.contains(wanted); };
     if (value.is_array() && !value.empty() && is_set(value.front())) {
       for (const auto& item : document.root.at(key).items()) {
-        read_few_shot_set(document, item, results);
+        sets.push_back(item);
       }
-      found = true;
     }
   }
-  if (!found) {
-    read_few_shot_set(document, document.root, results);
+  return sets.empty() ? std::vector{document.root} : sets;
+}
+
+void read_few_shot(const Document& document, Results& results) {
+  for (const auto& node : sets_with(document, "results")) {
+    read_few_shot_set(document, node, results);
+  }
+}
+
+/// The score of `node` by `method` on the features and the data set of `set`.
+ProbeScore probe_score(const Document& document, const JsonNode& set, const JsonNode& node,
+                       const std::string& method) {
+  return {.label = document.label,
+          .data_set = set.text_or("name", data_set_name(document.options)),
+          .method = method,
+          .examples = set.number_or("test_examples", set.number_or("examples", kMissing)),
+          .top1 = node.at("top1").number(),
+          .top5 = node.number_or("top5", kMissing)};
+}
+
+void read_knn(const Document& document, Results& results) {
+  for (const auto& set : sets_with(document, "results")) {
+    for (const auto& node : set.at("results").items()) {
+      results.probes.push_back(
+          probe_score(document, set, node, fmt::format("{}-NN", node.at("k").integer())));
+    }
+  }
+}
+
+void read_probe(const Document& document, Results& results) {
+  for (const auto& set : sets_with(document, "train_examples")) {
+    results.probes.push_back(probe_score(document, set, set, "linear"));
   }
 }
 
@@ -130,10 +157,11 @@ void read_benchmark(const Document& document, Results& results) {
   }
 }
 
-/// `class_accuracy` with the names in `classes`; classes without images are left out.
+/// `class_accuracy`, or `average_precision` of a multi-label set, with the names in `classes`;
+/// classes without images are left out.
 std::vector<std::pair<std::string, double>> class_accuracies(const JsonNode& root) {
   std::vector<std::pair<std::string, double>> accuracies;
-  const auto list = root.find("class_accuracy");
+  const auto list = root.find(root.find("class_accuracy") ? "class_accuracy" : "average_precision");
   const auto names = root.find("classes");
   if (!list || !names) {
     return accuracies;
@@ -160,7 +188,8 @@ void read_eval(const Document& document, Results& results) {
                   .top1 = root.at("top1").number(),
                   .top5 = root.number_or("top5", kMissing),
                   .loss = root.number_or("loss", kMissing),
-                  .calibration_error = root.number_or("calibration_error", kMissing)};
+                  .calibration_error = root.number_or("calibration_error", kMissing),
+                  .mean_average_precision = root.number_or("mean_average_precision", kMissing)};
   if (const auto bins = root.find("calibration")) {
     for (const auto& bin : bins->items()) {
       score.calibration.push_back({.confidence = bin.at("confidence").number(),
@@ -262,7 +291,8 @@ constexpr std::array kReaders{
     ReaderRow{"fewshot", read_few_shot},  ReaderRow{"benchmark", read_benchmark},
     ReaderRow{"eval", read_eval},         ReaderRow{"inspect", read_inspect},
     ReaderRow{"predict", read_predict},   ReaderRow{"train", read_training},
-    ReaderRow{"finetune", read_training},
+    ReaderRow{"finetune", read_training}, ReaderRow{"knn", read_knn},
+    ReaderRow{"probe", read_probe},
 };
 
 const ReaderRow& reader_for(const JsonNode& command) {

@@ -64,6 +64,16 @@ struct FewShotCurve {
   std::vector<FewShotPoint> points{};
 };
 
+/// The accuracy of a classifier of frozen features that saw all training images.
+struct ProbeScore {
+  std::string label{};  ///< of the features
+  std::string data_set{};
+  std::string method{};        ///< "linear", "20-NN"
+  double examples = kMissing;  ///< test images
+  double top1 = kMissing;      ///< in [0, 1]
+  double top5 = kMissing;      ///< in [0, 1]
+};
+
 /// Median and ends over the rounds of a benchmark.
 struct Measured {
   double median = kMissing;
@@ -108,6 +118,7 @@ struct EvalScore {
   double top5 = kMissing;
   double loss = kMissing;
   double calibration_error = kMissing;
+  double mean_average_precision = kMissing;  ///< of a multi-label set
   /// Mean confidence and accuracy of predictions of about equal confidence, and their number.
   struct ConfidenceBin {
     double confidence = kMissing;
@@ -115,6 +126,7 @@ struct EvalScore {
     double examples = 0.0;
   };
   std::vector<ConfidenceBin> calibration{};
+  /// By the name of the class: accuracy, or average precision of a multi-label set.
   std::vector<std::pair<std::string, double>> class_accuracy{};
 };
 
@@ -146,6 +158,7 @@ struct DispatchMaps {
 struct Results {
   std::vector<TrainingRun> runs{};
   std::vector<FewShotCurve> few_shot{};
+  std::vector<ProbeScore> probes{};
   std::vector<ThroughputResult> throughput{};
   std::vector<LeftOutThroughput> left_out{};
   std::vector<EvalScore> evaluations{};

@@ -18,6 +18,7 @@ std::vector<Table> summary_tables(const Results& results);
 Section summary_section(const Results& results);
 Section training_section(const Results& results, bool finetuned, SeriesColors& colors);
 Section few_shot_section(const Results& results, SeriesColors& colors);
+Section probe_section(const Results& results);
 /// Bars have the colours that their models have in other sections.
 Section throughput_section(const Results& results, const SeriesColors& colors);
 Section evaluation_section(const Results& results, SeriesColors& colors);

@@ -157,6 +157,16 @@ Table few_shot_table(const Results& results) {
   return table;
 }
 
+Table probes_table(const Results& results) {
+  Table table{.title = "Probes", .columns = {{"features"}, {"data"}, {"classifier"}}};
+  table.columns.push_back({"top-1, %", true});
+  for (const auto& score : results.probes) {
+    table.rows.push_back(
+        {.cells = {score.label, score.data_set, score.method, percent_text(score.top1)}});
+  }
+  return table;
+}
+
 Table throughput_table(const Results& results) {
   Table table{.title = "Throughput",
               .columns = {{"model"},
@@ -195,8 +205,8 @@ std::vector<Headline> headlines(const Results& results) {
 }
 
 std::vector<Table> summary_tables(const Results& results) {
-  std::vector<Table> tables{runs_table(results), few_shot_table(results), throughput_table(results),
-                            evaluation_table(results)};
+  std::vector<Table> tables{runs_table(results), few_shot_table(results), probes_table(results),
+                            throughput_table(results), evaluation_table(results)};
   std::erase_if(tables, [](const Table& table) { return table.rows.empty(); });
   return tables;
 }

@@ -2,6 +2,7 @@
 /// The training batches of a run.
 
 #include <cstdint>
+#include <memory>
 
 #include "core/options.h"
 #include "datasets/loader.h"
@@ -23,6 +24,9 @@ class BatchFeed {
 
   int64_t updates_per_epoch() const { return batches_per_epoch_ / batches_per_update_; }
 
+  /// Transforms the images of all batches from now on by `transform`.
+  void set_transform(const Transform& transform);
+
   /// Batch `number` >= 0. Those that follow each other are prepared ahead. Throws what
   /// Loader::next() throws.
   Batch take(int64_t number);
@@ -34,13 +38,14 @@ class BatchFeed {
   void restore_bad_images(const Json& images);
 
  private:
-  Loader loader_;
+  const Dataset& set_;
+  LoaderOptions options_;
+  std::unique_ptr<Loader> loader_;
   int64_t batches_per_update_;
   int64_t batches_per_epoch_;
   torch::Device device_;
   MixupOptions mixup_;
   int64_t classes_;
-  uint64_t seed_;
   int64_t next_ = -1;  // number of the batch that the loader gives next
   double waited_seconds_ = 0.0;
 };

@@ -8,7 +8,10 @@ ObjectiveLoss classification_objective(const ObjectiveOptions& options,
                                        const StepContext& context) {
   const auto& batch = context.batch;
   const auto& targets = batch.targets.defined() ? batch.targets : batch.labels;
-  auto losses = classification_losses(options.loss, context.logits, targets);  // [batch]
+  auto losses = context.logits.defined()
+                    ? classification_losses(options.loss, context.logits, targets)
+                    : chunked_losses(options.loss, context.head, context.features, targets,
+                                     context.loss_rows);  // [batch]
   if (options.distillation) {
     losses = losses * label_weight(*options.distillation, context.progress);  // [batch]
   }

@@ -16,6 +16,7 @@ namespace softmoe {
 struct LossOptions {
   std::string loss = "softmax";
   double smoothing = 0.0;
+  int64_t loss_chunk = 0;  ///< images whose logits are held at once; 0: by their size
   bool operator==(const LossOptions&) const = default;
 };
 void describe(OptionTable& table, LossOptions& options);

@@ -52,6 +52,13 @@ class ActivationBytes {
     return 2 * stream_ + short_ * model_.tokens() * (3 * model_.dim + 2 * hidden());
   }
   int64_t stream() const { return stream_; }
+  /// Logits, targets and logarithms of probabilities, and the gradients of the latter two.
+  int64_t loss() const {
+    const int64_t converted = short_ == kFp32 ? 0 : 2 * short_;
+    return model_.num_classes * (5 * kFp32 + converted);
+  }
+  /// Targets of mixed images.
+  int64_t targets() const { return kFp32 * model_.num_classes; }
 
  private:
   int64_t hidden() const {
@@ -82,6 +89,18 @@ void count_parameters(MemoryPlan& plan, const VitOptions& model, const RunOption
   if (options.train.model_ema) {
     plan.averages = plan.weights * static_cast<int64_t>(options.train.model_ema_decay.size());
   }
+}
+
+/// The most that the loss or a block takes while gradients of activations are computed.
+int64_t work_bytes(const VitOptions& model, const RunOptions& options,
+                   const ActivationBytes& bytes) {
+  const int64_t batch = options.loader.batch_size;
+  const int64_t rows = loss_rows(options.objectives.loss, batch, model.num_classes);
+  const int64_t head = kFp32 * model.num_classes * model.head_inputs();
+  // The gradient of the head grows by that of each chunk, beside the weights that are packed for
+  // the products of forward and backward pass.
+  const int64_t loss = bytes.loss() * rows + (rows < batch ? 5 : 1) * head;
+  return std::max(loss, bytes.work() * batch + head);
 }
 
 /// Returns true if outputs of the model depend on which images share a batch: sparse routers decide
@@ -116,7 +135,10 @@ MemoryPlan plan_memory(const VitOptions& model, const RunOptions& options, Preci
   }
   per_image += options.train.grad_checkpointing ? largest : 0;
   plan.activations = per_image * options.loader.batch_size;
-  plan.work = bytes.work() * options.loader.batch_size;
+  if (mixes(options.mixup, 0)) {
+    plan.activations += bytes.targets() * options.loader.batch_size;
+  }
+  plan.work = work_bytes(model, options, bytes);
   plan.adds_up = options.train.grad_accum_steps > 1 || options.train.grad_checkpointing ||
                  options.optimizer.sam_rho > 0.0;
   return plan;

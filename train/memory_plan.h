@@ -18,7 +18,7 @@ struct MemoryPlan {
   int64_t optimizer = 0;    ///< its state
   int64_t averages = 0;     ///< of weights
   int64_t activations = 0;  ///< kept for the backward pass, of one batch
-  int64_t work = 0;         ///< gradients of activations of the block with the most
+  int64_t work = 0;         ///< gradients of activations of the block with the most, or the loss
   /// Activations are needed beside all gradients: an update has several passes, or the first block
   /// is computed again when the gradients of all others are there.
   bool adds_up = false;

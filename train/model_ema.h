@@ -15,7 +15,7 @@ namespace softmoe {
 struct AveragedModel {
   double decay = 0.0;
   VisionTransformer model{nullptr};  ///< with the averaged weights, for evaluation
-  double best_top1 = -1.0;           ///< of all evaluations
+  double best_score = -1.0;          ///< of all evaluations
 
   /// "0.9998", as files and records name the average.
   std::string name() const;

@@ -13,6 +13,7 @@
 
 #include "datasets/loader.h"
 #include "softmoe/router_losses.h"
+#include "train/chunked_loss.h"
 #include "train/distillation_options.h"
 #include "train/loss.h"
 #include "vit/vision_transformer.h"
@@ -37,12 +38,16 @@ struct MatchedTokens {
 /// What objectives see: a step after its forward pass.
 struct StepContext {
   const Batch& batch;  ///< with labels; on the device of the model
-  /// [batch, classes] of the labels' loss: with distillation, of the class token's head alone.
+  /// [batch, classes] of the labels' loss: with distillation, of the class token's head alone;
+  /// undefined if `head` makes them in parts.
   torch::Tensor logits = {};
   RoutingRecords routing = {};  ///< by the number of the block; what the objectives want
   /// [batch], without gradient: the losses per image, summed over the objectives before this one;
   /// undefined if they have none.
   torch::Tensor image_losses = {};
+  torch::Tensor features = {};  ///< [batch, feature_dim], which `head` makes logits of
+  Head head = {};               ///< if there are no `logits`
+  int64_t loss_rows = 0;        ///< images whose logits may be held at once, if `head` makes them
   /// [batch, classes] of the loss of distillation: those of the distillation token if there is one.
   torch::Tensor distillation_logits = {};
   /// [batch, classes] fp32, without gradient: Teacher::probabilities(); undefined without a

@@ -5,6 +5,7 @@
 #include "core/registry.h"
 #include "train/adafactor.h"
 #include "train/adamw.h"
+#include "train/adamw_8bit.h"
 #include "train/lamb.h"
 #include "train/lion.h"
 #include "train/muon.h"
@@ -19,8 +20,9 @@ std::unique_ptr<Optimizer> make(const std::vector<NamedParameter>& parameters,
   return std::make_unique<Member>(parameters, options);
 }
 
-constexpr std::array<OptimizerRow, 6> kOptimizers{{
+constexpr std::array<OptimizerRow, 7> kOptimizers{{
     {"adamw", "arXiv:1711.05101", {}, make<AdamW>},
+    {"adamw8bit", "arXiv:2110.02861", {}, make<AdamW8Bit>},
     {"sgd", "momentum as in arXiv:1609.04747, section 4.1", {}, make<Sgd>},
     {"adafactor", "arXiv:1804.04235 as in big_vision", {}, make<Adafactor>},
     {"lamb", "arXiv:1904.00962", {.opt_eps = 1e-6}, make<Lamb>},

@@ -190,6 +190,7 @@ void RunFolder::begin(int64_t step) {
   metrics_.emplace(path_ / "metrics.jsonl", json_lines(), step);
   complete_summary(path_ / "summary.csv");
   summary_.emplace(path_ / "summary.csv", csv_rows(std::string(kSummaryHeader)), step);
+  evaluations_.emplace(path_ / "evaluations.jsonl", json_lines(), step);
   timing_.emplace(path_ / "timing.jsonl", json_lines(), step);
   events_.emplace(path_, step);
   if (!config_.empty()) {
@@ -212,6 +213,11 @@ void RunFolder::add_summary(const SummaryRow& row) {
                                       row.lr, row.eval_balanced_accuracy));
 }
 
+void RunFolder::add_evaluation(const Json& record) {
+  TORCH_CHECK_VALUE(evaluations_, "RunFolder: add_evaluation before begin");
+  evaluations_->put(step_of(record), record.dump());
+}
+
 void RunFolder::add_timing(const Json& record) {
   TORCH_CHECK_VALUE(timing_, "RunFolder: add_timing before begin");
   timing_->append(step_of(record), record.dump());
@@ -226,6 +232,7 @@ void RunFolder::flush() {
   TORCH_CHECK_VALUE(events_, "RunFolder: flush before begin");
   metrics_->sync();
   summary_->sync();
+  evaluations_->sync();
   timing_->sync();
   events_->sync();
 }

@@ -3,13 +3,14 @@
 ///
 ///     config.toml             resolved options, readable by --config
 ///     summary.csv             one row per evaluation
+///     evaluations.jsonl       one JSON object per evaluation, with the accuracy of each class
 ///     metrics.jsonl           one JSON object per record; nothing in it depends on the clock
 ///     timing.jsonl            seconds and speeds, which differ from run to run
 ///     events.out.tfevents.*   curves for TensorBoard, one file per sitting
 ///     last.h5, best.h5, checkpoint-<step>.h5, ema-<decay>.h5
 ///
 /// A run that is interrupted at any moment and resumed from last.h5 leaves, byte for byte, the
-/// summary.csv and metrics.jsonl of a run without interruption.
+/// summary.csv, metrics.jsonl and evaluations.jsonl of a run without interruption.
 
 #include <cstdint>
 #include <filesystem>
@@ -81,6 +82,9 @@ class RunFolder {
   void add_metrics(const Json& record);
   /// A second row of a step, from an evaluation that was repeated, replaces the first.
   void add_summary(const SummaryRow& row);
+  /// `record` is an object with an integer "step", of a whole evaluation; replaces that of the same
+  /// step, too.
+  void add_evaluation(const Json& record);
   /// `record` is an object with an integer "step".
   void add_timing(const Json& record);
   /// A point of a curve in TensorBoard.
@@ -106,6 +110,7 @@ class RunFolder {
   std::optional<FolderLock> lock_;
   std::optional<RecordFile> metrics_;
   std::optional<RecordFile> summary_;
+  std::optional<RecordFile> evaluations_;
   std::optional<RecordFile> timing_;
   std::optional<EventFile> events_;
 };

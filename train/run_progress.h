@@ -16,7 +16,7 @@ struct RunProgress {
   int64_t interval_updates = 0;
   double epoch_loss = 0.0;  ///< sum since the last evaluation
   int64_t epoch_updates = 0;
-  double best_top1 = -1.0;
+  double best_score = -1.0;
   int64_t best_step = 0;
   int64_t evaluations_since_best = 0;
   double train_seconds = 0.0;   ///< of all sittings; counts in runs of limited time alone

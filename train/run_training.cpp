@@ -13,6 +13,7 @@
 #include "io/new_folder.h"
 #include "ops/compute_precision.h"
 #include "train/fit_routers.h"
+#include "train/image_sizes.h"
 #include "train/trainer.h"
 #include "vit/cost.h"
 
@@ -80,6 +81,7 @@ TrainResult run_training(TrainingSetup setup, const TrainingData& data) {
         fit_routers(model, *data.train, setup.options.preprocess, training_loader(setup.options));
     log_line(fmt::format("routers learned from {} training images", images));
   }
+  try_image_sizes(model, image_size_stages(setup.options.train, model->options()));
   model->to(setup.device);
   Trainer trainer(std::move(setup), *data.train, *data.val, folder);
   return trainer.run();

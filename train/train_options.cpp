@@ -14,7 +14,8 @@ void describe(OptionTable& table, TrainOptions& options) {
             "end after this many training images, counted each time they are seen; 0: no limit",
             {.unit = "images", .min = 0});
   table.add("patience", options.patience,
-            "end after this many evaluations in a row without a new best top-1; 0: never",
+            "end after this many evaluations in a row without a new best top-1 (multi-label: mean "
+            "average precision); 0: never",
             {.unit = "evaluations", .min = 0});
   table.add("grad-accum-steps", options.grad_accum_steps,
             "batches whose gradients are averaged for one update",
@@ -45,6 +46,10 @@ void describe(OptionTable& table, TrainOptions& options) {
   table.add("grad-checkpointing", options.grad_checkpointing,
             "keep no activations of blocks but compute them again in the backward pass: less "
             "memory, equal results");
+  table.add("image-size-schedule", options.image_size_schedule,
+            "sizes of training images as SIZE@SHARE of the run, such as 128@0,160@0.4,224@0.8: "
+            "positions are interpolated, and the last size is --img-size; empty: one size",
+            {.unit = "px"});
   table.add("pp", options.pp,
             "the transform of training images as one text instead of its options, as the log shows "
             "it: 'inception_crop(224)|flip_lr|randaug(2,15)'",

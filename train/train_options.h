@@ -37,9 +37,10 @@ struct TrainOptions {
   int64_t log_interval = 50;       ///< updates between log lines and metrics records
   int64_t idle_steps = 500;        ///< updates without a token before a warning of an expert
   OnNan on_nan = OnNan::kStop;
-  int64_t profile = 0;              ///< updates whose time is recorded part by part
-  bool grad_checkpointing = false;  ///< activations of blocks are computed again, not kept
-  bool model_ema = false;           ///< keep averages of the weights
+  int64_t profile = 0;                   ///< updates whose time is recorded part by part
+  bool grad_checkpointing = false;       ///< activations of blocks are computed again, not kept
+  std::string image_size_schedule = {};  ///< train/image_sizes.h; empty: one size
+  bool model_ema = false;                ///< keep averages of the weights
   std::vector<double> model_ema_decay{0.9998};
   bool model_ema_warmup = false;
   std::string pp = {};          ///< the transform of training images as one text; empty: by options

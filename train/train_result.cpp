@@ -2,14 +2,18 @@
 
 namespace softmoe {
 
+std::string best_name(const TrainResult& result) {
+  return result.last.mean_average_precision ? "best_mean_average_precision" : "best_top1";
+}
+
 Json to_json(const TrainResult& result) {
   Json json;
   json["steps"] = result.steps;
-  json["best_top1"] = result.best_top1;
+  json[best_name(result)] = result.best_score;
   json["best_step"] = result.best_step;
   json["last"] = to_json(result.last);
-  if (!result.ema_top1.empty()) {
-    json["ema_best_top1"] = result.ema_top1;
+  if (!result.ema_best.empty()) {
+    json["ema_" + best_name(result)] = result.ema_best;
   }
   json["train_seconds"] = result.train_seconds;
   json["images_per_second"] = result.images_per_second;

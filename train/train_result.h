@@ -15,15 +15,18 @@ namespace softmoe {
 struct TrainResult {
   std::filesystem::path run_folder;
   int64_t steps = 0;
-  double best_top1 = 0.0;  ///< highest validation accuracy, in [0, 1]
+  double best_score = 0.0;  ///< highest ClassificationResult::score() in validation, in [0, 1]
   int64_t best_step = 0;
   ClassificationResult last;                    ///< the last evaluation
-  std::map<std::string, double> ema_top1 = {};  ///< best accuracy of each average of weights
+  std::map<std::string, double> ema_best = {};  ///< best score of each average of weights
   double train_seconds = 0.0;                   ///< spent in updates, over all sittings
   double images_per_second = 0.0;               ///< of training, over all sittings
   LearningShare parameters;
   Json routing = {};  ///< of the last record, as to_json() of ModelRouting; null for dense models
 };
+
+/// The name of the best score in JSON: "best_top1", or "best_mean_average_precision".
+std::string best_name(const TrainResult& result);
 
 /// All numbers of the result, without the folder.
 Json to_json(const TrainResult& result);

@@ -39,6 +39,23 @@ void forward_student(VisionTransformer& model, const Batch& batch, const StepOpt
   }
 }
 
+/// The forward pass without teachers. Of very many classes, the logits are left to the loss.
+void forward_classifier(VisionTransformer& model, const Batch& batch,
+                        const ObjectiveOptions& objectives, RoutingRecords* routing,
+                        StepContext& context) {
+  const int64_t images = batch.images.size(0);
+  context.loss_rows = loss_rows(objectives.loss, images, model->options().num_classes);
+  if (context.loss_rows >= images) {
+    context.logits = model->forward(batch.images, routing);  // [batch, classes]
+    return;
+  }
+  context.features = model->forward_features(batch.images, routing);  // [batch, feature_dim]
+  context.head = [model = model](const torch::Tensor& x) mutable {
+    const ProfilePart part("head");
+    return model->forward_head(x);  // [rows, classes]
+  };
+}
+
 }  // namespace
 
 StepResult step_loss(VisionTransformer& model, const Batch& batch,
@@ -58,7 +75,7 @@ StepResult step_loss(VisionTransformer& model, const Batch& batch,
     if (objectives.distillation) {
       forward_student(model, batch, options, routing, context);
     } else {
-      context.logits = model->forward(batch.images, routing);  // [batch, classes]
+      forward_classifier(model, batch, objectives, routing, context);
     }
   }
   const ProfilePart part("loss");

@@ -41,7 +41,9 @@ Trainer::Trainer(TrainingSetup setup, const Dataset& train_set, const Dataset& v
             setup.options.mixup, setup.start.model->options().num_classes),
       state_(make_training_state(std::move(setup),
                                  data_identity(train_set, val_set, setup.options.data),
-                                 feed_.updates_per_epoch())) {
+                                 feed_.updates_per_epoch())),
+      image_sizes_(image_size_stages(state_.options().train, state_.model()->options())) {
+  state_.model()->set_any_image_size(!image_sizes_.empty());
   adopt_optimizer_state();
   add_hooks();
 }
@@ -169,8 +171,10 @@ void Trainer::end_if_out_of_patience() {
     return;
   }
   state_.length.end_at(progress.step);
-  log_line(fmt::format("ends after update {}: no new best top-1 in {} since that of update {}",
-                       progress.step, pluralize(patience, "evaluation"), progress.best_step));
+  log_line(fmt::format("ends after update {}: no new best {} in {} since that of update {}",
+                       progress.step,
+                       val_set_.is_multi_label() ? "mean average precision" : "top-1",
+                       pluralize(patience, "evaluation"), progress.best_step));
 }
 
 void Trainer::stop_if_interrupted() {
@@ -211,8 +215,22 @@ uint64_t Trainer::random_key() const {
                     static_cast<uint64_t>(next_place()));
 }
 
+/// Prepares images of another size if the next update wants them.
+void Trainer::follow_image_sizes() {
+  const int64_t size =
+      image_size_at(image_sizes_, state_.progress.step, state_.length.total_steps());
+  if (size == state_.image_size) {
+    return;
+  }
+  state_.image_size = size;
+  feed_.set_transform(Transform::training(with_image_size(state_.options().preprocess, size)));
+  log_line(fmt::format("training images have {} x {} px from update {} on", size, size,
+                       state_.progress.step + 1));
+}
+
 ModelUpdate Trainer::next_update() {
   const ProfilePart part("update");
+  follow_image_sizes();
   const auto& options = state_.options();
   const int64_t step = state_.progress.step;
   const int64_t batches = options.train.grad_accum_steps;
@@ -322,18 +340,18 @@ TrainResult Trainer::result() const {
   const auto& progress = state_.progress;
   const auto images = static_cast<double>(progress.step * state_.images_per_update());
   const double seconds = progress.train_seconds;
-  std::map<std::string, double> ema_top1;
+  std::map<std::string, double> ema_best;
   if (state_.ema) {
     for (const auto& average : state_.ema->averages()) {
-      ema_top1[average.name()] = average.best_top1;
+      ema_best[average.name()] = average.best_score;
     }
   }
   return {.run_folder = folder_.path(),
           .steps = progress.step,
-          .best_top1 = progress.best_top1,
+          .best_score = progress.best_score,
           .best_step = progress.best_step,
           .last = state_.evaluation.result,
-          .ema_top1 = std::move(ema_top1),
+          .ema_best = std::move(ema_best),
           .train_seconds = seconds,
           .images_per_second = seconds > 0 ? images / seconds : 0.0,
           .parameters = state_.learning,

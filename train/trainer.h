@@ -9,6 +9,7 @@
 #include "datasets/dataset.h"
 #include "train/batch_feed.h"
 #include "train/hook.h"
+#include "train/image_sizes.h"
 #include "train/not_finite.h"
 #include "train/run_folder.h"
 #include "train/train_result.h"
@@ -51,6 +52,7 @@ class Trainer {
   [[noreturn]] void stop_at(const NotFinite& found, const std::string& text);
   int64_t next_place() const;
   uint64_t random_key() const;
+  void follow_image_sizes();
   ModelUpdate next_update();
   void count_update(double loss, double seconds);
   void record(const ModelUpdate& update);
@@ -62,6 +64,7 @@ class Trainer {
   RunFolder& folder_;
   BatchFeed feed_;
   TrainingState state_;
+  std::vector<ImageSizeStage> image_sizes_;  // empty: one size
   std::vector<std::unique_ptr<Hook>> hooks_;
   std::vector<Batch> batches_;  // of the last update
   int64_t attempts_ = 0;        // to go on from update attempts_from_

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "datasets/sources.h"
+#include "train/image_sizes.h"
 #include "train/optimizers.h"
 #include "train/router_objective.h"
 
@@ -36,6 +37,23 @@ TrainingData open_training_data(const DatasetOptions& options) {
   return data;
 }
 
+namespace {
+
+/// Chooses a loss that takes any number of classes per image. Throws UsageError if the user has
+/// chosen another.
+void fit_multi_label_loss(LossOptions& options, bool is_chosen) {
+  if (loss_row(options.loss).likelihood == Likelihood::kSigmoid) {
+    return;
+  }
+  if (is_chosen) {
+    throw UsageError("--loss", "sigmoid for images with several labels (--multi-label)",
+                     options.loss);
+  }
+  options.loss = "sigmoid";
+}
+
+}  // namespace
+
 void fit_options(RunOptions& options, VitOptions& model, const TrainingData& data,
                  const std::set<std::string>& keep) {
   const auto classes = static_cast<int64_t>(data.train->class_names().size());
@@ -44,6 +62,9 @@ void fit_options(RunOptions& options, VitOptions& model, const TrainingData& dat
   } else if (model.num_classes < classes) {
     throw UsageError("--num-classes", fmt::format("{} or more, the classes of the data", classes),
                      std::to_string(model.num_classes));
+  }
+  if (data.train->is_multi_label()) {
+    fit_multi_label_loss(options.objectives.loss, keep.contains("loss"));
   }
   fit_optimizer(options.optimizer, keep);
   if (!keep.contains("hflip")) {
@@ -59,6 +80,7 @@ void fit_options(RunOptions& options, VitOptions& model, const TrainingData& dat
   }
   const auto given_size = options.preprocess.input_size;
   fit_preprocessing(options.preprocess, model);
+  image_size_stages(options.train, model);  // throws for a schedule that cannot be
   if (keep.contains("input-size") && given_size != options.preprocess.input_size) {
     throw UsageError("--input-size", "the model's --in-chans and --img-size",
                      fmt::format("{}", fmt::join(given_size, " ")));

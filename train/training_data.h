@@ -23,9 +23,10 @@ TrainingData open_training_data(const DatasetOptions& options);
 
 /// Sets what follows from the data and from the model: the classes of `model` from the data set,
 /// mirroring from its source, usual values from the optimizer, the coefficients of router losses
-/// from the router, the input size of the preprocessing from `model`. Options whose names (as
-/// describe() has them) are in `keep` stay as they are. Throws UsageError if "input-size" is in
-/// `keep` and is not what the model takes, or "num-classes" and less than the data have.
+/// from the router, the input size of the preprocessing from `model`, the loss of multi-label sets.
+/// Options whose names (as describe() has them) are in `keep` stay as they are. Throws UsageError
+/// if "input-size" is in `keep` and is not what the model takes, or "num-classes" and less than the
+/// data have, and what image_size_stages() throws.
 void fit_options(RunOptions& options, VitOptions& model, const TrainingData& data,
                  const std::set<std::string>& keep = {});
 

@@ -47,7 +47,8 @@ struct TrainingState {
   RunProgress progress = {};
   Sitting sitting = {};
   Evaluation evaluation = {};
-  Json routing = {};  ///< of the last record, as to_json() of ModelRouting; null: none
+  int64_t image_size = 0;  ///< edge of the last training images if sizes change during the run
+  Json routing = {};       ///< of the last record, as to_json() of ModelRouting; null: none
 
   const RunOptions& options() const { return setup.options; }
   VisionTransformer& model() { return setup.start.model; }

@@ -24,10 +24,11 @@ torch::Tensor image_patches(const torch::Tensor& images, const VitOptions& optio
   const int64_t batch = images.size(0);
   const int64_t channels = options.in_chans;
   const int64_t patch = options.patch_size;
-  return images
-      .reshape({batch, channels, options.grid_height(), patch, options.grid_width(), patch})
+  const int64_t rows = images.size(2) / patch;
+  const int64_t columns = images.size(3) / patch;
+  return images.reshape({batch, channels, rows, patch, columns, patch})
       .permute({0, 2, 4, 1, 3, 5})
-      .reshape({batch, options.patches(), channels * patch * patch});  // [batch, patches, pixels]
+      .reshape({batch, rows * columns, channels * patch * patch});  // [batch, patches, pixels]
 }
 
 PatchEmbedImpl::PatchEmbedImpl(const VitOptions& options) : options_(options) {

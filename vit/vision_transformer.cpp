@@ -5,7 +5,6 @@
 #include "ops/recomputed.h"
 #include "runtime/profiler.h"
 #include "vit/moe_blocks.h"
-#include "vit/position_embedding.h"
 
 namespace softmoe {
 
@@ -97,12 +96,26 @@ torch::Tensor VisionTransformerImpl::prefix() const {
   return parts.size() == 1 ? parts.front() : torch::cat(parts, 1);  // [1, prefix_tokens, dim]
 }
 
-torch::Tensor VisionTransformerImpl::embed(const torch::Tensor& patches) {
+torch::Tensor VisionTransformerImpl::positions_of(Grid grid) const {
+  const Grid own{options_.grid_height(), options_.grid_width()};
+  if (grid == own) {
+    return pos_embed_;  // [1, positions, dim]
+  }
+  if (options_.pos_embed == PositionEmbedding::kLearned) {
+    return resize_position_embedding(pos_embed_, options_.prefix_positions(), own, grid,
+                                     PositionResize::kBicubicAntialias);  // [1, positions, dim]
+  }
+  auto other = options_;
+  other.img_size = {grid.height * options_.patch_size, grid.width * options_.patch_size};
+  return fixed_positions(other);  // [1, positions, dim]
+}
+
+torch::Tensor VisionTransformerImpl::embed(const torch::Tensor& patches, Grid grid) {
   const ProfilePart part("embed");
   auto tokens = patch_embed_(patches);  // [batch, patches, dim]
   // A fixed embedding follows the device and dtype of the weights, as a learned one does.
   const auto positions =
-      pos_embed_.to(patch_embed_->proj->weight.options());  // [1, positions, dim]
+      positions_of(grid).to(patch_embed_->proj->weight.options());  // [1, positions, dim]
   if (options_.prefix_tokens() == 0) {
     tokens = tokens + positions;  // [batch, tokens, dim]
   } else {
@@ -133,14 +146,27 @@ torch::Tensor VisionTransformerImpl::run_block(BlockImpl& block, const torch::Te
   return recomputed(tokens, block.buffers(), run);  // [batch, tokens, dim]
 }
 
+void VisionTransformerImpl::check_images(const torch::Tensor& images) const {
+  if (!any_image_size_) {
+    check_shape("VisionTransformer: images", images,
+                {-1, options_.in_chans, options_.image_height(), options_.image_width()});
+    return;
+  }
+  check_shape("VisionTransformer: images", images, {-1, options_.in_chans, -1, -1});
+  const int64_t patch = options_.patch_size;
+  TORCH_CHECK_VALUE(images.size(2) % patch == 0 && images.size(3) % patch == 0,
+                    "VisionTransformer: expected images of multiples of ", patch, " px, found ",
+                    images.sizes());
+}
+
 torch::Tensor VisionTransformerImpl::run_blocks(const torch::Tensor& images,
                                                 RoutingRecords* records,
                                                 const TokenVisitor& visit) {
-  check_shape("VisionTransformer: images", images,
-              {-1, options_.in_chans, options_.image_height(), options_.image_width()});
+  check_images(images);
+  const Grid grid{images.size(2) / options_.patch_size, images.size(3) / options_.patch_size};
   const TokenContext context{.patches =
                                  image_patches(images, options_)};  // [batch, patches, pixels]
-  auto tokens = embed(context.patches);                             // [batch, tokens, dim]
+  auto tokens = embed(context.patches, grid);                       // [batch, tokens, dim]
   for (int64_t index = 0; index < options_.depth; ++index) {
     if (visit) {
       visit(tokens);

@@ -10,6 +10,7 @@
 #include "vit/attention_pool.h"
 #include "vit/block.h"
 #include "vit/patch_embed.h"
+#include "vit/position_embedding.h"
 
 namespace softmoe {
 
@@ -57,6 +58,11 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   /// routing records carry gradients keep theirs.
   void set_grad_checkpointing(bool enabled) { grad_checkpointing_ = enabled; }
 
+  /// Takes square or other images of any multiples of the patch size, not only those of the
+  /// options: the position embedding is interpolated to their grid (bicubic with antialiasing),
+  /// with gradients for its entries, and stays as it is.
+  void set_any_image_size(bool enabled) { any_image_size_ = enabled; }
+
   const VitOptions& options() const { return options_; }
 
  private:
@@ -64,7 +70,10 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   void register_heads();
   /// The learned tokens before the patches, [1, prefix_tokens, dim].
   torch::Tensor prefix() const;
-  torch::Tensor embed(const torch::Tensor& patches);
+  /// The position embedding of images with `grid`, [1, positions, dim].
+  torch::Tensor positions_of(Grid grid) const;
+  void check_images(const torch::Tensor& images) const;
+  torch::Tensor embed(const torch::Tensor& patches, Grid grid);
   /// Tokens behind the last block, [batch, tokens, dim].
   torch::Tensor run_blocks(const torch::Tensor& images, RoutingRecords* records,
                            const TokenVisitor& visit);
@@ -75,6 +84,7 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
 
   VitOptions options_;
   bool grad_checkpointing_ = false;
+  bool any_image_size_ = false;
   PatchEmbed patch_embed_{nullptr};
   torch::Tensor class_token_;
   torch::Tensor dist_token_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
 
 #include "core/error.h"
 #include "core/lower_case.h"
@@ -39,14 +40,31 @@ constexpr const char* kNameSpaces = " \t\r\v\f";
 
 }  // namespace
 
-void LabelTexts::add(const std::string& label) {
-  const auto name = escaped_name(label);
-  const auto [at, is_new] = place_of_.try_emplace(name, static_cast<uint32_t>(distinct_.size()));
-  if (is_new) {
-    distinct_.push_back(name);
-    first_images_.push_back(size());
+void LabelTexts::add(std::span<const std::string> labels) {
+  for (const auto& label : labels) {
+    const auto name = escaped_name(label);
+    const auto [at, is_new] = place_of_.try_emplace(name, static_cast<uint32_t>(distinct_.size()));
+    if (is_new) {
+      distinct_.push_back(name);
+      first_images_.push_back(size());
+    }
+    places_.push_back(at->second);
   }
-  places_.push_back(at->second);
+  ends_.push_back(std::ssize(places_));
+}
+
+std::span<const uint32_t> LabelTexts::places(int64_t image) const {
+  const auto at = static_cast<size_t>(image);
+  const auto begin = static_cast<size_t>(image == 0 ? 0 : ends_[at - 1]);
+  return std::span(places_).subspan(begin, static_cast<size_t>(ends_[at]) - begin);
+}
+
+std::vector<std::string> LabelTexts::texts(int64_t image) const {
+  std::vector<std::string> texts;
+  for (const auto place : places(image)) {
+    texts.push_back(distinct_[place]);
+  }
+  return texts;
 }
 
 ClassLabels::ClassLabels(std::vector<std::string> names, std::string origin)
@@ -107,7 +125,7 @@ ClassLabels ClassLabels::of(const LabelTexts& labels,
   return {numbered_classes(max_number + 1), "the training images"};
 }
 
-std::vector<int64_t> ClassLabels::indices(
+std::vector<int64_t> ClassLabels::index_of_places(
     const LabelTexts& labels, const std::function<std::string(int64_t image)>& where) const {
   std::vector<int64_t> index_of_place;
   for (size_t place = 0; place < labels.distinct().size(); ++place) {
@@ -122,12 +140,33 @@ std::vector<int64_t> ClassLabels::indices(
     }
     index_of_place.push_back(named == index_of_.end() ? *number : named->second);
   }
+  return index_of_place;
+}
+
+std::vector<int64_t> ClassLabels::indices(
+    const LabelTexts& labels, const std::function<std::string(int64_t image)>& where) const {
+  const auto index_of_place = index_of_places(labels, where);
   std::vector<int64_t> indices;
   indices.reserve(static_cast<size_t>(labels.size()));
   for (int64_t image = 0; image < labels.size(); ++image) {
-    indices.push_back(index_of_place[labels.place(image)]);
+    indices.push_back(index_of_place[labels.places(image).front()]);
   }
   return indices;
+}
+
+std::vector<std::vector<int64_t>> ClassLabels::index_lists(
+    const LabelTexts& labels, const std::function<std::string(int64_t image)>& where) const {
+  const auto index_of_place = index_of_places(labels, where);
+  std::vector<std::vector<int64_t>> lists;
+  lists.reserve(static_cast<size_t>(labels.size()));
+  for (int64_t image = 0; image < labels.size(); ++image) {
+    std::set<int64_t> classes;
+    for (const auto place : labels.places(image)) {
+      classes.insert(index_of_place[place]);
+    }
+    lists.emplace_back(classes.begin(), classes.end());
+  }
+  return lists;
 }
 
 }  // namespace softmoe

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -14,20 +15,26 @@ namespace softmoe {
 class LabelTexts {
  public:
   /// Adds the label of the next image.
-  void add(const std::string& label);
+  void add(const std::string& label) { add(std::span(&label, 1)); }
+  /// Adds all labels of the next image.
+  void add(std::span<const std::string> labels);
 
-  int64_t size() const { return std::ssize(places_); }
+  /// Number of images.
+  int64_t size() const { return std::ssize(ends_); }
   /// The different labels, in the order in which they came.
   const std::vector<std::string>& distinct() const { return distinct_; }
   /// The first image whose label is distinct()[place].
   int64_t first_image(size_t place) const { return first_images_[place]; }
-  /// The place of the label of `image` in distinct().
-  size_t place(int64_t image) const { return places_[static_cast<size_t>(image)]; }
+  /// The places of the labels of `image` in distinct().
+  std::span<const uint32_t> places(int64_t image) const;
+  /// The labels of `image`.
+  std::vector<std::string> texts(int64_t image) const;
 
  private:
   std::vector<std::string> distinct_;
   std::vector<int64_t> first_images_;  // by place
-  std::vector<uint32_t> places_;       // by image
+  std::vector<uint32_t> places_;       // of all images, one after the other
+  std::vector<int64_t> ends_;          // by image, of its part of places_
   std::unordered_map<std::string, uint32_t> place_of_;
 };
 
@@ -46,12 +53,20 @@ class ClassLabels {
 
   const std::vector<std::string>& names() const { return names_; }
 
-  /// The class of each image of `labels`, by its name or, if no class is called so, by its number.
-  /// Throws InputError that begins with where(image) for a label that is no class.
+  /// The class of each image of `labels`, which have one each, by its name or, if no class is
+  /// called so, by its number. Throws InputError that begins with where(image) for a label that is
+  /// no class.
   std::vector<int64_t> indices(const LabelTexts& labels,
                                const std::function<std::string(int64_t image)>& where) const;
+  /// The classes of each image of `labels`, in ascending order, each once. Throws like indices().
+  std::vector<std::vector<int64_t>> index_lists(
+      const LabelTexts& labels, const std::function<std::string(int64_t image)>& where) const;
 
  private:
+  /// The class of each of labels.distinct().
+  std::vector<int64_t> index_of_places(
+      const LabelTexts& labels, const std::function<std::string(int64_t image)>& where) const;
+
   ClassLabels(std::vector<std::string> names, std::string origin);
 
   std::vector<std::string> names_;

@@ -11,6 +11,15 @@ ImageFiles::ImageFiles(std::vector<std::pair<fs::path, int64_t>> files,
                        std::vector<std::string> class_names)
     : files_(std::move(files)), class_names_(std::move(class_names)) {}
 
+ImageFiles::ImageFiles(const std::vector<fs::path>& files, Labels labels,
+                       std::vector<std::string> class_names)
+    : labels_(std::move(labels)), class_names_(std::move(class_names)) {
+  files_.reserve(files.size());
+  for (const auto& file : files) {
+    files_.emplace_back(file, -1);
+  }
+}
+
 Sample ImageFiles::get(int64_t index) const {
   check_index(index, size());
   const auto& [path, label] = files_[static_cast<size_t>(index)];
@@ -20,6 +29,11 @@ Sample ImageFiles::get(int64_t index) const {
 int64_t ImageFiles::label(int64_t index) const {
   check_index(index, size());
   return files_[static_cast<size_t>(index)].second;
+}
+
+std::vector<int64_t> ImageFiles::labels(int64_t index) const {
+  check_index(index, size());
+  return is_multi_label() ? labels_[static_cast<size_t>(index)] : std::vector{label(index)};
 }
 
 std::string ImageFiles::sample_name(int64_t index) const {

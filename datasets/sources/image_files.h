@@ -14,19 +14,27 @@ namespace softmoe {
 /// Image files with labels.
 class ImageFiles : public Dataset {
  public:
+  using Labels = std::vector<std::vector<int64_t>>;
+
   /// `files` are pairs of a path and a label below the number of classes.
   ImageFiles(std::vector<std::pair<std::filesystem::path, int64_t>> files,
+             std::vector<std::string> class_names);
+  /// A multi-label set: `labels` of each file, in ascending order.
+  ImageFiles(const std::vector<std::filesystem::path>& files, Labels labels,
              std::vector<std::string> class_names);
 
   int64_t size() const override { return static_cast<int64_t>(files_.size()); }
   Sample get(int64_t index) const override;
   int64_t label(int64_t index) const override;
+  bool is_multi_label() const override { return !labels_.empty(); }
+  std::vector<int64_t> labels(int64_t index) const override;
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::string sample_name(int64_t index) const override;
   std::optional<std::vector<uint8_t>> encoded_bytes(int64_t index) const override;
 
  private:
   std::vector<std::pair<std::filesystem::path, int64_t>> files_;
+  Labels labels_;  // of a multi-label set
   std::vector<std::string> class_names_;
 };
 

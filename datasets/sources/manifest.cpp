@@ -74,14 +74,7 @@ class ImageList {
                                                    pluralize(repeats_, "row"), first_repeat_)};
   }
 
-  std::vector<std::pair<fs::path, int64_t>> labelled(const std::vector<int64_t>& indices) && {
-    std::vector<std::pair<fs::path, int64_t>> files;
-    files.reserve(paths_.size());
-    for (size_t image = 0; image < paths_.size(); ++image) {
-      files.emplace_back(std::move(paths_[image]), indices[image]);
-    }
-    return files;
-  }
+  const std::vector<fs::path>& paths() const { return paths_; }
 
  private:
   struct Place {
@@ -105,17 +98,20 @@ class ImageList {
     if (is_new) {
       paths_.push_back(std::move(path));
       places_.push_back({static_cast<uint32_t>(files_.size() - 1), row.row});
-      labels_.add(row.label);
+      labels_.add(row.labels);
       return;
     }
     LabelTexts label;
-    label.add(row.label);
-    const auto& earlier = labels_.distinct()[labels_.place(at->second)];
+    label.add(row.labels);
+    const auto earlier = labels_.texts(at->second);
     const auto here = fmt::format("{} row {}", files_.back(), row.row);
-    if (label.distinct().front() != earlier) {
+    if (label.texts(0) != earlier) {
+      const auto text = [](const std::vector<std::string>& labels) {
+        return printable_text(fmt::format("{}", fmt::join(labels, "', '")));
+      };
       throw InputError(fmt::format("{}: {} stands in {}, too, with label '{}' there and '{}' here",
-                                   here, printable_text(row.path), where(at->second),
-                                   printable_text(earlier), printable_text(row.label)));
+                                   here, printable_text(row.path), where(at->second), text(earlier),
+                                   text(row.labels)));
     }
     first_repeat_ = repeats_++ == 0 ? here : first_repeat_;
   }
@@ -178,6 +174,26 @@ SplitFiles find_manifests(const fs::path& path, const std::string& split,
   return {{path.string()}, require_split_kind(split, path.string()), {path.string()}};
 }
 
+/// The images of `list`. Throws InputError for labels that are no class and for files that are
+/// missing.
+std::unique_ptr<Dataset> with_classes(const ImageList& list, const ClassLabels& classes,
+                                      bool multi_label) {
+  const auto where = [&](int64_t image) { return list.where(image); };
+  if (multi_label) {
+    auto labels = classes.index_lists(list.labels(), where);
+    list.check_files();
+    return std::make_unique<ImageFiles>(list.paths(), std::move(labels), classes.names());
+  }
+  const auto labels = classes.indices(list.labels(), where);
+  list.check_files();
+  std::vector<std::pair<fs::path, int64_t>> files;
+  files.reserve(labels.size());
+  for (size_t image = 0; image < labels.size(); ++image) {
+    files.emplace_back(list.paths()[image], labels[image]);
+  }
+  return std::make_unique<ImageFiles>(std::move(files), classes.names());
+}
+
 }  // namespace
 
 std::unique_ptr<Dataset> open_manifest(const fs::path& path, const std::string& split,
@@ -199,8 +215,7 @@ std::unique_ptr<Dataset> open_manifest(const fs::path& path, const std::string& 
   if (list.labels().size() == 0) {
     throw MissingSplit(path.string(), "rows of split '" + printable_text(split) + "'", "none");
   }
-  const auto indices = classes.indices(list.labels(), where);
-  list.check_files();
+  auto set = with_classes(list, classes, columns.labels.multi_label);
   auto notes = list.notes();
   notes.insert(notes.begin(),
                fmt::format("{} of {}", pluralize(list.labels().size(), "image"),
@@ -208,8 +223,7 @@ std::unique_ptr<Dataset> open_manifest(const fs::path& path, const std::string& 
   log_line(fmt::format("{}: {}", printable_text(fmt::format("{}", fmt::join(found.files, ", "))),
                        fmt::join(notes, "; ")));
   const auto kept = list.names_splits() ? SplitKind::kAll : found.kept;
-  return hold_out(std::make_unique<ImageFiles>(std::move(list).labelled(indices), classes.names()),
-                  kept);
+  return hold_out(std::move(set), kept);
 }
 
 }  // namespace softmoe

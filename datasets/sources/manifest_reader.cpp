@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/lower_case.h"
 #include "core/name_list.h"
+#include "core/split_text.h"
 #include "datasets/sources/csv_reader.h"
 #include "io/atomic_file.h"
 #include "io/bounded_json.h"
@@ -74,11 +75,11 @@ Places find_places(const Names& header, const ManifestColumns& columns, const st
           find_column(header, {"split", kNone, kSplitNames, ""})};
 }
 
-ManifestRow made_row(int64_t number, const Names& fields, const Places& places,
-                     const std::string& where) {
-  ManifestRow row{number, fields[places.path], fields[places.label],
-                  places.split ? fields[*places.split] : ""};
-  if (row.path.empty() || row.label.empty()) {
+/// Throws InputError if something is missing in `row`.
+ManifestRow checked(ManifestRow row, const LabelFormat& format, const std::string& where) {
+  const bool has_label =
+      format.multi_label || (row.labels.size() == 1 && !row.labels.front().empty());
+  if (row.path.empty() || !has_label) {
     throw InputError(where, "a path and a label", row.path.empty() ? "no path" : "no label");
   }
   return row;
@@ -99,7 +100,10 @@ void read_table(const fs::path& path, const ManifestColumns& columns, char separ
       throw InputError(where, fmt::format("{} fields as in the header", header->size()),
                        std::to_string(fields->size()));
     }
-    visit(made_row(reader.row(), *fields, places, where));
+    visit(checked({reader.row(), (*fields)[places.path],
+                   split_labels((*fields)[places.label], columns.labels),
+                   places.split ? (*fields)[*places.split] : ""},
+                  columns.labels, where));
   }
 }
 
@@ -127,9 +131,10 @@ void read_json_lines(const fs::path& path, const ManifestColumns& columns,
       places = find_places(keys, columns, where);
     }
     const auto text_of_key = [&](size_t place) { return field_text(object, keys[place], where); };
-    const Names fields{text_of_key(places->path), text_of_key(places->label),
-                       places->split ? text_of_key(*places->split) : ""};
-    visit(made_row(number, fields, {0, 1, 2}, where));
+    visit(checked({number, text_of_key(places->path),
+                   field_labels(object, keys[places->label], columns.labels, where),
+                   places->split ? text_of_key(*places->split) : ""},
+                  columns.labels, where));
   }
 }
 
@@ -164,7 +169,41 @@ std::string field_text(const Json& object, const std::string& key, const std::st
     return at->dump();
   }
   throw InputError(where + ": '" + printable_text(key) + "'", "a text or an integer",
-                   at->is_array() ? "a list: each image has one label" : at->type_name());
+                   at->is_array()
+                       ? "a list: each image has one label, unless --multi-label is given"
+                       : at->type_name());
+}
+
+std::vector<std::string> split_labels(const std::string& text, const LabelFormat& format) {
+  if (!format.multi_label) {
+    return {text};
+  }
+  std::vector<std::string> labels;
+  for (size_t begin = 0; begin <= text.size();) {
+    const auto end = std::min(text.size(), text.find(format.separator, begin));
+    if (auto label = trimmed(text.substr(begin, end - begin), " \t\r\n"); !label.empty()) {
+      labels.push_back(std::move(label));
+    }
+    begin = end + format.separator.size();
+  }
+  return labels;
+}
+
+std::vector<std::string> field_labels(const Json& object, const std::string& key,
+                                      const LabelFormat& format, const std::string& where) {
+  const auto at = object.find(key);
+  if (!format.multi_label || at == object.end() || !at->is_array()) {
+    return split_labels(field_text(object, key, where), format);
+  }
+  std::vector<std::string> labels;
+  for (const auto& item : *at) {
+    labels.push_back(field_text({{key, item}}, key, where));
+    if (labels.back().empty()) {
+      throw InputError(where + ": '" + printable_text(key) + "'", "labels that are not empty",
+                       "an empty one");
+    }
+  }
+  return labels;
 }
 
 bool is_manifest_name(const fs::path& path) { return kind_of(path) != nullptr; }

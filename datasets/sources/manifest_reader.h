@@ -13,18 +13,25 @@
 
 namespace softmoe {
 
+/// How labels are written.
+struct LabelFormat {
+  bool multi_label = false;     ///< any number of labels, or none
+  std::string separator = ";";  ///< of several labels in one text
+};
+
 /// Which columns of a table, or keys of JSON objects, hold what. Empty: the usual names.
 struct ManifestColumns {
   std::string path;
   std::string label;
+  LabelFormat labels = {};
 };
 
 /// A row of a manifest. The texts are as they are written.
 struct ManifestRow {
   int64_t row = 0;  ///< counted from 1; a table's header is row 1
   std::string path;
-  std::string label;
-  std::string split;  ///< empty: not said
+  std::vector<std::string> labels;  ///< one, unless LabelFormat::multi_label
+  std::string split;                ///< empty: not said
 };
 
 /// The usual names of the column or key of labels; the first that is there counts.
@@ -33,6 +40,13 @@ std::span<const char* const> usual_label_names();
 /// A text or integer of a JSON object; "" if it is not there or null. Throws InputError that begins
 /// with `where` for other values.
 std::string field_text(const Json& object, const std::string& key, const std::string& where);
+
+/// The labels in `text`, without the spaces around them.
+std::vector<std::string> split_labels(const std::string& text, const LabelFormat& format);
+/// The labels of a JSON object: what field_text() returns, or of a multi-label set a list of such
+/// values, or a text in which they are separated. Throws InputError that begins with `where`.
+std::vector<std::string> field_labels(const Json& object, const std::string& key,
+                                      const LabelFormat& format, const std::string& where);
 
 /// Returns true if `path` ends as manifests do: .csv, .tsv, .jsonl, .ndjson.
 bool is_manifest_name(const std::filesystem::path& path);

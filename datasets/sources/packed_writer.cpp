@@ -13,6 +13,7 @@
 #include "core/progress.h"
 #include "datasets/image_file.h"
 #include "datasets/ordered_work.h"
+#include "datasets/single_labels.h"
 #include "datasets/sources/pack_journal.h"
 #include "datasets/sources/packed_index.h"
 #include "io/atomic_file.h"
@@ -232,6 +233,7 @@ void describe(OptionTable& table, PackOptions& options) {
 
 PackReport pack_dataset(const Dataset& dataset, const std::filesystem::path& path,
                         const std::string& split, const PackOptions& options) {
+  require_single_labels(dataset, "packed files");
   PackReport report;
   PackedIndex index;
   index.source = options.source;

@@ -36,9 +36,11 @@ std::optional<MemberName> parts_of(const std::string& name) {
   return MemberName{name.substr(0, dot), lower_case(name.substr(dot + 1))};
 }
 
-/// The label in a JSON object; "" if it has none.
-std::string json_label(const std::string& text, const std::string& label_key,
-                       const std::string& where) {
+using Labels = std::vector<std::string>;
+
+/// The labels in a JSON object; std::nullopt if it has none of their keys.
+std::optional<Labels> json_labels(const std::string& text, const std::string& label_key,
+                                  const LabelFormat& format, const std::string& where) {
   const auto object = parse_json(text, where);
   std::vector<std::string> keys = {label_key};
   if (label_key.empty()) {
@@ -47,17 +49,17 @@ std::string json_label(const std::string& text, const std::string& label_key,
   for (const auto& key : keys) {
     const auto at = object.is_object() ? object.find(key) : object.end();
     if (at != object.end() && !at->is_null()) {
-      return field_text(object, key, where);
+      return field_labels(object, key, format, where);
     }
   }
-  return "";
+  return std::nullopt;
 }
 
 /// Puts members together to samples.
 class ShardReader {
  public:
-  ShardReader(const std::filesystem::path& shard, const std::string& label_key)
-      : shard_(shard.string()), label_key_(label_key), scan_(shard) {}
+  ShardReader(const std::filesystem::path& shard, const std::string& label_key, LabelFormat format)
+      : shard_(shard.string()), label_key_(label_key), format_(std::move(format)), scan_(shard) {}
 
   ShardIndex read() {
     while (const auto member = scan_.next()) {
@@ -75,9 +77,14 @@ class ShardReader {
     std::string key;
     std::map<std::string, TarMember> members;  // by extension
     std::optional<TarMember> image;
-    std::string cls;
-    std::string json;
+    std::optional<Labels> cls;
+    std::optional<Labels> json;
   };
+
+  /// Returns true if `labels` say what a sample shows.
+  bool is_given(const std::optional<Labels>& labels) const {
+    return labels && (format_.multi_label || !labels->front().empty());
+  }
 
   std::string where(const std::string& name) const {
     return fmt::format("{}[{}]", shard_, printable_text(name));
@@ -99,9 +106,10 @@ class ShardReader {
       }
       sample_.image = member;
     } else if (name.extension == "cls") {
-      sample_.cls = trimmed(scan_.read(kMaxLabelBytes), kLabelSpaces);
+      sample_.cls = split_labels(trimmed(scan_.read(kMaxLabelBytes), kLabelSpaces), format_);
     } else if (name.extension == "json") {
-      sample_.json = json_label(scan_.read(kMaxLabelBytes), label_key_, where(member.name));
+      sample_.json =
+          json_labels(scan_.read(kMaxLabelBytes), label_key_, format_, where(member.name));
     }
   }
 
@@ -113,9 +121,9 @@ class ShardReader {
       ++index_.left_out;
       return;
     }
-    const bool prefers_json = !label_key_.empty() && !sample_.json.empty();
-    const auto& label = sample_.cls.empty() || prefers_json ? sample_.json : sample_.cls;
-    if (label.empty()) {
+    const bool prefers_json = !label_key_.empty() && is_given(sample_.json);
+    const auto& labels = !is_given(sample_.cls) || prefers_json ? sample_.json : sample_.cls;
+    if (!is_given(labels)) {
       throw InputError(where(sample_.key),
                        label_key_.empty() ? "a label in a .cls or .json member"
                                           : "a label in a .cls member or under '" + label_key_ +
@@ -123,11 +131,12 @@ class ShardReader {
                        "none");
     }
     const auto& image = *sample_.image;
-    index_.images.push_back({image.name, image.offset, image.size, label});
+    index_.images.push_back({image.name, image.offset, image.size, *labels});
   }
 
   std::string shard_;
   std::string label_key_;
+  LabelFormat format_;
   TarScan scan_;
   Sample sample_;
   ShardIndex index_;
@@ -135,8 +144,9 @@ class ShardReader {
 
 }  // namespace
 
-ShardIndex index_shard(const std::filesystem::path& shard, const std::string& label_key) {
-  return ShardReader(shard, label_key).read();
+ShardIndex index_shard(const std::filesystem::path& shard, const std::string& label_key,
+                       const LabelFormat& format) {
+  return ShardReader(shard, label_key, format).read();
 }
 
 }  // namespace softmoe

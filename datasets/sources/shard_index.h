@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "datasets/sources/manifest_reader.h"
+
 namespace softmoe {
 
 /// An image of a shard.
@@ -13,7 +15,7 @@ struct ShardImage {
   std::string name;    ///< of its member
   int64_t offset = 0;  ///< of its first byte in the shard
   int64_t size = 0;
-  std::string label;  ///< as it is written
+  std::vector<std::string> labels;  ///< as they are written; one, unless the set is multi-label
 };
 
 /// The images of a shard, in its order.
@@ -28,6 +30,7 @@ struct ShardIndex {
 /// under `label_key` (empty: `label`, `class` and other usual names, and only if there is no
 /// `cls`). Source: https://github.com/webdataset/webdataset. Throws InputError that names the
 /// shard, and the sample if it has no label, two images, or a name that stands twice.
-ShardIndex index_shard(const std::filesystem::path& shard, const std::string& label_key);
+ShardIndex index_shard(const std::filesystem::path& shard, const std::string& label_key,
+                       const LabelFormat& format = {});
 
 }  // namespace softmoe

@@ -46,7 +46,8 @@ std::vector<uint8_t> read_range(const fs::path& path, int64_t offset, int64_t si
 class ShardImages : public Dataset {
  public:
   /// Reads the indexes of `shards`; streams have copies in options.copies.
-  ShardImages(Files shards, const ShardOptions& options) : shards_(std::move(shards)) {
+  ShardImages(Files shards, const ShardOptions& options)
+      : shards_(std::move(shards)), is_multi_label_(options.labels.multi_label) {
     for (const auto& shard : shards_) {
       files_.push_back(is_stream(shard) ? stream_copy(shard, options.copies) : fs::path(shard));
     }
@@ -62,7 +63,7 @@ class ShardImages : public Dataset {
             copy_stream(shards_[static_cast<size_t>(shard)], options.copies);
           }
           indexes[static_cast<size_t>(place)] =
-              index_shard(files_[static_cast<size_t>(shard)], options.label_key);
+              index_shard(files_[static_cast<size_t>(shard)], options.label_key, options.labels);
         },
         [&](int64_t shard, int64_t place) {
           take(shard, std::exchange(indexes[static_cast<size_t>(place)], {}));
@@ -72,10 +73,15 @@ class ShardImages : public Dataset {
 
   void set_classes(const ClassLabels& classes) {
     class_names_ = classes.names();
-    indices_ = classes.indices(labels_, [this](int64_t image) { return sample_name(image); });
+    const auto where = [this](int64_t image) { return sample_name(image); };
+    if (is_multi_label_) {
+      lists_ = classes.index_lists(labels_, where);
+    } else {
+      indices_ = classes.indices(labels_, where);
+    }
   }
 
-  const LabelTexts& labels() const { return labels_; }
+  const LabelTexts& label_texts() const { return labels_; }
   int64_t left_out() const { return left_out_; }
 
   int64_t size() const override { return std::ssize(places_); }
@@ -84,7 +90,12 @@ class ShardImages : public Dataset {
   }
   int64_t label(int64_t index) const override {
     check_index(index, size());
-    return indices_[static_cast<size_t>(index)];
+    return is_multi_label_ ? -1 : indices_[static_cast<size_t>(index)];
+  }
+  bool is_multi_label() const override { return is_multi_label_; }
+  std::vector<int64_t> labels(int64_t index) const override {
+    check_index(index, size());
+    return is_multi_label_ ? lists_[static_cast<size_t>(index)] : std::vector{label(index)};
   }
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::string sample_name(int64_t index) const override {
@@ -111,7 +122,7 @@ class ShardImages : public Dataset {
       places_.push_back({image.offset, image.size, std::ssize(names_),
                          static_cast<uint32_t>(image.name.size()), static_cast<uint32_t>(shard)});
       names_ += image.name;
-      labels_.add(image.label);
+      labels_.add(image.labels);
     }
     left_out_ += index.left_out;
   }
@@ -127,9 +138,11 @@ class ShardImages : public Dataset {
   std::vector<Place> places_;
   std::string names_;  // of all members, one after the other
   LabelTexts labels_;
-  std::vector<int64_t> indices_;
+  std::vector<int64_t> indices_;             // by image
+  std::vector<std::vector<int64_t>> lists_;  // of a multi-label set
   std::vector<std::string> class_names_;
   int64_t left_out_ = 0;
+  bool is_multi_label_;
 };
 
 void check_no_streams(const Files& shards) {
@@ -169,7 +182,8 @@ std::unique_ptr<Dataset> open_shards(const std::string& location, const std::str
   }
   auto images = std::make_unique<ShardImages>(found.files, options);
   const auto classes_of = [](const ShardImages& set) {
-    return ClassLabels::of(set.labels(), [&](int64_t image) { return set.sample_name(image); });
+    return ClassLabels::of(set.label_texts(),
+                           [&](int64_t image) { return set.sample_name(image); });
   };
   const auto classes = !options.class_map.empty() ? ClassLabels::read(options.class_map)
                        : found.class_files == found.files

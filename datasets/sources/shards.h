@@ -8,6 +8,7 @@
 
 #include "datasets/dataset.h"
 #include "datasets/sources/image_folder.h"
+#include "datasets/sources/manifest_reader.h"
 
 namespace softmoe {
 
@@ -17,6 +18,7 @@ struct ShardOptions {
   /// A folder for copies of shards that are read once in their order (shard_stream.h); empty: they
   /// are refused.
   std::filesystem::path copies{};
+  LabelFormat labels{};
 };
 
 /// Opens `split` of the shards that `location` names: a pattern (shard_names.h), one file, "pipe:"

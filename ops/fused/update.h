@@ -14,6 +14,11 @@ bool takes_adamw(const UpdatedTensors& tensors);
 /// softmoe::adamw_update() of tensors that are all taken.
 void adamw(const AdamWStep& step, const UpdatedTensors& tensors);
 
+/// Returns true if adamw_8bit() takes these tensors.
+bool takes_adamw_8bit(const UpdatedTensors& tensors);
+/// softmoe::adamw_8bit_update() of tensors that are all taken.
+void adamw_8bit(const AdamWStep& step, const UpdatedTensors& tensors);
+
 /// The Euclidean norm of all tensors together, summed in fp64 in an order of its own, whatever the
 /// number of threads.
 double global_norm(const std::vector<torch::Tensor>& tensors);

@@ -43,6 +43,8 @@ INSTANTIATE_TEST_SUITE_P(
         "inception_crop(96x64,area=0.25-1,ratio=0.5-2,bicubic)|flip_lr(0.25)|value_range(0,1)",
         "center_crop(64,0.9,box)|normalize(0.485 0.456 0.406,0.229 0.224 0.225)",
         "resize(32)|padded_crop(4)|flip_lr|value_range(-1,1)",
+        "resize(32)|flip_lr|flip_ud|grayscale(0.1)|value_range(-1,1)",
+        "resize(32)|flip_ud(0.25)|value_range(-1,1)",
         "inception_crop(224)|randaug(2,9,mstd=0.5,inc)|value_range(-1,1)|random_erase(0.25,pixel)",
         "inception_crop(224)|randaug(3,9,mstd=inf,p=0.25,mmax=12,3a)|color_jitter(0.3,0.2,0.1)|"
         "value_range(-1,1)",

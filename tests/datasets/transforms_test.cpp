@@ -248,6 +248,35 @@ TEST(Transform, FlipsWithTheGivenProbability) {
   EXPECT_NEAR(flipped, 1000, 110);  // four standard deviations
 }
 
+TEST(Transform, TurnsUpsideDownWithTheGivenProbability) {
+  auto options = pixel_options({1, 3, 2});
+  options.vflip = 0.25;
+  cv::Mat image(3, 2, CV_8UC1);
+  for (int y = 0; y < 3; ++y) {
+    for (int x = 0; x < 2; ++x) {
+      image.at<uint8_t>(y, x) = static_cast<uint8_t>(10 * y + x);
+    }
+  }
+  for (const bool is_augmented : {false, true}) {
+    // Grayscale keeps gray pixels, but lets images pass the augmenter.
+    options.augment.grayscale_prob = is_augmented ? 1.0 : 0.0;
+    const auto transform = Transform::training(options);
+    int turned = 0;
+    for (uint64_t key = 0; key < 4000; ++key) {
+      const auto out = applied(transform, image, key);
+      const bool is_turned = std::lround(out[0]) == 20;
+      for (int y = 0; y < 3; ++y) {
+        for (int x = 0; x < 2; ++x) {
+          ASSERT_EQ(std::lround(out[static_cast<size_t>(2 * y + x)]),
+                    10 * (is_turned ? 2 - y : y) + x);
+        }
+      }
+      turned += is_turned ? 1 : 0;
+    }
+    EXPECT_NEAR(turned, 1000, 110);  // four standard deviations
+  }
+}
+
 TEST(Transform, EvaluationDrawsNothing) {
   PreprocessOptions options;
   options.input_size = {3, 70, 70};

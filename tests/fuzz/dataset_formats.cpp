@@ -183,7 +183,7 @@ std::vector<std::string> json_lines_seeds() {
 
 void read_manifest_file(const fs::path& path) {
   read_manifest(path, {}, [](const ManifestRow& row) {
-    if (row.row < 1 || row.path.empty() || row.label.empty()) {
+    if (row.row < 1 || row.path.empty() || row.labels.empty() || row.labels.front().empty()) {
       throw std::runtime_error("a row without number, path or label");
     }
   });

@@ -82,6 +82,8 @@ Results everything(const TemporaryFolder& folder) {
   results.predictions = {
       {.label = "p", .image = image, .guesses = {{"<bag>", 0.75}, {"coat", 0.25}}},
       {.label = "p", .image = (folder / "gone.png").string(), .guesses = {{"hat", kMissing}}}};
+  results.probes = {
+      {.label = "dense <1>", .data_set = "d", .method = "20-NN", .examples = 5, .top1 = 0.5}};
   results.provenance = {{.label = "b",
                          .path = "b.json",
                          .command = "benchmark",
@@ -101,8 +103,8 @@ TEST(Page, IsWellFormedAndNeedsNothingElse) {
   EXPECT_EQ(count_of(html, "src=\""), count_of(html, "src=\"data:image/png;base64,"));
   EXPECT_FALSE(shows_no_number(html));
   EXPECT_THAT(html, HasSubstr("prefers-color-scheme: dark"));
-  for (const auto* id : {"summary", "training", "fewshot", "finetuning", "evaluation", "throughput",
-                         "dispatch", "predictions", "provenance"}) {
+  for (const auto* id : {"summary", "training", "fewshot", "probes", "finetuning", "evaluation",
+                         "throughput", "dispatch", "predictions", "provenance"}) {
     EXPECT_EQ(count_of(html, std::string("<section id=\"") + id + "\""), 1U) << id;
     EXPECT_EQ(count_of(html, std::string("href=\"#") + id + "\""), 1U) << id;
   }

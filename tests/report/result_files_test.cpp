@@ -162,6 +162,39 @@ TEST(ResultJson, ReadsFewShotScoresOfSeveralSets) {
   EXPECT_EQ(read_results({"given=" + path}).few_shot.at(1).label, "given");
 }
 
+TEST(ResultJson, ReadsProbesOfFrozenFeatures) {
+  const TemporaryFolder folder;
+  const auto knn =
+      write_json(folder, "knn.json",
+                 R"({"command":"knn","label":"L","name":"a","test_examples":7,"results":[
+      {"k":10,"top1":0.5,"top5":0.75},{"k":20,"top1":0.25,"top5":1.0}]})");
+  const auto probe = write_json(folder, "probe.json",
+                                R"({"command":"probe","label":"L","sets":[
+      {"name":"a","train_examples":9,"examples":7,"top1":0.5,"top5":0.75},
+      {"name":"b","train_examples":9,"examples":6,"top1":0.125,"top5":0.25}]})");
+  const auto probes = read_results({knn, "given=" + probe}).probes;
+  ASSERT_THAT(probes, SizeIs(4));
+  EXPECT_EQ(probes[0].label + " " + probes[0].data_set + " " + probes[0].method, "L a 10-NN");
+  EXPECT_EQ(probes[1].method, "20-NN");
+  EXPECT_EQ(probes[1].top5, 1.0);
+  EXPECT_EQ(probes[1].examples, 7);
+  EXPECT_EQ(probes[3].label + " " + probes[3].data_set + " " + probes[3].method, "given b linear");
+  EXPECT_EQ(probes[3].top1, 0.125);
+  EXPECT_EQ(probes[3].examples, 6);
+}
+
+TEST(ResultJson, ReadsAveragePrecisionOfSeveralLabels) {
+  const TemporaryFolder folder;
+  const auto path = write_json(folder, "e.json",
+                               R"({"command":"eval","top1":0.5,"mean_average_precision":0.25,
+      "classes":["x","y"],"average_precision":[0.25,null]})");
+  const auto results = read_results({path});
+  ASSERT_THAT(results.evaluations, SizeIs(1));
+  EXPECT_EQ(results.evaluations[0].mean_average_precision, 0.25);
+  ASSERT_THAT(results.evaluations[0].class_accuracy, SizeIs(1));
+  EXPECT_EQ(results.evaluations[0].class_accuracy[0].first, "x");
+}
+
 TEST(ResultJson, SeveralLambdasAreSeveralCurves) {
   const TemporaryFolder folder;
   const auto path = write_json(folder, "f.json", R"({"command":"fewshot","name":"a","results":[

@@ -98,6 +98,35 @@ TEST_P(MemoryOfRouter, IsWhatTrainingTakes) {
   }
 }
 
+TEST(MemoryPlan, KnowsTheLogitsOfManyClasses) {
+  auto model_options = model_preset("vit_ti16");
+  model_options.img_size = {32};
+  model_options.depth = 1;
+  model_options.num_classes = 20'000;
+  for (const int64_t rows : {0, 32}) {
+    auto run = batches_of(256);
+    run.objectives.loss.loss_chunk = rows;
+    const auto plan = plan_memory(model_options, run, Precision::kFloat32);
+    auto model = make_model(model_options, 1);
+    model->train();
+    const auto optimizer = make_optimizer(named_parameters(*model), run.optimizer);
+    const auto batch = [] {
+      return Batch{.images = torch::zeros({256, 3, 32, 32}),
+                   .labels = torch::zeros({256}, torch::kInt64),
+                   .indices = {}};
+    };
+    const auto update = [&] {
+      update_model(model, *optimizer, run.objectives, batch, {.step = {}});
+    };
+    const auto grown = test::peak_growth(update);
+    if (!grown) {
+      GTEST_SKIP() << "the system does not tell the peak of memory";
+    }
+    const auto expected = static_cast<double>(plan.peak() - plan.weights - plan.optimizer);
+    EXPECT_NEAR(static_cast<double>(*grown), expected, 0.25 * expected + 16e6) << rows;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Routers, MemoryOfRouter,
                          testing::Values("", "soft", "tokens_choice", "experts_choice"),
                          [](const auto& test_case) {

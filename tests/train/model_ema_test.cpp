@@ -60,7 +60,7 @@ TEST(ModelEma, OfARunIsEvaluatedSavedAndResumed) {
   Corners val_set(41);
   const TemporaryFolder whole;
   const auto result = test::train(averaged_run(), whole.path(), train_set, val_set);
-  EXPECT_EQ(result.ema_top1.size(), 2U);
+  EXPECT_EQ(result.ema_best.size(), 2U);
   const auto best = load_model(whole / "ema-0.9.h5");
   EXPECT_EQ(best.description.options, tiny_run().model);
   const auto averages = averages_in(whole.path());
@@ -73,7 +73,7 @@ TEST(ModelEma, OfARunIsEvaluatedSavedAndResumed) {
   const TemporaryFolder parts;
   EXPECT_THROW(test::train(averaged_run(), parts.path(), stopping, val_set), Interrupted);
   const auto resumed = test::train(averaged_run(), parts.path(), train_set, val_set);
-  EXPECT_EQ(resumed.ema_top1, result.ema_top1);
+  EXPECT_EQ(resumed.ema_best, result.ema_best);
   for (const auto& [name, tensor] : averages_in(parts.path())) {
     EXPECT_TRUE(test::same_bits(tensor, averages.at(name))) << name;
   }

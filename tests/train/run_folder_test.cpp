@@ -86,7 +86,7 @@ TEST(RunFolder, InterruptedAnywhereAndResumedEqualsUninterrupted) {
   FolderRun whole(folder / "whole");
   whole.sit(12);
   const auto expected = whole.outcome();
-  ASSERT_EQ(expected.size(), 7U);  // three records, last, best, two of the history
+  ASSERT_EQ(expected.size(), 8U);  // four records, last, best, two of the history
   for (int64_t death = 0; death <= 12; ++death) {
     const auto path = folder / ("run" + std::to_string(death));
     { FolderRun(path).sit(death); }

@@ -12,7 +12,7 @@ TEST(RunProgress, IsReadBackBitForBit) {
                              .interval_updates = 2,
                              .epoch_loss = 1.0 / 3,
                              .epoch_updates = 3,
-                             .best_top1 = 0.875,
+                             .best_score = 0.875,
                              .best_step = 4,
                              .train_seconds = 12.5};
   const auto json = Json::parse(to_json(progress, /*epoch=*/1.75).dump());

@@ -89,6 +89,7 @@ TrainResult train(const TinyRun& run, const std::filesystem::path& path, const D
 void expect_same_run(const std::filesystem::path& a, const std::filesystem::path& b) {
   EXPECT_EQ(read_text_file(a / "metrics.jsonl"), read_text_file(b / "metrics.jsonl"));
   EXPECT_EQ(read_text_file(a / "summary.csv"), read_text_file(b / "summary.csv"));
+  EXPECT_EQ(read_text_file(a / "evaluations.jsonl"), read_text_file(b / "evaluations.jsonl"));
   const auto first = load_checkpoint(a / "last.h5");
   const auto second = load_checkpoint(b / "last.h5");
   ASSERT_EQ(first.model.size(), second.model.size());

@@ -34,7 +34,7 @@ TEST(Trainer, LearnsAndRecordsItsBestModel) {
   const auto result = train(run, folder.path(), train_set, val_set);
   EXPECT_EQ(result.steps, 100);
   EXPECT_GT(result.last.top1, 0.9);
-  EXPECT_GE(result.best_top1, result.last.top1);
+  EXPECT_GE(result.best_score, result.last.top1);
   const auto loaded = load_model(folder / "best.h5");
   EXPECT_EQ(loaded.description.class_names, val_set.class_names());
   EXPECT_EQ(loaded.description.options, tiny_run().model);

@@ -37,7 +37,7 @@ TEST(TrainingState, IsRestoredFromItsCheckpoint) {
   run.config = options_to_json(run.train);
   auto first = make_training_state(setup_of(run), kFourCorners, 10);
   first.progress.step = 7;
-  first.progress.best_top1 = 0.5;
+  first.progress.best_score = 0.5;
   const auto checkpoint = to_checkpoint(first);
   EXPECT_EQ(model_description(checkpoint.metadata, "last.h5").class_names.back(), "d");
 

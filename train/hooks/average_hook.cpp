@@ -7,11 +7,11 @@ namespace softmoe {
 void AverageHook::at_evaluation(TrainingState& state) {
   for (size_t i = 0; i < state.evaluation.averages.size(); ++i) {
     auto& average = state.ema->averages()[i];
-    const double top1 = state.evaluation.averages[i].top1;
-    if (top1 <= average.best_top1) {
+    const double score = state.evaluation.averages[i].score();
+    if (score <= average.best_score) {
       continue;
     }
-    average.best_top1 = top1;
+    average.best_score = score;
     auto checkpoint = to_checkpoint(state);
     checkpoint.model = named_tensors(*average.model);
     checkpoint.optimizer.clear();
@@ -26,7 +26,7 @@ void AverageHook::save_state(const TrainingState& state, Json& progress) const {
     return;
   }
   for (const auto& average : state.ema->averages()) {
-    progress["ema_best_top1"].push_back(average.best_top1);
+    progress["ema_best_top1"].push_back(average.best_score);
   }
 }
 
@@ -35,7 +35,7 @@ void AverageHook::load_state(TrainingState& state, const Json& progress) {
     return;
   }
   for (size_t i = 0; i < state.ema->averages().size(); ++i) {
-    state.ema->averages()[i].best_top1 = progress.at("ema_best_top1").at(i);
+    state.ema->averages()[i].best_score = progress.at("ema_best_top1").at(i);
   }
 }
 

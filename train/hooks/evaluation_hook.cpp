@@ -15,10 +15,10 @@ void EvaluationHook::at_evaluation(TrainingState& state) {
   auto result = evaluate_model(state, state.model());
   auto& progress = state.progress;
   progress.evaluated_step = progress.step;
-  const bool is_best = result.top1 > progress.best_top1;
+  const bool is_best = result.score() > progress.best_score;
   ++progress.evaluations_since_best;
   if (is_best) {
-    progress.best_top1 = result.top1;
+    progress.best_score = result.score();
     progress.best_step = progress.step;
     progress.evaluations_since_best = 0;
   }

@@ -42,19 +42,31 @@ void LogHook::at_record(TrainingState& state, TrainingRecord& record) {
       state.last_rate(), 100.0 * state.data_share()));
 }
 
+namespace {
+
+/// "mAP 61.234  " of a multi-label set, else empty.
+std::string precision_text(const ClassificationResult& result) {
+  return result.mean_average_precision
+             ? fmt::format("mAP {:.3f}  ", 100 * *result.mean_average_precision)
+             : "";
+}
+
+}  // namespace
+
 void LogHook::at_evaluation(TrainingState& state) {
   const auto& result = state.evaluation.result;
   log_line(fmt::format(
-      " * epoch {:.2f}  Acc@1 {:.3f} ({:.3f}) Acc@5 {:.3f} ({:.3f})  loss {:.4f}  train loss "
+      " * epoch {:.2f}  {}Acc@1 {:.3f} ({:.3f}) Acc@5 {:.3f} ({:.3f})  loss {:.4f}  train loss "
       "{:.4f}  {:.0f} img/s  {}{}",
-      state.epoch(), 100 * result.top1, 100 * (1 - result.top1), 100 * result.top5,
-      100 * (1 - result.top5), result.loss, state.evaluation.train_loss, state.images_per_second(),
-      format_duration(state.progress.train_seconds), state.evaluation.is_best ? "  best" : ""));
+      state.epoch(), precision_text(result), 100 * result.top1, 100 * (1 - result.top1),
+      100 * result.top5, 100 * (1 - result.top5), result.loss, state.evaluation.train_loss,
+      state.images_per_second(), format_duration(state.progress.train_seconds),
+      state.evaluation.is_best ? "  best" : ""));
   for (size_t i = 0; i < state.evaluation.averages.size(); ++i) {
     const auto& average = state.evaluation.averages[i];
-    log_line(fmt::format(" * average {}  Acc@1 {:.3f} Acc@5 {:.3f}  loss {:.4f}",
-                         state.ema->averages()[i].name(), 100 * average.top1, 100 * average.top5,
-                         average.loss));
+    log_line(fmt::format(" * average {}  {}Acc@1 {:.3f} Acc@5 {:.3f}  loss {:.4f}",
+                         state.ema->averages()[i].name(), precision_text(average),
+                         100 * average.top1, 100 * average.top5, average.loss));
   }
 }
 

@@ -27,6 +27,9 @@ void MetricsHook::at_record(TrainingState& state, TrainingRecord& record) {
                {"train_loss", record.mean_loss},
                {"grad_norm", record.update.gradient_norm},
                {"lr", state.last_rate()}};
+  if (state.image_size > 0) {
+    metrics["image_size"] = state.image_size;
+  }
   for (const auto& [group, norms] : record.update.norms) {
     metrics["norms"][group] = {{"grad", norms.gradient}, {"weight", norms.weight}};
   }
@@ -53,6 +56,11 @@ void MetricsHook::at_evaluation(TrainingState& state) {
                        .eval_top5 = evaluation.result.top5,
                        .lr = state.last_rate(),
                        .eval_balanced_accuracy = evaluation.result.balanced_accuracy});
+  Json record = to_json(evaluation.result);
+  record.erase("confusion");
+  record["step"] = state.progress.step;
+  record["epoch"] = state.epoch();
+  folder_.add_evaluation(record);
   folder_.add_timing(
       {{"step", state.progress.step}, {"train_seconds", state.progress.train_seconds}});
 }

@@ -1,5 +1,6 @@
 #pragma once
-/// The record files of a run folder: metrics.jsonl, summary.csv and timing.jsonl.
+/// The record files of a run folder: metrics.jsonl, summary.csv, evaluations.jsonl and
+/// timing.jsonl.
 
 #include "train/hook.h"
 #include "train/run_folder.h"

@@ -12,13 +12,7 @@
 namespace softmoe {
 
 ProfileHook::ProfileHook(RunFolder& folder, const TrainingState& state)
-    : folder_(folder),
-      peak_(measure_matmul_peak(state.setup.device, state.compute_dtype)),
-      gflops_(part_gflops(state.setup.start.model->options())) {
-  for (auto& [name, gflop] : gflops_) {
-    gflop *= static_cast<double>(state.images_per_update());
-  }
-}
+    : folder_(folder), peak_(measure_matmul_peak(state.setup.device, state.compute_dtype)) {}
 
 void ProfileHook::after_update(TrainingState& state, const ModelUpdate& /*update*/) {
   const int64_t done = state.sitting.updates;
@@ -36,7 +30,15 @@ void ProfileHook::write(const TrainingState& state) {
   const auto title = fmt::format("time of {} of {} images on {}, {:.0f} GFLOP/s at most\n",
                                  pluralize(updates, "update"), state.images_per_update(),
                                  state.setup.device.str(), peak_);
-  const auto table = title + profile_table(part_times(events), updates, gflops_, peak_);
+  auto model = state.setup.start.model->options();
+  if (state.image_size > 0) {
+    model.img_size = {state.image_size};
+  }
+  auto gflops = part_gflops(model);
+  for (auto& [name, gflop] : gflops) {
+    gflop *= static_cast<double>(state.images_per_update());
+  }
+  const auto table = title + profile_table(part_times(events), updates, gflops, peak_);
   write_text_file(folder_.path() / "profile.txt", table);
   write_text_file(folder_.path() / "profile-trace.json", chrome_trace(events));
   for (const auto& line : split_text(table, '\n')) {

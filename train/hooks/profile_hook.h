@@ -1,7 +1,6 @@
 #pragma once
 /// Where the time of some updates goes.
 
-#include <map>
 #include <memory>
 #include <string>
 
@@ -27,8 +26,7 @@ class ProfileHook : public Hook {
   void write(const TrainingState& state);
 
   RunFolder& folder_;
-  double peak_;                           // GFLOP/s
-  std::map<std::string, double> gflops_;  // of the forward pass of one update, by part
+  double peak_;  // GFLOP/s
   std::unique_ptr<Profiler> profiler_;
 };
 

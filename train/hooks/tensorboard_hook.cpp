@@ -27,7 +27,11 @@ void TensorBoardHook::at_evaluation(TrainingState& state) {
   folder_.add_scalar("eval/loss", result.loss, step);
   folder_.add_scalar("eval/top1", result.top1, step);
   folder_.add_scalar("eval/top5", result.top5, step);
-  folder_.add_scalar("eval/balanced_accuracy", result.balanced_accuracy, step);
+  if (result.mean_average_precision) {
+    folder_.add_scalar("eval/mean_average_precision", *result.mean_average_precision, step);
+  } else {
+    folder_.add_scalar("eval/balanced_accuracy", result.balanced_accuracy, step);
+  }
   for (size_t i = 0; i < state.evaluation.averages.size(); ++i) {
     const auto name = state.ema->averages()[i].name();
     folder_.add_scalar("eval/top1_ema_" + name, state.evaluation.averages[i].top1, step);

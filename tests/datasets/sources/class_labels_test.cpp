@@ -83,5 +83,17 @@ TEST(ClassLabels, NameTheRowOfAWrongMap) {
   EXPECT_THAT(error_of("map.pkl", "x"), HasSubstr("pickle"));
 }
 
+TEST(ClassLabels, OfSeveralLabelsPerImageAreLists) {
+  LabelTexts labels;
+  labels.add(std::vector<std::string>{"b", "a", "b"});
+  labels.add(std::vector<std::string>{});
+  labels.add(std::vector<std::string>{"c"});
+  EXPECT_EQ(labels.size(), 3);
+  EXPECT_THAT(labels.texts(0), ElementsAre("b", "a", "b"));
+  EXPECT_EQ(labels.first_image(2), 2);
+  const auto lists = ClassLabels::of(labels, image_name).index_lists(labels, image_name);
+  EXPECT_EQ(lists, (std::vector<std::vector<int64_t>>{{0, 1}, {}, {2}}));
+}
+
 }  // namespace
 }  // namespace softmoe

@@ -153,7 +153,8 @@ TEST_F(Manifest, ErrorsNameTheRow) {
               HasSubstr("t.jsonl row 2"));
   EXPECT_THAT(error_of("t.jsonl", "[1]\n"), HasSubstr("t.jsonl row 1"));
   EXPECT_THAT(error_of("t.jsonl", "{\"path\": \"0.png\", \"label\": [1, 2]}\n"),
-              AllOf(HasSubstr("t.jsonl row 1"), HasSubstr("'label'"), HasSubstr("a list")));
+              AllOf(HasSubstr("t.jsonl row 1"), HasSubstr("'label'"),
+                    HasSubstr("a list: each image has one label, unless --multi-label")));
   EXPECT_THAT(error_of("t.txt", "x"), HasSubstr(".jsonl"));
   write("train.csv", "path,label\n0.png,a\n1.png,b\n");
   write("val.csv", "path,label\n2.png,a\n3.png,c\n");
@@ -170,6 +171,62 @@ TEST_F(Manifest, TakesEqualRowsOnceAndSaysSo) {
   set_log_sink(previous);
   EXPECT_THAT(log, AllOf(HasSubstr("2 images of 1 class"), HasSubstr("2 rows repeat an image"),
                          HasSubstr("t.csv row 4")));
+}
+
+class MultiLabelManifest : public Manifest {
+ protected:
+  std::vector<std::vector<int64_t>> labels_of(const std::string& name, const std::string& separator,
+                                              const std::string& split = "all") {
+    set_ = open(name, split,
+                {.path = {}, .label = {}, .labels = {.multi_label = true, .separator = separator}});
+    EXPECT_TRUE(set_->is_multi_label());
+    std::vector<std::vector<int64_t>> labels;
+    for (int64_t index = 0; index < set_->size(); ++index) {
+      EXPECT_EQ(set_->label(index), -1);
+      labels.push_back(set_->labels(index));
+    }
+    return labels;
+  }
+
+  std::unique_ptr<Dataset> set_;
+};
+
+TEST_F(MultiLabelManifest, TablesSeparateLabels) {
+  write("t.csv", "path,label\n0.png,dog; cat\n1.png,\n2.png,cat\n3.png,ox;cat;ox\n");
+  using Labels = std::vector<std::vector<int64_t>>;
+  EXPECT_EQ(labels_of("t.csv", ";"), (Labels{{0, 1}, {}, {0}, {0, 2}}));
+  EXPECT_THAT(set_->class_names(), ElementsAre("cat", "dog", "ox"));
+  write("u.tsv", "path\tlabel\n0.png\t2 || 0\n1.png\t3\n");
+  EXPECT_EQ(labels_of("u.tsv", "||"), (Labels{{0, 2}, {3}}));
+  EXPECT_THAT(set_->class_names(), ElementsAre("0", "1", "2", "3"));
+}
+
+TEST_F(MultiLabelManifest, JsonHasLists) {
+  write("t.jsonl",
+        "{\"path\":\"0.png\",\"label\":[\"dog\",\"cat\"],\"split\":\"train\"}\n"
+        "{\"path\":\"1.png\",\"label\":[],\"split\":\"val\"}\n"
+        "{\"path\":\"2.png\",\"label\":\"cat;dog\",\"split\":\"val\"}\n"
+        "{\"path\":\"2.png\",\"label\":[\"cat\",\"dog\"],\"split\":\"val\"}\n");
+  using Labels = std::vector<std::vector<int64_t>>;
+  EXPECT_EQ(labels_of("t.jsonl", ";", "val"), (Labels{{}, {0, 1}}));
+  const ManifestColumns several{.path = {}, .label = {}, .labels = {.multi_label = true}};
+  EXPECT_THAT(error_of("u.jsonl", "{\"path\":\"0.png\",\"label\":[\"a\",[1]]}\n", several),
+              AllOf(HasSubstr("u.jsonl row 1"), HasSubstr("a text or an integer")));
+  EXPECT_THAT(error_of("u.jsonl",
+                       "{\"path\":\"0.png\",\"label\":[\"a\"]}\n"
+                       "{\"path\":\"0.png\",\"label\":[\"a\",\"b\"]}\n",
+                       several),
+              HasSubstr("with label 'a' there and 'a', 'b' here"));
+}
+
+TEST_F(MultiLabelManifest, HoldsOutImagesOfTheFirstLabel) {
+  std::string text = "path,label\n";
+  for (int i = 0; i < 10; ++i) {
+    text += std::to_string(i) + ".png," + (i < 5 ? "a;b" : "") + "\n";
+  }
+  write("t.csv", text);
+  using Labels = std::vector<std::vector<int64_t>>;
+  EXPECT_EQ(labels_of("t.csv", ";", "val"), (Labels{{0, 1}, {}}));
 }
 
 }  // namespace

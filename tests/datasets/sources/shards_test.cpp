@@ -266,5 +266,23 @@ TEST(Shards, PackAsTheyAre) {
   }
 }
 
+TEST(Shards, HaveAnyNumberOfLabelsIfAsked) {
+  const TemporaryFolder folder;
+  write_text_file(folder / "s.tar", tar_bytes({{"a.png", png(0)},
+                                               {"a.json", "{\"label\":[\"dog\",\"cat\"]}"},
+                                               {"b.png", png(1)},
+                                               {"b.cls", "cat; ox\n"},
+                                               {"c.png", png(2)},
+                                               {"c.json", "{\"label\":[]}"}}));
+  const auto set = open(folder / "s.tar", "all", {.labels = {.multi_label = true}});
+  EXPECT_TRUE(set->is_multi_label());
+  EXPECT_THAT(set->class_names(), ElementsAre("cat", "dog", "ox"));
+  EXPECT_THAT(set->labels(0), ElementsAre(0, 1));
+  EXPECT_THAT(set->labels(1), ElementsAre(0, 2));
+  EXPECT_TRUE(set->labels(2).empty());
+  EXPECT_THAT(input_error([&] { open(folder / "s.tar"); }),
+              AllOf(HasSubstr("a.json"), HasSubstr("unless --multi-label is given")));
+}
+
 }  // namespace
 }  // namespace softmoe::test

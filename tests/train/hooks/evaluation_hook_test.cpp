@@ -36,7 +36,7 @@ TEST_F(EvaluationHookTest, FillsInTheEvaluationAndTheBest) {
   EXPECT_TRUE(evaluation.is_best);
   EXPECT_EQ(state_.progress.evaluated_step, 5);
   EXPECT_EQ(state_.progress.best_step, 5);
-  EXPECT_EQ(state_.progress.best_top1, evaluation.result.top1);
+  EXPECT_EQ(state_.progress.best_score, evaluation.result.top1);
   EXPECT_EQ(state_.progress.epoch_loss, 0.0);
   EXPECT_EQ(state_.progress.epoch_updates, 0);
   EXPECT_EQ(batches_, 3);  // of 12 images

@@ -62,5 +62,23 @@ TEST(MetricsHook, WritesARowPerEvaluation) {
             (Json{{"step", 15}, {"train_seconds", 8.0}}));
 }
 
+TEST(MetricsHook, WritesTheAccuracyOfEachClassPerEvaluation) {
+  const test::TemporaryFolder path;
+  RunFolder folder(path.path());
+  folder.begin(0);
+  auto state = state_at(15);
+  test::set_evaluation(state, /*top1=*/0.75, /*is_best=*/true);
+  state.evaluation.result.class_accuracy = {0.5, std::nullopt, 1.0};
+  state.evaluation.result.confusion = torch::zeros({3, 3}, torch::kInt64);
+  MetricsHook hook(folder);
+  hook.at_evaluation(state);
+  hook.at_evaluation(state);  // a repeated one replaces the first
+  const auto record = Json::parse(read_text_file(path / "evaluations.jsonl"));
+  EXPECT_EQ(record.at("step"), 15);
+  EXPECT_EQ(record.at("top1"), 0.75);
+  EXPECT_EQ(record.at("class_accuracy"), (Json{0.5, nullptr, 1.0}));
+  EXPECT_FALSE(record.contains("confusion"));
+}
+
 }  // namespace
 }  // namespace softmoe
