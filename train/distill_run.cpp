@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "checkpoints/open_model.h"
+#include "core/error.h"
 #include "ops/compute_precision.h"
 #include "train/teacher_ensemble.h"
 
@@ -22,10 +23,25 @@ std::shared_ptr<FeatureMatcher> feature_matcher(const DistillOptions& options,
                                           dtype);
 }
 
+/// Throws UsageError for options that need images of one size beside a schedule of sizes.
+void check_sizes(const DistillOptions& options, const RunOptions& run) {
+  if (run.train.image_size_schedule.empty()) {
+    return;
+  }
+  const char* const option = !options.loss.features.empty()  ? "--distill-features"
+                             : !options.store.folder.empty() ? "--teacher-outputs"
+                                                             : nullptr;
+  if (option != nullptr) {
+    throw UsageError(option, "images of one size",
+                     "--image-size-schedule " + run.train.image_size_schedule);
+  }
+}
+
 }  // namespace
 
 DistillRun distill_run(DistillOptions& options, const std::string& name, const VitOptions& model,
                        RunOptions& run, const TrainingData& data, const torch::Device& device) {
+  check_sizes(options, run);
   run.objectives.distillation = options.loss;
   DistillRun result;
   result.teacher = open_teachers(options.teachers, {.class_names = data.train->class_names(),

@@ -39,7 +39,7 @@ void describe(OptionTable& table, LossOptions& options) {
   table.add("smoothing", options.smoothing, "label smoothing", {.min = 0, .max = 1});
   table.add("loss-chunk", options.loss_chunk,
             "images whose logits are in memory at once, for heads of very many classes, with equal "
-            "losses; 0: all, or from 64 MiB of logits on equal parts of less",
+            "losses; 0: all, or from 64 MiB of logits on equal parts of less; distill has all",
             {.unit = "images", .min = 0});
 }
 

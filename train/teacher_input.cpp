@@ -60,7 +60,8 @@ torch::Tensor TeacherInput::of(const torch::Tensor& images) const {
     const auto pixels = input * student_std_.to(device) + student_mean_.to(device);
     input = (recolored(pixels) - teacher_mean_.to(device)) / teacher_std_.to(device);
   }
-  if (resizes_) {
+  // Images of a run whose images grow are smaller than the student's at first.
+  if (input.size(2) != size_[0] || input.size(3) != size_[1]) {
     input = at::_upsample_bilinear2d_aa(input, size_, /*align_corners=*/false);
   }
   return input;  // [batch, channels, height, width]

@@ -180,7 +180,17 @@ TEST_F(Distill, TeachersThatDoNotFitAreRefusedBeforeTheRunBegins) {
                       {"--teacher " + few.string(), "class 9", "'x' as in the checkpoint", "'9'"}));
   EXPECT_TRUE(refused(distill("none", {"--num-classes", "11"}), 1,
                       {"--teacher " + trained(), "11 classes like the student's", "10"}));
+  const Words growing{"--image-size-schedule", "4@0,8@0.5"};
+  for (const Words& fixed :
+       {Words{"--distill-features", "0"}, Words{"--teacher-outputs", place("outputs").string()}}) {
+    EXPECT_TRUE(refused(distill("none", growing + fixed), 2,
+                        {fixed.front() + ": expected images of one size", growing.back()}));
+  }
   EXPECT_FALSE(std::filesystem::exists(place("none")));
+}
+
+TEST_F(Distill, ATeacherSeesImagesThatGrowAtItsOwnSize) {
+  EXPECT_TRUE(succeeds(distill("growing", {"--image-size-schedule", "4@0,8@0.5"})));
 }
 
 }  // namespace
