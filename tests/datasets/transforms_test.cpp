@@ -6,10 +6,13 @@
 
 #include "core/error.h"
 #include "datasets/small_sets.h"
+#include "datasets/transform_tools.h"
 
 namespace softmoe {
 namespace {
 
+using test::applied;
+using test::pixel_options;
 using testing::Each;
 using testing::ElementsAre;
 using testing::FloatNear;
@@ -33,25 +36,6 @@ cv::Mat coordinates(int height, int width) {
     }
   }
   return image;
-}
-
-std::vector<float> applied(const Transform& transform, const cv::Mat& image, uint64_t key = 1) {
-  Rng rng(key);
-  std::vector<float> out(
-      static_cast<size_t>(transform.channels() * transform.height() * transform.width()), 1e9F);
-  transform.apply({image, 0}, rng, out.data());
-  return out;
-}
-
-/// Options whose floats are the pixels themselves.
-PreprocessOptions pixel_options(std::vector<int64_t> input_size) {
-  PreprocessOptions options;
-  options.input_size = std::move(input_size);
-  options.train_crop = CropMode::kNone;
-  options.crop = CropMode::kNone;
-  options.mean = {0.0};
-  options.std = {1.0 / 255.0};
-  return options;
 }
 
 TEST(Transform, MapsPixelsToTheRangeFromMinusOneToOne) {
