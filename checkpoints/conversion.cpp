@@ -37,19 +37,11 @@ std::vector<std::string> read_class_names(const std::filesystem::path& path, int
 /// The options that the weights of the file have if `to` is right about everything but the parts
 /// that adapt_weights() changes.
 VitOptions source_options(const VitOptions& file, const VitOptions& to) {
-  auto from = to;
-  from.img_size = file.img_size;
-  from.patch_size = file.patch_size;
-  from.in_chans = file.in_chans;
-  from.num_classes = file.num_classes;
-  from.class_token = file.class_token;
-  from.dist_token = file.dist_token;
+  auto from = with_adapted_parts(to, file);
   if (file.dist_token && !to.dist_token) {
     from.global_pool = file.global_pool;  // the only pooling that fits this token
     from.pool_include_prefix = false;
   }
-  from.reg_tokens = file.reg_tokens;
-  from.pos_embed_prefix = file.pos_embed_prefix;
   return from;
 }
 

@@ -28,8 +28,8 @@ struct AdamWStep {
 /// State: means of the gradients, which may be bf16, and mean squares.
 void adamw_update(const AdamWStep& step, const UpdatedTensors& tensors);
 
-/// The same step with moments in 8 bits (ops/quantized_moments.h). State: codes of the means and of
-/// the mean squares, uint8 in the shape of the parameter, and the scales of both, fp32
+/// One step of AdamW with moments in 8 bits (ops/quantized_moments.h). State: codes of the means
+/// and of the mean squares, uint8 in the shape of the parameter, and the scales of both, fp32
 /// [moment_blocks(elements)].
 void adamw_8bit_update(const AdamWStep& step, const UpdatedTensors& tensors);
 

@@ -4,8 +4,7 @@ namespace softmoe {
 
 void describe(OptionTable& table, StudyOptions& options) {
   table.add("title", options.title, "what the study asks");
-  table.add("command", options.command, "command of every cell",
-            {.choices = {"train", "finetune", "distill"}});
+  table.add("command", options.command, "command of every cell", {.choices = kCellCommands});
   table.add("prepare", options.prepare,
             "commands that run once before all cells: \"name: command; key=value; ..\"");
   table.add("set", options.set,

@@ -9,13 +9,16 @@
 
 namespace softmoe {
 
+/// Commands that cells may have: those that train, in a run folder.
+inline const std::vector<std::string> kCellCommands{"train", "finetune", "distill"};
+
 /// A grid of runs: every arm, with every combination of the axes' values, with every seed.
 /// Settings are "key=value" with the names of the commands' flags, separated by ";"; the items of
 /// one value are separated by spaces. {study} stands for the folder of the study, {run} for the run
 /// folder of a cell.
 struct StudyOptions {
   std::string title;
-  std::string command = "train";     ///< of every cell: train, finetune or distill
+  std::string command = "train";     ///< of every cell, one of kCellCommands
   std::vector<std::string> prepare;  ///< "name: command; settings", run once before all cells
   std::vector<std::string> set;      ///< settings of every cell
   std::vector<std::string> arms;     ///< "name: settings"

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "core/error.h"
@@ -188,7 +189,7 @@ std::vector<StudyStep> prepare_steps(const StudyOptions& options) {
   for (const auto& text : options.prepare) {
     const auto [name, rest] = named(text, "prepare");
     auto [command, settings] = command_of(rest, "prepare: " + name);
-    if (command == "train" || command == "finetune" || command == "distill") {
+    if (std::find(kCellCommands.begin(), kCellCommands.end(), command) != kCellCommands.end()) {
       put(settings, "output", runs_folder(options).string());
       put(settings, "experiment", file_name(name));
     }

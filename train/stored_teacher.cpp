@@ -168,8 +168,7 @@ std::shared_ptr<Teacher> store_teacher(const TeacherStoreOptions& options,
   }
   if (task.run.train.max_time.seconds > 0.0) {
     throw UsageError("--teacher-outputs",
-                     "--epochs instead of --max-time, since the number of "
-                     "batches must be known",
+                     "--epochs instead of --max-time, since the number of batches must be known",
                      "--max-time");
   }
   TeacherOutputFolder folder(options.folder, identity_of(options, task));

@@ -167,6 +167,18 @@ VitOptions transfer_options(const VitOptions& from) {
   return options;
 }
 
+VitOptions with_adapted_parts(VitOptions body, const VitOptions& other) {
+  body.img_size = other.img_size;
+  body.patch_size = other.patch_size;
+  body.in_chans = other.in_chans;
+  body.num_classes = other.num_classes;
+  body.class_token = other.class_token;
+  body.dist_token = other.dist_token;
+  body.reg_tokens = other.reg_tokens;
+  body.pos_embed_prefix = other.pos_embed_prefix;
+  return body;
+}
+
 AdaptedWeights adapt_weights(NamedTensors tensors, const VitOptions& from, const VitOptions& to,
                              PositionResize resize, bool keep_head, const std::string& path) {
   check_same_body(from, to, path);

@@ -21,6 +21,10 @@ struct AdaptedWeights {
 /// gets no more slots, as in the paper). Classes, image size and channels may then be changed.
 VitOptions transfer_options(const VitOptions& from);
 
+/// `body` with the parts of `other` that adapt_weights() changes: image and patch size, channels,
+/// classes, and tokens before the patches with their positions.
+VitOptions with_adapted_parts(VitOptions body, const VitOptions& other);
+
 /// Carries `tensors` of a model `from` over to `to`:
 /// - the head is dropped if `keep_head` is false;
 /// - learned position embeddings are resized to the new grid; entries of prefix tokens that `to`

@@ -12,20 +12,6 @@
 namespace softmoe {
 namespace {
 
-/// The body of `teacher` with the images and prefix tokens of `student`.
-VitOptions with_images_of(VitOptions teacher, const VitOptions& student) {
-  teacher.img_size = student.img_size;
-  teacher.patch_size = student.patch_size;
-  teacher.in_chans = student.in_chans;
-  teacher.num_classes = student.num_classes;
-  teacher.class_token = student.class_token;
-  teacher.dist_token = student.dist_token;
-  teacher.reg_tokens = student.reg_tokens;
-  teacher.pos_embed = student.pos_embed;
-  teacher.pos_embed_prefix = student.pos_embed_prefix;
-  return teacher;
-}
-
 /// Finds the teacher's values of a student's tensors.
 class TeacherTensors {
  public:
@@ -87,8 +73,10 @@ NamedTensors student_weights(NamedTensors tensors, const VitOptions& from, const
     throw InputError(path + ": dim", std::to_string(to.dim) + " as the student's",
                      std::to_string(from.dim));
   }
-  const auto adapted = adapt_weights(std::move(tensors), from, with_images_of(from, to), resize,
-                                     /*keep_head=*/true, path);
+  auto target = with_adapted_parts(from, to);
+  target.pos_embed = to.pos_embed;
+  const auto adapted =
+      adapt_weights(std::move(tensors), from, target, resize, /*keep_head=*/true, path);
   const TeacherTensors teacher(adapted.tensors, from, to);
   NamedTensors weights;
   for (const auto& [name, shape_of] : named_tensors(*unfilled_model(to))) {

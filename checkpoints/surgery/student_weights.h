@@ -16,8 +16,7 @@ int64_t teacher_block(int64_t block, int64_t student_depth, int64_t teacher_dept
 /// The part of the weights `tensors` of a model `from` that fits a student of `to`, by the names of
 /// the student, whose blocks start from teacher_block():
 /// - everything of the same name and shape, after adapt_weights() to the student's images and
-/// prefix
-///   tokens; attention only if there are as many heads;
+///   tokens before the patches; attention only if there are as many heads;
 /// - the MLP of a block whose teacher has experts starts from the mean of these, and experts in the
 ///   place of a MLP are copies of it.
 /// Throws InputError that names `path` if tokens have another width, since nothing fits then.

@@ -51,11 +51,10 @@ class AlphabetBuilder {
           std::ssize(drawings_[letter]) - held_out >= min_faces && (held_out > 0 || !holds_out);
       compared[letter] = kept[letter] && !is_detailed(letters_[letter]);
     }
-    const auto before = compared;
     drop_confusable_letters(
         faces_, [this](uint32_t glyph) { return view(glyph); }, compared);
     for (size_t letter = 0; letter < letters_.size(); ++letter) {
-      if (kept[letter] && compared[letter] == before[letter]) {
+      if (compared[letter] || (kept[letter] && is_detailed(letters_[letter]))) {
         add_class(letter);
       }
     }
@@ -128,10 +127,6 @@ std::string build_key(const CharacterOptions& options) {
                      options.digits, options.min_faces, fmt::join(options.val_fonts, "|"));
 }
 
-bool contains(const std::vector<std::string>& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 /// Throws InputError unless every name is that of a font.
 void check_names(const std::vector<std::string>& names,
                  const std::vector<std::filesystem::path>& fonts) {
@@ -155,7 +150,9 @@ std::shared_ptr<const Alphabet> build_from_fonts(const CharacterOptions& options
   check_names(options.val_fonts, fonts);
   AlphabetBuilder builder(std::move(letters));
   for (const auto& font : fonts) {
-    const bool is_held_out = contains(options.val_fonts, font.filename().string());
+    const auto& held_out = options.val_fonts;
+    const bool is_held_out =
+        std::find(held_out.begin(), held_out.end(), font.filename()) != held_out.end();
     for (const auto& face : open_faces(font)) {
       builder.add_face(*face, is_held_out);
     }

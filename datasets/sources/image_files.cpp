@@ -11,12 +11,12 @@ ImageFiles::ImageFiles(std::vector<std::pair<fs::path, int64_t>> files,
                        std::vector<std::string> class_names)
     : files_(std::move(files)), class_names_(std::move(class_names)) {}
 
-ImageFiles::ImageFiles(const std::vector<fs::path>& files, Labels labels,
+ImageFiles::ImageFiles(std::vector<fs::path> files, Labels labels,
                        std::vector<std::string> class_names)
     : labels_(std::move(labels)), class_names_(std::move(class_names)) {
   files_.reserve(files.size());
-  for (const auto& file : files) {
-    files_.emplace_back(file, -1);
+  for (auto& file : files) {
+    files_.emplace_back(std::move(file), -1);
   }
 }
 

@@ -20,7 +20,7 @@ class ImageFiles : public Dataset {
   ImageFiles(std::vector<std::pair<std::filesystem::path, int64_t>> files,
              std::vector<std::string> class_names);
   /// A multi-label set: `labels` of each file, in ascending order.
-  ImageFiles(const std::vector<std::filesystem::path>& files, Labels labels,
+  ImageFiles(std::vector<std::filesystem::path> files, Labels labels,
              std::vector<std::string> class_names);
 
   int64_t size() const override { return static_cast<int64_t>(files_.size()); }

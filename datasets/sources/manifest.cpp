@@ -74,7 +74,8 @@ class ImageList {
                                                    pluralize(repeats_, "row"), first_repeat_)};
   }
 
-  const std::vector<fs::path>& paths() const { return paths_; }
+  /// The paths of the images, which the list loses.
+  std::vector<fs::path> take_paths() { return std::move(paths_); }
 
  private:
   struct Place {
@@ -174,22 +175,23 @@ SplitFiles find_manifests(const fs::path& path, const std::string& split,
   return {{path.string()}, require_split_kind(split, path.string()), {path.string()}};
 }
 
-/// The images of `list`. Throws InputError for labels that are no class and for files that are
-/// missing.
-std::unique_ptr<Dataset> with_classes(const ImageList& list, const ClassLabels& classes,
+/// The images of `list`, which loses their paths. Throws InputError for labels that are no class
+/// and for files that are missing.
+std::unique_ptr<Dataset> with_classes(ImageList& list, const ClassLabels& classes,
                                       bool multi_label) {
   const auto where = [&](int64_t image) { return list.where(image); };
   if (multi_label) {
     auto labels = classes.index_lists(list.labels(), where);
     list.check_files();
-    return std::make_unique<ImageFiles>(list.paths(), std::move(labels), classes.names());
+    return std::make_unique<ImageFiles>(list.take_paths(), std::move(labels), classes.names());
   }
   const auto labels = classes.indices(list.labels(), where);
   list.check_files();
+  auto paths = list.take_paths();
   std::vector<std::pair<fs::path, int64_t>> files;
   files.reserve(labels.size());
   for (size_t image = 0; image < labels.size(); ++image) {
-    files.emplace_back(list.paths()[image], labels[image]);
+    files.emplace_back(std::move(paths[image]), labels[image]);
   }
   return std::make_unique<ImageFiles>(std::move(files), classes.names());
 }

@@ -29,9 +29,9 @@ constexpr int64_t kMatrixMaxBlockRows = 288;
 /// Rows that go through linear maps at a time.
 int64_t block_rows(const PackedLayers& layers) {
   const auto& options = layers.options;
-  const int64_t tile = layers.values == Precision::kFloat32 ? kernels::table().fp32_tile_rows
-                                                            : kernels::table().bf16_tile_rows;
-  const int64_t value_bytes = layers.values == Precision::kFloat32 ? 4 : 2;
+  const bool is_fp32 = layers.values == Precision::kFloat32;
+  const int64_t tile = is_fp32 ? kernels::table().fp32_tile_rows : kernels::table().bf16_tile_rows;
+  const int64_t value_bytes = is_fp32 ? 4 : 2;
   const int64_t hidden = std::min<int64_t>(options.mlp_dim, 1024);
   const int64_t row_bytes = options.dim * 4 + (options.dim + hidden) * value_bytes;
   const bool has_matrices = tile >= kMatrixTileRows;

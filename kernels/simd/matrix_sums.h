@@ -139,6 +139,20 @@ inline void sum_pair(const MatrixPair& left, int64_t rows, const Unit* panel, in
   }
 }
 
+/// Calls function(row, low, high, is_pair) for every two registers of `count` rows: `low` is the
+/// first row of the register for the rows from `row` on, `high` that of the next one, if it is a
+/// pair. Registers are of whole rows: the last one begins where it ends with the last row.
+template <typename Function>
+inline void for_each_pair(int64_t count, const Function& function) {
+  const auto first_of = [count](int64_t row) {
+    return row + kMatrixRows <= count ? row : count > kMatrixRows ? count - kMatrixRows : 0;
+  };
+  for (int64_t row = 0; row < count; row += kPairRows) {
+    const bool is_pair = row + kMatrixRows < count;
+    function(row, first_of(row), first_of(is_pair ? row + kMatrixRows : row), is_pair);
+  }
+}
+
 /// Sums of rows [first, first + count) as sum_block(). Registers were set up for `count` rows if
 /// these are fewer than 16. `sums` has room for a multiple of 16 rows.
 template <typename Steps, int kLines, typename AheadOf>
@@ -147,29 +161,24 @@ inline void sum_matrices(const LeftUnits& left, int64_t first, int64_t count, co
   constexpr Precision kPrecision = Steps::kPrecision;
   const int64_t parts = (units + kMaxPartUnits - 1) / kMaxPartUnits;
   const int64_t part_units = round_up((units + parts - 1) / parts, kMatrixUnits);
-  // Registers of whole rows: the last one begins where it ends with the last row, and its sums are
-  // moved to their place at the end.
   const int64_t rows = count < kMatrixRows ? count : kMatrixRows;
-  const auto row_at = [&](int64_t row) {
-    return row_of(left, first + (row + rows <= count ? row : count - rows));
-  };
   for (int64_t unit = 0; unit < units; unit += part_units) {
     const int64_t depth = units - unit < part_units ? units - unit : part_units;
     const Unit* const panel_part = panel + unit * kPanelColumns;
-    for (int64_t row = 0; row < count; row += kPairRows) {
+    for_each_pair(count, [&](int64_t row, int64_t low, int64_t high, bool is_pair) {
       float* const out = sums + row * kPanelColumns;
       const float* const from = unit == 0 ? start : out;
       const int64_t from_stride = unit == 0 ? 0 : kPanelColumns;
       const Ahead ahead = ahead_of(row / kPairRows, unit, depth);
-      const bool is_pair = row + kMatrixRows < count;
-      const MatrixPair pair{row_at(row) + unit, row_at(is_pair ? row + kMatrixRows : row) + unit,
+      const MatrixPair pair{row_of(left, first + low) + unit, row_of(left, first + high) + unit,
                             left.row_stride};
       const auto sum =
           is_pair ? sum_pair<kPrecision, true, kLines> : sum_pair<kPrecision, false, kLines>;
       sum(pair, rows, panel_part, depth, from, from_stride, ahead,
           {out, out + kMatrixRows * kPanelColumns, kPanelColumns});
-    }
+    });
   }
+  // The sums of the last register are moved to their place.
   const int64_t own = count % kMatrixRows;
   if (own != 0 && count > kMatrixRows) {
     float* const last = sums + (count - own) * kPanelColumns;
@@ -184,16 +193,12 @@ template <Precision kPrecision>
 inline void multiply_panel(const LeftUnits& left, int64_t count, const Unit* panel, int64_t units,
                            float* out, int64_t out_stride) {
   const int64_t rows = count < kMatrixRows ? count : kMatrixRows;
-  for (int64_t row = 0; row < count; row += kPairRows) {
-    const auto first_of = [&](int64_t at) { return at + rows <= count ? at : count - rows; };
-    const int64_t low = first_of(row);
-    const bool is_pair = row + kMatrixRows < count;
-    const int64_t high = is_pair ? first_of(row + kMatrixRows) : low;
+  for_each_pair(count, [&](int64_t, int64_t low, int64_t high, bool is_pair) {
     const auto sum = is_pair ? sum_pair<kPrecision, true, 0> : sum_pair<kPrecision, false, 0>;
     sum({row_of(left, low), row_of(left, high), left.row_stride}, rows, panel, units,
         /*start=*/nullptr, 0, Ahead{},
         {out + low * out_stride, out + high * out_stride, out_stride});
-  }
+  });
 }
 
 }  // namespace

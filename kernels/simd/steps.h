@@ -7,8 +7,7 @@
 namespace softmoe::kernels {
 namespace {
 
-/// What a product needs on its thread before its sums: nothing, except where there are matrix
-/// registers.
+/// What a product needs on its thread before its sums if there are no matrix registers: nothing.
 struct NoRegisters {
   explicit NoRegisters(int64_t /*rows*/) {}
 };
