@@ -23,15 +23,14 @@ VitOptions first_options(const CommandLine& line, UpcycleStartOptions& dense, Mo
 }
 
 /// What `--upcycle-at` asks for of a run that ends with `model`.
-std::optional<MidUpcycling> upcycling_of(const CommandLine& line, const UpcycleStartOptions& dense,
-                                         const VitOptions& model, const RunOptions& options) {
+std::optional<MidUpcycling> upcycling_of(const UpcycleStartOptions& dense, const VitOptions& model,
+                                         const RunOptions& options) {
   if (dense.at.empty()) {
     return std::nullopt;
   }
-  for (const auto* const name : {"trainable", "freeze"}) {
-    if (line.given(name)) {
-      throw UsageError("--upcycle-at and --" + std::string(name) + ": give one of them");
-    }
+  if (options.trainable != TrainableOptions{}) {
+    throw UsageError("--upcycle-at", "a run in which all parameters learn",
+                     "--trainable or --freeze");
   }
   const auto moment = parse_upcycle_moment(dense.at);
   check_moment(moment, options.train);
@@ -60,7 +59,7 @@ void run_train(const std::vector<std::string>& arguments) {
   if (!line.given("head-bias")) {
     fit_head_bias(options.objectives.loss, model);
   }
-  const auto upcycling = upcycling_of(line, dense, model, options);
+  const auto upcycling = upcycling_of(dense, model, options);
   const auto& first = upcycling ? upcycling->from : model;
   const auto seed = options.train.seed;
   const auto resize_mode = dense.resize.resolve(ModelDescription{}.resize_mode);

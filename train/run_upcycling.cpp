@@ -1,11 +1,13 @@
 #include "train/run_upcycling.h"
 
+#include <ATen/ops/linear.h>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "checkpoints/load_into.h"
 #include "checkpoints/module_tensors.h"
 #include "core/log.h"
-#include "core/rng.h"
 #include "ops/activation.h"
 #include "train/fit_routers.h"
 #include "vit/cost.h"
@@ -31,9 +33,9 @@ NeuronImportance importance_of_activations(VisionTransformer& model, const torch
   NeuronImportance importance;
   model->visit_branch_inputs(images, [&](int64_t block, const torch::Tensor& inputs) {
     const auto name = fmt::format("blocks.{}.mlp.fc1.", block);
-    const auto hidden = activate(torch::nn::functional::linear(inputs, weights.at(name + "weight"),
-                                                               weights.at(name + "bias")),
-                                 mlp_activation(options));              // [batch, tokens, mlp-dim]
+    const auto hidden =
+        activate(at::linear(inputs, weights.at(name + "weight"), weights.at(name + "bias")),
+                 mlp_activation(options));                              // [batch, tokens, mlp-dim]
     importance[block] = hidden.to(torch::kFloat64).abs().mean({0, 1});  // [mlp-dim]
   });
   return importance;

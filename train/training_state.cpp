@@ -37,7 +37,7 @@ void fit_to_speed(RunLength& length, Schedule& schedule, const RunProgress& prog
   }
   length.fit(progress.step, progress.train_seconds);
   const double step_seconds = progress.train_seconds / static_cast<double>(progress.step);
-  schedule.fit(length, step_seconds, step_seconds);
+  schedule.fit(length, step_seconds);
 }
 
 /// Says what it means that a run becomes longer.

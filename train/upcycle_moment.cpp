@@ -13,19 +13,19 @@
 namespace softmoe {
 namespace {
 
-using Unit = UpcycleMoment::Unit;
+using MomentUnit = UpcycleMoment::Unit;
 
-constexpr std::array<NumberUnit, 2> kShares{{{"", 1.0}, {"%", 0.01}}};
-constexpr std::array<NumberUnit, 2> kSteps{{{"steps", 1.0}, {"step", 1.0}}};
-constexpr std::array<NumberUnit, 2> kEpochs{{{"epochs", 1.0}, {"epoch", 1.0}}};
+constexpr std::array<NumberUnit, 2> kShareUnits{{{"", 1.0}, {"%", 0.01}}};
+constexpr std::array<NumberUnit, 2> kStepUnits{{{"steps", 1.0}, {"step", 1.0}}};
+constexpr std::array<NumberUnit, 2> kEpochUnits{{{"epochs", 1.0}, {"epoch", 1.0}}};
 
 /// Updates before the moment, of a run that is not limited in time or a moment that is none of
 /// time.
 double steps_before(const UpcycleMoment& moment, const RunLength& length) {
   switch (moment.unit) {
-    case Unit::kShare:
+    case MomentUnit::kShare:
       return std::max(1.0, std::round(moment.value * static_cast<double>(length.total_steps())));
-    case Unit::kEpochs:
+    case MomentUnit::kEpochs:
       return std::round(moment.value * static_cast<double>(length.steps_per_epoch()));
     default:
       return moment.value;
@@ -34,10 +34,10 @@ double steps_before(const UpcycleMoment& moment, const RunLength& length) {
 
 /// The moment in seconds of training; negative if it is counted in updates.
 double seconds_before(const UpcycleMoment& moment, const RunLength& length) {
-  if (moment.unit == Unit::kSeconds) {
+  if (moment.unit == MomentUnit::kSeconds) {
     return moment.value;
   }
-  const bool is_share_of_time = moment.unit == Unit::kShare && length.is_timed();
+  const bool is_share_of_time = moment.unit == MomentUnit::kShare && length.is_timed();
   return is_share_of_time ? moment.value * length.max_time().seconds : -1.0;
 }
 
@@ -57,14 +57,14 @@ UpcycleMoment parse_upcycle_moment(const std::string& text) {
       "a share of the run above 0 and below 1, or steps, epochs or a time, such as 0.3, 500steps, "
       "2epochs, 5min";
   UpcycleMoment moment;
-  if (const auto share = parse_number_with_unit(text, kShares)) {
-    moment = {.unit = Unit::kShare, .value = *share < 1.0 ? *share : 0.0};
-  } else if (const auto steps = parse_number_with_unit(text, kSteps)) {
-    moment = {.unit = Unit::kSteps, .value = std::floor(*steps)};
-  } else if (const auto epochs = parse_number_with_unit(text, kEpochs)) {
-    moment = {.unit = Unit::kEpochs, .value = *epochs};
+  if (const auto share = parse_number_with_unit(text, kShareUnits)) {
+    moment = {.unit = MomentUnit::kShare, .value = *share < 1.0 ? *share : 0.0};
+  } else if (const auto steps = parse_number_with_unit(text, kStepUnits)) {
+    moment = {.unit = MomentUnit::kSteps, .value = std::floor(*steps)};
+  } else if (const auto epochs = parse_number_with_unit(text, kEpochUnits)) {
+    moment = {.unit = MomentUnit::kEpochs, .value = *epochs};
   } else if (const auto time = parse_duration(text)) {
-    moment = {.unit = Unit::kSeconds, .value = time->seconds};
+    moment = {.unit = MomentUnit::kSeconds, .value = time->seconds};
   }
   if (!(moment.value > 0.0)) {
     throw UsageError("upcycle-at", expected, "'" + printable_text(text) + "'");
@@ -81,13 +81,13 @@ void check_moment(const UpcycleMoment& moment, const TrainOptions& options) {
     }
   };
   switch (moment.unit) {
-    case Unit::kSeconds:
+    case MomentUnit::kSeconds:
       return check(!is_timed || moment.value < options.max_time.seconds,
                    duration_text(options.max_time));
-    case Unit::kEpochs:
+    case MomentUnit::kEpochs:
       return check(is_timed || moment.value < options.epochs,
                    fmt::format("{:g} epochs", options.epochs));
-    case Unit::kSteps:
+    case MomentUnit::kSteps:
       return check(options.max_steps == 0 || moment.value < static_cast<double>(options.max_steps),
                    fmt::format("{} steps", options.max_steps));
     default:
