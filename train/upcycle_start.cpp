@@ -45,8 +45,7 @@ TrainingStart upcycle_start(const UpcycleStartOptions& options, const VitOptions
   for (const auto& change : weights.changed) {
     log_line("adapted " + change);
   }
-  const auto neurons =
-      has_moe(model) ? draw_neurons(weights.tensors, model, upcycling, seed) : ExpertNeurons{};
+  const auto neurons = draw_neurons(weights.tensors, model, upcycling, seed);
   TrainingStart start{
       .model_name = source.name,
       .resize_mode = resize_mode,

@@ -82,7 +82,12 @@ class UpcycledTensors {
 /// The importance of the neurons of block `block` by their weights, [mlp-dim].
 torch::Tensor importance_of_weights(const NamedTensors& dense, int64_t block) {
   const auto norms = [&](const char* part, int64_t axis) {
-    return dense.at(block_name(block, part)).to(torch::kFloat64).norm(2, axis);  // [mlp-dim]
+    const auto name = block_name(block, part);
+    const auto found = dense.find(name);
+    if (found == dense.end()) {
+      throw InputError("the dense model", "a tensor " + name, "none");
+    }
+    return found->second.to(torch::kFloat64).norm(2, axis);  // [mlp-dim]
   };
   return norms("mlp.fc1.weight", 1) * norms("mlp.fc2.weight", 0);
 }
@@ -141,9 +146,11 @@ ExpertNeurons draw_neurons(const NamedTensors& dense, const VitOptions& to,
                            const UpcycleOptions& options, int64_t seed,
                            const NeuronImportance& importance) {
   ExpertNeurons neurons;
-  if (options.init != UpcycleInit::kImportance) {
+  if (options.init != UpcycleInit::kImportance || !has_moe(to)) {
     return neurons;
   }
+  validate(to);
+  check_expert_width(to, options);
   const int64_t width = moe_layer_options(to).hidden_dim;
   const auto mask = moe_block_mask(to.moe_blocks, to.depth);
   for (int64_t block = 0; block < to.depth; ++block) {

@@ -55,6 +55,7 @@ using ExpertNeurons = std::map<int64_t, torch::Tensor>;
 /// Draws the neurons of the experts of a model `to` by `importance`, with the probabilities of
 /// `seed`; none unless `options` say so. Where `importance` is empty, a neuron has that of its
 /// weights in `dense`: the product of the norms of what it reads by and of what it writes by.
+/// Throws InputError if these are not there, UsageError if `to` contradicts itself.
 ExpertNeurons draw_neurons(const NamedTensors& dense, const VitOptions& to,
                            const UpcycleOptions& options, int64_t seed,
                            const NeuronImportance& importance = {});

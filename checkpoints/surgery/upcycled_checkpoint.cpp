@@ -17,7 +17,7 @@ UpcycledCheckpoint upcycle_checkpoint(const std::string& path, const UpcycleTarg
   if (!has_moe(result.to)) {
     throw UsageError("--moe-blocks", "blocks that get MoE layers", target.moe_blocks);
   }
-  check_expert_width(result.to, options);
+  check_dense(result.from, path);
   const auto neurons = draw_neurons(dense.model, result.to, options, seed);
   const auto model = upcycle(dense.model, result.from, result.to, options, seed, path, neurons);
   auto& metadata = result.checkpoint.metadata;
