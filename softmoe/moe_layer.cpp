@@ -1,5 +1,6 @@
 #include "softmoe/moe_layer.h"
 
+#include "ops/initialization.h"
 #include "runtime/profiler.h"
 #include "softmoe/mixing_state.h"
 #include "softmoe/routers.h"
@@ -22,10 +23,20 @@ void MoeLayerImpl::reset() {
   router_ = make_router(options_);
   register_module("router", router_.module);
   experts = register_module("experts", Experts(options_));
+  if (options_.moe.moe_layer_scale > 0) {
+    gamma = register_parameter("gamma", torch::empty({options_.dim}));
+    init_constant(gamma, options_.moe.moe_layer_scale);
+  }
 }
 
 torch::Tensor MoeLayerImpl::forward(const torch::Tensor& tokens, const TokenContext& context,
                                     RoutingRecord* record) {
+  const auto output = run(tokens, context, record);  // [batch, tokens, dim]
+  return gamma.defined() ? output * gamma : output;
+}
+
+torch::Tensor MoeLayerImpl::run(const torch::Tensor& tokens, const TokenContext& context,
+                                RoutingRecord* record) {
   const auto routed = [&] {
     const ProfilePart part("route");
     return router_.router->route(tokens, context, record);

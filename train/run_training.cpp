@@ -60,6 +60,12 @@ void log_start(const TrainingSetup& setup, const TrainingData& data, const RunFo
                   setup.start.model_name, static_cast<double>(cost.parameters()) / 1e6, cost.gflop,
                   model.num_classes, model.image_height(), model.image_width(),
                   enum_name(precision), setup.device.str()));
+  if (const auto& upcycling = setup.upcycling) {
+    const auto later = model_cost(upcycling->to);
+    log_line(fmt::format(
+        "the model is dense at first; it becomes one of {:.2f} M parameters and {:.4f} GFLOP/img",
+        static_cast<double>(later.parameters()) / 1e6, later.gflop));
+  }
   log_line("transform: " + Transform::training(setup.options.preprocess).text() +
            mixing_text(setup.options.mixup));
   log_line(fmt::format("{} training and {} validation images, run folder {}", data.train->size(),
@@ -82,6 +88,10 @@ TrainResult run_training(TrainingSetup setup, const TrainingData& data) {
     log_line(fmt::format("routers learned from {} training images", images));
   }
   try_image_sizes(model, image_size_stages(setup.options.train, model->options()));
+  if (setup.upcycling && !setup.options.train.image_size_schedule.empty()) {
+    const auto& to = setup.upcycling->to;
+    try_image_sizes(make_model(to, /*seed=*/0), image_size_stages(setup.options.train, to));
+  }
   model->to(setup.device);
   Trainer trainer(std::move(setup), *data.train, *data.val, folder);
   return trainer.run();

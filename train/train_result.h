@@ -23,6 +23,8 @@ struct TrainResult {
   double images_per_second = 0.0;               ///< of training, over all sittings
   LearningShare parameters;
   Json routing = {};  ///< of the last record, as to_json() of ModelRouting; null for dense models
+  int64_t upcycled_step =
+      -1;  ///< updates of the dense model before it got MoE layers; -1: it did not
 };
 
 /// The name of the best score in JSON: "best_top1", or "best_mean_average_precision".

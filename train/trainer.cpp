@@ -22,6 +22,7 @@
 #include "train/hooks/progress_bar_hook.h"
 #include "train/hooks/routing_hook.h"
 #include "train/hooks/tensorboard_hook.h"
+#include "train/run_upcycling.h"
 
 namespace softmoe {
 namespace {
@@ -43,7 +44,7 @@ Trainer::Trainer(TrainingSetup setup, const Dataset& train_set, const Dataset& v
                                  data_identity(train_set, val_set, setup.options.data),
                                  feed_.updates_per_epoch())),
       image_sizes_(image_size_stages(state_.options().train, state_.model()->options())) {
-  state_.model()->set_any_image_size(!image_sizes_.empty());
+  prepare_model();
   adopt_optimizer_state();
   add_hooks();
 }
@@ -83,10 +84,11 @@ void Trainer::adopt_optimizer_state() {
 TrainResult Trainer::run() {
   const InterruptGuard interrupt;
   begin();
-  state_.model()->train();
+  prepare_model();
   pause();
   while (state_.progress.step < state_.length.total_steps()) {
     stop_if_interrupted();
+    upcycle_if_due();
     update();
     pause();
     if (state_.progress.step < state_.length.total_steps()) {
@@ -115,9 +117,33 @@ void Trainer::begin() {
   folder_.check_space(checkpoint());
 }
 
+void Trainer::prepare_model() {
+  state_.model()->set_any_image_size(!image_sizes_.empty());
+  state_.model()->train();
+}
+
+/// Saves before and after, so that a run that is interrupted resumes on the side where it was.
+void Trainer::upcycle_if_due() {
+  if (!state_.is_upcycling_due()) {
+    return;
+  }
+  save();
+  save_checkpoint(folder_.path() / "dense.h5", checkpoint());
+  upcycle_run(state_, train_set_);
+  prepare_model();
+  state_.fit_length();
+  state_.sitting = {};
+  waited_before_ = feed_.waited_seconds();
+  for (const auto& hook : hooks_) {
+    hook->at_upcycling(state_);
+  }
+  save();
+}
+
 void Trainer::resume() {
   const auto saved = folder_.load();
   restore(state_, saved.checkpoint, saved.path.string());
+  prepare_model();
   const auto& progress = saved.checkpoint.metadata.at("progress");
   for (const auto& hook : hooks_) {
     hook->load_state(state_, progress);
@@ -312,7 +338,7 @@ void Trainer::count_update(double loss, double seconds) {
   }
   ++state_.sitting.updates;
   state_.sitting.seconds += seconds;
-  state_.sitting.data_seconds = feed_.waited_seconds();
+  state_.sitting.data_seconds = feed_.waited_seconds() - waited_before_;
 }
 
 void Trainer::record(const ModelUpdate& update) {
@@ -355,7 +381,8 @@ TrainResult Trainer::result() const {
           .train_seconds = seconds,
           .images_per_second = seconds > 0 ? images / seconds : 0.0,
           .parameters = state_.learning,
-          .routing = state_.routing};
+          .routing = state_.routing,
+          .upcycled_step = progress.upcycled_step};
 }
 
 }  // namespace softmoe

@@ -2,12 +2,14 @@
 /// What defines a training run.
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "train/feature_matcher.h"
 #include "train/run_options.h"
 #include "train/teacher.h"
 #include "train/training_start.h"
+#include "train/upcycle_moment.h"
 
 namespace softmoe {
 
@@ -24,6 +26,8 @@ struct TrainingSetup {
   std::shared_ptr<Teacher> teacher = {};
   /// Of its `features`, whose maps learn with the model; null without them.
   std::shared_ptr<FeatureMatcher> matcher = {};
+  /// Of a dense model that gets MoE layers during the run.
+  std::optional<MidUpcycling> upcycling = {};
 };
 
 /// Makes `config` and `config_text` of the options of the model and of the run if they are missing.
