@@ -31,15 +31,15 @@ constexpr std::string_view kImagePart = "image.";
 constexpr std::string_view kTextPart = "text.";
 
 /// The tensors of a file by where they belong.
-struct ImageTextParts {
+struct TowerTensors {
   NamedTensors image;  ///< without the prefix of the image tower
   NamedTensors rest;
   std::vector<std::string> left_out;
 };
 
-ImageTextParts parts_of(const NamedTensors& tensors, const ImageTextFamily& family,
+TowerTensors towers_of(const NamedTensors& tensors, const ImageTextFamily& family,
                         const std::string& where) {
-  ImageTextParts parts;
+  TowerTensors parts;
   std::vector<std::string> unmatched;
   for (const auto& [name, tensor] : tensors) {
     if (has_row(family.rows, name)) {
@@ -142,7 +142,7 @@ void check_image_text_weights(const NamedTensors& weights, const ImageTextOption
 /// The model whose tensors and configs have the names of `family`.
 ForeignImageText model_of(const NamedTensors& tensors, const ImageTextFamily& family,
                           const Json& config, const Json& preprocessor, const std::string& where) {
-  const auto parts = parts_of(tensors, family, where);
+  const auto parts = towers_of(tensors, family, where);
   const auto& tower = family.image();
   ForeignImageText model;
   model.family = family.name;
