@@ -55,6 +55,20 @@ TEST(ConvertTowers, WritesTheNamesOfTheOtherLibrary) {
   }
 }
 
+TEST(ExportTowers, WritesEachTowerAsOnnx) {
+  const TemporaryFolder folder;
+  for (const std::string tower : {"image", "text"}) {
+    const auto file = folder / (tower + ".onnx");
+    ASSERT_TRUE(succeeds(run_program(
+        {"export", kClip.string(), file.string(), "--tower", tower, "--threads", "1"})));
+    EXPECT_TRUE(std::filesystem::exists(file));
+  }
+  const auto run = run_program(
+      {"export", kClip.string(), (folder / "a.safetensors").string(), "--tower", "text"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.error, HasSubstr("--tower is for ONNX models"));
+}
+
 TEST(ConvertTowers, RefusesWhatItCannotDo) {
   const TemporaryFolder folder;
   const auto error_of = [&](const char* to, const Words& more) {
