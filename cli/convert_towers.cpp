@@ -17,7 +17,7 @@ namespace {
 constexpr std::array<std::string_view, 8> kOfBothTowers{
     "checkpoint", "output", "format", "names", "towers", "json", "threads", "device"};
 
-void check_flags(const CommandLine& line) {
+void refuse_other_flags(const CommandLine& line) {
   for (const auto& name : line.given_names()) {
     if (std::find(kOfBothTowers.begin(), kOfBothTowers.end(), name) == kOfBothTowers.end()) {
       throw UsageError("--" + name, "only with --towers image", "it with --towers both");
@@ -42,7 +42,7 @@ std::string towers_text(const ImageTextDescription& description, const NamedTens
 }  // namespace
 
 void convert_towers(const TowersConversion& conversion, const CommandLine& line) {
-  check_flags(line);
+  refuse_other_flags(line);
   const auto model = load_image_text_weights(conversion.checkpoint);
   std::string family;
   const auto write = [&] {
