@@ -17,7 +17,9 @@ class MoeLayerImpl : public torch::nn::Cloneable<MoeLayerImpl> {
   explicit MoeLayerImpl(const MoeLayerOptions& options);
 
   void reset() override;
-  /// `tokens` and the result: [batch, tokens, dim]. Fills `record` if it is not null.
+  /// `tokens` and the result: [batch, tokens, dim]; packed texts if `context` says so. Fills
+  /// `record` if it is not null; of texts that are routed by themselves (TextRouting::kByText) it
+  /// gets no weights. Throws c10::ValueError for texts if the router takes none.
   torch::Tensor forward(const torch::Tensor& tokens, const TokenContext& context,
                         RoutingRecord* record = nullptr);
   /// The layer of tokens of which nothing else is known.
@@ -34,6 +36,11 @@ class MoeLayerImpl : public torch::nn::Cloneable<MoeLayerImpl> {
   /// What router and experts make of `tokens`, before LayerScale.
   torch::Tensor run(const torch::Tensor& tokens, const TokenContext& context,
                     RoutingRecord* record);
+  torch::Tensor forward_together(const torch::Tensor& tokens, const TokenContext& context,
+                                 RoutingRecord* record);
+  /// Routes text by text; the experts see the rows of all at once.
+  torch::Tensor forward_by_text(const torch::Tensor& tokens, const PackedSequences& texts,
+                                RoutingRecord* record);
 
   MoeLayerOptions options_;
   RouterHandle router_;
