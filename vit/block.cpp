@@ -45,7 +45,7 @@ torch::Tensor BlockImpl::forward_attention(const torch::Tensor& x,
 }
 
 torch::Tensor BlockImpl::branch_inputs(const torch::Tensor& x) {
-  return norm2(forward_attention(x));  // [batch, tokens, dim]
+  return norm2(forward_attention(x, /*sequences=*/{}));  // [batch, tokens, dim]
 }
 
 torch::Tensor BlockImpl::forward(const torch::Tensor& x, const TokenContext& context,
