@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <utility>
 
+#include "core/error.h"
 #include "core/log.h"
 #include "datasets/bad_images.h"
 #include "datasets/inspection.h"
@@ -38,7 +40,17 @@ NewFolder make_folder(const TrainingSetup& setup) {
   const auto& train = setup.options.train;
   const std::filesystem::path output(train.output);
   if (!train.experiment.empty()) {
-    return NewFolder(output / train.experiment);
+    const std::filesystem::path name(train.experiment);
+    if (name.is_absolute() || std::ranges::find(name, "..") != name.end()) {
+      throw UsageError("--experiment", "a name of a folder within --output",
+                       "'" + printable_text(train.experiment) + "'");
+    }
+    std::error_code none;
+    if (std::filesystem::equivalent(output / name, setup.options.data.data_dir, none)) {
+      throw UsageError("--experiment", "another folder than that of the images (--data-dir)",
+                       "'" + printable_text((output / name).string()) + "'");
+    }
+    return NewFolder(output / name);
   }
   return NewFolder::numbered(
       output / default_experiment(setup.start.model_name, setup.start.model->options()));

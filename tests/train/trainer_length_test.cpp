@@ -106,6 +106,16 @@ TEST(ProfiledRun, WritesATableAndATrace) {
             4);
 }
 
+TEST(ProfiledRun, ThatEndsEarlyHasWhatThereIs) {
+  const TemporaryFolder folder;
+  const Corners images(60);
+  auto run = tiny_run();
+  run.train.profile = 50;
+  run.train.epochs = 1.0;
+  train(run, folder.path(), images, images);
+  EXPECT_THAT(read_text_file(folder / "profile.txt"), HasSubstr("time of 2 updates of 12 images"));
+}
+
 TEST(ProfiledRun, GivesTheSameWeights) {
   const TemporaryFolder plain;
   const TemporaryFolder profiled;
