@@ -36,8 +36,6 @@ class Hook {
   /// When training that is not saved might be lost: before an evaluation, and before a run ends
   /// that the user has interrupted or that cannot go on.
   virtual void at_save(TrainingState& /*state*/) {}
-  /// After the model was upcycled (MidUpcycling), before the next update and before it is saved.
-  virtual void at_upcycling(TrainingState& /*state*/) {}
   /// At the end of the run.
   virtual void at_end(TrainingState& /*state*/) {}
 

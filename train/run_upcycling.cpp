@@ -91,7 +91,6 @@ void upcycle_run(TrainingState& state, const Dataset& train_set) {
     load_into(*state.ema->averages()[index].model, averages[index], where);
   }
   state.progress.upcycled_step = state.progress.step;
-  state.progress.upcycled_seconds = state.progress.train_seconds;
   log_line(fmt::format(
       "upcycled after update {}: MoE layers in blocks {}, {:.2f} M parameters, {:.4f} GFLOP/img; "
       "optimizer state kept for {} of {} tensors",

@@ -129,14 +129,16 @@ void Trainer::upcycle_if_due() {
   }
   save();
   save_checkpoint(folder_.path() / "dense.h5", checkpoint());
+  const auto start = std::chrono::steady_clock::now();
   upcycle_run(state_, train_set_);
+  auto& progress = state_.progress;
+  progress.train_seconds +=
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  progress.upcycled_seconds = progress.train_seconds;
   prepare_model();
   state_.fit_length();
   state_.sitting = {};
   waited_before_ = feed_.waited_seconds();
-  for (const auto& hook : hooks_) {
-    hook->at_upcycling(state_);
-  }
   save();
 }
 

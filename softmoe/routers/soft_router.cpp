@@ -30,7 +30,8 @@ constexpr double kFixedPoint = 32768.0;
 /// At most `max` rows of `rows` [count, dim], evenly spread.
 torch::Tensor spread_rows(const torch::Tensor& rows, int64_t max) {
   const int64_t count = std::min(max, rows.size(0));
-  return rows.index_select(0, torch::arange(count) * rows.size(0) / count);
+  const auto index = (torch::arange(count) * rows.size(0)).div(count, "floor");  // [count]
+  return rows.index_select(0, index);
 }
 
 torch::Tensor unit_rows(const torch::Tensor& rows) {
