@@ -53,6 +53,7 @@ constexpr std::array kGroups = {
     GroupRow{"optimizer", &Checkpoint::optimizer, &CheckpointParts::optimizer},
     GroupRow{"ema", &Checkpoint::ema, &CheckpointParts::ema},
     GroupRow{"helpers", &Checkpoint::helpers, &CheckpointParts::helpers},
+    GroupRow{"tokenizer", &Checkpoint::tokenizer, &CheckpointParts::tokenizer},
 };
 
 const DtypeRow* find_dtype(torch::Dtype dtype) {

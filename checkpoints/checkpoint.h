@@ -1,10 +1,10 @@
 #pragma once
 /// The native checkpoint: one HDF5 file with named tensors in groups and a JSON description.
 ///
-/// Each tensor lies in one piece, as "/model/<name>", "/optimizer/<name>", "/ema/<name>" or
-/// "/helpers/<name>"; bf16 as uint16 and bool as uint8. Text attributes of the root: `format`,
-/// `format_version`, `softmoe_version`, `metadata` (JSON), `tensors` (JSON: dtype and XXH3-64
-/// checksum of each), and `checksum`, the XXH3-64 of these two.
+/// Each tensor lies in one piece, as "/model/<name>", "/optimizer/<name>", "/ema/<name>",
+/// "/helpers/<name>" or "/tokenizer/<name>"; bf16 as uint16 and bool as uint8. Text attributes of
+/// the root: `format`, `format_version`, `softmoe_version`, `metadata` (JSON), `tensors` (JSON:
+/// dtype and XXH3-64 checksum of each), and `checksum`, the XXH3-64 of these two.
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -24,8 +24,9 @@ struct Checkpoint {
   Json metadata = Json::object();
   NamedTensors model = {};
   NamedTensors optimizer = {};
-  NamedTensors ema = {};      ///< averages of weights
-  NamedTensors helpers = {};  ///< weights that learn beside the model, for the training alone
+  NamedTensors ema = {};        ///< averages of weights
+  NamedTensors helpers = {};    ///< weights that learn beside the model, for the training alone
+  NamedTensors tokenizer = {};  ///< tokenizer_tensors() of a model that reads texts
 };
 
 /// Which groups to read; the others are left empty.
@@ -34,6 +35,7 @@ struct CheckpointParts {
   bool optimizer = true;
   bool ema = false;  ///< for runs that resume, as the next; all other readers take the model itself
   bool helpers = false;
+  bool tokenizer = false;  ///< for readers of models of images and texts
 };
 
 /// Writes a checkpoint atomically: an old file stays until the new one is whole and on the disk.

@@ -3,25 +3,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "checkpoints/image_text_description.h"
+#include "checkpoints/metadata_fields.h"
 #include "core/error.h"
 #include "core/unicode.h"
 
 namespace softmoe {
 namespace {
 
-/// A field of the metadata; a missing one or one of another type is an InputError.
-template <typename T>
-T field(const Json& metadata, const std::string& name, const std::filesystem::path& path) {
-  try {
-    return metadata.at(name).get<T>();
-  } catch (const nlohmann::json::exception& error) {
-    throw InputError(path.string() + ": metadata field '" + name +
-                     "' is missing or of another type");
-  }
-}
-
 Likelihood likelihood(const Json& metadata, const std::filesystem::path& path) {
-  const auto name = field<std::string>(metadata, "loss", path);
+  const auto name = metadata_field<std::string>(metadata, "loss", path);
   const auto value = enum_value<Likelihood>(name);
   if (!value) {
     throw InputError(path.string() + ": metadata field 'loss'",
@@ -29,30 +20,6 @@ Likelihood likelihood(const Json& metadata, const std::filesystem::path& path) {
                      "'" + printable_text(name) + "'");
   }
   return *value;
-}
-
-/// Checkpoints of earlier versions do not have this field.
-PositionResize resize_mode(const Json& metadata, const std::filesystem::path& path) {
-  PositionResize mode = ModelDescription{}.resize_mode;
-  if (metadata.contains("resize_mode")) {
-    OptionTable table;
-    table.add("resize_mode", mode, "");
-    try {
-      table.from_json({{"resize_mode", metadata.at("resize_mode")}}, path.string() + ": metadata");
-    } catch (const UsageError& error) {
-      throw InputError(error.what());  // wrong in a file, not on the command line
-    }
-  }
-  return mode;
-}
-
-std::optional<PreprocessOptions> preprocess_of(const Json& metadata,
-                                               const std::filesystem::path& path) {
-  const auto stored = field<Json>(metadata, "preprocess", path);
-  if (stored.is_null()) {
-    return std::nullopt;
-  }
-  return stored_options<PreprocessOptions>(stored, path.string() + ": preprocess");
 }
 
 }  // namespace
@@ -70,16 +37,19 @@ Json to_metadata(const ModelDescription& description) {
 }
 
 ModelDescription model_description(const Json& metadata, const std::filesystem::path& path) {
+  if (metadata.contains(kImageTextKey)) {
+    throw InputError(path.string(), "a model of images alone", "one of images and texts");
+  }
   ModelDescription description;
-  description.name = field<std::string>(metadata, "model_name", path);
+  description.name = metadata_field<std::string>(metadata, "model_name", path);
   try {
     description.options =
-        options_from_json<VitOptions>(field<Json>(metadata, "model", path), "model");
+        options_from_json<VitOptions>(metadata_field<Json>(metadata, "model", path), "model");
     validate(description.options);
   } catch (const UsageError& error) {
     throw InputError(path.string() + ": " + error.what());  // wrong in a file
   }
-  description.class_names = field<std::vector<std::string>>(metadata, "classes", path);
+  description.class_names = metadata_field<std::vector<std::string>>(metadata, "classes", path);
   for (auto& name : description.class_names) {
     name = nfc(name);  // as data sets have them
   }
@@ -88,9 +58,9 @@ ModelDescription model_description(const Json& metadata, const std::filesystem::
     throw InputError(path.string() + ": metadata field 'classes'",
                      fmt::format("at most {} names, one a class", classes), std::to_string(names));
   }
-  description.preprocess = preprocess_of(metadata, path);
+  description.preprocess = preprocess_field(metadata, path);
   description.likelihood = likelihood(metadata, path);
-  description.resize_mode = resize_mode(metadata, path);
+  description.resize_mode = resize_mode_field(metadata, path);
   return description;
 }
 

@@ -143,6 +143,10 @@ OptionField::OptionField(std::string name, Target target, std::string meaning, O
       meaning_(std::move(meaning)),
       limits_(std::move(limits)) {}
 
+OptionField OptionField::renamed(std::string name) const {
+  return {std::move(name), target_, meaning_, limits_};
+}
+
 bool OptionField::is_list() const {
   return std::visit([]<typename T>(const T&) { return IsVector<std::remove_pointer_t<T>>::value; },
                     target_);
@@ -306,6 +310,14 @@ void OptionTable::add(std::string name, OptionField::Target member, std::string 
                       OptionLimits limits) {
   TORCH_CHECK_VALUE(find(name) == nullptr, "OptionTable: option described twice: ", name);
   fields_.emplace_back(std::move(name), std::move(member), std::move(meaning), std::move(limits));
+}
+
+void OptionTable::add_all(const std::string& prefix, const OptionTable& other) {
+  for (const auto& field : other.fields_) {
+    auto name = prefix + field.name();
+    TORCH_CHECK_VALUE(find(name) == nullptr, "OptionTable: option described twice: ", name);
+    fields_.push_back(field.renamed(std::move(name)));
+  }
 }
 
 const OptionField* OptionTable::find(const std::string& name) const {

@@ -55,6 +55,9 @@ class OptionField {
 
   OptionField(std::string name, Target target, std::string meaning, OptionLimits limits);
 
+  /// The same option under another name.
+  OptionField renamed(std::string name) const;
+
   const std::string& name() const { return name_; }
   const std::string& meaning() const { return meaning_; }
   const OptionLimits& limits() const { return limits_; }
@@ -128,6 +131,9 @@ class OptionTable {
     };
     add(std::move(name), std::move(target), std::move(meaning), std::move(limits));
   }
+
+  /// Adds the options of `other`, bound to the same members, as `prefix` + their names.
+  void add_all(const std::string& prefix, const OptionTable& other);
 
   const std::vector<OptionField>& fields() const { return fields_; }
   /// The option called `name`, or nullptr.

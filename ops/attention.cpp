@@ -10,22 +10,45 @@
 namespace softmoe {
 namespace {
 
-/// By libtorch's operators.
-torch::Tensor attention_in_steps(const torch::Tensor& x, const AttentionParameters& parameters,
-                                 const AttentionDropout& dropout) {
-  const auto [batch, tokens, dim] = std::tuple(x.size(0), x.size(1), x.size(2));
+/// The softmax attention of `qkv` [batch, tokens, 3 dim], [batch, tokens, dim].
+torch::Tensor attend_in_heads(const torch::Tensor& qkv, const AttentionParameters& parameters,
+                              const AttentionDropout& dropout, bool causal) {
+  const auto [batch, tokens, dim] = std::tuple(qkv.size(0), qkv.size(1), qkv.size(2) / 3);
   const int64_t head_dim = dim / parameters.heads;
-  const auto parts = linear(x, parameters.qkv_weight, parameters.qkv_bias)
-                         .view({batch, tokens, 3, parameters.heads, head_dim})
+  const auto parts = qkv.view({batch, tokens, 3, parameters.heads, head_dim})
                          .permute({2, 0, 3, 1, 4});  // [3, batch, heads, tokens, head_dim]
   const auto normed = [&](const torch::Tensor& heads, const torch::Tensor& weight) {
     return weight.defined() ? layer_norm(heads, weight, /*bias=*/{}, parameters.norm_eps) : heads;
   };
   const auto queries = normed(parts[0], parameters.q_norm);  // [batch, heads, tokens, head_dim]
   const auto keys = normed(parts[1], parameters.k_norm);     // [batch, heads, tokens, head_dim]
-  const auto mixed = attend(queries, keys, parts[2], dropout.training ? dropout.weights : 0.0)
-                         .transpose(1, 2)
-                         .reshape({batch, tokens, dim});  // [batch, tokens, dim]
+  return attend(queries, keys, parts[2], dropout.training ? dropout.weights : 0.0, causal)
+      .transpose(1, 2)
+      .reshape({batch, tokens, dim});
+}
+
+/// Run after run of packed sequences: attention of `qkv` [1, tokens, 3 dim], [1, tokens, dim].
+torch::Tensor attend_in_runs(const torch::Tensor& qkv, const AttentionParameters& parameters,
+                             const AttentionDropout& dropout, const PackedSequences& sequences) {
+  std::vector<torch::Tensor> mixed;
+  int64_t first = 0;
+  for (const auto& [count, length] : sequences.runs) {
+    const auto run = qkv.narrow(1, first, count * length)
+                         .view({count, length, qkv.size(2)});  // [count, length, 3 dim]
+    mixed.push_back(
+        attend_in_heads(run, parameters, dropout, sequences.causal).view({1, count * length, -1}));
+    first += count * length;
+  }
+  return mixed.size() == 1 ? mixed.front() : torch::cat(mixed, 1);  // [1, tokens, dim]
+}
+
+/// By libtorch's operators.
+torch::Tensor attention_in_steps(const torch::Tensor& x, const AttentionParameters& parameters,
+                                 const AttentionDropout& dropout,
+                                 const PackedSequences& sequences) {
+  const auto qkv = linear(x, parameters.qkv_weight, parameters.qkv_bias);  // [.., .., 3 dim]
+  const auto mixed = sequences.empty() ? attend_in_heads(qkv, parameters, dropout, sequences.causal)
+                                       : attend_in_runs(qkv, parameters, dropout, sequences);
   const auto out = linear(mixed, parameters.proj_weight, parameters.proj_bias);
   return torch::dropout(out, dropout.output, dropout.training);  // [batch, tokens, dim]
 }
@@ -33,19 +56,25 @@ torch::Tensor attention_in_steps(const torch::Tensor& x, const AttentionParamete
 }  // namespace
 
 torch::Tensor attention(const torch::Tensor& x, const AttentionParameters& parameters,
-                        const AttentionDropout& dropout, const torch::Tensor& residual) {
+                        const AttentionDropout& dropout, const torch::Tensor& residual,
+                        const PackedSequences& sequences) {
+  TORCH_CHECK_VALUE(sequences.empty() || (x.size(0) == 1 && x.size(1) == sequences.tokens()),
+                    "attention: expected packed tokens [1, ", sequences.tokens(), ", dim], found ",
+                    x.sizes());
   const bool drops = dropout.training && (dropout.output > 0 || dropout.weights > 0);
+  const bool is_plain = sequences.empty() && !sequences.causal;
   const auto precision = fused::precision_of(x);
-  if (!drops && precision && fused::takes_attention(parameters, x.size(1))) {
+  if (!drops && is_plain && precision && fused::takes_attention(parameters, x.size(1))) {
     return fused::attention(x, parameters, *precision, residual);  // [batch, tokens, dim]
   }
-  const auto out = attention_in_steps(x, parameters, dropout);  // [batch, tokens, dim]
-  return residual.defined() ? residual + out : out;             // [batch, tokens, dim]
+  const auto out = attention_in_steps(x, parameters, dropout, sequences);  // [batch, tokens, dim]
+  return residual.defined() ? residual + out : out;                        // [batch, tokens, dim]
 }
 
 torch::Tensor attend(const torch::Tensor& queries, const torch::Tensor& keys,
-                     const torch::Tensor& values, double drop_weights) {
-  return at::scaled_dot_product_attention(queries, keys, values, /*attn_mask=*/{}, drop_weights);
+                     const torch::Tensor& values, double drop_weights, bool causal) {
+  return at::scaled_dot_product_attention(queries, keys, values, /*attn_mask=*/{}, drop_weights,
+                                          causal);
 }
 
 }  // namespace softmoe

@@ -3,6 +3,8 @@
 
 #include <torch/types.h>
 
+#include "ops/packed_sequences.h"
+
 namespace softmoe {
 
 /// Parameters of multi-head self-attention with its linear maps. Without QK-norm (Dehghani et al.,
@@ -26,14 +28,17 @@ struct AttentionDropout {
 };
 
 /// Multi-head self-attention of `x` [batch, tokens, dim], plus `residual` of the same shape if it
-/// is defined.
+/// is defined. If `x` holds packed `sequences`, each token attends to its own sequence. Throws
+/// c10::ValueError if these are not the tokens of `x`.
 torch::Tensor attention(const torch::Tensor& x, const AttentionParameters& parameters,
-                        const AttentionDropout& dropout = {}, const torch::Tensor& residual = {});
+                        const AttentionDropout& dropout = {}, const torch::Tensor& residual = {},
+                        const PackedSequences& sequences = {});
 
 /// The softmax attention within it: what `queries` [batch, heads, queries, head_dim] make of `keys`
 /// and `values` [batch, heads, tokens, head_dim], [batch, heads, queries, head_dim].
-/// `drop_weights` is the dropout rate of the softmax weights.
+/// `drop_weights` is the dropout rate of the softmax weights; `causal`: query i attends to the keys
+/// 0 to i.
 torch::Tensor attend(const torch::Tensor& queries, const torch::Tensor& keys,
-                     const torch::Tensor& values, double drop_weights = 0.0);
+                     const torch::Tensor& values, double drop_weights = 0.0, bool causal = false);
 
 }  // namespace softmoe

@@ -16,7 +16,9 @@ class MoeLayerImpl : public torch::nn::Cloneable<MoeLayerImpl> {
   explicit MoeLayerImpl(const MoeLayerOptions& options);
 
   void reset() override;
-  /// `tokens` and the result: [batch, tokens, dim]. Fills `record` if it is not null.
+  /// `tokens` and the result: [batch, tokens, dim]; packed texts if `context` says so. Fills
+  /// `record` if it is not null; of texts that are routed by themselves (TextRouting::kByText) it
+  /// gets no weights. Throws c10::ValueError for texts if the router takes none.
   torch::Tensor forward(const torch::Tensor& tokens, const TokenContext& context,
                         RoutingRecord* record = nullptr);
   /// The layer of tokens of which nothing else is known.
@@ -29,6 +31,12 @@ class MoeLayerImpl : public torch::nn::Cloneable<MoeLayerImpl> {
   Experts experts{nullptr};
 
  private:
+  torch::Tensor forward_together(const torch::Tensor& tokens, const TokenContext& context,
+                                 RoutingRecord* record);
+  /// Routes text by text; the experts see the rows of all at once.
+  torch::Tensor forward_by_text(const torch::Tensor& tokens, const PackedSequences& texts,
+                                RoutingRecord* record);
+
   MoeLayerOptions options_;
   RouterHandle router_;
 };

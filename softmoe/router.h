@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "ops/packed_sequences.h"
 #include "ops/soft_mixing.h"
 #include "softmoe/sparse_rows.h"
 
@@ -22,6 +23,9 @@ struct TokenContext {
   /// Codes of the patches, [batch, patches] int64: the first layer that routes by the content of
   /// patches leaves them here for the others, which have equal codes.
   mutable torch::Tensor codes = {};
+  /// The texts in tokens [1, tokens, dim], which are packed; RouterRow::texts says how routers see
+  /// them.
+  PackedSequences sequences = {};
 };
 
 /// What the losses of routers are computed from. Undefined tensors do not apply to the router; all

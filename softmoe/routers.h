@@ -64,6 +64,13 @@ enum class VmoeForm {
   kMistaken,    ///< its weights, which are read as those of the recognized router of its kind
 };
 
+/// How a router takes texts of different lengths. Padding is no token, so it sees none.
+enum class TextRouting {
+  kNone,     ///< not at all: it needs a fixed number of tokens, pixels, or a loss of each image
+  kByText,   ///< each text by itself
+  kTogether  ///< the tokens of all texts of the batch as one group
+};
+
 struct RouterRow {
   std::string_view name;
   std::string_view source;   ///< the paper it comes from
@@ -95,6 +102,7 @@ struct RouterRow {
   std::optional<SoftMixing> mixing = {};
   /// True if decisions depend on the pixels of patches (TokenContext::patches).
   bool reads_patches = false;
+  TextRouting texts = TextRouting::kNone;
 };
 
 /// All rows, in the order of documentation.

@@ -22,7 +22,8 @@ void AttentionImpl::reset() {
   }
 }
 
-torch::Tensor AttentionImpl::forward(const torch::Tensor& x, const torch::Tensor& residual) {
+torch::Tensor AttentionImpl::forward(const torch::Tensor& x, const torch::Tensor& residual,
+                                     const PackedSequences& sequences) {
   const AttentionParameters parameters{.qkv_weight = qkv->weight,
                                        .qkv_bias = qkv->bias,
                                        .proj_weight = proj->weight,
@@ -33,7 +34,7 @@ torch::Tensor AttentionImpl::forward(const torch::Tensor& x, const torch::Tensor
                                        .heads = options_.heads};
   const AttentionDropout dropout{
       .weights = options_.attn_drop, .output = options_.drop, .training = is_training()};
-  return attention(x, parameters, dropout, residual);  // [batch, tokens, dim]
+  return attention(x, parameters, dropout, residual, sequences);  // [batch, tokens, dim]
 }
 
 }  // namespace softmoe

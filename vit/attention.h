@@ -1,6 +1,7 @@
 #pragma once
 /// Multi-head self-attention of a block.
 
+#include "ops/packed_sequences.h"
 #include "vit/layer_norm.h"
 #include "vit/linear.h"
 #include "vit/options.h"
@@ -14,8 +15,10 @@ class AttentionImpl : public torch::nn::Cloneable<AttentionImpl> {
  public:
   explicit AttentionImpl(const VitOptions& options);
   void reset() override;
-  /// Attention of `x` [batch, tokens, dim], plus `residual` of the same shape if it is defined.
-  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& residual = {});
+  /// Attention of `x` [batch, tokens, dim], or of the packed `sequences` in it, plus `residual` of
+  /// the same shape if it is defined.
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& residual = {},
+                        const PackedSequences& sequences = {});
 
   Linear qkv{nullptr};
   Linear proj{nullptr};

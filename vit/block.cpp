@@ -35,16 +35,17 @@ torch::Tensor BlockImpl::joined(const torch::Tensor& skip, const torch::Tensor& 
 
 // Attention and MLP add the skip on the way if nothing comes between.
 
-torch::Tensor BlockImpl::forward_attention(const torch::Tensor& x) {
+torch::Tensor BlockImpl::forward_attention(const torch::Tensor& x,
+                                           const PackedSequences& sequences) {
   const ProfilePart part("attn");
   const auto [tokens, skip] = norm1->branch(x, NormedFor::kProducts);  // [batch, tokens, dim]
-  return changes_branches() ? joined(skip, attn(tokens), ls1)
-                            : attn(tokens, skip);  // [batch, tokens, dim]
+  return changes_branches() ? joined(skip, attn->forward(tokens, /*residual=*/{}, sequences), ls1)
+                            : attn->forward(tokens, skip, sequences);  // [batch, tokens, dim]
 }
 
 torch::Tensor BlockImpl::forward(const torch::Tensor& x, const TokenContext& context,
                                  RoutingRecord* record) {
-  const auto mixed = forward_attention(x);  // [batch, tokens, dim]
+  const auto mixed = forward_attention(x, context.sequences);  // [batch, tokens, dim]
   const ProfilePart part(has_moe_ ? "moe" : "mlp");
   if (has_moe_) {
     const auto [inputs, rest] = norm2->branch(mixed, NormedFor::kRouting);

@@ -15,8 +15,8 @@ class BlockImpl : public torch::nn::Cloneable<BlockImpl> {
   /// `drop_path_rate` is this block's own.
   BlockImpl(const VitOptions& options, bool has_moe, double drop_path_rate);
   void reset() override;
-  /// `x` and the result: [batch, tokens, dim]. `context` is for the router of a MoE layer. Fills
-  /// `record` if it is not null and the block has a MoE layer.
+  /// `x` and the result: [batch, tokens, dim]. `context` is for the router of a MoE layer, and says
+  /// if `x` holds packed sequences. Fills `record` if it is not null and the block has a MoE layer.
   torch::Tensor forward(const torch::Tensor& x, const TokenContext& context = {},
                         RoutingRecord* record = nullptr);
 
@@ -32,7 +32,7 @@ class BlockImpl : public torch::nn::Cloneable<BlockImpl> {
 
  private:
   /// The attention of `x` [batch, tokens, dim], added to it.
-  torch::Tensor forward_attention(const torch::Tensor& x);
+  torch::Tensor forward_attention(const torch::Tensor& x, const PackedSequences& sequences);
   /// Returns true if something comes between the end of a branch and the addition to its skip.
   bool changes_branches() const;
   /// `skip` plus what LayerScale `scale`, which may be empty, and stochastic depth make of

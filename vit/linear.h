@@ -6,11 +6,12 @@
 
 namespace softmoe {
 
-/// y = x weight^T + bias; `weight` [out, in], `bias` [out]. Starts Xavier-uniform with zero bias.
+/// y = x weight^T + bias; `weight` [out, in], `bias` [out], which can be left out. Starts
+/// Xavier-uniform with zero bias.
 /// (torch::nn::Linear draws its own initial values before they can be replaced.)
 class LinearImpl : public torch::nn::Cloneable<LinearImpl> {
  public:
-  LinearImpl(int64_t in_features, int64_t out_features);
+  LinearImpl(int64_t in_features, int64_t out_features, bool with_bias = true);
   void reset() override;
   /// `x` [..., in] to [..., out].
   torch::Tensor forward(const torch::Tensor& x);
@@ -21,6 +22,7 @@ class LinearImpl : public torch::nn::Cloneable<LinearImpl> {
  private:
   int64_t in_features_;
   int64_t out_features_;
+  bool with_bias_;
 };
 TORCH_MODULE(Linear);
 

@@ -2,9 +2,7 @@
 
 #include "core/tensor_check.h"
 #include "ops/initialization.h"
-#include "ops/recomputed.h"
 #include "runtime/profiler.h"
-#include "vit/moe_blocks.h"
 
 namespace softmoe {
 
@@ -61,14 +59,7 @@ void VisionTransformerImpl::register_heads() {
 void VisionTransformerImpl::reset() {
   const int64_t dim = options_.dim;
   register_embedding();
-  const auto mask = moe_block_mask(options_.moe_blocks, options_.depth);
-  blocks_ = register_module("blocks", torch::nn::ModuleList());
-  for (int64_t block = 0; block < options_.depth; ++block) {
-    const double depth_share =
-        static_cast<double>(block) / static_cast<double>(std::max<int64_t>(1, options_.depth - 1));
-    blocks_->push_back(
-        Block(options_, mask[static_cast<size_t>(block)], options_.drop_path * depth_share));
-  }
+  blocks_ = register_module("blocks", make_blocks(options_));
   auto norm = LayerNorm(dim, options_.norm_eps);
   if (options_.final_norm == FinalNorm::kTokens) {
     norm_ = register_module("norm", norm);
@@ -133,19 +124,6 @@ torch::Tensor VisionTransformerImpl::embed(const torch::Tensor& patches, Grid gr
   return norm_pre_ ? norm_pre_(tokens) : tokens;  // [batch, tokens, dim]
 }
 
-torch::Tensor VisionTransformerImpl::run_block(BlockImpl& block, const torch::Tensor& tokens,
-                                               const TokenContext& context, RoutingRecord* record) {
-  const bool has_gradients = record != nullptr && (record->wants.weights || record->wants.scores);
-  if (!grad_checkpointing_ || !is_training() || !torch::GradMode::is_enabled() || has_gradients) {
-    return block.forward(tokens, context, record);  // [batch, tokens, dim]
-  }
-  // The record is filled by the first call alone.
-  const auto run = [&block, context, first = record](const torch::Tensor& x) mutable {
-    return block.forward(x, context, std::exchange(first, nullptr));
-  };
-  return recomputed(tokens, block.buffers(), run);  // [batch, tokens, dim]
-}
-
 void VisionTransformerImpl::check_images(const torch::Tensor& images) const {
   if (!any_image_size_) {
     check_shape("VisionTransformer: images", images,
@@ -164,17 +142,17 @@ torch::Tensor VisionTransformerImpl::run_blocks(const torch::Tensor& images,
                                                 const TokenVisitor& visit) {
   check_images(images);
   const Grid grid{images.size(2) / options_.patch_size, images.size(3) / options_.patch_size};
-  const TokenContext context{.patches =
-                                 image_patches(images, options_)};  // [batch, patches, pixels]
-  auto tokens = embed(context.patches, grid);                       // [batch, tokens, dim]
+  const TokenContext context{.patches = image_patches(images, options_), .sequences = {}};
+  auto tokens = embed(context.patches, grid);  // [batch, tokens, dim]
   for (int64_t index = 0; index < options_.depth; ++index) {
     if (visit) {
       visit(tokens);
     }
     const ProfilePart part([index] { return "blocks." + std::to_string(index); });
-    auto& block = *blocks_->ptr<BlockImpl>(static_cast<size_t>(index));
+    auto& block = block_of(blocks_, index);
     const bool keep = records != nullptr && block.has_moe();
-    tokens = run_block(block, tokens, context, keep ? &(*records)[index] : nullptr);
+    tokens =
+        run_block(block, tokens, context, keep ? &(*records)[index] : nullptr, grad_checkpointing_);
   }
   if (visit) {
     visit(tokens);
@@ -255,13 +233,7 @@ torch::Tensor VisionTransformerImpl::forward(const torch::Tensor& images, Routin
 }
 
 RoutingRecords VisionTransformerImpl::routing_records(const RoutingWants& wants) const {
-  RoutingRecords records;
-  for (int64_t index = 0; index < options_.depth; ++index) {
-    if (blocks_->ptr<BlockImpl>(static_cast<size_t>(index))->has_moe()) {
-      records[index].wants = wants;
-    }
-  }
-  return records;
+  return records_of(blocks_, wants);
 }
 
 bool VisionTransformerImpl::wants_router_sample() const {

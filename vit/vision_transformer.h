@@ -4,19 +4,14 @@
 #include <torch/nn/modules/container/modulelist.h>
 
 #include <functional>
-#include <map>
 #include <vector>
 
 #include "vit/attention_pool.h"
-#include "vit/block.h"
+#include "vit/block_list.h"
 #include "vit/patch_embed.h"
 #include "vit/position_embedding.h"
 
 namespace softmoe {
-
-/// The routing of every MoE block of one forward pass, by the number of the block. A record that is
-/// there beforehand says what it wants; missing ones are made and want weights.
-using RoutingRecords = std::map<int64_t, RoutingRecord>;
 
 /// Is called with the tokens [batch, tokens, dim] before the first block and behind each block.
 using TokenVisitor = std::function<void(const torch::Tensor& tokens)>;
@@ -77,8 +72,6 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   /// Tokens behind the last block, [batch, tokens, dim].
   torch::Tensor run_blocks(const torch::Tensor& images, RoutingRecords* records,
                            const TokenVisitor& visit);
-  torch::Tensor run_block(BlockImpl& block, const torch::Tensor& tokens,
-                          const TokenContext& context, RoutingRecord* record);
   torch::Tensor pool(const torch::Tensor& tokens);
   torch::Tensor pooled_features(const torch::Tensor& tokens);
 

@@ -42,19 +42,6 @@ Json with_labels(const ModelDescription& description, Json config) {
   return config;
 }
 
-/// Sizes and semantics by the names that all of Hugging Face's vision transformers have.
-Json tower_config(const VitOptions& options) {
-  return {{"hidden_size", options.dim},
-          {"num_hidden_layers", options.depth},
-          {"num_attention_heads", options.heads},
-          {"intermediate_size", options.mlp_dim},
-          {"hidden_act", activation_name(options.gelu)},
-          {"layer_norm_eps", options.norm_eps},
-          {"image_size", image_size(options)},
-          {"patch_size", options.patch_size},
-          {"num_channels", options.in_chans}};
-}
-
 /// mlp_ratio of DINOv2, an integer if possible: new versions of its code take no others.
 Json dinov2_ratio(const VitOptions& options) {
   int64_t hidden = options.mlp_dim;
@@ -85,14 +72,26 @@ Json classifier_config(const ModelDescription& description, const std::string& m
       description, named_config(model + (has_head ? head : "Model"), model_type, std::move(tower)));
 }
 
-/// tower_config() of models that may have no biases of queries, keys and values.
+/// hf_tower_config() of models that may have no biases of queries, keys and values.
 Json tower_with_biases(const VitOptions& options) {
-  auto tower = tower_config(options);
+  auto tower = hf_tower_config(options);
   tower["qkv_bias"] = true;
   return tower;
 }
 
 }  // namespace
+
+Json hf_tower_config(const VitOptions& options) {
+  return {{"hidden_size", options.dim},
+          {"num_hidden_layers", options.depth},
+          {"num_attention_heads", options.heads},
+          {"intermediate_size", options.mlp_dim},
+          {"hidden_act", activation_name(options.gelu)},
+          {"layer_norm_eps", options.norm_eps},
+          {"image_size", image_size(options)},
+          {"patch_size", options.patch_size},
+          {"num_channels", options.in_chans}};
+}
 
 Json hf_vit_config(const ModelDescription& description) {
   return classifier_config(description, "ViT", "vit", tower_with_biases(description.options));
@@ -123,7 +122,7 @@ Json hf_dinov2_config(const ModelDescription& description) {
 Json hf_clip_config(const ModelDescription& description) {
   const auto& options = description.options;
   const bool has_head = options.num_classes > 0;
-  auto tower = tower_config(options);
+  auto tower = hf_tower_config(options);
   tower["projection_dim"] = has_head ? options.num_classes : options.dim;
   return named_config(has_head ? "CLIPVisionModelWithProjection" : "CLIPVisionModel",
                       "clip_vision_model", tower);
@@ -131,7 +130,7 @@ Json hf_clip_config(const ModelDescription& description) {
 
 Json hf_siglip_config(const ModelDescription& description) {
   const auto& options = description.options;
-  auto tower = tower_config(options);
+  auto tower = hf_tower_config(options);
   tower["vision_use_head"] = options.global_pool == GlobalPool::kMap;
   tower["model_type"] = "siglip_vision_model";
   if (options.num_classes == 0) {

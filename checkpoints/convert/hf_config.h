@@ -5,6 +5,9 @@
 
 namespace softmoe {
 
+/// Sizes and semantics by the names that all of Hugging Face's vision transformers have.
+Json hf_tower_config(const VitOptions& options);
+
 Json hf_vit_config(const ModelDescription& description);
 Json hf_deit_config(const ModelDescription& description);
 Json hf_deit_distilled_config(const ModelDescription& description);

@@ -73,6 +73,7 @@ int64_t our_axes(const NameRow& row) {
     case AxisLayout::kHeadsOut:
     case AxisLayout::kHeadsIn:
     case AxisLayout::kHeadsBias:
+    case AxisLayout::kOneValue:
       return row.axes - 1;
     case AxisLayout::kOneLeading:
       return row.axes + 1;
@@ -101,6 +102,8 @@ torch::Tensor to_our_layout(const torch::Tensor& tensor, AxisLayout layout) {
       return tensor.unsqueeze(0);  // [1, count, dim]
     case AxisLayout::kTwoLeading:
       return tensor.view({1, 1, -1});  // [1, 1, dim]
+    case AxisLayout::kOneValue:
+      return tensor.reshape({});  // []
   }
   return tensor;
 }
@@ -124,6 +127,7 @@ torch::Tensor to_their_layout(const torch::Tensor& tensor, AxisLayout layout, in
     case AxisLayout::kOneLeading:
       return tensor.squeeze(0);  // [count, dim]
     case AxisLayout::kTwoLeading:
+    case AxisLayout::kOneValue:
       return tensor.view({-1});  // [dim]
   }
   return tensor;

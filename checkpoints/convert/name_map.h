@@ -23,6 +23,7 @@ enum class AxisLayout {
   kHeadsBias,   ///< [heads, head_dim] to [heads * head_dim]
   kOneLeading,  ///< [count, dim] to [1, count, dim]
   kTwoLeading,  ///< [dim] to [1, 1, dim]
+  kOneValue,    ///< [1] to []
 };
 
 /// The part of a tensor's first axis that a row is about: of `of` equal parts, `count` from `first`

@@ -42,7 +42,8 @@ constexpr std::array kRows{
 constexpr std::string_view kKnownFormats = "HDF5, safetensors, npz or a file of torch.save";
 constexpr std::string_view kHdf5Magic = "\x89HDF\r\n\x1a\n";
 constexpr std::array kModelFiles = {"model.safetensors", "model.safetensors.index.json",
-                                    "pytorch_model.bin"};
+                                    "pytorch_model.bin", "open_clip_model.safetensors",
+                                    "open_clip_pytorch_model.bin"};
 
 /// Files of peft, which hold what was trained beside a model.
 constexpr std::array kAdapterFiles = {"adapter_model.safetensors", "adapter_model.bin"};

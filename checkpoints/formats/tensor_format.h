@@ -28,8 +28,8 @@ std::span<const TensorFormatRow> tensor_formats();
 const TensorFormatRow& format_row(TensorFormat format);
 
 /// The file that `path` stands for: of a folder the `model.safetensors`,
-/// `model.safetensors.index.json` or `pytorch_model.bin` in it, in this order. Throws InputError
-/// that names the folder if it has none of them.
+/// `model.safetensors.index.json` or `pytorch_model.bin` in it, or open_clip's files, in this
+/// order. Throws InputError that names the folder if it has none of them.
 std::filesystem::path model_file(const std::filesystem::path& path);
 
 /// The format of model_file(path), by its first bytes. Throws InputError that names the file if it

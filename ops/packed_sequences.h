@@ -1,0 +1,34 @@
+#pragma once
+/// Sequences of different lengths in one tensor without padding.
+
+#include <cstdint>
+#include <vector>
+
+namespace softmoe {
+
+/// How the tokens of many sequences stand in `x` [1, tokens, dim]: sequence after sequence, runs of
+/// sequences of equal length one after the other. Nothing in a result depends on padding that the
+/// sequences had, as there is none.
+struct PackedSequences {
+  /// `count` sequences of `length` tokens each.
+  struct Run {
+    int64_t count = 0;
+    int64_t length = 0;
+
+    bool operator==(const Run&) const = default;
+  };
+  std::vector<Run> runs = {};  ///< none: `x` is [batch, tokens, dim], as images are
+  bool causal = false;         ///< a token attends to itself and those before it alone
+
+  bool empty() const { return runs.empty(); }
+  /// Of all runs.
+  int64_t tokens() const {
+    int64_t sum = 0;
+    for (const auto& run : runs) {
+      sum += run.count * run.length;
+    }
+    return sum;
+  }
+};
+
+}  // namespace softmoe
