@@ -83,7 +83,8 @@ void train_and_print(const CommandLine& line, const RunOptions& options, const T
                                     .config = line.resolved(),
                                     .config_text = line.resolved_config(),
                                     .teacher = std::move(teachers.teacher),
-                                    .matcher = std::move(teachers.matcher)},
+                                    .matcher = std::move(teachers.matcher),
+                                    .image_text = std::move(teachers.image_text)},
                                    data);
   const auto folder = result.run_folder.string();
   Json document;

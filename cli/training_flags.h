@@ -18,6 +18,7 @@ TrainingData prepare_training(const CommandLine& line, RunOptions& options, VitO
 struct RunTeachers {
   std::shared_ptr<Teacher> teacher = {};
   std::shared_ptr<FeatureMatcher> matcher = {};
+  std::shared_ptr<ImageTextRun> image_text = {};
 };
 
 /// Trains, with `teachers` if the options of the run have distillation, and writes the result to

@@ -1,6 +1,7 @@
 #include "eval/retrieval.h"
 
 #include <ATen/Functions.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -81,6 +82,18 @@ RetrievalResult retrieval(const torch::Tensor& images, const torch::Tensor& text
           .texts = texts.size(0),
           .text_of_image = recalls(match_ranks(images, texts, of_images, of_texts)),
           .image_of_text = recalls(match_ranks(texts, images, of_texts, of_images))};
+}
+
+std::string recall_text(const RetrievalResult& result) {
+  const auto text = [](const std::map<int64_t, double>& shares) {
+    std::string parts;
+    for (const auto& [k, share] : shares) {
+      parts += fmt::format("R@{} {:.3f} ", k, 100 * share);
+    }
+    return parts;
+  };
+  return text(result.text_of_image) + "(texts of images), " + text(result.image_of_text) +
+         "(images of texts)";
 }
 
 Json to_json(const RetrievalResult& result) {

@@ -39,6 +39,9 @@ struct RetrievalResult {
 RetrievalResult retrieval(const torch::Tensor& images, const torch::Tensor& texts,
                           const std::vector<int64_t>& text_of);
 
+/// "R@1 12.300 R@5 45.600 R@10 78.900 (texts of images), R@1 ... (images of texts)"
+std::string recall_text(const RetrievalResult& result);
+
 Json to_json(const RetrievalResult& result);
 
 }  // namespace softmoe

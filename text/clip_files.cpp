@@ -41,6 +41,11 @@ std::string read_maybe_gzipped(const fs::path& path) {
                        count < 0 ? "a damaged gzip file" : "more than 256 MiB");
     }
     if (count == 0) {
+      int state = Z_OK;
+      gzerror(file.get(), &state);
+      if (state != Z_OK && state != Z_STREAM_END) {
+        throw InputError(path.string(), "a whole gzip file", "a damaged one");
+      }
       return text;
     }
     text.append(block.data(), static_cast<size_t>(count));

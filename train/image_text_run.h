@@ -2,6 +2,8 @@
 /// Runs that learn from images with texts: what `--objective contrastive` adds to a training run.
 
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,9 +39,11 @@ struct ImageTextRun {
 /// shape of `options.image_init` if that is given. Throws UsageError that names `--model`.
 ImageTextOptions image_text_options(const std::string& name, const ContrastiveOptions& options);
 
-/// The preprocessing that the weights of `options.image_init` were trained with; the default
-/// without it.
-PreprocessOptions image_init_preprocess(const ContrastiveOptions& options);
+/// The preprocessing that the weights of `options.image_init` were trained with, if it is known.
+std::optional<PreprocessOptions> image_init_preprocess(const ContrastiveOptions& options);
+
+/// XXH3-64 of the vocabulary, to notice another one when a run resumes.
+std::string tokenizer_digest(const StoredTokenizer& tokenizer);
 
 /// Makes the tokenizer, fits the options of the text tower `towers.text` to it unless their names
 /// are in `keep`, makes the model with initial weights, and locks parts of it in `run`. Throws
