@@ -15,6 +15,7 @@
 #include "datasets/sources/class_labels.h"
 #include "datasets/sources/shard_files.h"
 #include "datasets/sources/shard_index.h"
+#include "datasets/sources/shard_names.h"
 #include "datasets/sources/shard_stream.h"
 #include "datasets/splits.h"
 #include "io/range_file.h"
