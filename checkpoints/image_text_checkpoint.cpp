@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include "checkpoints/convert/image_text_foreign.h"
-#include "checkpoints/formats/tensor_format.h"
+#include "checkpoints/convert/other_tensors.h"
 #include "checkpoints/load_into.h"
 #include "checkpoints/module_tensors.h"
+#include "core/error.h"
 #include "core/log.h"
 #include "core/rng.h"
 #include "ops/initialization.h"
@@ -39,41 +40,47 @@ bool is_image_text_checkpoint(const std::filesystem::path& path) {
 
 namespace {
 
-/// A model of a file, with its weights and without a module.
-struct ReadImageText {
-  NamedTensors weights;
-  ImageTextDescription description;
-  Json metadata;
-};
-
-ReadImageText read_native(const std::filesystem::path& path) {
+ImageTextWeights read_native(const std::filesystem::path& path) {
   auto checkpoint = load_checkpoint(path, {.optimizer = false, .tokenizer = true});
-  ReadImageText read;
+  ImageTextWeights read;
   read.description = image_text_description(checkpoint.metadata, path);
   read.description.tokenizer.data = tokenizer_data(checkpoint.tokenizer, path.string());
   read.metadata = std::move(checkpoint.metadata);
   read.weights = std::move(checkpoint.model);
+  read.lines = {std::string(format_row(TensorFormat::kHdf5).title)};
   return read;
 }
 
-ReadImageText read_foreign(const std::filesystem::path& path) {
+ImageTextWeights read_foreign(const std::filesystem::path& path) {
   auto model = read_foreign_image_text(path);
-  log_line(fmt::format("{}: {}, family {}", path.string(), format_row(model.format).title,
-                       model.family));
-  if (!model.notes.assumed.empty()) {
-    log_line(fmt::format("{}: assumed: {}", path.string(), assumed_text(model.notes.assumed)));
+  ImageTextWeights read;
+  read.lines = {fmt::format("{}, family {}", format_row(model.format).title, model.family)};
+  if (!model.left_out.empty()) {
+    read.lines.push_back("left out: " + grouped_names(model.left_out));
   }
-  auto metadata = to_metadata(model.description);
-  return {.weights = std::move(model.weights),
-          .description = std::move(model.description),
-          .metadata = std::move(metadata)};
+  if (!model.notes.assumed.empty()) {
+    read.lines.push_back("assumed: " + assumed_text(model.notes.assumed));
+  }
+  read.metadata = to_metadata(model.description);
+  read.description = std::move(model.description);
+  read.weights = std::move(model.weights);
+  return read;
 }
 
 }  // namespace
 
+ImageTextWeights load_image_text_weights(const std::filesystem::path& path) {
+  return tensor_format(path) == TensorFormat::kHdf5 ? read_native(path) : read_foreign(path);
+}
+
 LoadedImageText load_image_text(const std::filesystem::path& path, const torch::Device& device,
                                 torch::Dtype dtype) {
-  auto read = tensor_format(path) == TensorFormat::kHdf5 ? read_native(path) : read_foreign(path);
+  auto read = load_image_text_weights(path);
+  if (tensor_format(path) != TensorFormat::kHdf5) {
+    for (const auto& line : read.lines) {
+      log_line(fmt::format("{}: {}", path.string(), line));
+    }
+  }
   LoadedImageText loaded;
   loaded.description = std::move(read.description);
   loaded.metadata = std::move(read.metadata);
@@ -82,6 +89,27 @@ LoadedImageText load_image_text(const std::filesystem::path& path, const torch::
   loaded.model->to(device);
   loaded.model->eval();
   return loaded;
+}
+
+std::string write_image_text(const std::filesystem::path& path, TensorFormat format,
+                             const std::string& naming, const ImageTextWeights& model) {
+  const std::string ours = "ours";
+  if (format == TensorFormat::kHdf5) {
+    if (naming != ours) {
+      throw UsageError("--names", "ours in a native checkpoint", naming);
+    }
+    save_checkpoint(path, {.metadata = to_metadata(model.description),
+                           .model = model.weights,
+                           .tokenizer = tokenizer_tensors(model.description.tokenizer)});
+    return ours;
+  }
+  if (format != TensorFormat::kSafetensors) {
+    throw UsageError("--format", "hdf5 or safetensors for a model of images and texts",
+                     std::string(format_row(format).name));
+  }
+  const auto& family = image_text_family(naming, model.description.options);
+  write_foreign_image_text(path, family, model.description, model.weights);
+  return std::string(family.name);
 }
 
 }  // namespace softmoe

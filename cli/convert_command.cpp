@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "checkpoints/conversion.h"
+#include "checkpoints/convert/image_text_families.h"
 #include "checkpoints/convert/reader_notes.h"
 #include "checkpoints/convert/write_foreign.h"
 #include "checkpoints/open_model.h"
@@ -12,6 +13,7 @@
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/convert_towers.h"
 #include "cli/print_line.h"
 #include "core/error.h"
 #include "core/pluralize.h"
@@ -25,6 +27,7 @@ struct ConvertOptions {
   std::string output;
   std::string format = "auto";
   std::string names = "auto";
+  std::string towers = "image";
   std::string family;
   std::string prefix;
   std::vector<std::string> leave_out;
@@ -45,6 +48,11 @@ std::vector<std::string> family_choices() {
 
 std::vector<std::string> naming_choices() {
   auto names = namings();
+  for (const auto& name : image_text_namings()) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      names.push_back(name);
+    }
+  }
   names.insert(names.begin(), "auto");
   return names;
 }
@@ -73,6 +81,10 @@ void describe(OptionTable& table, ConvertOptions& options) {
       "Beside a safetensors file, timm writes config.json, huggingface config.json and "
       "preprocessor_config.json",
       {.choices = naming_choices()});
+  table.add("towers", options.towers,
+            "what to take from a model of images and texts: its image tower, or both towers, which "
+            "--names huggingface, open_clip or ours write",
+            {.choices = {"image", "both"}});
   table.add("family", options.family, "what CHECKPOINT is",
             {.choices = family_choices(), .follows = "detected by the names of its tensors"});
   table.add("prefix", options.prefix,
@@ -224,7 +236,7 @@ void run_convert(const std::vector<std::string>& arguments) {
   CommandLine line(
       "convert",
       "Convert weights from and to timm, Hugging Face, DINOv2, big_vision, "
-      "vision_transformer and vmoe: safetensors, npz, torch.save (read only) and native "
+      "vision_transformer, vmoe and open_clip: safetensors, npz, torch.save (read only) and native "
       "checkpoints. Prints what was found and every choice that outputs depend on. If "
       "tensors are missing, unknown or of another shape, nothing is written.");
   line.add("Conversion", options);
@@ -240,6 +252,15 @@ void run_convert(const std::vector<std::string>& arguments) {
   }
   check_output(options.checkpoint, options.output);
   const auto format = output_format(options);
+  if (options.towers == "both") {
+    const auto names = options.names == "auto" ? "ours" : options.names;
+    convert_towers({.checkpoint = options.checkpoint,
+                    .output = options.output,
+                    .format = format,
+                    .names = names},
+                   line);
+    return;
+  }
   const bool drop_head = line.given("num-classes") && model_options.num_classes == 0;
   auto source = read_foreign_model(options.checkpoint, {.family = options.family,
                                                         .prefix = options.prefix,

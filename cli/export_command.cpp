@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "checkpoints/convert/write_foreign.h"
+#include "checkpoints/image_text_checkpoint.h"
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
 #include "checkpoints/open_model.h"
@@ -10,6 +11,7 @@
 #include "cli/print_line.h"
 #include "core/error.h"
 #include "core/text_format.h"
+#include "onnx/onnx_image_text.h"
 #include "onnx/onnx_model.h"
 #include "vit/zoo.h"
 
@@ -20,6 +22,7 @@ struct ExportFlags {
   std::string checkpoint;
   std::string output;
   std::string format = "auto";
+  std::string tower = "none";
   bool untrained = false;
 
   bool operator==(const ExportFlags&) const = default;
@@ -30,6 +33,10 @@ void describe(OptionTable& table, ExportFlags& flags) {
   table.add("output", flags.output, "the file to write", {.unit = "file"});
   table.add("format", flags.format, "format of OUTPUT; auto: by its name (.onnx, .safetensors)",
             {.choices = {"auto", "onnx", "safetensors"}});
+  table.add("tower", flags.tower,
+            "of a model of images and texts: the tower to write as ONNX, which gives embeddings of "
+            "length 1",
+            {.choices = {"none", "image", "text"}});
   table.add("untrained", flags.untrained,
             "CHECKPOINT is the name of a model of the zoo, which gets random weights: to compare "
             "the speed of programs");
@@ -98,6 +105,19 @@ void export_safetensors(LoadedWeights& loaded, const std::string& checkpoint,
                       loaded.weights);
 }
 
+/// Writes one tower of a model of images and texts; returns the options of the model.
+Json export_tower(const ExportFlags& flags, const OnnxOptions& options, OnnxFiles& files) {
+  if (!writes_onnx(flags) || flags.untrained) {
+    throw UsageError("--tower is for ONNX models of checkpoints");
+  }
+  const auto loaded = load_image_text_weights(flags.checkpoint);
+  const auto write = flags.tower == "image" ? onnx_image_tower : onnx_text_tower;
+  auto graph = write(loaded.description, loaded.weights, options);
+  graph.set_metadata("checkpoint", valid_utf8(flags.checkpoint));
+  files = write_onnx(graph, flags.output, options.external_data);
+  return options_to_json(loaded.description.options);
+}
+
 /// The length of a file, 0 if it has none, such as a pipe.
 int64_t bytes_of(const std::filesystem::path& path) {
   std::error_code no_file;
@@ -129,12 +149,18 @@ void run_export(const std::vector<std::string>& arguments) {
   if (!onnx) {
     check_safetensors_flags(line);
   }
-  auto loaded = flags.untrained ? untrained_model(checkpoint) : stored_model(checkpoint);
   OnnxFiles files{.model = output, .data = {}};
-  if (onnx) {
-    files = export_onnx(loaded, checkpoint, output, options);
+  Json model;
+  if (flags.tower != "none") {
+    model = export_tower(flags, options, files);
   } else {
-    export_safetensors(loaded, checkpoint, output, options.dtype);
+    auto loaded = flags.untrained ? untrained_model(checkpoint) : stored_model(checkpoint);
+    model = options_to_json(loaded.description.options);
+    if (onnx) {
+      files = export_onnx(loaded, checkpoint, output, options);
+    } else {
+      export_safetensors(loaded, checkpoint, output, options.dtype);
+    }
   }
   Json sizes = Json::object();
   for (const auto& path : {files.model, files.data}) {
@@ -146,7 +172,7 @@ void run_export(const std::vector<std::string>& arguments) {
   line.write_json({{"output", output},
                    {"format", onnx ? "onnx" : "safetensors"},
                    {"bytes", sizes},
-                   {"model", options_to_json(loaded.description.options)}});
+                   {"model", model}});
 }
 
 }  // namespace softmoe::cli

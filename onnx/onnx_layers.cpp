@@ -14,8 +14,10 @@ OnnxValue attend(OnnxContext& context, const OnnxValue& queries, const OnnxValue
   auto& graph = context.graph;
   const int64_t head_dim = context.options.dim / context.options.heads;
   const auto factor = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
-  const auto scores =
-      graph.node("Mul", {graph.node("MatMul", {queries, keys}), graph.scalar(factor)});
+  auto scores = graph.node("Mul", {graph.node("MatMul", {queries, keys}), graph.scalar(factor)});
+  if (!context.attention_mask.empty()) {
+    scores = graph.node("Add", {scores, context.attention_mask});
+  }
   const auto mixed = graph.node("MatMul", {onnx_softmax(graph, scores, -1), values});
   return onnx_reshape(graph, onnx_transpose(graph, mixed, {0, 2, 1, 3}),
                       {0, query_count, context.options.dim});

@@ -17,6 +17,10 @@ struct OnnxContext {
   int64_t batch_size = 0;  ///< images at once; 0: any number
   OnnxValue images;        ///< [batch, channels, height, width], as the model takes them
   OnnxValue codes;         ///< [batch, patches] of routers by content, made by the first such layer
+  /// Of texts with padding; of images, which have none, all three are empty.
+  OnnxValue attention_mask = {};  ///< what is added to scores, [.., 1, .., tokens]
+  OnnxValue is_token = {};        ///< [batch, tokens, 1] fp32: 1 for tokens, 0 for padding
+  OnnxValue token_count = {};     ///< [batch, 1, 1] fp32
 };
 
 /// Images at once: known, or the length of the input.

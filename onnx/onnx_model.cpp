@@ -8,95 +8,10 @@
 #include "io/atomic_file.h"
 #include "io/file_error.h"
 #include "onnx/onnx_moe.h"
-#include "vit/moe_blocks.h"
+#include "onnx/onnx_tower.h"
 
 namespace softmoe {
 namespace {
-
-/// `values` in units of pixels, one or one a channel.
-OnnxValue pixel_constant(OnnxContext& context, const std::string& name,
-                         const std::vector<double>& values) {
-  const auto scaled = torch::tensor(values, torch::kFloat64) * 255.0;
-  return context.weights.constant(name, scaled.to(torch::kFloat32));
-}
-
-/// The input of the graph as the model takes it, [batch, channels, height, width].
-OnnxValue input_images(OnnxContext& context, const ModelDescription& description,
-                       const OnnxOptions& options) {
-  auto& graph = context.graph;
-  const auto& model = description.options;
-  const int64_t batch = options.batch_size > 0 ? options.batch_size : kAnyLength;
-  const int64_t height = model.image_height();
-  const int64_t width = model.image_width();
-  if (!options.preprocess) {
-    return graph.input("images", OnnxType::kFloat, {batch, model.in_chans, height, width});
-  }
-  const auto preprocess = stored_preprocess(description, description.name);
-  const auto pixels =
-      graph.input("images", OnnxType::kUInt8, {batch, height, width, model.in_chans});
-  graph.set_scope("preprocess");
-  // Exact differences first, then one rounding, so that all runtimes get the same numbers.
-  const auto centered =
-      graph.node("Sub", {onnx_cast(graph, pixels, OnnxType::kFloat),
-                         pixel_constant(context, "preprocess.mean", preprocess.mean)});
-  const auto normed =
-      graph.node("Div", {centered, pixel_constant(context, "preprocess.std", preprocess.std)});
-  return onnx_transpose(graph, normed, {0, 3, 1, 2});
-}
-
-OnnxValue add(OnnxGraph& graph, const OnnxValue& a, const OnnxValue& b) {
-  return graph.node("Add", {a, b});
-}
-
-OnnxValue scaled_branch(OnnxContext& context, const OnnxValue& x, const std::string& name) {
-  return context.options.layer_scale > 0
-             ? context.graph.node("Mul", {x, context.weights.exact(name + ".gamma")})
-             : x;
-}
-
-/// Block `name` of `x` [batch, tokens, dim].
-OnnxValue block(OnnxContext& context, OnnxValue x, const std::string& name, bool has_moe) {
-  auto& graph = context.graph;
-  graph.set_scope(name + "/attn");
-  const auto mixed =
-      onnx_attention(context, onnx_norm(context, x, name + ".norm1"), name + ".attn");
-  x = add(graph, x, scaled_branch(context, mixed, name + ".ls1"));
-  graph.set_scope(name + (has_moe ? "/moe" : "/mlp"));
-  const auto normed = onnx_norm(context, x, name + ".norm2");
-  const auto out = has_moe ? onnx_moe_layer(context, normed, name + ".moe")
-                           : onnx_mlp(context, normed, name + ".mlp");
-  return add(graph, x, scaled_branch(context, out, name + ".ls2"));
-}
-
-/// The input of the head, [batch, head_inputs], or [batch, 2, head_inputs] with a distillation
-/// token. The final norm is computed after pooling if that gives the same.
-OnnxValue head_inputs(OnnxContext& context, const OnnxValue& tokens) {
-  auto& graph = context.graph;
-  const auto& options = context.options;
-  const bool norm_first = options.final_norm == FinalNorm::kTokens;
-  const auto norm = [&](const OnnxValue& x) {
-    return onnx_norm(context, x, norm_first ? "norm" : "fc_norm");
-  };
-  OnnxValue vectors;
-  if (options.global_pool == GlobalPool::kToken) {
-    vectors = norm(options.dist_token ? onnx_slice(graph, tokens, 1, 0, 2)
-                                      : onnx_gather(graph, tokens, graph.int_scalar(0), 1));
-  } else {
-    const auto seen = norm_first ? norm(tokens) : tokens;
-    const int64_t first = options.first_pooled_token();
-    const auto pooled = first > 0 ? onnx_slice(graph, seen, 1, first, options.tokens()) : seen;
-    vectors = options.global_pool == GlobalPool::kMap
-                  ? onnx_attention_pool(context, pooled, "attn_pool")
-                  : onnx_reduce(graph, OnnxReduction::kMean, pooled, 1, /*keep_axis=*/false);
-    if (options.global_pool == GlobalPool::kTokenAvg) {
-      const auto class_token = onnx_gather(graph, seen, graph.int_scalar(0), 1);  // [batch, dim]
-      vectors = graph.node("Concat", {class_token, vectors}, {{"axis", int64_t{1}}});
-    }
-    vectors = norm_first ? vectors : norm(vectors);
-  }
-  return options.pre_logits > 0 ? graph.node("Tanh", {onnx_linear(context, vectors, "pre_logits")})
-                                : vectors;
-}
 
 /// Logits [batch, num_classes] of the input of the head.
 OnnxValue logits_of(OnnxContext& context, const OnnxValue& inputs) {
@@ -107,8 +22,8 @@ OnnxValue logits_of(OnnxContext& context, const OnnxValue& inputs) {
   const auto part = [&](int64_t index) {
     return onnx_gather(graph, inputs, graph.int_scalar(index), 1);  // [batch, head_inputs]
   };
-  const auto sum =
-      add(graph, onnx_linear(context, part(0), "head"), onnx_linear(context, part(1), "head_dist"));
+  const auto sum = graph.node(
+      "Add", {onnx_linear(context, part(0), "head"), onnx_linear(context, part(1), "head_dist")});
   return graph.node("Mul", {sum, graph.scalar(0.5F)});
 }
 
@@ -170,16 +85,7 @@ OnnxGraph onnx_model(const ModelDescription& description, const NamedTensors& we
                       .batch_size = options.batch_size,
                       .images = {},
                       .codes = {}};
-  context.images = input_images(context, description, options);
-  graph.set_scope("embed");
-  auto tokens = onnx_embedding(context);  // [batch, tokens, dim]
-  const auto has_moe_layer = moe_block_mask(model.moe_blocks, model.depth);
-  for (int64_t index = 0; index < model.depth; ++index) {
-    tokens = block(context, tokens, "blocks." + std::to_string(index),
-                   has_moe_layer[static_cast<size_t>(index)]);
-  }
-  graph.set_scope("head");
-  const auto inputs = head_inputs(context, tokens);
+  const auto inputs = onnx_image_features(context, description, options.preprocess);
   const int64_t batch = options.batch_size > 0 ? options.batch_size : kAnyLength;
   if (model.num_classes > 0) {
     graph.output("logits", logits_of(context, inputs), OnnxType::kFloat,

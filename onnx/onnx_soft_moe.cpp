@@ -25,9 +25,33 @@ OnnxValue soft_logits_of(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
   return graph.node("Div", {similarities, norm});
 }
 
-/// The mean over the tokens of an image, repeated `count` times: [batch, count, dim].
-OnnxValue repeated_mean(OnnxGraph& graph, const OnnxValue& x, int64_t count) {
-  const auto mean = onnx_reduce(graph, OnnxReduction::kMean, x, 1, /*keep_axis=*/true);
+/// `logits` [batch, tokens, slots] with those of padding so small that it has no weight.
+OnnxValue without_padding(const OnnxMoeLayer& layer, const OnnxValue& logits) {
+  const auto& is_token = layer.context.is_token;
+  if (is_token.empty()) {
+    return logits;
+  }
+  auto& graph = layer.graph();
+  constexpr float kFar = 1e30F;
+  const auto excess = graph.node("Sub", {is_token, graph.scalar(1.0F)});  // [batch, tokens, 1]
+  return graph.node("Add", {logits, graph.node("Mul", {excess, graph.scalar(kFar)})});
+}
+
+/// The mean over the tokens of an image or text, [batch, 1, dim].
+OnnxValue token_mean(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
+  auto& graph = layer.graph();
+  const auto& context = layer.context;
+  if (context.is_token.empty()) {
+    return onnx_reduce(graph, OnnxReduction::kMean, tokens, 1, /*keep_axis=*/true);
+  }
+  const auto sum =
+      onnx_reduce(graph, OnnxReduction::kSum, graph.node("Mul", {tokens, context.is_token}), 1,
+                  /*keep_axis=*/true);
+  return graph.node("Div", {sum, context.token_count});
+}
+
+/// `mean` [batch, 1, dim], repeated `count` times: [batch, count, dim].
+OnnxValue repeated(OnnxGraph& graph, const OnnxValue& mean, int64_t count) {
   return graph.node("Tile", {mean, graph.ints({1, count, 1})});
 }
 
@@ -40,14 +64,18 @@ OnnxValue onnx_soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens, Soft
   auto slots = onnx_dispatched(layer, tokens);
   if (learns_dispatch(mixing)) {
     // Runtimes are fast at a softmax over the last axis.
-    const auto dispatch = onnx_softmax(graph, onnx_transpose(graph, logits, {0, 2, 1}), -1);
+    const auto dispatch =
+        onnx_softmax(graph, onnx_transpose(graph, without_padding(layer, logits), {0, 2, 1}), -1);
     slots = graph.node("MatMul", {dispatch, slots});  // [batch, slots, dim]
   } else {
-    slots = repeated_mean(graph, slots, layer.experts() * per_expert);
+    slots = repeated(graph, token_mean(layer, slots), layer.experts() * per_expert);
   }
   const auto outputs = onnx_dispatched(layer, onnx_experts_of_slots(layer, slots, per_expert));
-  return learns_combine(mixing) ? graph.node("MatMul", {onnx_softmax(graph, logits, -1), outputs})
-                                : repeated_mean(graph, outputs, layer.context.options.tokens());
+  if (learns_combine(mixing)) {
+    return graph.node("MatMul", {onnx_softmax(graph, logits, -1), outputs});
+  }
+  const auto mean = onnx_reduce(graph, OnnxReduction::kMean, outputs, 1, /*keep_axis=*/true);
+  return repeated(graph, mean, layer.context.options.tokens());
 }
 
 OnnxValue onnx_identity_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
@@ -81,7 +109,8 @@ OnnxValue onnx_merged_experts(const OnnxMoeLayer& layer, const OnnxValue& tokens
   auto& weights = layer.context.weights;
   const int64_t dim = layer.options.dim;
   const int64_t hidden = layer.options.hidden_dim;
-  const auto mean = onnx_reduce(graph, OnnxReduction::kMean, tokens, 1, /*keep_axis=*/false);
+  const auto mean =
+      onnx_reshape(graph, token_mean(layer, tokens), {0, layer.options.dim});  // [batch, dim]
   const auto router = weights.tensor(layer.name + ".router.weight").to(torch::kFloat32).t();
   const auto share = onnx_softmax(
       graph, graph.node("MatMul", {mean, weights.constant(layer.name + ".router.weight", router)}),

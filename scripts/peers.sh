@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Python libraries that this project is compared with into a folder of their own:
-# PyTorch, timm, transformers, ONNX Runtime, OpenVINO, OpenCV and others. Only tests of parity and
+# PyTorch, timm, transformers, open_clip, ONNX Runtime, OpenVINO, OpenCV and others. Only tests of parity and
 # comparisons of speed use them. Prints the path of the folder's interpreter.
 #
 #   SOFTMOE_DEPS     folder for everything that is fetched (default: .deps in the checkout)
@@ -42,8 +42,8 @@ if [ ! -f "$folder/complete" ]; then
     fetch "torch==$torch_version"
   fi
   fetch numpy sympy networkx jinja2 fsspec filelock typing-extensions setuptools pyyaml pillow
-  fetch onnx onnxruntime openvino safetensors huggingface-hub transformers
-  fetch --no-deps torchvision timm soft-moe-pytorch einops opencv-python-headless
+  fetch onnx onnxruntime openvino safetensors huggingface-hub transformers ftfy
+  fetch --no-deps torchvision timm open_clip_torch soft-moe-pytorch einops opencv-python-headless
   touch "$folder/complete"
 fi
 echo "$python"

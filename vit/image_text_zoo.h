@@ -22,7 +22,7 @@ ImageTextOptions image_text_preset(const std::string& name);
 /// Returns true if image_text_preset() knows `name`.
 bool is_image_text_name(const std::string& name);
 
-/// The names that `softmoe models` lists.
+/// Names of both kinds with the usual image towers, for messages and lists.
 std::vector<std::string> image_text_zoo_names();
 
 }  // namespace softmoe

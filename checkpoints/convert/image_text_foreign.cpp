@@ -22,6 +22,7 @@
 #include "io/bounded_json.h"
 #include "io/mapped_file.h"
 #include "ops/initialization.h"
+#include "vit/cost.h"
 #include "vit/image_text_model.h"
 
 namespace softmoe {
@@ -31,15 +32,15 @@ constexpr std::string_view kImagePart = "image.";
 constexpr std::string_view kTextPart = "text.";
 
 /// The tensors of a file by where they belong.
-struct ImageTextParts {
+struct TowerTensors {
   NamedTensors image;  ///< without the prefix of the image tower
   NamedTensors rest;
   std::vector<std::string> left_out;
 };
 
-ImageTextParts parts_of(const NamedTensors& tensors, const ImageTextFamily& family,
-                        const std::string& where) {
-  ImageTextParts parts;
+TowerTensors towers_of(const NamedTensors& tensors, const ImageTextFamily& family,
+                       const std::string& where) {
+  TowerTensors parts;
   std::vector<std::string> unmatched;
   for (const auto& [name, tensor] : tensors) {
     if (has_row(family.rows, name)) {
@@ -116,6 +117,25 @@ TextOptions text_options(const NamedTensors& weights, const ImageTextFamily& fam
   return options;
 }
 
+/// Throws if a model of `options` is far larger than `weights`.
+void check_image_text_size(const NamedTensors& weights, const ImageTextOptions& options,
+                           const std::string& where) {
+  double present = 0.0;
+  for (const auto& [name, tensor] : weights) {
+    present += static_cast<double>(tensor.numel());
+  }
+  const auto& text = options.text;
+  const auto dim = static_cast<double>(text.dim);
+  const double of_texts =
+      static_cast<double>(text.depth) * dim * (4.0 * dim + 2.0 * static_cast<double>(text.mlp_dim));
+  const double needed = of_texts + static_cast<double>(model_cost(options.image).parameters());
+  constexpr double kSlack = 1 << 20;
+  if (needed > 2.0 * present + kSlack) {
+    throw InputError(where + ": tensors do not fit the model", fmt::format("{} parameters", needed),
+                     fmt::format("{}", present));
+  }
+}
+
 /// Throws InputError that lists what `weights` lack of a model of `options`, by the names of the
 /// family.
 void check_image_text_weights(const NamedTensors& weights, const ImageTextOptions& options,
@@ -125,6 +145,7 @@ void check_image_text_weights(const NamedTensors& weights, const ImageTextOption
   } catch (const UsageError& error) {
     throw InputError(where + ": " + error.what());  // wrong in a file, not on the command line
   }
+  check_image_text_size(weights, options, where);
   const SkipInitialization skip;
   const DefaultDtypeGuard parameters(torch::kBFloat16);
   const ImageTextModel model(options);
@@ -142,15 +163,18 @@ void check_image_text_weights(const NamedTensors& weights, const ImageTextOption
 /// The model whose tensors and configs have the names of `family`.
 ForeignImageText model_of(const NamedTensors& tensors, const ImageTextFamily& family,
                           const Json& config, const Json& preprocessor, const std::string& where) {
-  const auto parts = parts_of(tensors, family, where);
+  const auto parts = towers_of(tensors, family, where);
   const auto& tower = family.image();
   ForeignImageText model;
   model.family = family.name;
   model.left_out = parts.left_out;
-  const auto image = to_our_names(
-      FoundModel{
-          .family = &tower, .prefix = std::string(family.image_prefix), .tensors = parts.image},
-      where);
+  const auto image = to_our_names(FoundModel{.family = &tower,
+                                             .prefix = std::string(family.image_prefix),
+                                             .tensors = parts.image,
+                                             .left_out = {},
+                                             .unmatched = {},
+                                             .prefixes = {}},
+                                  where);
   auto rest = to_our_names(parts.rest, family.rows, where);
   const ConfigFiles configs{.config = family.image_config(config), .preprocessor = preprocessor};
   auto& options = model.description.options;

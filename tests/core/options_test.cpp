@@ -191,6 +191,22 @@ TEST(Options, RecognizeTheirItems) {
   EXPECT_FALSE(table.find("shape")->recognizes("oval"));
 }
 
+TEST(Options, OfAnotherTableAreAddedBehindAPrefixAndBoundToTheSameMembers) {
+  ToyOptions own;
+  ToyOptions other;
+  auto table = option_table(own);
+  table.add_all("other-", option_table(other));
+  EXPECT_EQ(table.fields().size(), 2 * option_table(own).fields().size());
+  table.from_json({{"other-rate", 0.25}}, "");
+  EXPECT_EQ(other.rate, 0.25);
+  EXPECT_EQ(own, ToyOptions{});
+  EXPECT_EQ(usage_error([&] {
+              table.from_json({{"other-rate", "x"}}, "");
+            }).find("other-rate"),
+            0U);
+  EXPECT_THROW(table.add_all("other-", option_table(other)), c10::ValueError);
+}
+
 TEST(Options, AreWrittenAsUtf8WhateverTheyHold) {
   ToyOptions options{.names = {"caf\xe9", "\u00e4"}};
   const auto table = option_table(options);

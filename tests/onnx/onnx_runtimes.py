@@ -2,8 +2,8 @@
 
 usage: onnx_runtimes.py FOLDER
 
-FOLDER holds NAME.onnx, and NAME.npz with `images_<n>` and `<output>_<n>` for some numbers of
-images. Prints one JSON object: for each name the complaint of onnx's checker (or null), and for
+FOLDER holds NAME.onnx, and NAME.npz with `images_<n>`, or `ids_<n>` and `lengths_<n>`, and
+`<output>_<n>` for some numbers of images or texts. Prints one JSON object: for each name the complaint of onnx's checker (or null), and for
 each runtime, output and number of images the largest difference over the largest value.
 """
 
@@ -15,6 +15,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import openvino
+
+INPUTS = ("images", "ids", "lengths")
 
 try:
     import cv2
@@ -37,7 +39,7 @@ def onnxruntime_model(path):
     session = onnxruntime.InferenceSession(
         str(path), options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return lambda images: dict(zip(names, session.run(names, {"images": images})))
+    return lambda inputs: dict(zip(names, session.run(names, inputs)))
 
 
 def openvino_model(core, path):
@@ -47,15 +49,16 @@ def openvino_model(core, path):
         "INFERENCE_NUM_THREADS": 1,
     }
     model = core.compile_model(str(path), "CPU", exact)
-    return lambda images: model([images])  # has outputs by each of their names
+    return lambda inputs: model(inputs)  # has outputs by each of their names
 
 
 def opencv_model(path):
     net = cv2.dnn.readNetFromONNX(str(path))
     names = [output.name for output in onnx.load(path, load_external_data=False).graph.output]
 
-    def run(images):
-        net.setInput(images, "images")
+    def run(inputs):
+        for name, values in inputs.items():
+            net.setInput(values, name)
         return dict(zip(names, net.forward(names)))
 
     return run
@@ -65,10 +68,12 @@ def differences(run, arrays):
     errors = {}
     for key in arrays.files:
         output, count = key.rsplit("_", 1)
-        if output == "images":
+        if output in INPUTS:
             continue
         expected = arrays[key]
-        actual = np.asarray(run(arrays["images_" + count])[output])
+        inputs = {name: arrays[f"{name}_{count}"] for name in INPUTS
+                  if f"{name}_{count}" in arrays.files}
+        actual = np.asarray(run(inputs)[output])
         same = actual.shape == expected.shape and np.isfinite(actual).all()
         error = np.abs(actual - expected).max() / np.abs(expected).max() if same else float("inf")
         errors[key] = float(error)

@@ -72,4 +72,40 @@ TEST(AttentionOp, AttendsHeadByHead) {
   EXPECT_TRUE(all_close(attend(queries, keys, values), scores.softmax(-1).matmul(values)));
 }
 
+/// Two sequences of 3 tokens and one of 5, packed.
+PackedSequences three_sequences(bool causal) {
+  return {.runs = {{.count = 2, .length = 3}, {.count = 1, .length = 5}}, .causal = causal};
+}
+
+TEST(AttentionOp, OfPackedSequencesIsThatOfEachByItself) {
+  at::manual_seed(5);
+  const auto parameters = parameters_of(/*qk_norm=*/true);
+  const auto x = torch::randn({1, 11, kDim});
+  const auto residual = torch::randn_like(x);
+  for (const auto level : kernels::present_levels()) {
+    const kernels::ScopedLevel scoped(level);
+    for (const bool causal : {false, true}) {
+      const auto packed = attention(x, parameters, {}, residual, three_sequences(causal));
+      int64_t first = 0;
+      for (const int64_t length : {3, 3, 5}) {
+        for (int64_t token = 0; token < length; ++token) {
+          // A causal token sees its sequence up to itself; others see all of it.
+          const int64_t seen = causal ? token + 1 : length;
+          const auto own = attention(x.narrow(1, first, seen), parameters, {},
+                                     residual.narrow(1, first, seen));  // [1, seen, dim]
+          EXPECT_TRUE(all_close(packed.select(1, first + token), own.select(1, token)));
+        }
+        first += length;
+      }
+    }
+  }
+}
+
+TEST(AttentionOp, RefusesTokensThatAreNotThoseOfTheSequences) {
+  const auto parameters = parameters_of(/*qk_norm=*/false);
+  for (const auto& x : {torch::randn({1, 10, kDim}), torch::randn({11, 1, kDim})}) {
+    EXPECT_THROW(attention(x, parameters, {}, {}, three_sequences(false)), c10::ValueError);
+  }
+}
+
 }  // namespace softmoe::attention_test

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
+
 #include "core/error.h"
 #include "softmoe/routers.h"
 #include "support/error_text.h"
@@ -14,8 +16,8 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Every pooling, both directions, and every router that takes texts.
-std::vector<test::TextCase> text_cases() {
+/// Every pooling, both directions, and every router that takes texts by one of `ways`.
+std::vector<test::TextCase> text_cases(const std::set<TextRouting>& ways) {
   std::vector<test::TextCase> cases;
   for (const auto& [pool, name] : kEnumNames<TextPool>) {
     auto options = test::small_text_options();
@@ -25,7 +27,7 @@ std::vector<test::TextCase> text_cases() {
     cases.push_back({"both_directions_" + std::string(name), options});
   }
   for (const auto& row : router_rows()) {
-    if (row.texts != TextRouting::kNone) {
+    if (ways.contains(row.texts)) {
       cases.push_back({std::string(row.name), test::small_text_moe_options(std::string(row.name))});
     }
   }
@@ -33,9 +35,14 @@ std::vector<test::TextCase> text_cases() {
 }
 
 class TextTowers : public testing::TestWithParam<test::TextCase> {};
+class TextsByThemselves : public testing::TestWithParam<test::TextCase> {};
 
-INSTANTIATE_TEST_SUITE_P(All, TextTowers, testing::ValuesIn(text_cases()),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    All, TextTowers, testing::ValuesIn(text_cases({TextRouting::kByText, TextRouting::kTogether})),
+    [](const auto& row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, TextsByThemselves,
+                         testing::ValuesIn(text_cases({TextRouting::kByText})),
+                         [](const auto& row) { return row.param.name; });
 
 TEST_P(TextTowers, ArePaddedWithoutChangingABitOfOutputsOrGradients) {
   auto tower = test::lively_text_tower(GetParam().options);
@@ -62,13 +69,8 @@ TEST_P(TextTowers, ArePaddedWithoutChangingABitOfOutputsOrGradients) {
   }
 }
 
-TEST_P(TextTowers, GiveATextWhatItGetsWithoutTheOthers) {
-  const auto& options = GetParam().options;
-  if (has_moe(block_options(options)) &&
-      router_row(options.moe.router).texts == TextRouting::kTogether) {
-    GTEST_SKIP() << "tokens of all texts compete for experts";
-  }
-  auto tower = test::lively_text_tower(options);
+TEST_P(TextsByThemselves, GetWhatTheyGetAmongOthers) {
+  auto tower = test::lively_text_tower(GetParam().options);
   tower->eval();
   const torch::NoGradGuard no_grad;
   const auto texts = test::small_texts();
@@ -139,11 +141,9 @@ TEST(TextTower, GivesTokensInTheirCellsAndZerosForPadding) {
 TEST(TextTower, EndsATextAtItsFirstEndTokenOrLargestIdOrElseAtItsLastToken) {
   const auto ids = torch::tensor({{5, 9, 2, 9, 28}, {7, 2, 2, 1, 0}, {3, 4, 8, 6, 0}});
   const auto texts = pack_texts(ids, torch::tensor({4, 3, 4}), /*context=*/5);
-  const auto end_of = [&](int64_t eot_token) {
-    return (end_tokens(texts, eot_token) - texts.first).tolist();
-  };
-  EXPECT_EQ(end_of(2), torch::tensor({2, 1, 3}).tolist());
-  EXPECT_EQ(end_of(kLargestId), torch::tensor({1, 0, 2}).tolist());
+  const auto end_of = [&](int64_t eot_token) { return end_tokens(texts, eot_token) - texts.first; };
+  EXPECT_TRUE(test::same_bits(end_of(2), torch::tensor({2, 1, 3})));
+  EXPECT_TRUE(test::same_bits(end_of(kLargestId), torch::tensor({1, 0, 2})));
 }
 
 TEST(TextTower, GradientsAreThoseOfFiniteDifferences) {

@@ -74,7 +74,8 @@ void expect_parity(const std::filesystem::path& folder, const std::filesystem::p
                               arrays.at("text_embeds"), tolerance));
 }
 
-void expect_same_file(const std::filesystem::path& written, const std::filesystem::path& original) {
+void expect_written_back(const std::filesystem::path& written,
+                         const std::filesystem::path& original) {
   const auto back = read_safetensors(written);
   auto tensors = read_safetensors(original);
   std::erase_if(tensors, [](const auto& item) { return !item.second.is_floating_point(); });
@@ -100,7 +101,7 @@ void expect_round_trip(const TowersCase& towers, const std::filesystem::path& fo
   const auto& family = *std::find_if(image_text_families().begin(), image_text_families().end(),
                                      [&](const auto& row) { return row.name == towers.name; });
   write_foreign_image_text(back / towers.file, family, model.description, model.weights);
-  expect_same_file(back / towers.file, folder / towers.file);
+  expect_written_back(back / towers.file, folder / towers.file);
   expect_parity(folder, back);
   EXPECT_EQ(read_foreign_image_text(back).description.options, model.description.options);
 }
@@ -108,7 +109,7 @@ void expect_round_trip(const TowersCase& towers, const std::filesystem::path& fo
 class ImageTextFixtures : public testing::TestWithParam<TowersCase> {};
 
 INSTANTIATE_TEST_SUITE_P(All, ImageTextFixtures, testing::ValuesIn(kTowersCases),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& row) { return row.param.name; });
 
 TEST_P(ImageTextFixtures, GiveTheEmbeddingsOfTheirLibraryAndAreWrittenBack) {
   const test::TemporaryFolder folder;
