@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <filesystem>
+
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/print_line.h"
@@ -47,7 +49,6 @@ void require_output(const TokenizerFlags& flags) {
   if (flags.output.empty()) {
     throw UsageError("--output is missing: what tokenizer " + flags.action + " writes");
   }
-  check_can_write(flags.output);
 }
 
 Json summary_of(const Tokenizer& tokenizer) {
@@ -76,6 +77,12 @@ Json convert(const TokenizerFlags& flags, const std::vector<std::string>& files)
   require_output(flags);
   if (files.size() != 1) {
     throw UsageError("tokenizer convert", "one file of a vocabulary", std::to_string(files.size()));
+  }
+  std::error_code none;
+  const auto folder = std::filesystem::path(files.front()).parent_path();
+  if (std::filesystem::equivalent(folder.empty() ? "." : folder, flags.output, none)) {
+    throw UsageError("--output " + printable_text(flags.output),
+                     "another folder than that of the file that is read", "the same");
   }
   const auto tokenizer = read_tokenizer(files.front());
   write_tokenizer(*tokenizer, flags.output);

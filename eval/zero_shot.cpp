@@ -6,7 +6,6 @@
 
 #include "checkpoints/convert/image_text_foreign.h"
 #include "checkpoints/image_text_checkpoint.h"
-#include "checkpoints/load_into.h"
 #include "core/error.h"
 #include "eval/evaluate.h"
 #include "text/tokenizer_file.h"
@@ -16,17 +15,6 @@ namespace softmoe {
 namespace {
 
 namespace fs = std::filesystem;
-
-ZeroShotModel read_foreign(const std::string& checkpoint, const torch::Device& device) {
-  auto foreign = read_foreign_image_text(checkpoint);
-  ZeroShotModel result;
-  result.description = std::move(foreign.description);
-  result.model = unfilled_image_text_model(result.description.options, torch::kFloat32);
-  load_into(*result.model, foreign.weights, checkpoint);
-  result.model->to(device);
-  result.model->eval();
-  return result;
-}
 
 /// The vocabulary beside a foreign checkpoint.
 std::unique_ptr<Tokenizer> tokenizer_beside(const std::string& checkpoint) {
@@ -44,19 +32,17 @@ std::unique_ptr<Tokenizer> tokenizer_beside(const std::string& checkpoint) {
 
 ZeroShotModel open_zero_shot_model(const std::string& checkpoint, const std::string& tokenizer_file,
                                    const torch::Device& device) {
-  ZeroShotModel result;
-  const bool is_foreign = is_foreign_image_text(checkpoint);
-  if (is_foreign) {
-    result = read_foreign(checkpoint, device);
-  } else if (is_image_text_checkpoint(checkpoint)) {
-    auto loaded = load_image_text(checkpoint, device);
-    result.model = std::move(loaded.model);
-    result.description = std::move(loaded.description);
-    result.metadata = std::move(loaded.metadata);
-  } else {
+  if (!is_foreign_image_text(checkpoint) && !is_image_text_checkpoint(checkpoint)) {
     throw InputError(checkpoint,
                      "a model of images and texts (softmoe train --objective contrastive)",
                      "another model");
+  }
+  auto loaded = load_image_text(checkpoint, device);
+  ZeroShotModel result{.model = std::move(loaded.model),
+                       .description = std::move(loaded.description),
+                       .tokenizer = {}};
+  if (loaded.metadata.is_object()) {
+    result.metadata = std::move(loaded.metadata);
   }
   const auto& stored = result.description.tokenizer;
   if (!tokenizer_file.empty()) {
