@@ -29,12 +29,14 @@ void run_eval(const std::vector<std::string>& arguments);
 void run_fewshot(const std::vector<std::string>& arguments);
 void run_knn(const std::vector<std::string>& arguments);
 void run_probe(const std::vector<std::string>& arguments);
+void run_zeroshot(const std::vector<std::string>& arguments);
 void run_predict(const std::vector<std::string>& arguments);
 void run_export(const std::vector<std::string>& arguments);
 void run_inspect(const std::vector<std::string>& arguments);
 void run_benchmark(const std::vector<std::string>& arguments);
 void run_models(const std::vector<std::string>& arguments);
 void run_data(const std::vector<std::string>& arguments);
+void run_tokenizer(const std::vector<std::string>& arguments);
 void run_sweep(const std::vector<std::string>& arguments);
 void run_report(const std::vector<std::string>& arguments);
 

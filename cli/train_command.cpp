@@ -2,7 +2,9 @@
 #include "cli/model_flags.h"
 #include "cli/training_flags.h"
 #include "core/error.h"
+#include "train/image_text_run.h"
 #include "train/upcycle_start.h"
+#include "vit/image_text_zoo.h"
 
 namespace softmoe::cli {
 namespace {
@@ -37,22 +39,77 @@ std::optional<MidUpcycling> upcycling_of(const UpcycleStartOptions& dense, const
   return mid_upcycling(moment, model, dense.upcycling);
 }
 
+/// The options of the text side, without those of the image tower, which have flags of their own.
+struct TextSide {
+  ImageTextOptions towers;
+};
+
+void describe(OptionTable& table, TextSide& side) { describe_text_side(table, side.towers); }
+
+/// Throws UsageError for flags that only the contrastive objective reads.
+void check_not_given(const CommandLine& line, const std::string& model) {
+  if (is_image_text_name(model)) {
+    throw UsageError("--model", "an image model, or --objective contrastive", model);
+  }
+  TextSide side;
+  ContrastiveOptions contrastive;
+  for (const auto& table : {option_table(side), option_table(contrastive)}) {
+    for (const auto& field : table.fields()) {
+      if (line.given(field.name()) && field.name() != "objective") {
+        throw UsageError("--" + field.name(), "--objective contrastive beside it",
+                         "--objective classification");
+      }
+    }
+  }
+}
+
+/// Trains a model of images and texts.
+void run_contrastive(const CommandLine& line, const std::string& name, RunOptions& options) {
+  const auto& contrastive = options.objectives.contrastive;
+  TextSide side{image_text_options(name, contrastive)};
+  line.apply(side.towers.image);
+  line.apply(side);
+  if (const auto preprocess = image_init_preprocess(contrastive)) {
+    auto mine = options.preprocess;
+    options.preprocess = *preprocess;
+    options.preprocess.augment = mine.augment;
+    options.preprocess.hflip = mine.hflip;
+    options.preprocess.train_crop = mine.train_crop;
+    line.apply(options.preprocess);
+  }
+  options.data.captions = contrastive.templates.empty();
+  const auto data = prepare_training(line, options, side.towers.image);
+  auto run = image_text_run(name, side.towers, options, data, line.given_names());
+  train_and_print(line, options, data, start_of(*run), {.image_text = std::move(run)});
+}
+
 }  // namespace
 
 void run_train(const std::vector<std::string>& arguments) {
   ModelOptions flags;
   UpcycleStartOptions dense;
   RunOptions options;
+  TextSide side;
   auto model = model_preset(flags.model);
   CommandLine line("train",
                    "Train a model from scratch. Started again with the same --experiment, it "
                    "resumes where it was.");
   line.add("Model", flags);
   line.add("Upcycling", dense);
+  line.add("Images and texts", options.objectives.contrastive);
+  line.add_overrides("Text tower, of --objective contrastive", side);
   add_training_flags(line, options, model);
   if (!line.parse(arguments)) {
     return;
   }
+  if (options.objectives.contrastive.is_on()) {
+    if (!dense.checkpoint.empty()) {
+      throw UsageError("--upcycle", "--objective classification", "contrastive");
+    }
+    run_contrastive(line, flags.model, options);
+    return;
+  }
+  check_not_given(line, flags.model);
   model = first_options(line, dense, flags);
   apply_model_flags(line, model);
   const auto data = prepare_training(line, options, model);

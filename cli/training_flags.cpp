@@ -85,7 +85,8 @@ void train_and_print(const CommandLine& line, const RunOptions& options, const T
                                     .config_text = line.resolved_config(),
                                     .teacher = std::move(teachers.teacher),
                                     .matcher = std::move(teachers.matcher),
-                                    .upcycling = std::move(upcycling)},
+                                    .upcycling = std::move(upcycling),
+                                    .image_text = std::move(teachers.image_text)},
                                    data);
   const auto folder = result.run_folder.string();
   Json document;

@@ -19,6 +19,7 @@ TrainingData prepare_training(const CommandLine& line, RunOptions& options, VitO
 struct RunTeachers {
   std::shared_ptr<Teacher> teacher = {};
   std::shared_ptr<FeatureMatcher> matcher = {};
+  std::shared_ptr<ImageTextRun> image_text = {};
 };
 
 /// Trains, with `teachers` if the options of the run have distillation, with MoE layers from the

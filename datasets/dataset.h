@@ -16,7 +16,7 @@ namespace softmoe {
 /// One labelled image.
 struct Sample {
   cv::Mat image;      ///< uint8, 1 (gray) or 3 (RGB order) channels
-  int64_t label = 0;  ///< index into class_names(); -1 in a multi-label set
+  int64_t label = 0;  ///< index into class_names(); -1 in a multi-label set, or without labels
 };
 
 /// A set of labelled images. Every member is safe to call from several threads at once.
@@ -41,6 +41,14 @@ class Dataset {
   virtual std::vector<int64_t> labels(int64_t index) const { return {label(index)}; }
 
   virtual const std::vector<std::string>& class_names() const = 0;
+  /// What the classes are called in texts: class_names() with spaces for '_' unless the source
+  /// knows better.
+  virtual std::vector<std::string> class_texts() const;
+
+  /// Returns true if every image has a caption.
+  virtual bool has_captions() const { return false; }
+  /// The text that belongs to an image; "" if has_captions() is false.
+  virtual std::string caption(int64_t /*index*/) const { return ""; }
 
   /// Where image `index` comes from: a file's path or "file[record]".
   virtual std::string sample_name(int64_t index) const = 0;
@@ -72,7 +80,10 @@ struct DatasetOptions {
   std::string label_column;  ///< of manifests, and the key of shards' JSON; empty: the usual names
   bool multi_label = false;  ///< of manifests and shards: an image has any number of labels
   std::string label_separator = ";";  ///< of several labels in one field
-  std::string stream_copies;          ///< ShardOptions::copies. Has no flag
+  std::string caption_column;         ///< of manifests and shards' JSON; empty: the usual names
+  /// Captions are read where there are any, and then labels may be missing. Has no flag.
+  bool captions = false;
+  std::string stream_copies;  ///< ShardOptions::copies. Has no flag
   CharacterOptions characters;
 
   bool operator==(const DatasetOptions&) const = default;

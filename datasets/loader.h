@@ -22,6 +22,10 @@ struct Batch {
   int64_t number = 0;     ///< of the batch in its epoch
   /// [batch, classes] float32: shares of the classes if they replace `labels`, else undefined.
   torch::Tensor targets = {};
+  torch::Tensor token_ids = {};  ///< [batch, tokens] int64: texts of the images, if there are any
+  torch::Tensor token_lengths = {};  ///< [batch] int64
+  torch::Tensor text_groups = {};    ///< [batch] int64: equal for texts that say the same
+  torch::Tensor features = {};  ///< [batch, feature_dim] that were computed of the images before
 };
 
 /// Max images that are computed together, far more than memory holds.

@@ -36,6 +36,15 @@ CropMode PreprocessOptions::training_crop() const {
   return resolved(train_crop, CropMode::kInception, input_size);
 }
 
+bool PreprocessOptions::is_fixed() const {
+  auto usual = augment;
+  usual.aug_repeats = 0;
+  const auto way = training_crop();
+  return usual == AugmentOptions{} && augment.aug_repeats <= 1 && hflip == 0.0 && vflip == 0.0 &&
+         (way == CropMode::kCenter || way == CropMode::kNone ||
+          (way == CropMode::kPadded && padding == 0));
+}
+
 CropMode PreprocessOptions::evaluation_crop() const {
   return resolved(crop, CropMode::kCenter, input_size);
 }

@@ -63,6 +63,8 @@ struct PreprocessOptions {
   CropMode training_crop() const;
   /// `crop`, or what kAuto means for the input size.
   CropMode evaluation_crop() const;
+  /// Returns true if training makes the same input of an image each time.
+  bool is_fixed() const;
 };
 void describe(OptionTable& table, PreprocessOptions& options);
 

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/registry.h"
 #include "datasets/characters/characters.h"
+#include "datasets/sources/caption_folder.h"
 #include "datasets/sources/cifar.h"
 #include "datasets/sources/digits.h"
 #include "datasets/sources/idx.h"
@@ -51,15 +52,20 @@ std::unique_ptr<Dataset> open_shards_row(const DatasetOptions& options, const st
                      {.label_key = options.label_column,
                       .class_map = options.class_map,
                       .copies = options.stream_copies,
-                      .labels = label_format(options)});
+                      .labels = label_format(options),
+                      .caption_key = options.caption_column,
+                      .captions = options.captions});
 }
 
 std::unique_ptr<Dataset> open_manifest_row(const DatasetOptions& options,
                                            const std::string& split) {
-  return open_manifest(
-      options.data_dir, split, {options.train_split, options.val_split},
-      {.path = options.path_column, .label = options.label_column, .labels = label_format(options)},
-      options.class_map);
+  return open_manifest(options.data_dir, split, {options.train_split, options.val_split},
+                       {.path = options.path_column,
+                        .label = options.label_column,
+                        .labels = label_format(options),
+                        .caption = options.caption_column,
+                        .captions = options.captions},
+                       options.class_map);
 }
 
 std::unique_ptr<Dataset> open_packed_row(const DatasetOptions& options, const std::string& split) {
@@ -115,6 +121,15 @@ std::unique_ptr<Dataset> open_clipart_row(const DatasetOptions& options, const s
   return open_package_pictures(kClipArt, options.data_dir, require_split_kind(split, "clipart"));
 }
 
+std::unique_ptr<Dataset> open_captions_row(const DatasetOptions& options,
+                                           const std::string& split) {
+  return open_caption_folder(options.data_dir, split, {options.train_split, options.val_split});
+}
+
+std::unique_ptr<Dataset> open_stamps_row(const DatasetOptions& options, const std::string& split) {
+  return open_package_pictures(kStamps, options.data_dir, require_split_kind(split, "stamps"));
+}
+
 std::unique_ptr<Dataset> open_digits_row(const DatasetOptions&, const std::string& split) {
   return open_digits(require_split_kind(split, "digits"));
 }
@@ -129,6 +144,10 @@ constexpr std::array kRows{
                "image files in class folders below --data-dir, with or without folders for "
                "train and val",
                true, true, open_folder_row},
+    DatasetRow{"captions",
+               "image files below --data-dir with a text beside each: x.jpg and x.txt, without "
+               "labels",
+               true, true, open_captions_row},
     DatasetRow{"manifest",
                "image files that a .csv, .tsv or .jsonl file lists, or a folder with one per split",
                true, true, open_manifest_row, /*is_pattern=*/false, /*takes_multi_label=*/true},
@@ -150,6 +169,10 @@ constexpr std::array kRows{
                true, open_wesnoth_row},
     DatasetRow{"clipart", "8,000 pictures in colour, by subject (Debian's package openclipart-png)",
                false, true, open_clipart_row},
+    DatasetRow{"stamps",
+               "some 800 pictures by subject, each with a sentence (Debian's package "
+               "tuxpaint-stamps-default)",
+               false, true, open_stamps_row},
     DatasetRow{"cifar10", "CIFAR-10, binary version", true, true, open_cifar10_row},
     DatasetRow{"cifar100", "CIFAR-100, binary version, 100 fine classes", true, true,
                open_cifar100_row},
@@ -199,6 +222,9 @@ void describe(OptionTable& table, DatasetOptions& options) {
             "separators in tables; --loss is sigmoid then");
   table.add("label-separator", options.label_separator,
             "what stands between several labels in one text");
+  table.add("caption-column", options.caption_column,
+            "manifest, shards: column, or key of .json members, with the captions; not given: "
+            "caption, text, ..., of commands that read texts");
   table.add("train-split", options.train_split, "part of the set to train on");
   table.add("val-split", options.val_split, "part of the set to evaluate on");
   describe(table, options.characters);

@@ -23,6 +23,9 @@ class Subset : public Dataset {
   bool is_multi_label() const override { return whole_->is_multi_label(); }
   std::vector<int64_t> labels(int64_t index) const override { return whole_->labels(at(index)); }
   const std::vector<std::string>& class_names() const override { return whole_->class_names(); }
+  std::vector<std::string> class_texts() const override { return whole_->class_texts(); }
+  bool has_captions() const override { return whole_->has_captions(); }
+  std::string caption(int64_t index) const override { return whole_->caption(at(index)); }
   std::string sample_name(int64_t index) const override { return whole_->sample_name(at(index)); }
   std::optional<std::vector<uint8_t>> encoded_bytes(int64_t index) const override {
     return whole_->encoded_bytes(at(index));

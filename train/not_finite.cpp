@@ -58,7 +58,9 @@ NotFinite not_finite(TrainingState& state, const ModelUpdate& update,
   torch::manual_seed(random_key);  // as in the update
   for (size_t number = 0; number < batches.size(); ++number) {
     const bool is_bad = !std::isfinite(update.batches[number].loss.item<double>());
-    if (is_bad && found.place.empty()) {
+    if (is_bad && found.place.empty() && state.setup.image_text) {
+      found.place = "the loss of images and texts";
+    } else if (is_bad && found.place.empty()) {
       found.place = first_not_finite(state.model(), batches[number], state.compute_dtype);
     }
     if (is_bad || !update.bad_gradient.empty()) {

@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "datasets/loader.h"
+#include "ops/contrastive.h"
 #include "softmoe/router_losses.h"
 #include "train/chunked_loss.h"
+#include "train/contrastive_options.h"
 #include "train/distillation_options.h"
 #include "train/loss.h"
 #include "vit/vision_transformer.h"
@@ -25,6 +27,7 @@ struct ObjectiveOptions {
   LossOptions loss;
   RouterLossOptions router_losses;
   std::optional<DistillationOptions> distillation = {};  ///< none: labels alone teach
+  ContrastiveOptions contrastive = {};
 
   bool operator==(const ObjectiveOptions&) const = default;
 };
@@ -55,6 +58,7 @@ struct StepContext {
   torch::Tensor teacher = {};
   std::vector<MatchedTokens> matched = {};  ///< of DistillationOptions::features, in their order
   double progress = 0.0;                    ///< share of the run that is done, in [0, 1]
+  EmbeddedPairs pairs = {};  ///< of a model of images and texts; undefined for others
 };
 
 /// Numbers about blocks of the model to be recorded, by the number of the block and by name:

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "train/classification_objective.h"
+#include "train/contrastive_objective.h"
 #include "train/distillation_objective.h"
 #include "train/feature_objective.h"
 #include "train/router_objective.h"
@@ -10,12 +11,17 @@
 namespace softmoe {
 namespace {
 
-constexpr std::array<ObjectiveRow, 4> kObjectives{{
+constexpr std::array<ObjectiveRow, 5> kObjectives{{
     {.name = "classification",
      .meaning = "the loss of --loss for the labels, mean over images",
-     .is_on = [](const ObjectiveOptions&) { return true; },
+     .is_on = [](const ObjectiveOptions& options) { return !options.contrastive.is_on(); },
      .routing = {},
      .loss = classification_objective},
+    {.name = "contrastive",
+     .meaning = "the loss of --contrastive-loss for images and texts that belong together",
+     .is_on = [](const ObjectiveOptions& options) { return options.contrastive.is_on(); },
+     .routing = {},
+     .loss = contrastive_objective},
     {.name = "distillation",
      .meaning = "how far the model is from its teachers, mean over images",
      .is_on = [](const ObjectiveOptions& options) { return options.distillation.has_value(); },

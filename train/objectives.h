@@ -7,7 +7,8 @@
 
 namespace softmoe {
 
-/// classification, distillation, features and router, in the order in which a step computes them.
+/// classification, contrastive, distillation, features and router, in the order in which a step
+/// computes them.
 std::span<const ObjectiveRow> objectives();
 
 /// What the objectives that `options` ask for read of the routing of MoE layers.

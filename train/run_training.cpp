@@ -63,6 +63,22 @@ void check_readable(const Dataset& val, const LoaderOptions& loader) {
   check_bad_images(find_bad_images(some, loader.workers), loader.max_bad_images, some.size());
 }
 
+/// Computes the features of a locked image tower once if training sees each image the same way.
+void compute_locked_features(TrainingSetup& setup, const Dataset& train_set) {
+  const auto& run = setup.image_text;
+  if (!run || !run->lock_image || train_set.endless() || !setup.options.preprocess.is_fixed()) {
+    return;
+  }
+  run->features = std::make_shared<LockedFeatures>(
+      train_set, run->model->image, Transform::training(setup.options.preprocess),
+      setup.options.loader,
+      BatchLoopOptions{
+          .device = setup.device,
+          .dtype = tensor_dtype(compute_precision(setup.options.train.amp_dtype, setup.device)),
+          .label = "Features",
+          .images = train_set.size()});
+}
+
 void log_start(const TrainingSetup& setup, const TrainingData& data, const RunFolder& folder) {
   const auto& model = setup.start.model->options();
   const auto cost = model_cost(model);
@@ -104,7 +120,8 @@ TrainResult run_training(TrainingSetup setup, const TrainingData& data) {
     const auto& to = setup.upcycling->to;
     try_image_sizes(make_model(to, /*seed=*/0), image_size_stages(setup.options.train, to));
   }
-  model->to(setup.device);
+  setup.move_to_device();
+  compute_locked_features(setup, *data.train);
   Trainer trainer(std::move(setup), *data.train, *data.val, folder);
   return trainer.run();
 }

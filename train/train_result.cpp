@@ -12,6 +12,9 @@ Json to_json(const TrainResult& result) {
   json[best_name(result)] = result.best_score;
   json["best_step"] = result.best_step;
   json["last"] = to_json(result.last);
+  if (result.retrieval) {
+    json["retrieval"] = to_json(*result.retrieval);
+  }
   if (!result.ema_best.empty()) {
     json["ema_" + best_name(result)] = result.ema_best;
   }

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "core/options.h"
 #include "eval/metrics.h"
+#include "eval/retrieval.h"
 #include "train/trainable.h"
 
 namespace softmoe {
@@ -22,6 +24,7 @@ struct TrainResult {
   double train_seconds = 0.0;                   ///< spent in updates, over all sittings
   double images_per_second = 0.0;               ///< of training, over all sittings
   LearningShare parameters;
+  std::optional<RetrievalResult> retrieval = {};  ///< of the last evaluation, of images with texts
   Json routing = {};  ///< of the last record, as to_json() of ModelRouting; null for dense models
   int64_t upcycled_step =
       -1;  ///< updates of the dense model before it got MoE layers; -1: it did not

@@ -1,10 +1,13 @@
 #include "train/train_step.h"
 
+#include <c10/core/GradMode.h>
+
 #include <utility>
 
 #include "runtime/autocast_guard.h"
 #include "runtime/profiler.h"
 #include "train/feature_matcher.h"
+#include "train/image_text_run.h"
 #include "train/objectives.h"
 #include "train/teacher.h"
 
@@ -56,6 +59,27 @@ void forward_classifier(VisionTransformer& model, const Batch& batch,
   };
 }
 
+/// The forward pass of both towers. Blocks of the text tower are numbered behind those of images.
+void forward_pairs(ImageTextRun& run, const Batch& batch, const RoutingWants& wants,
+                   RoutingRecords* routing, StepContext& context) {
+  auto& model = run.model;
+  auto features = batch.features;  // [batch, feature_dim]
+  if (!features.defined()) {
+    const c10::AutoGradMode learns(!run.lock_image);
+    features = model->image->forward_features(batch.images, routing);  // [batch, feature_dim]
+  }
+  auto of_texts = routing == nullptr ? RoutingRecords() : model->text->routing_records(wants);
+  auto* const text_routing = routing == nullptr ? nullptr : &of_texts;
+  context.pairs = {.images = model->embed_features(features),  // [batch, dim]
+                   .texts = model->encode_text(batch.token_ids, batch.token_lengths, text_routing),
+                   .log_scale = model->logit_scale,
+                   .bias = model->logit_bias,
+                   .groups = batch.text_groups};
+  for (auto& [block, record] : of_texts) {
+    routing->emplace(block + model->options().image.depth, std::move(record));
+  }
+}
+
 }  // namespace
 
 StepResult step_loss(VisionTransformer& model, const Batch& batch,
@@ -72,7 +96,9 @@ StepResult step_loss(VisionTransformer& model, const Batch& batch,
   auto* const routing = wants_routing ? &context.routing : nullptr;
   {
     const ProfilePart part("forward");
-    if (objectives.distillation) {
+    if (options.image_text != nullptr) {
+      forward_pairs(*options.image_text, batch, wants, routing, context);
+    } else if (objectives.distillation) {
       forward_student(model, batch, options, routing, context);
     } else {
       forward_classifier(model, batch, objectives, routing, context);
@@ -82,12 +108,16 @@ StepResult step_loss(VisionTransformer& model, const Batch& batch,
   StepResult result;
   if (options.record_load) {
     for (const auto& [block, record] : context.routing) {
-      result.loads[block] = record.load;
+      if (block < model->options().depth) {  // those of a text tower come behind
+        result.loads[block] = record.load;
+      }
     }
   }
   auto objective = objective_loss(objectives, std::move(context));
   result.loss = std::move(objective.loss);  // []
   result.values = std::move(objective.values);
+  std::erase_if(result.values,
+                [&](const auto& item) { return item.first >= model->options().depth; });
   result.parts = std::move(objective.parts);
   return result;
 }

@@ -9,6 +9,7 @@
 namespace softmoe {
 
 class FeatureMatcher;
+struct ImageTextRun;
 class Teacher;
 
 /// How a step is computed.
@@ -18,7 +19,8 @@ struct StepOptions {
   int64_t batches = 1;         ///< number of those that share an update; divides the gradients
   double progress = 0.0;       ///< share of the run that is done, in [0, 1]
   Teacher* teacher = nullptr;  ///< of distillation; it sees the images of the batch
-  FeatureMatcher* matcher = nullptr;  ///< of DistillationOptions::features; null without them
+  FeatureMatcher* matcher = nullptr;   ///< of DistillationOptions::features; null without them
+  ImageTextRun* image_text = nullptr;  ///< of the contrastive objective, whose model it has
 };
 
 /// How the experts of each MoE layer are used, by the number of its block.

@@ -30,6 +30,18 @@ namespace {
 /// How often a run goes on from one update after losses that are not finite.
 constexpr int64_t kMaxAttempts = 10;
 
+/// What batches are made of: single pixels if the features of all images are known.
+const Dataset& feed_images(const TrainingSetup& setup, const Dataset& train_set) {
+  return setup.image_text && setup.image_text->features ? setup.image_text->features->images()
+                                                        : train_set;
+}
+
+Transform feed_transform(const TrainingSetup& setup) {
+  return setup.image_text && setup.image_text->features
+             ? setup.image_text->features->transform()
+             : Transform::training(setup.options.preprocess);
+}
+
 }  // namespace
 
 Trainer::Trainer(TrainingSetup setup, const Dataset& train_set, const Dataset& val_set,
@@ -37,9 +49,9 @@ Trainer::Trainer(TrainingSetup setup, const Dataset& train_set, const Dataset& v
     : train_set_(train_set),
       val_set_(val_set),
       folder_(folder),
-      feed_(train_set, Transform::training(setup.options.preprocess),
-            training_loader(setup.options), setup.options.train.grad_accum_steps, setup.device,
-            setup.options.mixup, setup.start.model->options().num_classes),
+      feed_(feed_images(setup, train_set), feed_transform(setup), training_loader(setup.options),
+            setup.options.train.grad_accum_steps, setup.device, setup.options.mixup,
+            setup.start.model->options().num_classes),
       state_(make_training_state(std::move(setup),
                                  data_identity(train_set, val_set, setup.options.data),
                                  feed_.updates_per_epoch())),
@@ -119,7 +131,7 @@ void Trainer::begin() {
 
 void Trainer::prepare_model() {
   state_.model()->set_any_image_size(!image_sizes_.empty());
-  state_.model()->train();
+  state_.setup.set_training(true);
 }
 
 /// Saves before and after, so that a run that is interrupted resumes on the side where it was.
@@ -266,8 +278,13 @@ ModelUpdate Trainer::next_update() {
   int64_t number = next_place() * batches;
   batches_.clear();
   const auto next_batch = [&] {
-    batches_.push_back(feed_.take(number++));
-    return batches_.back();
+    auto batch = feed_.take(number);
+    if (const auto& run = state_.setup.image_text) {
+      run->complete(batch, number, state_.setup.device);
+    }
+    ++number;
+    batches_.push_back(batch);
+    return batch;
   };
   return update_model(state_.model(), *state_.optimizer, options.objectives, next_batch,
                       {.step = {.compute_dtype = state_.compute_dtype,
@@ -275,7 +292,8 @@ ModelUpdate Trainer::next_update() {
                                 .batches = batches,
                                 .progress = state_.length.share_of(step),
                                 .teacher = state_.setup.teacher.get(),
-                                .matcher = state_.setup.matcher.get()},
+                                .matcher = state_.setup.matcher.get(),
+                                .image_text = state_.setup.image_text.get()},
                        .lr = state_.schedule.rate(step),
                        .clip_grad = options.optimizer.clip_grad,
                        .sam_rho = options.optimizer.sam_rho,
@@ -383,6 +401,7 @@ TrainResult Trainer::result() const {
           .train_seconds = seconds,
           .images_per_second = seconds > 0 ? images / seconds : 0.0,
           .parameters = state_.learning,
+          .retrieval = state_.evaluation.retrieval,
           .routing = state_.routing,
           .upcycled_step = progress.upcycled_step};
 }

@@ -27,7 +27,8 @@ TrainingData open_training_data(const DatasetOptions& options) {
   };
   check_size(*data.train, options.train_split);
   check_size(*data.val, options.val_split);
-  if (data.train->class_names().size() < 2) {
+  const bool has_captions = data.train->has_captions() && data.val->has_captions();
+  if (!has_captions && data.train->class_names().size() < 2) {
     throw InputError(fmt::format("{}: split {}", options.dataset, options.train_split),
                      "two classes or more",
                      data.train->class_names().empty()

@@ -17,8 +17,9 @@ struct TrainingData {
   std::unique_ptr<Dataset> val;
 };
 
-/// Opens both sets. Throws InputError if one is empty, if there are less than two classes or those
-/// of the sets differ, and what make_dataset() throws.
+/// Opens both sets. Throws InputError if one is empty, if the classes of the sets differ, if there
+/// are less than two classes and not both have captions (which DatasetOptions::captions asks for),
+/// and what make_dataset() throws.
 TrainingData open_training_data(const DatasetOptions& options);
 
 /// Sets what follows from the data and from the model: the classes of `model` from the data set,

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "train/feature_matcher.h"
+#include "train/image_text_run.h"
 #include "train/run_options.h"
 #include "train/teacher.h"
 #include "train/training_start.h"
@@ -28,6 +29,14 @@ struct TrainingSetup {
   std::shared_ptr<FeatureMatcher> matcher = {};
   /// Of a dense model that gets MoE layers during the run.
   std::optional<MidUpcycling> upcycling = {};
+  /// Of the contrastive objective; null for others.
+  std::shared_ptr<ImageTextRun> image_text = {};
+
+  /// Everything that learns but the matcher: the model of `image_text`, or that of `start`.
+  torch::nn::Module& model();
+  /// Moves it to `device`, or sets it to training or evaluation.
+  void move_to_device();
+  void set_training(bool training);
 };
 
 /// Makes `config` and `config_text` of the options of the model and of the run if they are missing.

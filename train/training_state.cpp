@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "checkpoints/image_text_checkpoint.h"
 #include "checkpoints/load_into.h"
 #include "checkpoints/model_checkpoint.h"
 #include "core/log.h"
@@ -66,8 +67,8 @@ void log_longer_run(const TrainingState& state, const Json& before) {
 }
 
 /// The optimizer of all parameters of the run that learn.
-std::unique_ptr<Optimizer> run_optimizer(const TrainingSetup& setup) {
-  auto parameters = named_parameters(*setup.start.model);
+std::unique_ptr<Optimizer> run_optimizer(TrainingSetup& setup) {
+  auto parameters = named_parameters(setup.model());
   if (setup.matcher) {
     for (auto& parameter : named_parameters(*setup.matcher)) {
       parameters.push_back(std::move(parameter));
@@ -115,9 +116,12 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
                                   int64_t updates_per_epoch) {
   complete_config(setup);
   const auto& options = setup.options;
-  auto& model = *setup.start.model;
+  auto& model = setup.model();
   const auto dtype = tensor_dtype(compute_precision(options.train.amp_dtype, setup.device));
-  model.set_grad_checkpointing(options.train.grad_checkpointing);
+  setup.start.model->set_grad_checkpointing(options.train.grad_checkpointing);
+  if (setup.image_text) {
+    setup.image_text->model->set_grad_checkpointing(options.train.grad_checkpointing);
+  }
   const auto learning = set_trainable(model, options.trainable);
   auto optimizer = run_optimizer(setup);
   auto ema = run_averages(setup);
@@ -148,23 +152,60 @@ void replace_model(TrainingState& state, VisionTransformer model) {
   state.ema = std::move(ema);
 }
 
-Checkpoint to_checkpoint(const TrainingState& state) {
+namespace {
+
+/// The key of the classes of a run of images and texts.
+constexpr const char* kClassesKey = "classes";
+
+/// The model with its description.
+Checkpoint model_part(const TrainingState& state) {
   const auto& start = state.setup.start;
-  const auto& options = state.options();
+  if (const auto& run = state.setup.image_text) {
+    auto checkpoint = image_text_checkpoint(run->model, run->description);
+    checkpoint.metadata[kClassesKey] = state.data.class_names;
+    checkpoint.metadata["tokenizer_digest"] = tokenizer_digest(run->description.tokenizer);
+    return checkpoint;
+  }
   Checkpoint checkpoint;
   checkpoint.metadata =
       to_metadata({.name = start.model_name,
                    .options = start.model->options(),
                    .class_names = state.data.class_names,
-                   .preprocess = options.preprocess,
-                   .likelihood = loss_row(options.objectives.loss.loss).likelihood,
+                   .preprocess = state.options().preprocess,
+                   .likelihood = loss_row(state.options().objectives.loss.loss).likelihood,
                    .resize_mode = start.resize_mode});
+  checkpoint.model = named_tensors(*start.model);
+  return checkpoint;
+}
+
+/// The classes of the run that wrote `metadata`, which was read from `path`. Throws InputError if
+/// it had other towers or another vocabulary.
+std::vector<std::string> checked_classes(const TrainingState& state, const Json& metadata,
+                                         const std::string& path, const std::string& folder) {
+  if (!state.setup.image_text) {
+    return model_description(metadata, path).class_names;
+  }
+  const auto& description = state.setup.image_text->description;
+  if (image_text_description(metadata, path).options != description.options) {
+    throw InputError("the towers of the run in " + folder, "those that it began with",
+                     "other options of the image or text tower");
+  }
+  if (metadata.value("tokenizer_digest", "") != tokenizer_digest(description.tokenizer)) {
+    throw InputError("the vocabulary of the run in " + folder, "that which it began with",
+                     "another one");
+  }
+  return metadata.at(kClassesKey).get<std::vector<std::string>>();
+}
+
+}  // namespace
+
+Checkpoint to_checkpoint(const TrainingState& state) {
+  auto checkpoint = model_part(state);
   checkpoint.metadata["config"] = state.setup.config;
   checkpoint.metadata["data"] = to_json(state.data);
   checkpoint.metadata["progress"] = to_json(state.progress, state.epoch());
   checkpoint.metadata["trainable"] = {{"parameters", state.learning.learning},
                                       {"share", state.learning.share()}};
-  checkpoint.model = named_tensors(*start.model);
   checkpoint.optimizer = state.optimizer->state();
   if (state.ema) {
     checkpoint.ema = state.ema->tensors();
@@ -179,7 +220,7 @@ void restore(TrainingState& state, const Checkpoint& checkpoint, const std::stri
   const auto folder = std::filesystem::path(path).parent_path().string();
   const auto& metadata = checkpoint.metadata;
   check_resumed_options(metadata.at("config"), state.setup.config, folder);
-  check_same_data(model_description(metadata, path).class_names, metadata.value("data", Json()),
+  check_same_data(checked_classes(state, metadata, path, folder), metadata.value("data", Json()),
                   state.data, folder);
   const auto progress = run_progress(metadata.at("progress"));
   if (const auto& upcycling = state.setup.upcycling) {
@@ -188,7 +229,7 @@ void restore(TrainingState& state, const Checkpoint& checkpoint, const std::stri
       replace_model(state, unfilled_model(saved, torch::kFloat32));
     }
   }
-  load_into(*state.model(), checkpoint.model, path);
+  load_into(state.setup.model(), checkpoint.model, path);
   state.optimizer->load_state(checkpoint.optimizer);
   if (state.ema) {
     state.ema->load(checkpoint.ema, path);

@@ -8,6 +8,7 @@
 
 #include "checkpoints/checkpoint.h"
 #include "eval/metrics.h"
+#include "eval/retrieval.h"
 #include "train/data_identity.h"
 #include "train/model_ema.h"
 #include "train/optimizer.h"
@@ -24,6 +25,7 @@ struct Evaluation {
   int64_t step = -1;  ///< updates before it; -1: none yet
   ClassificationResult result;
   std::vector<ClassificationResult> averages = {};  ///< of TrainingState::ema, in their order
+  std::optional<RetrievalResult> retrieval = {};    ///< of a run with captions
   double train_loss = 0.0;                          ///< mean since the evaluation before
   bool is_best = false;                             ///< of the run so far
 };

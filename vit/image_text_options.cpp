@@ -13,6 +13,10 @@ constexpr std::string_view kTextPrefix = "text-";
 
 void describe(OptionTable& table, ImageTextOptions& options) {
   describe(table, options.image);
+  describe_text_side(table, options);
+}
+
+void describe_text_side(OptionTable& table, ImageTextOptions& options) {
   table.add_all(std::string(kTextPrefix), option_table(options.text));
   table.add("image-projection", options.image_projection,
             "a linear map from the features of an image to its embedding (CLIP)");

@@ -23,8 +23,10 @@ struct ImageTextOptions {
   int64_t embedding_dim() const { return text.embedding_dim(); }
 };
 
-/// Options of the image tower by their own names, those of the text tower after "text-".
+/// Options of the image tower by their own names, then describe_text_side().
 void describe(OptionTable& table, ImageTextOptions& options);
+/// Options of the text tower after "text-", and those of embeddings.
+void describe_text_side(OptionTable& table, ImageTextOptions& options);
 
 /// Throws UsageError that names the option if the options contradict each other.
 void validate(const ImageTextOptions& options);

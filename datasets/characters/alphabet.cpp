@@ -13,6 +13,7 @@
 #include "core/rng.h"
 #include "datasets/characters/confusable_letters.h"
 #include "datasets/characters/font_face.h"
+#include "datasets/characters/letter_caption.h"
 #include "datasets/characters/scripts.h"
 
 namespace softmoe {
@@ -25,6 +26,7 @@ class AlphabetBuilder {
 
   void add_face(const FontFace& face, bool is_held_out) {
     const uint64_t missing = outline_key(face.outline(0));
+    style_ = style_index(face.style());
     std::vector<LetterGlyph> drawn;
     for (size_t letter = 0; letter < letters_.size(); ++letter) {
       const uint32_t glyph = face.glyph_of(letters_[letter]);
@@ -62,8 +64,19 @@ class AlphabetBuilder {
   }
 
  private:
+  uint32_t style_index(const std::string& style) {
+    auto& styles = alphabet_.styles_;
+    const auto at = std::find(styles.begin(), styles.end(), style);
+    const auto index = static_cast<uint32_t>(at - styles.begin());
+    if (at == styles.end()) {
+      styles.push_back(style);
+    }
+    return index;
+  }
+
   void add_class(size_t letter) {
     alphabet_.class_names_.push_back(letter_name(letters_[letter]));
+    alphabet_.class_captions_.push_back(letter_caption(letters_[letter]));
     auto& glyphs = alphabet_.class_glyphs_.emplace_back();
     auto& held_out = alphabet_.held_out_glyphs_.emplace_back();
     for (const uint32_t glyph : drawings_[letter]) {
@@ -100,6 +113,7 @@ class AlphabetBuilder {
       auto& ends = alphabet_.contour_ends_;
       alphabet_.glyphs_.push_back(
           {points.size(), ends.size(), outline.points.size(), outline.contour_ends.size()});
+      alphabet_.glyph_styles_.push_back(style_);
       points.insert(points.end(), outline.points.begin(), outline.points.end());
       ends.insert(ends.end(), outline.contour_ends.begin(), outline.contour_ends.end());
       drawings_[letter].push_back(number);
@@ -116,6 +130,7 @@ class AlphabetBuilder {
   std::unordered_map<uint64_t, uint32_t> shapes_;  // by shape and letter: drawings
   std::vector<bool> held_out_;                     // by drawing: only held-out fonts have it
   std::vector<std::vector<LetterGlyph>> faces_;
+  uint32_t style_ = 0;  // of the face that is added
   Alphabet alphabet_;
 };
 
@@ -190,9 +205,17 @@ int64_t Alphabet::num_glyphs(int64_t label, bool held_out) const {
   return std::ssize((held_out ? held_out_glyphs_ : class_glyphs_).at(static_cast<size_t>(label)));
 }
 
-GlyphView Alphabet::glyph(int64_t label, int64_t number, bool held_out) const {
+uint32_t Alphabet::glyph_index(int64_t label, int64_t number, bool held_out) const {
   const auto& glyphs = held_out ? held_out_glyphs_ : class_glyphs_;
-  return view(glyphs[static_cast<size_t>(label)][static_cast<size_t>(number)]);
+  return glyphs[static_cast<size_t>(label)][static_cast<size_t>(number)];
+}
+
+GlyphView Alphabet::glyph(int64_t label, int64_t number, bool held_out) const {
+  return view(glyph_index(label, number, held_out));
+}
+
+const std::string& Alphabet::style(int64_t label, int64_t number, bool held_out) const {
+  return styles_[glyph_styles_[glyph_index(label, number, held_out)]];
 }
 
 GlyphView Alphabet::view(uint32_t glyph) const {

@@ -34,6 +34,10 @@ class Alphabet {
   /// have.
   int64_t num_glyphs(int64_t label, bool held_out = false) const;
   GlyphView glyph(int64_t label, int64_t number, bool held_out = false) const;
+  /// FontFace::style() of the first face that has a drawing.
+  const std::string& style(int64_t label, int64_t number, bool held_out = false) const;
+  /// letter_caption() of each class.
+  const std::vector<std::string>& class_captions() const { return class_captions_; }
 
  private:
   friend class AlphabetBuilder;
@@ -47,11 +51,16 @@ class Alphabet {
     size_t contours;
   };
 
+  uint32_t glyph_index(int64_t label, int64_t number, bool held_out) const;
+
   std::vector<std::string> class_names_;
+  std::vector<std::string> class_captions_;
   using ClassGlyphs = std::vector<std::vector<uint32_t>>;  // by class: indices into glyphs_
   ClassGlyphs class_glyphs_;
   ClassGlyphs held_out_glyphs_;
   std::vector<GlyphRange> glyphs_;
+  std::vector<std::string> styles_;     // of faces, each once
+  std::vector<uint32_t> glyph_styles_;  // by glyph: index into styles_
   std::vector<OutlinePoint> points_;
   std::vector<uint32_t> contour_ends_;
   int64_t num_faces_ = 0;

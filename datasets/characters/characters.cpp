@@ -82,15 +82,27 @@ int64_t Characters::label(int64_t index) const {
 
 Sample Characters::get(int64_t index) const {
   Rng rng(key(index));
+  const auto [label, number] = draw(rng);
   Sample sample;
-  sample.label = rng.below(std::ssize(class_names()));
-  const bool held_out = !train_ && !options_.val_fonts.empty();
-  const GlyphView glyph = alphabet_->glyph(
-      sample.label, rng.below(alphabet_->num_glyphs(sample.label, held_out)), held_out);
+  sample.label = label;
+  const GlyphView glyph = alphabet_->glyph(label, number, is_held_out());
   const auto side = static_cast<int>(options_.size);
   sample.image.create(side, side, CV_8UC1);
   render_glyph(glyph, options_, rng, sample.image.data);
   return sample;
+}
+
+Characters::Drawing Characters::draw(Rng& rng) const {
+  const auto label = rng.below(std::ssize(class_names()));
+  return {label, rng.below(alphabet_->num_glyphs(label, is_held_out()))};
+}
+
+std::string Characters::caption(int64_t index) const {
+  Rng rng(key(index));
+  const auto [label, number] = draw(rng);
+  const auto& style = alphabet_->style(label, number, is_held_out());
+  const auto& letter = alphabet_->class_captions()[static_cast<size_t>(label)];
+  return style.empty() ? letter : letter + ", " + style;
 }
 
 std::string Characters::sample_name(int64_t index) const {

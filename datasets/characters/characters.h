@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "core/rng.h"
 #include "datasets/characters/alphabet.h"
 #include "datasets/characters/character_options.h"
 #include "datasets/dataset.h"
@@ -23,13 +24,26 @@ class Characters : public Dataset {
   Sample get(int64_t index) const override;
   int64_t label(int64_t index) const override;
   const std::vector<std::string>& class_names() const override { return alphabet_->class_names(); }
+  std::vector<std::string> class_texts() const override { return alphabet_->class_captions(); }
+  bool has_captions() const override { return true; }
+  /// The letter and the style of its face: "Devanagari letter KA, bold, slanted".
+  std::string caption(int64_t index) const override;
   std::string sample_name(int64_t index) const override;
   bool endless() const override { return train_; }
 
   const Alphabet& alphabet() const { return *alphabet_; }
 
  private:
+  /// A letter and one of its drawings.
+  struct Drawing {
+    int64_t label;
+    int64_t number;
+  };
+
   uint64_t key(int64_t index) const;
+  bool is_held_out() const { return !train_ && !options_.val_fonts.empty(); }
+  /// What image `index` shows; `rng` is that of its key.
+  Drawing draw(Rng& rng) const;
 
   CharacterOptions options_;
   bool train_;

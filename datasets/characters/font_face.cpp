@@ -121,6 +121,23 @@ class FreeTypeFace : public FontFace {
   FreeTypeFace(const FreeTypeFace&) = delete;
   FreeTypeFace& operator=(const FreeTypeFace&) = delete;
 
+  std::string style() const override {
+    const std::string name =
+        face_->style_name == nullptr ? "" : lower_case(std::string(face_->style_name));
+    const auto is_called = [&name](const char* word) { return name.find(word) != name.npos; };
+    std::string words;
+    const auto add = [&words](bool holds, const char* word) {
+      words += !holds ? "" : words.empty() ? word : std::string(", ") + word;
+    };
+    add((face_->style_flags & FT_STYLE_FLAG_BOLD) != 0 || is_called("bold") || is_called("black"),
+        "bold");
+    add(is_called("light") || is_called("thin"), "light");
+    add((face_->style_flags & FT_STYLE_FLAG_ITALIC) != 0 || is_called("oblique"), "slanted");
+    add(is_called("condensed"), "condensed");
+    add(FT_IS_FIXED_WIDTH(face_), "monospaced");
+    return words;
+  }
+
   uint32_t glyph_of(char32_t code) const override { return FT_Get_Char_Index(face_, code); }
 
   uint64_t shape_key(uint32_t glyph) const override {

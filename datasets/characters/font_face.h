@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "datasets/characters/glyph_outline.h"
@@ -17,6 +18,10 @@ std::vector<std::filesystem::path> find_fonts(const std::string& font_dir);
 class FontFace {
  public:
   virtual ~FontFace() = default;
+
+  /// What the face is called beside an upright one of usual weight, such as "bold, slanted"; "" for
+  /// that one.
+  virtual std::string style() const = 0;
 
   /// Number of the glyph of a code point, 0 if the face has none.
   virtual uint32_t glyph_of(char32_t code) const = 0;

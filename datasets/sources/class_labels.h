@@ -41,6 +41,9 @@ class LabelTexts {
 /// The classes of a set.
 class ClassLabels {
  public:
+  /// No classes, of sets without labels.
+  static ClassLabels none() { return {{}, "no classes"}; }
+
   /// The names in a text file, one per line: a class map as timm reads it. Throws InputError that
   /// names the file, and the line of a name that is empty or stands twice.
   static ClassLabels read(const std::filesystem::path& class_map);

@@ -1,5 +1,7 @@
 #include "datasets/sources/image_files.h"
 
+#include <c10/util/Exception.h>
+
 #include "datasets/image_file.h"
 #include "datasets/splits.h"
 
@@ -33,7 +35,21 @@ int64_t ImageFiles::label(int64_t index) const {
 
 std::vector<int64_t> ImageFiles::labels(int64_t index) const {
   check_index(index, size());
-  return is_multi_label() ? labels_[static_cast<size_t>(index)] : std::vector{label(index)};
+  if (is_multi_label()) {
+    return labels_[static_cast<size_t>(index)];
+  }
+  return label(index) < 0 ? std::vector<int64_t>{} : std::vector{label(index)};
+}
+
+void ImageFiles::set_captions(std::vector<std::string> captions) {
+  TORCH_CHECK_VALUE(captions.size() == files_.size(), "ImageFiles: ", captions.size(),
+                    " captions of ", files_.size(), " files");
+  captions_ = std::move(captions);
+}
+
+std::string ImageFiles::caption(int64_t index) const {
+  check_index(index, size());
+  return has_captions() ? captions_[static_cast<size_t>(index)] : "";
 }
 
 std::string ImageFiles::sample_name(int64_t index) const {

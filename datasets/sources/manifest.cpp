@@ -32,13 +32,18 @@ class ImageList {
           return;
         }
       }
-      add(row);
+      add(row, columns);
     });
   }
 
   /// Returns true if a row says which split it belongs to.
   bool names_splits() const { return names_splits_; }
   const LabelTexts& labels() const { return labels_; }
+  int64_t size() const { return std::ssize(places_); }
+  /// Returns true if no image has a label, which only captioned sets may lack.
+  bool has_no_labels() const { return !captions_.empty() && labels_.distinct().empty(); }
+  /// The captions of the images, which the list loses; none if the manifests have none.
+  std::vector<std::string> take_captions() { return std::move(captions_); }
 
   /// "train.csv row 7"
   std::string where(int64_t image) const {
@@ -92,7 +97,7 @@ class ImageList {
     return *kind;
   }
 
-  void add(const ManifestRow& row) {
+  void add(const ManifestRow& row, const ManifestColumns& columns) {
     auto path = (fs::path(files_.back()).parent_path() / row.path).lexically_normal();
     const auto image = static_cast<int64_t>(paths_.size());
     const auto [at, is_new] = image_of_.try_emplace(path.string(), image);
@@ -100,7 +105,16 @@ class ImageList {
       paths_.push_back(std::move(path));
       places_.push_back({static_cast<uint32_t>(files_.size() - 1), row.row});
       labels_.add(row.labels);
+      add_caption(row);
+      if (!columns.labels.multi_label && row.labels.empty() != has_no_labels()) {
+        throw InputError(files_.back(), "labels in all manifests or in none", "others");
+      }
       return;
+    }
+    if (!captions_.empty() && row.caption != captions_[static_cast<size_t>(at->second)]) {
+      throw InputError(fmt::format("{} row {}: {} stands in {}, too, with another caption",
+                                   files_.back(), row.row, printable_text(row.path),
+                                   where(at->second)));
     }
     LabelTexts label;
     label.add(row.labels);
@@ -117,10 +131,23 @@ class ImageList {
     first_repeat_ = repeats_++ == 0 ? here : first_repeat_;
   }
 
+  void add_caption(const ManifestRow& row) {
+    const bool has_captions = !captions_.empty() || places_.size() == 1;
+    if (row.caption.empty() && captions_.empty()) {
+      return;
+    }
+    if (row.caption.empty() || !has_captions) {
+      throw InputError(files_.back(), "captions as the manifests before it",
+                       row.caption.empty() ? "none" : "some, which those lack");
+    }
+    captions_.push_back(row.caption);
+  }
+
   std::vector<std::string> files_;
   std::vector<fs::path> paths_;
   std::vector<Place> places_;  // by image
   LabelTexts labels_;
+  std::vector<std::string> captions_;                  // by image, or none
   std::unordered_map<std::string, int64_t> image_of_;  // by path
   bool names_splits_ = false;
   int64_t repeats_ = 0;
@@ -175,17 +202,30 @@ SplitFiles find_manifests(const fs::path& path, const std::string& split,
   return {{path.string()}, require_split_kind(split, path.string()), {path.string()}};
 }
 
-/// The images of `list`, which loses their paths. Throws InputError for labels that are no class
-/// and for files that are missing.
+/// The files with their captions, if there are any.
+std::unique_ptr<Dataset> with_captions(std::unique_ptr<ImageFiles> files,
+                                       std::vector<std::string> captions) {
+  if (!captions.empty()) {
+    files->set_captions(std::move(captions));
+  }
+  return files;
+}
+
+/// The images of `list`, which loses their paths and captions. Throws InputError for labels that
+/// are no class and for files that are missing.
 std::unique_ptr<Dataset> with_classes(ImageList& list, const ClassLabels& classes,
                                       bool multi_label) {
   const auto where = [&](int64_t image) { return list.where(image); };
   if (multi_label) {
     auto labels = classes.index_lists(list.labels(), where);
     list.check_files();
-    return std::make_unique<ImageFiles>(list.take_paths(), std::move(labels), classes.names());
+    return with_captions(
+        std::make_unique<ImageFiles>(list.take_paths(), std::move(labels), classes.names()),
+        list.take_captions());
   }
-  const auto labels = classes.indices(list.labels(), where);
+  const auto labels = list.has_no_labels()
+                          ? std::vector<int64_t>(static_cast<size_t>(list.size()), -1)
+                          : classes.indices(list.labels(), where);
   list.check_files();
   auto paths = list.take_paths();
   std::vector<std::pair<fs::path, int64_t>> files;
@@ -193,7 +233,8 @@ std::unique_ptr<Dataset> with_classes(ImageList& list, const ClassLabels& classe
   for (size_t image = 0; image < labels.size(); ++image) {
     files.emplace_back(std::move(paths[image]), labels[image]);
   }
-  return std::make_unique<ImageFiles>(std::move(files), classes.names());
+  return with_captions(std::make_unique<ImageFiles>(std::move(files), classes.names()),
+                       list.take_captions());
 }
 
 }  // namespace
@@ -205,6 +246,9 @@ std::unique_ptr<Dataset> open_manifest(const fs::path& path, const std::string& 
   auto list = read_list(found.files, columns, found.kept);
   const auto where = [&](int64_t image) { return list.where(image); };
   const auto classes = [&] {
+    if (list.has_no_labels()) {
+      return ClassLabels::none();
+    }
     if (!class_map.empty()) {
       return ClassLabels::read(class_map);
     }
@@ -220,8 +264,10 @@ std::unique_ptr<Dataset> open_manifest(const fs::path& path, const std::string& 
   auto set = with_classes(list, classes, columns.labels.multi_label);
   auto notes = list.notes();
   notes.insert(notes.begin(),
-               fmt::format("{} of {}", pluralize(list.labels().size(), "image"),
-                           pluralize(std::ssize(classes.names()), "class", "classes")));
+               fmt::format("{} {}", pluralize(list.labels().size(), "image"),
+                           classes.names().empty() ? "with captions"
+                                                   : "of " + pluralize(std::ssize(classes.names()),
+                                                                       "class", "classes")));
   log_line(fmt::format("{}: {}", printable_text(fmt::format("{}", fmt::join(found.files, ", "))),
                        fmt::join(notes, "; ")));
   const auto kept = list.names_splits() ? SplitKind::kAll : found.kept;

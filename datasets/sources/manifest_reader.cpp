@@ -26,6 +26,8 @@ constexpr std::array kPathNames{"file_name", "path",       "filepath", "file_pat
                                 "image",     "image_file", "filename", "file"};
 constexpr std::array kLabelNames{"label", "class", "class_name", "target", "category", "cls"};
 constexpr std::array kSplitNames{"split"};
+constexpr std::array kCaptionNames{"caption", "text", "title", "description"};
+constexpr const char* kCaptionSpaces = " \t\r\n";  // around a caption
 
 /// A column that is looked for.
 struct Column {
@@ -64,21 +66,39 @@ size_t require_column(const Names& header, const Column& column, const std::stri
 /// The places of the columns of a manifest.
 struct Places {
   size_t path = 0;
-  size_t label = 0;
+  std::optional<size_t> label;  ///< only of captioned sets there may be none
   std::optional<size_t> split;
+  std::optional<size_t> caption;
 };
 
 Places find_places(const Names& header, const ManifestColumns& columns, const std::string& where) {
   static const std::string kNone;
-  return {require_column(header, {"path", columns.path, kPathNames, "--path-column"}, where),
-          require_column(header, {"label", columns.label, kLabelNames, "--label-column"}, where),
-          find_column(header, {"split", kNone, kSplitNames, ""})};
+  const Column label{"label", columns.label, kLabelNames, "--label-column"};
+  const Column caption{"caption", columns.caption, kCaptionNames, "--caption-column"};
+  Places places{
+      .path = require_column(header, {"path", columns.path, kPathNames, "--path-column"}, where),
+      .label = {},
+      .split = find_column(header, {"split", kNone, kSplitNames, ""}),
+      .caption = {}};
+  if (!columns.caption.empty()) {
+    places.caption = require_column(header, caption, where);
+  } else if (columns.captions) {
+    places.caption = find_column(header, caption);
+  }
+  places.label = places.caption && columns.label.empty() ? find_column(header, label)
+                                                         : require_column(header, label, where);
+  return places;
 }
 
 /// Throws InputError if something is missing in `row`.
-ManifestRow checked(ManifestRow row, const LabelFormat& format, const std::string& where) {
-  const bool has_label =
-      format.multi_label || (row.labels.size() == 1 && !row.labels.front().empty());
+ManifestRow checked(ManifestRow row, const Places& places, const LabelFormat& format,
+                    const std::string& where) {
+  const bool has_label = format.multi_label || !places.label ||
+                         (row.labels.size() == 1 && !row.labels.front().empty());
+  row.caption = trimmed(row.caption, kCaptionSpaces);
+  if (places.caption && row.caption.empty()) {
+    throw InputError(where, "a caption", "none");
+  }
   if (row.path.empty() || !has_label) {
     throw InputError(where, "a path and a label", row.path.empty() ? "no path" : "no label");
   }
@@ -100,17 +120,23 @@ void read_table(const fs::path& path, const ManifestColumns& columns, char separ
       throw InputError(where, fmt::format("{} fields as in the header", header->size()),
                        std::to_string(fields->size()));
     }
-    visit(checked({reader.row(), (*fields)[places.path],
-                   split_labels((*fields)[places.label], columns.labels),
-                   places.split ? (*fields)[*places.split] : ""},
-                  columns.labels, where));
+    const auto field = [&](const std::optional<size_t>& place) {
+      return place ? (*fields)[*place] : "";
+    };
+    visit(checked(
+        {.row = reader.row(),
+         .path = field(places.path),
+         .labels = places.label ? split_labels(field(places.label), columns.labels) : Names(),
+         .split = field(places.split),
+         .caption = field(places.caption)},
+        places, columns.labels, where));
   }
 }
 
 void read_json_lines(const fs::path& path, const ManifestColumns& columns,
                      const std::function<void(const ManifestRow& row)>& visit) {
-  const auto text = read_text_file(path);
-  std::string_view rest = text;
+  const auto content = read_text_file(path);
+  std::string_view rest = content;
   std::optional<Places> places;
   Names keys;  // of the first object
   for (int64_t number = 1; !rest.empty(); ++number) {
@@ -130,11 +156,17 @@ void read_json_lines(const fs::path& path, const ManifestColumns& columns,
       }
       places = find_places(keys, columns, where);
     }
-    const auto text_of_key = [&](size_t place) { return field_text(object, keys[place], where); };
-    visit(checked({number, text_of_key(places->path),
-                   field_labels(object, keys[places->label], columns.labels, where),
-                   places->split ? text_of_key(*places->split) : ""},
-                  columns.labels, where));
+    const auto text = [&](const std::optional<size_t>& place) {
+      return place ? field_text(object, keys[*place], where) : "";
+    };
+    visit(checked(
+        {.row = number,
+         .path = text(places->path),
+         .labels = places->label ? field_labels(object, keys[*places->label], columns.labels, where)
+                                 : Names(),
+         .split = text(places->split),
+         .caption = text(places->caption)},
+        *places, columns.labels, where));
   }
 }
 
@@ -156,6 +188,8 @@ const ManifestKind* kind_of(const fs::path& path) {
 }  // namespace
 
 std::span<const char* const> usual_label_names() { return kLabelNames; }
+
+std::span<const char* const> usual_caption_names() { return kCaptionNames; }
 
 std::string field_text(const Json& object, const std::string& key, const std::string& where) {
   const auto at = object.find(key);

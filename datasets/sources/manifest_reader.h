@@ -24,18 +24,25 @@ struct ManifestColumns {
   std::string path;
   std::string label;
   LabelFormat labels = {};
+  std::string caption = {};
+  /// Captions are read if there is a column of them, and then labels may be missing.
+  bool captions = false;
 };
 
 /// A row of a manifest. The texts are as they are written.
 struct ManifestRow {
   int64_t row = 0;  ///< counted from 1; a table's header is row 1
   std::string path;
-  std::vector<std::string> labels;  ///< one, unless LabelFormat::multi_label
+  std::vector<std::string> labels;  ///< one, unless LabelFormat::multi_label; none without labels
   std::string split;                ///< empty: not said
+  std::string caption = {};         ///< if ManifestColumns::captions
 };
 
 /// The usual names of the column or key of labels; the first that is there counts.
 std::span<const char* const> usual_label_names();
+
+/// The usual names of the column or key of captions; the first that is there counts.
+std::span<const char* const> usual_caption_names();
 
 /// A text or integer of a JSON object; "" if it is not there or null. Throws InputError that begins
 /// with `where` for other values.

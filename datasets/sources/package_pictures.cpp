@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/lower_case.h"
+#include "datasets/sources/caption_folder.h"
 #include "datasets/sources/image_files.h"
 
 namespace softmoe {
@@ -38,7 +39,9 @@ std::string subject_of(const PicturePackage& package, const fs::path& picture,
 Subjects subjects_in(const PicturePackage& package, const fs::path& folder) {
   Subjects subjects;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file() && lower_case(entry.path().extension().string()) == ".png") {
+    const bool is_picture =
+        entry.is_regular_file() && lower_case(entry.path().extension().string()) == ".png";
+    if (is_picture && (!package.has_captions || caption_beside(entry.path()))) {
       subjects[subject_of(package, entry.path(), folder)].push_back(entry.path());
     }
   }
@@ -112,6 +115,7 @@ std::unique_ptr<Dataset> open_package_pictures(const PicturePackage& package,
   }
   std::vector<std::pair<fs::path, int64_t>> files;
   std::vector<std::string> class_names;
+  std::vector<std::string> captions;
   for (const auto& class_folder : class_folders(place)) {
     const auto subjects = subjects_in(package, class_folder);
     if (subjects.size() < 2) {
@@ -122,6 +126,9 @@ std::unique_ptr<Dataset> open_package_pictures(const PicturePackage& package,
       if (split == SplitKind::kAll || (split == SplitKind::kVal) == of_val.contains(name)) {
         for (const auto& picture : pictures) {
           files.emplace_back(picture, std::ssize(class_names));
+          if (package.has_captions) {
+            captions.push_back(caption_beside(picture).value());
+          }
         }
       }
     }
@@ -131,7 +138,11 @@ std::unique_ptr<Dataset> open_package_pictures(const PicturePackage& package,
     throw InputError(place.string(), "two folders or more with pictures (.png) of several subjects",
                      fmt::format("{}", class_names.size()));
   }
-  return std::make_unique<ImageFiles>(std::move(files), std::move(class_names));
+  auto set = std::make_unique<ImageFiles>(std::move(files), std::move(class_names));
+  if (package.has_captions) {
+    set->set_captions(std::move(captions));
+  }
+  return set;
 }
 
 }  // namespace softmoe

@@ -19,11 +19,17 @@ struct PicturePackage {
   /// Pictures of one subject, whose names are equal up to a '-' or a digit, such as the frames of
   /// an animated figure, are in one split.
   bool has_subjects;
+  /// Only pictures with a text of the same name count; its first line is the caption.
+  bool has_captions = false;
 };
 
 /// The figures of the game Battle for Wesnoth by their kind: "drakes", "undead", ...
 inline constexpr PicturePackage kWesnothUnits{
     "wesnoth-1.16-data", "/usr/share/games/wesnoth/1.16/data/core/images/units", true};
+/// The stamps of the drawing program Tux Paint by subject: "animals", "food", ..., whose texts
+/// begin with a sentence in English.
+inline constexpr PicturePackage kStamps{"tuxpaint-stamps-default", "/usr/share/tuxpaint/stamps",
+                                        false, true};
 /// Open Clip Art by the folder of its subject: "animals", "food", ...
 inline constexpr PicturePackage kClipArt{"openclipart-png", "/usr/share/openclipart/png", false};
 

@@ -38,18 +38,17 @@ std::optional<MemberName> parts_of(const std::string& name) {
 
 using Labels = std::vector<std::string>;
 
-/// The labels in a JSON object; std::nullopt if it has none of their keys.
-std::optional<Labels> json_labels(const std::string& text, const std::string& label_key,
-                                  const LabelFormat& format, const std::string& where) {
-  const auto object = parse_json(text, where);
-  std::vector<std::string> keys = {label_key};
-  if (label_key.empty()) {
-    keys.assign(usual_label_names().begin(), usual_label_names().end());
+/// The key of a JSON object that has a value: `chosen`, or the first of `usual` if that is empty.
+std::optional<std::string> present_key(const Json& object, const std::string& chosen,
+                                       std::span<const char* const> usual) {
+  std::vector<std::string> keys = {chosen};
+  if (chosen.empty()) {
+    keys.assign(usual.begin(), usual.end());
   }
   for (const auto& key : keys) {
     const auto at = object.is_object() ? object.find(key) : object.end();
     if (at != object.end() && !at->is_null()) {
-      return field_labels(object, key, format, where);
+      return key;
     }
   }
   return std::nullopt;
@@ -58,8 +57,8 @@ std::optional<Labels> json_labels(const std::string& text, const std::string& la
 /// Puts members together to samples.
 class ShardReader {
  public:
-  ShardReader(const std::filesystem::path& shard, const std::string& label_key, LabelFormat format)
-      : shard_(shard.string()), label_key_(label_key), format_(std::move(format)), scan_(shard) {}
+  ShardReader(const std::filesystem::path& shard, ShardKeys keys, LabelFormat format)
+      : shard_(shard.string()), keys_(std::move(keys)), format_(std::move(format)), scan_(shard) {}
 
   ShardIndex read() {
     while (const auto member = scan_.next()) {
@@ -79,6 +78,8 @@ class ShardReader {
     std::optional<TarMember> image;
     std::optional<Labels> cls;
     std::optional<Labels> json;
+    std::string text;          // of the .txt member
+    std::string json_caption;  // of the .json member
   };
 
   /// Returns true if `labels` say what a sample shows.
@@ -107,9 +108,23 @@ class ShardReader {
       sample_.image = member;
     } else if (name.extension == "cls") {
       sample_.cls = split_labels(trimmed(scan_.read(kMaxLabelBytes), kLabelSpaces), format_);
+    } else if (name.extension == "txt" && keys_.captions) {
+      sample_.text = trimmed(scan_.read(kMaxLabelBytes), kLabelSpaces);
     } else if (name.extension == "json") {
-      sample_.json =
-          json_labels(scan_.read(kMaxLabelBytes), label_key_, format_, where(member.name));
+      read_json(scan_.read(kMaxLabelBytes), where(member.name));
+    }
+  }
+
+  void read_json(const std::string& text, const std::string& where) {
+    const auto object = parse_json(text, where);
+    if (const auto key = present_key(object, keys_.label, usual_label_names())) {
+      sample_.json = field_labels(object, *key, format_, where);
+    }
+    if (!keys_.captions) {
+      return;
+    }
+    if (const auto key = present_key(object, keys_.caption, usual_caption_names())) {
+      sample_.json_caption = trimmed(field_text(object, *key, where), kLabelSpaces);
     }
   }
 
@@ -121,21 +136,25 @@ class ShardReader {
       ++index_.left_out;
       return;
     }
-    const bool prefers_json = !label_key_.empty() && is_given(sample_.json);
+    const bool prefers_json = !keys_.label.empty() && is_given(sample_.json);
     const auto& labels = !is_given(sample_.cls) || prefers_json ? sample_.json : sample_.cls;
-    if (!is_given(labels)) {
+    const bool prefers_text = keys_.caption.empty() || sample_.json_caption.empty();
+    auto caption = prefers_text && !sample_.text.empty() ? sample_.text : sample_.json_caption;
+    if (!is_given(labels) && caption.empty()) {
       throw InputError(where(sample_.key),
-                       label_key_.empty() ? "a label in a .cls or .json member"
-                                          : "a label in a .cls member or under '" + label_key_ +
-                                                "' in a .json member",
+                       (keys_.captions ? "a caption in a .txt member, or " : std::string()) +
+                           (keys_.label.empty() ? "a label in a .cls or .json member"
+                                                : "a label in a .cls member or under '" +
+                                                      keys_.label + "' in a .json member"),
                        "none");
     }
     const auto& image = *sample_.image;
-    index_.images.push_back({image.name, image.offset, image.size, *labels});
+    index_.images.push_back({image.name, image.offset, image.size,
+                             is_given(labels) ? *labels : Labels(), std::move(caption)});
   }
 
   std::string shard_;
-  std::string label_key_;
+  ShardKeys keys_;
   LabelFormat format_;
   TarScan scan_;
   Sample sample_;
@@ -144,9 +163,9 @@ class ShardReader {
 
 }  // namespace
 
-ShardIndex index_shard(const std::filesystem::path& shard, const std::string& label_key,
+ShardIndex index_shard(const std::filesystem::path& shard, const ShardKeys& keys,
                        const LabelFormat& format) {
-  return ShardReader(shard, label_key, format).read();
+  return ShardReader(shard, keys, format).read();
 }
 
 }  // namespace softmoe

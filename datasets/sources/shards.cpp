@@ -15,6 +15,7 @@
 #include "datasets/sources/class_labels.h"
 #include "datasets/sources/shard_files.h"
 #include "datasets/sources/shard_index.h"
+#include "datasets/sources/shard_names.h"
 #include "datasets/sources/shard_stream.h"
 #include "datasets/splits.h"
 #include "io/range_file.h"
@@ -63,16 +64,28 @@ class ShardImages : public Dataset {
             copy_stream(shards_[static_cast<size_t>(shard)], options.copies);
           }
           indexes[static_cast<size_t>(place)] =
-              index_shard(files_[static_cast<size_t>(shard)], options.label_key, options.labels);
+              index_shard(files_[static_cast<size_t>(shard)],
+                          {.label = options.label_key,
+                           .caption = options.caption_key,
+                           .captions = options.captions || !options.caption_key.empty()},
+                          options.labels);
         },
         [&](int64_t shard, int64_t place) {
           take(shard, std::exchange(indexes[static_cast<size_t>(place)], {}));
           progress.update(shard + 1);
         });
+    check_captions();
   }
+
+  /// Returns true if no image has a label, which only captioned sets may lack.
+  bool has_no_labels() const { return !captions_.empty() && labels_.distinct().empty(); }
 
   void set_classes(const ClassLabels& classes) {
     class_names_ = classes.names();
+    if (has_no_labels()) {
+      indices_.assign(places_.size(), -1);
+      return;
+    }
     const auto where = [this](int64_t image) { return sample_name(image); };
     if (is_multi_label_) {
       lists_ = classes.index_lists(labels_, where);
@@ -95,7 +108,15 @@ class ShardImages : public Dataset {
   bool is_multi_label() const override { return is_multi_label_; }
   std::vector<int64_t> labels(int64_t index) const override {
     check_index(index, size());
-    return is_multi_label_ ? lists_[static_cast<size_t>(index)] : std::vector{label(index)};
+    if (is_multi_label_ && !lists_.empty()) {
+      return lists_[static_cast<size_t>(index)];
+    }
+    return label(index) < 0 ? std::vector<int64_t>{} : std::vector{label(index)};
+  }
+  bool has_captions() const override { return !captions_.empty(); }
+  std::string caption(int64_t index) const override {
+    check_index(index, size());
+    return has_captions() ? captions_[static_cast<size_t>(index)] : "";
   }
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::string sample_name(int64_t index) const override {
@@ -123,8 +144,30 @@ class ShardImages : public Dataset {
                          static_cast<uint32_t>(image.name.size()), static_cast<uint32_t>(shard)});
       names_ += image.name;
       labels_.add(image.labels);
+      has_labels_.push_back(is_multi_label_ || !image.labels.empty());
+      captions_.push_back(image.caption);
     }
     left_out_ += index.left_out;
+  }
+
+  /// Drops the captions if no image has one. Throws InputError if some have captions, or labels,
+  /// and some have not.
+  void check_captions() {
+    const auto missing = std::find(captions_.begin(), captions_.end(), std::string());
+    const bool has_any = std::any_of(captions_.begin(), captions_.end(),
+                                     [](const std::string& caption) { return !caption.empty(); });
+    if (has_any && missing != captions_.end()) {
+      throw InputError(sample_name(missing - captions_.begin()),
+                       "a caption in a .txt member, as other samples have", "none");
+    }
+    if (!has_any) {
+      captions_.clear();
+    }
+    const auto unlabelled = std::find(has_labels_.begin(), has_labels_.end(), false);
+    if (!labels_.distinct().empty() && unlabelled != has_labels_.end()) {
+      throw InputError(sample_name(unlabelled - has_labels_.begin()),
+                       "a label, as other samples have", "none");
+    }
   }
 
   std::vector<uint8_t> bytes(int64_t index) const {
@@ -140,6 +183,8 @@ class ShardImages : public Dataset {
   LabelTexts labels_;
   std::vector<int64_t> indices_;             // by image
   std::vector<std::vector<int64_t>> lists_;  // of a multi-label set
+  std::vector<bool> has_labels_;             // by image
+  std::vector<std::string> captions_;        // by image, or none
   std::vector<std::string> class_names_;
   int64_t left_out_ = 0;
   bool is_multi_label_;
@@ -160,11 +205,12 @@ void check_no_streams(const Files& shards) {
 std::string description(const Files& shards, const ShardImages& images,
                         const ClassLabels& classes) {
   auto text = fmt::format(
-      "{}{}: {} of {}", printable_text(shards.front()),
+      "{}{}: {} {}", printable_text(shards.front()),
       shards.size() == 1 ? ""
                          : fmt::format(" and {} more", pluralize(std::ssize(shards) - 1, "shard")),
       pluralize(images.size(), "image"),
-      pluralize(std::ssize(classes.names()), "class", "classes"));
+      classes.names().empty() ? "with captions"
+                              : "of " + pluralize(std::ssize(classes.names()), "class", "classes"));
   if (images.left_out() > 0) {
     text += "; left out: " + pluralize(images.left_out(), "sample") + " without an image";
   }
@@ -185,7 +231,8 @@ std::unique_ptr<Dataset> open_shards(const std::string& location, const std::str
     return ClassLabels::of(set.label_texts(),
                            [&](int64_t image) { return set.sample_name(image); });
   };
-  const auto classes = !options.class_map.empty() ? ClassLabels::read(options.class_map)
+  const auto classes = images->has_no_labels()      ? ClassLabels::none()
+                       : !options.class_map.empty() ? ClassLabels::read(options.class_map)
                        : found.class_files == found.files
                            ? classes_of(*images)
                            : classes_of(ShardImages(found.class_files, options));

@@ -19,6 +19,9 @@ struct ShardOptions {
   /// are refused.
   std::filesystem::path copies{};
   LabelFormat labels{};
+  std::string caption_key{};  ///< of .json members; empty: the usual names
+  /// Captions are read where there are any, and then labels may be missing.
+  bool captions = false;
 };
 
 /// Opens `split` of the shards that `location` names: a pattern (shard_names.h), one file, "pipe:"

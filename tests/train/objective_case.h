@@ -32,9 +32,17 @@ class ObjectiveCase {
             .image_losses = classification_losses(options_.loss, logits_, batch_.labels).detach(),
             .distillation_logits = logits_,
             .teacher = teacher_,
-            .matched = {matched_}};
+            .matched = {matched_},
+            .pairs = pairs_};
   }
   const ObjectiveOptions& options() const { return options_; }
+  /// Options that ask for `row`: all objectives but those of images and texts, or these.
+  ObjectiveOptions options_for(const ObjectiveRow& row) const {
+    auto options = options_;
+    options.contrastive.objective =
+        row.is_on(options_) ? TrainingObjective::kClassification : TrainingObjective::kContrastive;
+    return options;
+  }
 
  private:
   VitOptions model_options_;
@@ -45,6 +53,10 @@ class ObjectiveCase {
   torch::Tensor teacher_;
   MatchedTokens matched_{.student = torch::randn({5, 6, 9}).requires_grad_(),
                          .teacher = torch::randn({5, 6, 9})};
+  EmbeddedPairs pairs_{.images = torch::randn({5, 3}).requires_grad_(),
+                       .texts = torch::randn({5, 3}).requires_grad_(),
+                       .log_scale = torch::ones({}),
+                       .bias = torch::ones({})};
 };
 
 }  // namespace softmoe::test

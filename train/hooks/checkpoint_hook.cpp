@@ -28,8 +28,8 @@ void CheckpointHook::load_state(TrainingState& state, const Json& /*progress*/) 
   saved_step_ = state.progress.step;
 }
 
-void CheckpointHook::save(const TrainingState& state, bool is_best) {
-  if (const auto bad = bad_parameter(*state.setup.start.model); !bad.empty()) {
+void CheckpointHook::save(TrainingState& state, bool is_best) {
+  if (const auto bad = bad_parameter(state.setup.model()); !bad.empty()) {
     log_line(fmt::format("not saved after update {}: parameter {} is NaN or infinite",
                          state.progress.step, bad));
     return;

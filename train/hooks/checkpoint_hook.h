@@ -21,7 +21,7 @@ class CheckpointHook : public Hook {
   void load_state(TrainingState& state, const Json& progress) override;
 
  private:
-  void save(const TrainingState& state, bool is_best);
+  void save(TrainingState& state, bool is_best);
 
   RunFolder& folder_;
   std::function<Checkpoint()> collect_;

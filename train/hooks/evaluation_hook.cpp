@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "eval/evaluate.h"
+#include "train/image_text_evaluation.h"
 
 namespace softmoe {
 
@@ -12,7 +13,8 @@ EvaluationHook::EvaluationHook(const Dataset& val_set, Transform transform,
     : val_set_(val_set), transform_(std::move(transform)), before_batch_(std::move(before_batch)) {}
 
 void EvaluationHook::at_evaluation(TrainingState& state) {
-  auto result = evaluate_model(state, state.model());
+  std::optional<RetrievalResult> retrieval;
+  auto result = evaluate_state(state, retrieval);
   auto& progress = state.progress;
   progress.evaluated_step = progress.step;
   const bool is_best = result.score() > progress.best_score;
@@ -25,6 +27,7 @@ void EvaluationHook::at_evaluation(TrainingState& state) {
   const auto updates = static_cast<double>(std::max<int64_t>(1, progress.epoch_updates));
   state.evaluation = {.step = progress.step,
                       .result = std::move(result),
+                      .retrieval = std::move(retrieval),
                       .train_loss = progress.epoch_loss / updates,
                       .is_best = is_best};
   if (state.ema) {
@@ -38,8 +41,26 @@ void EvaluationHook::at_evaluation(TrainingState& state) {
 
 void EvaluationHook::at_end(TrainingState& state) {
   if (state.evaluation.step < 0) {
-    state.evaluation.result = evaluate_model(state, state.model());
+    state.evaluation.result = evaluate_state(state, state.evaluation.retrieval);
   }
+}
+
+ClassificationResult EvaluationHook::evaluate_state(
+    TrainingState& state, std::optional<RetrievalResult>& retrieval) const {
+  if (!state.setup.image_text) {
+    return evaluate_model(state, state.model());
+  }
+  auto& run = *state.setup.image_text;
+  run.set_training(false);
+  auto evaluation = evaluate_image_text(run, val_set_, transform_, state.options().loader,
+                                        state.options().objectives,
+                                        {.device = state.setup.device,
+                                         .dtype = state.compute_dtype,
+                                         .images = val_set_.size(),
+                                         .before_batch = before_batch_});
+  run.set_training(true);
+  retrieval = std::move(evaluation.retrieval);
+  return std::move(evaluation.result);
 }
 
 ClassificationResult EvaluationHook::evaluate_model(const TrainingState& state,

@@ -2,6 +2,7 @@
 /// Evaluation on the validation set during a run.
 
 #include <functional>
+#include <optional>
 
 #include "datasets/dataset.h"
 #include "datasets/transforms.h"
@@ -24,6 +25,9 @@ class EvaluationHook : public Hook {
 
  private:
   ClassificationResult evaluate_model(const TrainingState& state, VisionTransformer& model) const;
+  /// The result of the model that learns; fills in TrainingState::evaluation's retrieval, too.
+  ClassificationResult evaluate_state(TrainingState& state,
+                                      std::optional<RetrievalResult>& retrieval) const;
 
   const Dataset& val_set_;
   Transform transform_;

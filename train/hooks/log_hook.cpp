@@ -54,6 +54,9 @@ std::string precision_text(const ClassificationResult& result) {
 }  // namespace
 
 void LogHook::at_evaluation(TrainingState& state) {
+  if (const auto& retrieval = state.evaluation.retrieval) {
+    log_line(" * " + recall_text(*retrieval));
+  }
   const auto& result = state.evaluation.result;
   log_line(fmt::format(
       " * epoch {:.2f}  {}Acc@1 {:.3f} ({:.3f}) Acc@5 {:.3f} ({:.3f})  loss {:.4f}  train loss "

@@ -61,6 +61,9 @@ void MetricsHook::at_evaluation(TrainingState& state) {
                        .eval_balanced_accuracy = evaluation.result.balanced_accuracy});
   Json record = to_json(evaluation.result);
   record.erase("confusion");
+  if (evaluation.retrieval) {
+    record["retrieval"] = to_json(*evaluation.retrieval);
+  }
   record["step"] = state.progress.step;
   record["epoch"] = state.epoch();
   folder_.add_evaluation(record);

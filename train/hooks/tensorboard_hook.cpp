@@ -32,6 +32,10 @@ void TensorBoardHook::at_evaluation(TrainingState& state) {
   } else {
     folder_.add_scalar("eval/balanced_accuracy", result.balanced_accuracy, step);
   }
+  if (const auto& retrieval = state.evaluation.retrieval) {
+    folder_.add_scalar("eval/text_recall_at_1", retrieval->text_of_image.at(1), step);
+    folder_.add_scalar("eval/image_recall_at_1", retrieval->image_of_text.at(1), step);
+  }
   for (size_t i = 0; i < state.evaluation.averages.size(); ++i) {
     const auto name = state.ema->averages()[i].name();
     folder_.add_scalar("eval/top1_ema_" + name, state.evaluation.averages[i].top1, step);

@@ -151,7 +151,7 @@ TEST_F(NotesOnFiles, AConfigOfAnotherModelIsRefused) {
               HasSubstr("intermediate_size: expected MLPs of"));
   write("timm");
   EXPECT_THAT(reading_error(R"({"architecture": "a", "model_args": {"mlp_ratio": 9}})"),
-              AllOf(HasSubstr("mlp_ratio: expected MLPs of"), HasSubstr("found 1728")));
+              testing::AllOf(HasSubstr("mlp_ratio: expected MLPs of"), HasSubstr("found 1728")));
   EXPECT_THAT(reading_error(R"({"architecture": "a", "model_args": {"depth": 4}})"),
               HasSubstr("depth: expected 3"));
 }
