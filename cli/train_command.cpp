@@ -103,8 +103,9 @@ void run_train(const std::vector<std::string>& arguments) {
     return;
   }
   if (options.objectives.contrastive.is_on()) {
-    if (!dense.checkpoint.empty()) {
-      throw UsageError("--upcycle", "--objective classification", "contrastive");
+    if (!dense.checkpoint.empty() || !dense.at.empty()) {
+      throw UsageError(dense.at.empty() ? "--upcycle" : "--upcycle-at",
+                       "--objective classification", "contrastive");
     }
     run_contrastive(line, flags.model, options);
     return;

@@ -1,6 +1,8 @@
 #pragma once
-/// The two mixing steps of Soft MoE within one image, in fp32: tokens into slots and slot outputs
-/// into tokens (Puigcerver et al., arXiv:2308.00951, algorithm 1).
+/// The two mixing steps of Soft MoE within one image: tokens into slots and slot outputs into
+/// tokens (Puigcerver et al., arXiv:2308.00951, algorithm 1). Logits and softmaxes are fp32. So are
+/// all products, but if expert inputs and outputs are bf16, levels that multiply bf16 round the
+/// softmax weights, and what they multiply, to bf16 for the products of these, as autocast does.
 ///
 /// Of all matrices over tokens and slots the logits alone are kept: as with attention, both
 /// softmaxes are computed when they are needed. Logits lie in panels of 32 slots,

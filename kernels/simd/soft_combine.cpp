@@ -1,8 +1,7 @@
 // Slot outputs into tokens, forward and backward.
 
-#include "kernels/simd/groups.h"
 #include "kernels/simd/math.h"
-#include "kernels/simd/soft_mixing_parts.h"
+#include "kernels/simd/mixing_factors.h"
 
 namespace softmoe::kernels::SOFTMOE_LEVEL {
 namespace {
@@ -77,20 +76,20 @@ void divide_by_sums(const MixingShape& shape, const float* partial, float* inver
   }
 }
 
-void soft_combine_forward(const MixingShape& shape, int64_t image, const float* logits,
-                          Source expert_outputs, const RowSoftmax& softmax, float* out,
-                          float* scratch) {
+template <bool kBf16>
+void combine_forward(const MixingShape& shape, int64_t image, const float* logits,
+                     Source expert_outputs, const RowSoftmax& softmax, float* out, float* scratch) {
   Scratch memory(scratch);
   const int64_t block = shape.slots() < kBlockSlots ? shape.slots() : kBlockSlots;
   const int64_t rows = shape.tokens < kBlockTokens ? shape.tokens : kBlockTokens;
   float* const partial = memory.take(shape.tokens * kLanes);
-  float* const values = memory.take(channels_room(shape, block));
+  SlotValues<kBf16> values(shape, block, rows, memory);
   float* const powers = memory.take(rows * round_up(block, kPanel));
   row_maxima(shape, logits, partial, softmax.maxima);
   __builtin_memset(partial, 0, static_cast<size_t>(shape.tokens * kLanes) * sizeof(float));
   for (int64_t first = 0; first < shape.slots(); first += block) {
     const int64_t count = shape.slots() - first < block ? shape.slots() - first : block;
-    load_slots(shape, image, first, count, expert_outputs, block, values);
+    values.load(image, first, count, expert_outputs);
     for (int64_t token = 0; token < shape.tokens; token += rows) {
       const int64_t tokens = shape.tokens - token < rows ? shape.tokens - token : rows;
       for (int64_t slot = 0; slot < count; slot += kPanel) {
@@ -98,25 +97,33 @@ void soft_combine_forward(const MixingShape& shape, int64_t image, const float* 
                   logits + (first + slot) * shape.tokens + token * kPanel, softmax.maxima + token,
                   powers + slot * tokens, partial + token * kLanes);
       }
-      panels_product(as_panels(powers, tokens), tokens, values, block, count, shape.dim,
-                     /*accumulate=*/first > 0, out + token * shape.dim, shape.dim);
+      values.sum(powers, tokens, /*accumulate=*/first > 0, out + token * shape.dim);
     }
   }
   divide_by_sums(shape, partial, softmax.inverse_sums, out);
 }
 
-void soft_combine_backward(const MixingShape& shape, int64_t image, const float* logits,
-                           const RowSoftmax& softmax, Source expert_outputs, const float* out,
-                           const float* d_out, Target d_expert_outputs, float* d_logits,
-                           float* scratch) {
+void soft_combine_forward(const MixingShape& shape, int64_t image, const float* logits,
+                          Source expert_outputs, const RowSoftmax& softmax, float* out,
+                          float* scratch) {
+  const auto run = kMixesBf16 && expert_outputs.bf16 != nullptr ? combine_forward<kMixesBf16>
+                                                                : combine_forward<false>;
+  run(shape, image, logits, expert_outputs, softmax, out, scratch);
+}
+
+template <bool kBf16>
+void combine_backward(const MixingShape& shape, int64_t image, const float* logits,
+                      const RowSoftmax& softmax, Source expert_outputs, const float* out,
+                      const float* d_out, Target d_expert_outputs, float* d_logits,
+                      float* scratch) {
   Scratch memory(scratch);
   float* const products = memory.take(shape.tokens);
-  float* const d_out_panels = memory.take(channels_room(shape, shape.tokens));
-  float* const values = memory.take(channels_room(shape, kPanel));
-  float* const panel_values = memory.take(shape.dim * kPanel);
+  const TokenSums<kBf16> d_out_sums(shape, d_out, memory);
+  const TokenRows<kBf16> d_out_rows(shape, d_out, memory);
+  SlotValues<kBf16> outputs(shape, kPanel, shape.tokens, memory);
+  float* const d_outputs = memory.take(channels_room(shape, kPanel));
   float* const weights = memory.take(shape.tokens * kPanel);
   float* const d_weights = memory.take(shape.tokens * kPanel);
-  rows_to_panels(shape, d_out, d_out_panels);
   // The sum over slots of weight * d_weight is the product of the token's output and gradient.
   for (int64_t token = 0; token < shape.tokens; ++token) {
     products[token] = dot(out + token * shape.dim, d_out + token * shape.dim, shape.dim);
@@ -124,16 +131,23 @@ void soft_combine_backward(const MixingShape& shape, int64_t image, const float*
   for (int64_t panel = 0; panel < shape.panels(); ++panel) {
     const int64_t count = panel_slots(shape, panel);
     const int64_t at = panel * shape.tokens * kPanel;
-    load_slots(shape, image, panel * kPanel, count, expert_outputs, kPanel, values);
-    slots_to_panel(shape, values, kPanel, count, panel_values);
-    panel_product(as_rows(d_out, shape.dim), shape.tokens, panel_values, shape.dim, count,
-                  /*accumulate=*/false, d_weights, kPanel);
+    outputs.load(image, panel * kPanel, count, expert_outputs);
+    d_out_rows.multiply(outputs.panel(0, count), count, d_weights);
     softmax_rows_backward(shape.tokens, count, logits + at, softmax, products, weights, d_weights,
                           d_logits + at);
-    panels_product(as_columns(weights, kPanel), count, d_out_panels, shape.tokens, shape.tokens,
-                   shape.dim, /*accumulate=*/false, values, shape.dim);
-    store_slots(shape, image, panel * kPanel, count, values, d_expert_outputs);
+    d_out_sums.sum(weights, count, d_outputs);
+    store_slots(shape, image, panel * kPanel, count, d_outputs, d_expert_outputs);
   }
+}
+
+void soft_combine_backward(const MixingShape& shape, int64_t image, const float* logits,
+                           const RowSoftmax& softmax, Source expert_outputs, const float* out,
+                           const float* d_out, Target d_expert_outputs, float* d_logits,
+                           float* scratch) {
+  const auto run = kMixesBf16 && expert_outputs.bf16 != nullptr ? combine_backward<kMixesBf16>
+                                                                : combine_backward<false>;
+  run(shape, image, logits, softmax, expert_outputs, out, d_out, d_expert_outputs, d_logits,
+      scratch);
 }
 
 }  // namespace

@@ -1,8 +1,7 @@
 // Tokens into slots, forward and backward, and the parameters of slots.
 
-#include "kernels/simd/groups.h"
 #include "kernels/simd/math.h"
-#include "kernels/simd/soft_mixing_parts.h"
+#include "kernels/simd/mixing_factors.h"
 
 namespace softmoe::kernels::SOFTMOE_LEVEL {
 namespace {
@@ -108,8 +107,8 @@ int64_t mixing_scratch(const MixingShape& shape) {
   const int64_t block = shape.slots() < kBlockSlots ? shape.slots() : kBlockSlots;
   const int64_t tokens = round_up(shape.tokens, 16);
   // Room for any of the functions, their blocks of slots and tokens and a panel or two beside them.
-  return channels_room(shape, shape.tokens) + channels_room(shape, block) +
-         channels_room(shape, 2 * kPanel) + tokens * (round_up(block, kPanel) + 3 * kPanel);
+  return factors_room(shape) + channels_room(shape, 2 * kPanel) +
+         tokens * (round_up(block, kPanel) + 3 * kPanel);
 }
 
 void pack_keys(const MixingShape& shape, const float* keys, float* panels) {
@@ -148,16 +147,16 @@ void unpack_keys(const MixingShape& shape, const float* panels, float* keys) {
   }
 }
 
-void soft_dispatch_forward(const MixingShape& shape, int64_t image, const float* x,
-                           const float* key_panels, float* logits, Target expert_inputs,
-                           float* scratch) {
+template <bool kBf16>
+void dispatch_forward(const MixingShape& shape, int64_t image, const float* x,
+                      const float* key_panels, float* logits, Target expert_inputs,
+                      float* scratch) {
   Scratch memory(scratch);
   float* const inverse = memory.take(shape.tokens);
-  float* const x_panels = memory.take(channels_room(shape, shape.tokens));
+  const TokenSums<kBf16> rows(shape, x, memory);
   float* const weights = memory.take(shape.tokens * kPanel);
   float* const values = memory.take(kPanel * shape.dim);
   inverse_norms(shape, x, inverse);
-  rows_to_panels(shape, x, x_panels);
   for (int64_t panel = 0; panel < shape.panels(); ++panel) {
     const int64_t count = panel_slots(shape, panel);
     float* const of_panel = logits + panel * shape.tokens * kPanel;
@@ -165,36 +164,41 @@ void soft_dispatch_forward(const MixingShape& shape, int64_t image, const float*
                   shape.dim, count, /*accumulate=*/false, of_panel, kPanel);
     scale_rows(shape.tokens, count, inverse, of_panel);
     softmax_columns(shape.tokens, count, of_panel, weights);
-    panels_product(as_columns(weights, kPanel), count, x_panels, shape.tokens, shape.tokens,
-                   shape.dim, /*accumulate=*/false, values, shape.dim);
+    rows.sum(weights, count, values);
     store_slots(shape, image, panel * kPanel, count, values, expert_inputs);
   }
 }
 
-void soft_dispatch_backward(const MixingShape& shape, int64_t image, const float* x,
-                            const float* transposed_keys, const float* logits,
-                            const MixingGradients& gradients, float* d_x, float* d_raw,
-                            float* scratch) {
+void soft_dispatch_forward(const MixingShape& shape, int64_t image, const float* x,
+                           const float* key_panels, float* logits, Target expert_inputs,
+                           float* scratch) {
+  const auto run = kMixesBf16 && expert_inputs.bf16 != nullptr ? dispatch_forward<kMixesBf16>
+                                                               : dispatch_forward<false>;
+  run(shape, image, x, key_panels, logits, expert_inputs, scratch);
+}
+
+template <bool kBf16>
+void dispatch_backward(const MixingShape& shape, int64_t image, const float* x,
+                       const float* transposed_keys, const float* logits,
+                       const MixingGradients& gradients, float* d_x, float* d_raw, float* scratch) {
   Scratch memory(scratch);
   const int64_t tokens = shape.tokens;
   const int64_t block = shape.slots() < kBlockSlots ? shape.slots() : kBlockSlots;
   float* const inverse = memory.take(tokens);
   float* const sums = memory.take(tokens);
-  float* const inputs = memory.take(channels_room(shape, block));  // gradients of expert inputs
-  float* const panel_inputs = memory.take(shape.dim * kPanel);
+  const TokenRows<kBf16> rows(shape, x, memory);
+  SlotValues<kBf16> d_inputs(shape, block, tokens, memory);
   float* const weights = memory.take(tokens * round_up(block, kPanel));
   inverse_norms(shape, x, inverse);
   __builtin_memset(sums, 0, static_cast<size_t>(tokens) * sizeof(float));
   for (int64_t first = 0; first < shape.slots(); first += block) {
     const int64_t count = shape.slots() - first < block ? shape.slots() - first : block;
-    load_slots(shape, image, first, count, gradients.d_expert_inputs, block, inputs);
+    d_inputs.load(image, first, count, gradients.d_expert_inputs);
     for (int64_t slot = 0; slot < count; slot += kPanel) {
       const int64_t at = (first + slot) * tokens;  // of the panel's values
       const int64_t columns = panel_slots(shape, (first + slot) / kPanel);
-      slots_to_panel(shape, inputs + slot * kPanel, block, columns, panel_inputs);
       softmax_columns(tokens, columns, logits + at, weights + slot * tokens);
-      panel_product(as_rows(x, shape.dim), tokens, panel_inputs, shape.dim, columns,
-                    /*accumulate=*/false, d_raw + at, kPanel);
+      rows.multiply(d_inputs.panel(slot, columns), columns, d_raw + at);
       softmax_columns_backward(tokens, columns, weights + slot * tokens, d_raw + at);
       if (gradients.d_logits != nullptr) {
         add_panel(tokens, columns, gradients.d_logits + at, d_raw + at);
@@ -204,10 +208,19 @@ void soft_dispatch_backward(const MixingShape& shape, int64_t image, const float
     panels_product(as_panels(d_raw + first * tokens, tokens), tokens,
                    transposed_keys + first * kPanel, shape.panels() * kPanel, count, shape.dim,
                    /*accumulate=*/first > 0, d_x, shape.dim);
-    panels_product(as_panels(weights, tokens), tokens, inputs, block, count, shape.dim,
-                   /*accumulate=*/true, d_x, shape.dim);
+    d_inputs.sum(weights, tokens, /*accumulate=*/true, d_x);
   }
   add_norm_gradient(shape, x, inverse, sums, d_x);
+}
+
+void soft_dispatch_backward(const MixingShape& shape, int64_t image, const float* x,
+                            const float* transposed_keys, const float* logits,
+                            const MixingGradients& gradients, float* d_x, float* d_raw,
+                            float* scratch) {
+  const auto run = kMixesBf16 && gradients.d_expert_inputs.bf16 != nullptr
+                       ? dispatch_backward<kMixesBf16>
+                       : dispatch_backward<false>;
+  run(shape, image, x, transposed_keys, logits, gradients, d_x, d_raw, scratch);
 }
 
 void soft_keys_backward(const MixingShape& shape, const KeyPart& part, const float* x,

@@ -13,7 +13,9 @@ namespace softmoe::kernels::values {
 enum class Kind {
   kExact,  ///< not at all: packing, integers, rounding
   kSums,   ///< by the order of sums in fp32
-  kBf16,   ///< sums rounded to bf16: by a step where they lie between two values
+  /// Sums rounded to bf16, or of factors that some levels round to it: by a step where they lie
+  /// between two values.
+  kBf16,
 };
 /// The largest difference that is allowed, as a part of the result's largest magnitude.
 inline constexpr double tolerance_of(Kind kind) {
@@ -36,8 +38,11 @@ class Results {
     results_.push_back({name, Kind::kExact, {values.begin(), values.end()}});
   }
   void add_exact(const std::string& name, const Array& array) { add_exact(name, array.values()); }
-  void add_sums(const std::string& name, const Floats& values) {
-    results_.push_back({name, Kind::kSums, {values.begin(), values.end()}});
+  /// `factors`: the lowest precision to which a level may round the factors of the sums.
+  void add_sums(const std::string& name, const Floats& values,
+                Precision factors = Precision::kFloat32) {
+    const auto kind = factors == Precision::kBFloat16 ? Kind::kBf16 : Kind::kSums;
+    results_.push_back({name, kind, {values.begin(), values.end()}});
   }
   /// Sums, rounded to bf16 if the array has that precision.
   void add(const std::string& name, const Array& array);

@@ -71,17 +71,18 @@ void add_dispatch(const KernelTable& table, const MixingShape& shape, Precision 
         {.d_expert_inputs = d_inputs.source(), .d_logits = image == 0 ? d_logits.data() : nullptr},
         d_x.data() + image * image_size, image_d_raw, scratch.data());
     results.add_sums("soft_dispatch_backward raw " + image_name,
-                     specified(shape, shape.tokens, image_d_raw));
+                     specified(shape, shape.tokens, image_d_raw), precision);
   }
   results.add("soft_dispatch_forward " + name, inputs);
-  results.add_sums("soft_dispatch_backward " + name, d_x);
+  results.add_sums("soft_dispatch_backward " + name, d_x, precision);
   auto d_keys = unwritten_floats(shape.keys());
   // In two parts, as two threads would.
   for (const auto& [first, last] : {std::pair<int64_t, int64_t>{0, 8}, {8, shape.dim}}) {
     table.soft_keys_backward(shape, {0, shape.panels(), first, last}, x.data(), d_raw.data(),
                              d_keys.data());
   }
-  results.add_sums("soft_keys_backward " + name, specified(shape, shape.dim, d_keys.data()));
+  results.add_sums("soft_keys_backward " + name, specified(shape, shape.dim, d_keys.data()),
+                   precision);
 }
 
 void add_combine(const KernelTable& table, const MixingShape& shape, Precision precision,
@@ -102,12 +103,12 @@ void add_combine(const KernelTable& table, const MixingShape& shape, Precision p
     const auto image_name = name + " image " + std::to_string(image);
     table.soft_combine_forward(shape, image, logits.data(), outputs.source(), softmax, out.data(),
                                scratch.data());
-    results.add_sums("soft_combine_forward " + image_name, out);
+    results.add_sums("soft_combine_forward " + image_name, out, precision);
     results.add_sums("soft_combine_forward statistics " + image_name, statistics);
     table.soft_combine_backward(shape, image, logits.data(), softmax, outputs.source(), out.data(),
                                 d_out.data(), d_outputs.target(), d_logits.data(), scratch.data());
     results.add_sums("soft_combine_backward logits " + image_name,
-                     specified(shape, shape.tokens, d_logits.data()));
+                     specified(shape, shape.tokens, d_logits.data()), precision);
   }
   results.add("soft_combine_backward " + name, d_outputs);
 }
