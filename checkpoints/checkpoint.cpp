@@ -236,6 +236,9 @@ Hdf5File open_native(const fs::path& path) {
   try {
     format = tensor_format(path);
   } catch (const InputError&) {
+    if (std::error_code none; fs::is_directory(path, none)) {
+      throw;
+    }
     // Of no format: HDF5 says what is wrong with the file.
   }
   if (format != TensorFormat::kHdf5) {

@@ -12,6 +12,7 @@
 #include "inference/inference_model.h"
 #include "runtime/machine.h"
 #include "train/model_update.h"
+#include "train/optimizers.h"
 
 namespace softmoe::cli {
 namespace {
@@ -44,6 +45,7 @@ std::function<torch::Tensor(const torch::Tensor&)> make_inference(VisionTransfor
 void run_benchmark(const std::vector<std::string>& arguments) {
   BenchmarkOptions flags;
   ThroughputOptions options;
+  OptimizerOptions optimizer;
   VitOptions parts;
   CommandLine line("benchmark",
                    "Throughput of models side by side. They take turns round by round, so that "
@@ -51,6 +53,7 @@ void run_benchmark(const std::vector<std::string>& arguments) {
   line.add("Models", flags);
   line.add_operand("models", /*required=*/false);
   line.add("Measurement", options);
+  line.add("Optimizer of training steps", optimizer);
   line.add_overrides("Parts of every model; those not given stay as they are", parts);
   if (!line.parse(arguments)) {
     return;
@@ -59,13 +62,17 @@ void run_benchmark(const std::vector<std::string>& arguments) {
     throw UsageError("--labels", fmt::format("one for each of {} models", flags.models.size()),
                      std::to_string(flags.labels.size()));
   }
+  fit_optimizer(optimizer, line.given_names());
+  const auto train_step = [&optimizer](VisionTransformer model, torch::Dtype dtype) {
+    return make_train_step(std::move(model), dtype, optimizer);
+  };
   std::map<std::string, std::string> label_of;
   std::vector<ThroughputSubject> subjects;
   for (size_t i = 0; i < flags.models.size(); ++i) {
     const auto& name = flags.models[i];
     label_of[name] = flags.labels.empty() ? name : flags.labels[i];
     const auto model = changed_model(line, name);
-    subjects.push_back(vit_subject(name, model, make_train_step, make_inference));
+    subjects.push_back(vit_subject(name, model, train_step, make_inference));
   }
   const auto machine = machine_description(line.isa());
   print_line("{}, {} threads, kernels of level {}", machine.at("processor").get<std::string>(),

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "checkpoints/formats/tensor_format.h"
+#include "datasets/formats/image_format.h"
 #include "runtime/memory/memory_limit.h"
 
 namespace softmoe::cli {
@@ -18,6 +19,10 @@ void describe_checkpoint(OptionTable& table, std::string& checkpoint) {
 void check_output(const std::string& checkpoint, const std::string& output) {
   namespace fs = std::filesystem;
   std::error_code none;
+  if (is_image_name(output)) {
+    throw UsageError("OUTPUT " + printable_text(output), "the name of a model's file",
+                     "that of an image");
+  }
   const auto file = model_file(checkpoint);
   const auto folder_of = [&none](const fs::path& path) {
     return fs::absolute(path, none).parent_path();

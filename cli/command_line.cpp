@@ -4,9 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "cli/file_conflicts.h"
 #include "cli/list_flags.h"
+#include "cli/other_flags.h"
 #include "core/error.h"
 #include "core/nearest_name.h"
 #include "core/shell_word.h"
@@ -69,6 +71,9 @@ void CommandLine::add_names(const PlainNames& description, std::vector<std::stri
 
 std::string CommandLine::advice_on(const std::string& argument) const {
   std::error_code none;
+  if (const auto known = advice_on_other_flag(argument); !known.empty()) {
+    return "; " + known;
+  }
   if (argument.starts_with('-')) {
     if (!plain_.empty() && std::filesystem::exists(argument, none)) {
       return "; the file of this name is " + shell_word("./" + argument);
@@ -179,6 +184,7 @@ void CommandLine::check_files() const {
     }
   }
   check_outputs(inputs, outputs);
+  std::for_each(outputs.begin(), outputs.end(), check_replaces_own);
   if (!common_.json.empty()) {
     check_replaces_result(common_.json);
   }

@@ -9,6 +9,7 @@
 #include "cli/print_line.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/lower_case.h"
 #include "core/pluralize.h"
 #include "core/table.h"
 #include "core/text_format.h"
@@ -287,6 +288,11 @@ void check_output(Job& job, const CommandLine& line) {
   }
   if (!writes) {
     return;
+  }
+  const bool draws = action == "sheet" || action == "augment";
+  if (draws && lower_case(std::filesystem::path(options.output).extension().string()) != ".png") {
+    throw UsageError("OUTPUT of data " + action, "a .png file",
+                     "'" + printable_text(options.output) + "'");
   }
   if (options.split.empty() && action != "pack") {
     options.split = job.data.train_split;

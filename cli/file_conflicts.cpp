@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "core/error.h"
 #include "core/json_text.h"
@@ -26,6 +28,22 @@ bool is_same_place(const std::string& first, const std::string& second) {
     return fs::weakly_canonical(fs::absolute(path, error), error);
   };
   return place(first) == place(second);
+}
+
+/// Returns true if `head`, the first bytes of a file, begins a file of a kind that the program
+/// writes.
+bool is_own_kind(std::string_view head) {
+  using std::literals::operator""sv;
+  for (const auto magic :
+       {"\x89HDF\r\n\x1a\n"sv, "\x89PNG\r\n\x1a\n"sv, "PK\x03\x04"sv, "<"sv, "{"sv}) {
+    if (head.starts_with(magic)) {
+      return true;
+    }
+  }
+  const bool is_safetensors = head.size() > 8 && head[8] == '{';
+  // ir_version, a small number, then the next field.
+  const bool is_onnx = head.size() > 2 && head[0] == 0x08 && head[2] == 0x12;
+  return is_safetensors || is_onnx;
 }
 
 }  // namespace
@@ -54,6 +72,20 @@ void check_outputs(const std::vector<NamedPath>& inputs, const std::vector<Named
     std::error_code none;
     const fs::path path = output.path;
     check_can_write(output.may_be_folder && fs::is_directory(path, none) ? path / "file" : path);
+  }
+}
+
+void check_replaces_own(const NamedPath& output) {
+  if (!replaces_content(output.path)) {
+    return;
+  }
+  std::array<char, 16> head{};
+  std::ifstream file(output.path, std::ios::binary);
+  file.read(head.data(), head.size());
+  if (!is_own_kind({head.data(), static_cast<size_t>(file.gcount())})) {
+    throw UsageError(output.option + " " + printable_text(output.path),
+                     "a new file, or one of a kind that softmoe writes, to replace",
+                     "a file of something else");
   }
 }
 

@@ -17,6 +17,9 @@ struct NamedPath {
 /// output, too (pipes and devices may be both), and InputError if one cannot be written.
 void check_outputs(const std::vector<NamedPath>& inputs, const std::vector<NamedPath>& outputs);
 
+/// Throws UsageError if `output` would replace a file whose content is of no kind that the program
+/// writes: HDF5, safetensors, zip (.npz), ONNX, PNG, HTML, JSON.
+void check_replaces_own(const NamedPath& output);
 /// Throws UsageError if the result of `--json` would replace something else than such a result.
 void check_replaces_result(const std::string& path);
 /// Throws UsageError if the page of `--output` would replace something else than HTML.

@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/model_flags.h"
 #include "cli/training_flags.h"
 #include "train/finetune_start.h"
 
@@ -20,7 +21,7 @@ void run_finetune(const std::vector<std::string>& arguments) {
   const auto source = finetune_source(flags);
   flags.resize.resolve(source.resize_mode);
   model = source.options;
-  line.apply(model);
+  apply_model_flags(line, model);
   const auto data = prepare_training(line, options, model);
   train_and_print(line, options, data,
                   finetune_start(flags, model, data.train->class_names(), options.train.seed));

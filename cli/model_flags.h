@@ -20,6 +20,9 @@ inline void describe(OptionTable& table, ModelOptions& options) {
             "a model of the zoo (softmoe models); the options below change parts of it");
 }
 
+/// Sets what the user gave on `line` on `options`; options of `--router-init` come before.
+void apply_model_flags(const CommandLine& line, VitOptions& options);
+
 /// The model `name` of the zoo with the parts that the user gave on `line`; throws UsageError that
 /// names the model if they contradict each other.
 VitOptions changed_model(const CommandLine& line, const std::string& name);

@@ -24,6 +24,21 @@ VitOptions first_options(const CommandLine& line, UpcycleStartOptions& dense, Mo
   return source.options;
 }
 
+/// What `--upcycle-at` asks for of a run that ends with `model`.
+std::optional<MidUpcycling> upcycling_of(const UpcycleStartOptions& dense, const VitOptions& model,
+                                         const RunOptions& options) {
+  if (dense.at.empty()) {
+    return std::nullopt;
+  }
+  if (options.trainable != TrainableOptions{}) {
+    throw UsageError("--upcycle-at", "a run in which all parameters learn",
+                     "--trainable or --freeze");
+  }
+  const auto moment = parse_upcycle_moment(dense.at);
+  check_moment(moment, options.train);
+  return mid_upcycling(moment, model, dense.upcycling);
+}
+
 /// The options of the text side, without those of the image tower, which have flags of their own.
 struct TextSide {
   ImageTextOptions towers;
@@ -96,17 +111,20 @@ void run_train(const std::vector<std::string>& arguments) {
   }
   check_not_given(line, flags.model);
   model = first_options(line, dense, flags);
-  line.apply(model);
+  apply_model_flags(line, model);
   const auto data = prepare_training(line, options, model);
   if (!line.given("head-bias")) {
     fit_head_bias(options.objectives.loss, model);
   }
+  const auto upcycling = upcycling_of(dense, model, options);
+  const auto& first = upcycling ? upcycling->from : model;
   const auto seed = options.train.seed;
   const auto resize_mode = dense.resize.resolve(ModelDescription{}.resize_mode);
   train_and_print(line, options, data,
                   dense.checkpoint.empty()
-                      ? fresh_start(flags.model, model, seed, resize_mode)
-                      : upcycle_start(dense, model, data.train->class_names(), seed));
+                      ? fresh_start(flags.model, first, seed, resize_mode)
+                      : upcycle_start(dense, first, data.train->class_names(), seed),
+                  /*teachers=*/{}, upcycling);
 }
 
 }  // namespace softmoe::cli

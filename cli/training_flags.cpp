@@ -73,9 +73,10 @@ TrainingData prepare_training(const CommandLine& line, RunOptions& options, VitO
 }
 
 void train_and_print(const CommandLine& line, const RunOptions& options, const TrainingData& data,
-                     TrainingStart start, RunTeachers teachers) {
+                     TrainingStart start, RunTeachers teachers,
+                     std::optional<MidUpcycling> upcycling) {
   const auto model_name = start.model_name;
-  const auto cost = model_cost(start.model->options());
+  const auto cost = model_cost(upcycling ? upcycling->to : start.model->options());
   const auto result = run_training({.start = std::move(start),
                                     .options = options,
                                     .command = line.name(),
@@ -84,6 +85,7 @@ void train_and_print(const CommandLine& line, const RunOptions& options, const T
                                     .config_text = line.resolved_config(),
                                     .teacher = std::move(teachers.teacher),
                                     .matcher = std::move(teachers.matcher),
+                                    .upcycling = std::move(upcycling),
                                     .image_text = std::move(teachers.image_text)},
                                    data);
   const auto folder = result.run_folder.string();

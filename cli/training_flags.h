@@ -2,6 +2,7 @@
 /// The flags and the output of the commands that train.
 
 #include <memory>
+#include <optional>
 
 #include "cli/command_line.h"
 #include "train/run_training.h"
@@ -21,9 +22,11 @@ struct RunTeachers {
   std::shared_ptr<ImageTextRun> image_text = {};
 };
 
-/// Trains, with `teachers` if the options of the run have distillation, and writes the result to
+/// Trains, with `teachers` if the options of the run have distillation, with MoE layers from the
+/// moment of `upcycling` on if it is given, and writes the result to
 /// stdout and `--json`.
 void train_and_print(const CommandLine& line, const RunOptions& options, const TrainingData& data,
-                     TrainingStart start, RunTeachers teachers = {});
+                     TrainingStart start, RunTeachers teachers = {},
+                     std::optional<MidUpcycling> upcycling = {});
 
 }  // namespace softmoe::cli

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/print_line.h"
 #include "core/error.h"
+#include "softmoe/router_presets.h"
 #include "softmoe/routers.h"
 #include "vit/cost.h"
 
@@ -78,6 +79,10 @@ void run_upcycle(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) {
     return;
   }
+  if (line.given("router-init")) {
+    apply_router_preset(moe);
+    line.apply(moe);
+  }
   check_output(flags.checkpoint, flags.output);
   check_flags(moe);
   const auto [checkpoint, from, to] = upcycle_checkpoint(
@@ -86,7 +91,7 @@ void run_upcycle(const std::vector<std::string>& arguments) {
 
   const auto before = model_cost(from);
   const auto after = model_cost(to);
-  const auto note = outputs_note(to, upcycling.expert_noise);
+  const auto note = outputs_note(to, upcycling.noise());
   print_line("{}: {:.2f} M parameters (dense {:.2f} M), {:.4f} GFLOP/img (dense {:.4f}); {}",
              flags.output, static_cast<double>(after.parameters()) / 1e6,
              static_cast<double>(before.parameters()) / 1e6, after.gflop, before.gflop, note);

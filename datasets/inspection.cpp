@@ -4,6 +4,7 @@
 #include <opencv2/core.hpp>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/progress.h"
 #include "datasets/loader.h"
 #include "datasets/resize.h"
@@ -138,7 +139,8 @@ cv::Mat contact_sheet(const Dataset& dataset, int64_t columns, int64_t rows, int
     cv::Mat tile;
     try {
       tile = tile_of(dataset.get(spread_index(dataset.size(), number, count)).image, tile_side);
-    } catch (const InputError&) {
+    } catch (const InputError& error) {
+      log_line(std::string("left out: ") + error.what());
       continue;
     }
     if (tile.channels() > sheet.channels()) {

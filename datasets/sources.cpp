@@ -69,7 +69,12 @@ std::unique_ptr<Dataset> open_manifest_row(const DatasetOptions& options,
 }
 
 std::unique_ptr<Dataset> open_packed_row(const DatasetOptions& options, const std::string& split) {
-  return open_packed(options.data_dir, split);
+  auto set = open_packed(options.data_dir, split);
+  if (options.multi_label && !set->is_multi_label()) {
+    throw UsageError("--multi-label", "a file that was packed with --multi-label",
+                     options.data_dir + " with one label per image");
+  }
+  return set;
 }
 
 std::unique_ptr<Dataset> open_idx_row(const DatasetOptions& options, const std::string& split) {
@@ -151,7 +156,7 @@ constexpr std::array kRows{
                "folder with shards per split",
                true, true, open_shards_row, /*is_pattern=*/true, /*takes_multi_label=*/true},
     DatasetRow{"hdf5", "files packed by `softmoe data pack`: one, or a folder with one per split",
-               true, true, open_packed_row},
+               true, true, open_packed_row, /*is_pattern=*/false, /*takes_multi_label=*/true},
     DatasetRow{"characters", "letters of this machine's fonts, distorted; endless", false, false,
                open_characters_row},
     DatasetRow{"digits", "1,797 handwritten digits, embedded", false, false, open_digits_row},
@@ -237,7 +242,7 @@ std::unique_ptr<Dataset> make_dataset(const DatasetOptions& options, const std::
     }
   }
   if (options.multi_label && !row.takes_multi_label) {
-    throw UsageError("--multi-label", "--dataset manifest or shards",
+    throw UsageError("--multi-label", "--dataset manifest, shards or hdf5",
                      "--dataset " + std::string(row.name));
   }
   if (options.label_separator.empty()) {

@@ -98,6 +98,18 @@ void write_to_stream(const fs::path& path, const std::function<void(const fs::pa
   fs::remove_all(folder, error);
 }
 
+/// Throws for `named` if no file can be made in `folder`. Permissions alone do not tell: /proc has
+/// them, and makes no file.
+void try_new_file(const fs::path& folder, const fs::path& named) {
+  std::string file = folder / ".softmoe-XXXXXX";
+  const int descriptor = ::mkostemp(file.data(), O_CLOEXEC);
+  if (descriptor < 0) {
+    throw_write_error(named, errno);
+  }
+  ::close(descriptor);
+  ::unlink(file.c_str());
+}
+
 }  // namespace
 
 fs::path link_target(const fs::path& path) {
@@ -150,19 +162,20 @@ void check_can_write(const fs::path& path) {
   if (fs::is_directory(path, error)) {
     throw_write_error(path, EISDIR);
   }
-  auto place = path;
-  if (!is_stream(path)) {
-    place = fs::absolute(link_target(path), error).parent_path();
-    while (!fs::exists(place, error) && place != place.parent_path()) {
-      place = place.parent_path();
+  if (is_stream(path)) {
+    if (::access(path.c_str(), W_OK) != 0) {
+      throw_write_error(path, errno);
     }
-    if (!fs::is_directory(place, error)) {
-      throw_write_error(path, ENOTDIR);
-    }
+    return;
   }
-  if (::access(place.c_str(), W_OK) != 0) {
-    throw_write_error(path, errno);
+  auto folder = fs::absolute(link_target(path), error).parent_path();
+  while (!fs::exists(folder, error) && folder != folder.parent_path()) {
+    folder = folder.parent_path();
   }
+  if (!fs::is_directory(folder, error)) {
+    throw_write_error(path, ENOTDIR);
+  }
+  try_new_file(folder, path);
 }
 
 bool replaces_content(const fs::path& path) {

@@ -15,8 +15,8 @@ namespace softmoe {
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const std::filesystem::path&)>& write);
 
-/// Throws InputError that names `path` if write_atomically() cannot write there as things are now;
-/// changes nothing.
+/// Throws InputError that names `path` if write_atomically() cannot write there as things are now.
+/// Makes an empty file there, or in the folder that its folders would be made in, and removes it.
 void check_can_write(const std::filesystem::path& path);
 
 /// Returns true if write_atomically() would replace a file that is not empty.

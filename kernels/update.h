@@ -18,11 +18,23 @@ struct AdamWConstants {
   float gradient_factor;  ///< of the gradient, before anything else
 };
 
+/// Values whose moments share a scale, if they are stored in 8 bits.
+inline constexpr int64_t kMomentBlock = 256;
+
+/// Moments in 8 bits (ops/quantized_moments.h): codes, and one scale per kMomentBlock codes.
+struct MomentCodes {
+  uint8_t* codes;
+  float* scales;
+};
+
 struct UpdateKernels {
   /// Updates `count` parameters and their moments from their gradients. A mean in bf16 is rounded
   /// only where it is stored.
   void (*adamw)(const AdamWConstants& step, int64_t count, const float* gradient, float* parameter,
                 Target mean, float* mean_square);
+  /// Does as adamw() with moments in 8 bits.
+  void (*adamw_8bit)(const AdamWConstants& step, int64_t count, const float* gradient,
+                     float* parameter, MomentCodes mean, MomentCodes mean_square);
   /// Sum of the squares of `count` values.
   double (*sum_of_squares)(const float* values, int64_t count);
   /// Multiplies `count` values by `factor`.

@@ -64,7 +64,10 @@ OnnxValue onnx_moe_layer(OnnxContext& context, const OnnxValue& tokens, const st
   const auto writer = std::find_if(kWriters.begin(), kWriters.end(),
                                    [&](const OnnxWriterRow& row) { return row.form == form; });
   TORCH_INTERNAL_ASSERT(writer != kWriters.end(), "no ONNX form of ", layer.options.moe.router);
-  return writer->write(layer, tokens);  // [batch, tokens, dim]
+  const auto output = writer->write(layer, tokens);  // [batch, tokens, dim]
+  return layer.options.moe.moe_layer_scale > 0
+             ? context.graph.node("Mul", {output, context.weights.exact(name + ".gamma")})
+             : output;
 }
 
 }  // namespace softmoe

@@ -3,11 +3,13 @@
 #include <ATen/Functions.h>
 
 #include "ops/soft_routing.h"
+#include "softmoe/router_scale.h"
 
 namespace softmoe {
 namespace {
 
-/// Cosine similarities of tokens and slots, [batch, tokens, slots].
+/// Logits of dispatch: cosine similarities of tokens and slots times the scale,
+/// [batch, tokens, slots].
 OnnxValue soft_logits_of(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
   auto& graph = layer.graph();
   auto& weights = layer.context.weights;
@@ -15,7 +17,8 @@ OnnxValue soft_logits_of(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
   const auto fp32 = [&](const char* name) {
     return weights.tensor(layer.name + ".router." + name).to(torch::kFloat32);
   };
-  const auto keys = soft_keys(fp32("phi").flatten(1), fp32("scale"), eps);
+  const auto scale = router_scale(fp32("scale"), layer.options.moe);
+  const auto keys = soft_keys(fp32("phi").flatten(1), scale, eps);
   const auto similarities =
       graph.node("MatMul", {tokens, weights.constant(layer.name + ".router.keys", keys)});
   const auto squares =
@@ -23,6 +26,48 @@ OnnxValue soft_logits_of(const OnnxMoeLayer& layer, const OnnxValue& tokens) {
   const auto norm =
       graph.node("Sqrt", {graph.node("Add", {squares, graph.scalar(static_cast<float>(eps))})});
   return graph.node("Div", {similarities, norm});
+}
+
+/// 1.5-entmax of `logits` [batch, tokens, slots] along the slots, as ops/entmax.cpp computes it.
+OnnxValue onnx_entmax15(OnnxGraph& graph, const OnnxValue& logits, int64_t slots) {
+  const auto number = [&](float value) { return graph.scalar(value); };
+  const auto largest = onnx_reduce(graph, OnnxReduction::kMax, logits, -1, /*keep_axis=*/true);
+  const auto halves = graph.node("Mul", {graph.node("Sub", {logits, largest}), number(0.5F)});
+  const auto sorted = onnx_top(graph, halves, slots).values;
+  const auto size = onnx_cast(graph, graph.node("Add", {onnx_range(graph, slots), graph.ints({1})}),
+                              OnnxType::kFloat);  // [slots]
+  const auto mean_of = [&](const OnnxValue& x) {
+    return graph.node("Div", {graph.node("CumSum", {x, graph.int_scalar(2)}), size});
+  };
+  const auto square = [&](const OnnxValue& x) { return graph.node("Mul", {x, x}); };
+  const auto mean = mean_of(sorted);
+  const auto variance = graph.node("Sub", {mean_of(square(sorted)), square(mean)});
+  const auto rest = graph.node("Sub", {graph.node("Div", {number(1.0F), size}), variance});
+  const auto thresholds =
+      graph.node("Sub", {mean, graph.node("Sqrt", {graph.node("Relu", {rest})})});
+  const auto is_above =
+      onnx_cast(graph, graph.node("LessOrEqual", {thresholds, sorted}), OnnxType::kInt64);
+  const auto support = onnx_reduce(graph, OnnxReduction::kSum, is_above, -1, /*keep_axis=*/true);
+  const auto last = graph.node("Sub", {support, graph.ints({1})});  // [batch, tokens, 1]
+  const auto threshold = graph.node("GatherElements", {thresholds, last}, {{"axis", int64_t{2}}});
+  return square(graph.node("Relu", {graph.node("Sub", {halves, threshold})}));
+}
+
+/// The weights of slots in tokens, [batch, tokens, slots], from the logits of dispatch.
+OnnxValue combine_weights(const OnnxMoeLayer& layer, OnnxValue logits, int64_t slots) {
+  auto& graph = layer.graph();
+  auto& weights = layer.context.weights;
+  const auto& moe = layer.options.moe;
+  const auto parameter = layer.name + ".router.combine_scale";
+  if (weights.has(parameter)) {
+    const auto scale_of = [&](const std::string& name) {
+      return router_scale(weights.tensor(name).to(torch::kFloat32), moe);
+    };
+    const auto ratio = scale_of(parameter) / scale_of(layer.name + ".router.scale");
+    logits = graph.node("Mul", {logits, weights.constant(parameter, ratio)});
+  }
+  return moe.combine == CombineWeights::kEntmax15 ? onnx_entmax15(graph, logits, slots)
+                                                  : onnx_softmax(graph, logits, -1);
 }
 
 /// `logits` [batch, tokens, slots] with those of padding so small that it has no weight.
@@ -60,6 +105,7 @@ OnnxValue repeated(OnnxGraph& graph, const OnnxValue& mean, int64_t count) {
 OnnxValue onnx_soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens, SoftMixing mixing) {
   auto& graph = layer.graph();
   const int64_t per_expert = slots_per_expert(layer.options);
+  const int64_t count = layer.experts() * per_expert;
   const auto logits = mixing != SoftMixing::kUniform ? soft_logits_of(layer, tokens) : "";
   auto slots = onnx_dispatched(layer, tokens);
   if (learns_dispatch(mixing)) {
@@ -68,11 +114,11 @@ OnnxValue onnx_soft_moe(const OnnxMoeLayer& layer, const OnnxValue& tokens, Soft
         onnx_softmax(graph, onnx_transpose(graph, without_padding(layer, logits), {0, 2, 1}), -1);
     slots = graph.node("MatMul", {dispatch, slots});  // [batch, slots, dim]
   } else {
-    slots = repeated(graph, token_mean(layer, slots), layer.experts() * per_expert);
+    slots = repeated(graph, token_mean(layer, slots), count);
   }
   const auto outputs = onnx_dispatched(layer, onnx_experts_of_slots(layer, slots, per_expert));
   if (learns_combine(mixing)) {
-    return graph.node("MatMul", {onnx_softmax(graph, logits, -1), outputs});
+    return graph.node("MatMul", {combine_weights(layer, logits, count), outputs});
   }
   const auto mean = onnx_reduce(graph, OnnxReduction::kMean, outputs, 1, /*keep_axis=*/true);
   return repeated(graph, mean, layer.context.options.tokens());

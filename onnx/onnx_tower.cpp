@@ -56,8 +56,12 @@ OnnxValue block(OnnxContext& context, OnnxValue x, const std::string& name, bool
   x = add(graph, x, scaled_branch(context, mixed, name + ".ls1"));
   graph.set_scope(name + (has_moe ? "/moe" : "/mlp"));
   const auto normed = onnx_norm(context, x, name + ".norm2");
-  const auto out = has_moe ? onnx_moe_layer(context, normed, name + ".moe")
-                           : onnx_mlp(context, normed, name + ".mlp");
+  auto out = has_moe ? onnx_moe_layer(context, normed, name + ".moe")
+                     : onnx_mlp(context, normed, name + ".mlp");
+  if (has_moe && has_mlp(context.options, has_moe)) {
+    graph.set_scope(name + "/moe/mlp");
+    out = add(graph, out, onnx_mlp(context, normed, name + ".mlp"));
+  }
   return add(graph, x, scaled_branch(context, out, name + ".ls2"));
 }
 

@@ -6,15 +6,13 @@
 #include <ATen/ops/where.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <limits>
+#include <vector>
 
 namespace softmoe {
 namespace {
 
 constexpr int64_t kDecades = 7;
-constexpr uint32_t kUpperBits = 1U << 16;
 
 /// The numbers of the paper's dynamic tree: in the decade up to 10^-k, the middles of equal
 /// intervals, of which there are half as many in each lower decade; 0; and 1.
@@ -36,39 +34,14 @@ std::vector<float> dynamic_numbers(bool has_sign) {
   return numbers;
 }
 
-/// The largest magnitude of `count` values.
-float largest(const float* values, int64_t count) {
-  float result = 0.0F;
-  for (int64_t i = 0; i < count; ++i) {
-    result = std::max(result, std::abs(values[i]));
-  }
-  return result;
-}
-
 }  // namespace
 
-MomentCode::MomentCode(bool has_sign, bool keeps_above_zero)
-    : below_(kUpperBits, 255), inner_(kUpperBits, std::numeric_limits<float>::infinity()) {
+MomentCode::MomentCode(bool has_sign, bool keeps_above_zero) {
   const auto numbers = dynamic_numbers(has_sign);
   TORCH_INTERNAL_ASSERT(numbers.size() == numbers_.size());
   std::copy(numbers.begin(), numbers.end(), numbers_.begin());
   for (size_t i = 0; i < bounds_.size(); ++i) {
     bounds_[i] = keeps_above_zero && i == 0 ? 0.0F : 0.5F * (numbers_[i] + numbers_[i + 1]);
-  }
-  for (uint32_t upper = 0; upper < kUpperBits; ++upper) {
-    const auto first = std::bit_cast<float>(upper << 16);
-    const auto last = std::bit_cast<float>((upper << 16) | 0xFFFFU);
-    if (!(std::abs(last) < 2.0F)) {
-      continue;  // no quotient, which is at most 1
-    }
-    const auto [low, high] = std::minmax(first, last);
-    const auto* begin = std::lower_bound(bounds_.begin(), bounds_.end(), low);
-    const auto* end = std::lower_bound(bounds_.begin(), bounds_.end(), high);
-    TORCH_INTERNAL_ASSERT(end - begin <= 1, "two bounds between neighbouring values");
-    below_[upper] = static_cast<uint8_t>(begin - bounds_.begin());
-    if (begin != end) {
-      inner_[upper] = *begin;
-    }
   }
 }
 
@@ -80,26 +53,6 @@ const MomentCode& MomentCode::of_means() {
 const MomentCode& MomentCode::of_squares() {
   static const MomentCode code(/*has_sign=*/false, /*keeps_above_zero=*/true);
   return code;
-}
-
-void MomentCode::decode(const uint8_t* codes, float scale, int64_t count, float* values) const {
-  for (int64_t i = 0; i < count; ++i) {
-    values[i] = numbers_[codes[i]] * scale;
-  }
-}
-
-float MomentCode::encode(const float* values, int64_t count, uint8_t* codes) const {
-  const float scale = largest(values, count);
-  if (scale == 0.0F) {
-    std::fill(codes, codes + count, uint8_t{0});
-    return scale;
-  }
-  for (int64_t i = 0; i < count; ++i) {
-    const float quotient = values[i] / scale;
-    const auto upper = std::bit_cast<uint32_t>(quotient) >> 16;
-    codes[i] = static_cast<uint8_t>(below_[upper] + (quotient > inner_[upper] ? 1 : 0));
-  }
-  return scale;
 }
 
 torch::Tensor MomentCode::decoded(const torch::Tensor& codes, const torch::Tensor& scales) const {

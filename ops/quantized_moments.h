@@ -8,7 +8,6 @@
 
 #include <array>
 #include <cstdint>
-#include <vector>
 
 namespace softmoe {
 
@@ -19,7 +18,8 @@ inline constexpr int64_t moment_blocks(int64_t count) {
   return (count + kMomentBlock - 1) / kMomentBlock;
 }
 
-/// The numbers that codes stand for, in ascending order, and how values find them.
+/// The numbers that codes stand for, in ascending order, and how values find them. The kernel of
+/// adamw_8bit_update() has arithmetic of its own for both (kernels/simd/moment_code.h).
 class MomentCode {
  public:
   /// For means of gradients: numbers in [-1, 1].
@@ -28,15 +28,10 @@ class MomentCode {
   /// optimizer to divide by its eps alone.
   static const MomentCode& of_squares();
 
-  /// Writes the `count` values of one block that `codes` and `scale` stand for.
-  void decode(const uint8_t* codes, float scale, int64_t count, float* values) const;
-  /// Writes the codes of the `count` values of one block and returns their scale.
-  float encode(const float* values, int64_t count, uint8_t* codes) const;
-
   /// The values [numel], fp32, of `codes` of any shape with `scales` [moment_blocks(numel)].
   torch::Tensor decoded(const torch::Tensor& codes, const torch::Tensor& scales) const;
   /// Writes `values` [numel] fp32 to `codes` of any shape and `scales` [moment_blocks(numel)], all
-  /// on one device: what encode() gives for every block.
+  /// on one device.
   void encode(const torch::Tensor& values, const torch::Tensor& codes,
               const torch::Tensor& scales) const;
 
@@ -48,10 +43,6 @@ class MomentCode {
 
   std::array<float, 256> numbers_;
   std::array<float, 255> bounds_;  // a value's code is the number of bounds below it
-  // By the upper 16 bits of a value: bounds below all values with these bits, and the one among
-  // them, or infinity.
-  std::vector<uint8_t> below_;
-  std::vector<float> inner_;
 };
 
 }  // namespace softmoe

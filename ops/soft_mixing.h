@@ -4,6 +4,9 @@
 
 #include <torch/types.h>
 
+#include <array>
+
+#include "core/enum_names.h"
 #include "ops/soft_routing.h"
 
 namespace softmoe {
@@ -25,18 +28,29 @@ constexpr bool learns_combine(SoftMixing mixing) {
   return mixing == SoftMixing::kSoft || mixing == SoftMixing::kUniformSoft;
 }
 
+/// What makes weights of a token's logits when slots become tokens.
+enum class CombineWeights {
+  kSoftmax,
+  kEntmax15,  ///< ops/entmax.h: zero for all but the best slots
+};
+template <>
+inline constexpr std::array<EnumName<CombineWeights>, 2> kEnumNames<CombineWeights>{
+    {{CombineWeights::kSoftmax, "softmax"}, {CombineWeights::kEntmax15, "entmax15"}}};
+
 /// Parameters of the slots of one layer; undefined for kUniform.
 struct SlotParameters {
-  torch::Tensor phi;    ///< [dim, slots]
-  torch::Tensor scale;  ///< []
+  torch::Tensor phi;                 ///< [dim, slots]
+  torch::Tensor scale;               ///< []
+  torch::Tensor combine_scale = {};  ///< [] of the logits of combine; undefined: `scale`
 };
 
 struct SoftMixingOptions {
   SoftMixing mixing = SoftMixing::kSoft;
+  CombineWeights combine = CombineWeights::kSoftmax;
   int64_t experts = 1;
   int64_t slots_per_expert = 1;
   double eps = 1e-6;   ///< added to the squared norms of tokens and slot parameters
-  double noise = 0.0;  ///< standard deviation of normal noise on the logits
+  double noise = 0.0;  ///< standard deviation of normal noise on the logits of both steps
   bool rounds_to_bf16 =
       false;  ///< fp32 tokens and expert outputs are rounded before they are mixed
 
@@ -48,7 +62,7 @@ struct SoftDispatch;
 /// How one batch was mixed: made by soft_dispatch(), read by soft_combine() and by records.
 class SoftMix {
  public:
-  /// Routing logits [batch, tokens, slots] without noise; undefined for kUniform.
+  /// Logits of dispatch [batch, tokens, slots] without noise; undefined for kUniform.
   torch::Tensor logits() const;
   /// The weights of both steps.
   SoftRouting weights() const;
@@ -60,8 +74,9 @@ class SoftMix {
 
   SoftMixingOptions options_;
   torch::Tensor panels_;  // the logits as the kernels keep them; defined if they mixed the tokens
-  torch::Tensor logits_;  // otherwise
-  SoftRouting weights_;   // otherwise
+  torch::Tensor combine_panels_;  // then, those of combine
+  torch::Tensor logits_;          // otherwise
+  SoftRouting weights_;           // otherwise
 };
 
 struct SoftDispatch {

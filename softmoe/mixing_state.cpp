@@ -14,6 +14,7 @@ std::map<std::string, torch::Tensor> MixingState::values() const {
     }
   };
   add("scale", scale);
+  add("combine_scale", combine_scale);
   add("dispatch_entropy", dispatch_entropy);
   add("combine_entropy", combine_entropy);
   add("input_similarity", input_similarity);

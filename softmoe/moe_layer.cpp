@@ -1,6 +1,7 @@
 #include "softmoe/moe_layer.h"
 
 #include "core/tensor_check.h"
+#include "ops/initialization.h"
 #include "runtime/profiler.h"
 #include "softmoe/mixing_state.h"
 #include "softmoe/routers.h"
@@ -85,10 +86,20 @@ void MoeLayerImpl::reset() {
   router_ = make_router(options_);
   register_module("router", router_.module);
   experts = register_module("experts", Experts(options_));
+  if (options_.moe.moe_layer_scale > 0) {
+    gamma = register_parameter("gamma", torch::empty({options_.dim}));
+    init_constant(gamma, options_.moe.moe_layer_scale);
+  }
 }
 
 torch::Tensor MoeLayerImpl::forward(const torch::Tensor& tokens, const TokenContext& context,
                                     RoutingRecord* record) {
+  const auto output = run(tokens, context, record);  // [batch, tokens, dim]
+  return gamma.defined() ? output * gamma : output;
+}
+
+torch::Tensor MoeLayerImpl::run(const torch::Tensor& tokens, const TokenContext& context,
+                                RoutingRecord* record) {
   if (context.sequences.empty()) {
     return forward_together(tokens, context, record);  // [batch, tokens, dim]
   }

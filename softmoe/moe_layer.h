@@ -10,7 +10,8 @@
 
 namespace softmoe {
 
-/// Joins a router with experts. Submodules: `router`, `experts`.
+/// Joins a router with experts. Submodules: `router`, `experts`. With MoeOptions::moe_layer_scale
+/// it has LayerScale (Touvron et al., arXiv:2103.17239), the parameter `gamma` [dim].
 class MoeLayerImpl : public torch::nn::Cloneable<MoeLayerImpl> {
  public:
   explicit MoeLayerImpl(const MoeLayerOptions& options);
@@ -29,8 +30,12 @@ class MoeLayerImpl : public torch::nn::Cloneable<MoeLayerImpl> {
   const MoeLayerOptions& options() const { return options_; }
 
   Experts experts{nullptr};
+  torch::Tensor gamma;
 
  private:
+  /// What router and experts make of `tokens`, before LayerScale.
+  torch::Tensor run(const torch::Tensor& tokens, const TokenContext& context,
+                    RoutingRecord* record);
   torch::Tensor forward_together(const torch::Tensor& tokens, const TokenContext& context,
                                  RoutingRecord* record);
   /// Routes text by text; the experts see the rows of all at once.

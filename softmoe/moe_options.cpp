@@ -1,6 +1,7 @@
 #include "softmoe/moe_options.h"
 
 #include <c10/util/Exception.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,6 +14,10 @@ namespace softmoe {
 
 void describe(OptionTable& table, MoeOptions& options) {
   table.add("router", options.router, "how tokens reach experts", {.choices = router_names()});
+  table.add("router-init", options.router_init,
+            "options of the router as in other code, unless they are given: vmoe (Soft MoE: one "
+            "scale of 1, normal slots, softmax) or spheromoe (MoE Jetpack: two scales of 2, "
+            "orthogonal slots, entmax15, noise, --expert-drop 0.4)");
   table.add("experts", options.experts, "experts of a MoE layer",
             {.unit = "experts", .min = 0, .max = kMaxExperts});
   table.add("slots-per-expert", options.slots_per_expert,
@@ -41,8 +46,23 @@ void describe(OptionTable& table, MoeOptions& options) {
                    "scale that the logits begin with, which is learned: a number, or sqrt_dim "
                    "for the square root of --dim; 1 is vmoe's, with which all slots begin as "
                    "nearly the mean token"));
+  table.add("router-scale-form", options.router_scale_form,
+            with_readers("router-scale-form",
+                         "what is learned: the scale, or its logarithm, so that updates change "
+                         "the scale by a share of it"));
+  table.add("router-scale-max", options.router_scale_max,
+            with_readers("router-scale-max", "maximum of the scale; 0: none"), {.min = 0});
+  table.add("separate-scales", options.separate_scales,
+            with_readers("separate-scales",
+                         "one scale for dispatch and one for combine, which begin equal"));
   table.add("phi-init", options.phi_init,
-            with_readers("phi-init", "how the parameters of slots begin"));
+            with_readers("phi-init",
+                         "how the parameters of slots begin; kmeans: from the mean token to "
+                         "centers of the tokens of some training images"));
+  table.add("combine", options.combine,
+            with_readers("combine",
+                         "weights of a token's slots: softmax, or entmax15, which gives all but "
+                         "the best slots none (arXiv:1905.05702)"));
   table.add("dispatch-dtype", options.dispatch_dtype,
             with_readers(
                 "dispatch-dtype",
@@ -52,10 +72,21 @@ void describe(OptionTable& table, MoeOptions& options) {
   table.add("expert-init", options.expert_init, "how the experts of a layer start");
   table.add("expert-drop", options.expert_drop, "dropout rate inside experts; 0: that of --drop",
             {.min = 0, .max = 1});
+  table.add("expert-dim", options.expert_dim,
+            "width inside an expert, such as a quarter of --mlp-dim for four times as many "
+            "experts; 0: --mlp-dim",
+            {.unit = "channels", .min = 0, .max = kMaxExpertWidth});
+  table.add("shared-mlp", options.shared_mlp,
+            "keep a dense MLP beside the experts, whose outputs are added");
+  table.add("moe-layer-scale", options.moe_layer_scale,
+            "learned factor of each channel of what experts give, which begins with this; 0: none",
+            {.min = 0});
   describe(table, options.sparse);
 }
 
-double initial_router_scale(const MoeOptions& options, int64_t dim) {
+namespace {
+
+double asked_router_scale(const MoeOptions& options, int64_t dim) {
   const auto& text = options.router_scale;
   if (text == "sqrt_dim") {
     return std::sqrt(static_cast<double>(dim));
@@ -66,6 +97,17 @@ double initial_router_scale(const MoeOptions& options, int64_t dim) {
                      "'" + printable_text(text) + "'");
   }
   return *scale;
+}
+
+}  // namespace
+
+double initial_router_scale(const MoeOptions& options, int64_t dim) {
+  const double scale = asked_router_scale(options, dim);
+  if (const double max = options.router_scale_max; max > 0.0 && scale > max) {
+    throw UsageError("router-scale", fmt::format("at most router-scale-max {:g}", max),
+                     fmt::format("{:g}", scale));
+  }
+  return scale;
 }
 
 int64_t slots_per_expert(const MoeLayerOptions& options) {

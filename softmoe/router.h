@@ -44,6 +44,7 @@ struct RoutingScores {
 /// difference, but for the scale.
 struct MixingState {
   torch::Tensor scale;              ///< of the logits; undefined if the router has none
+  torch::Tensor combine_scale;      ///< of those of combine, if it has one of its own
   torch::Tensor dispatch_entropy;   ///< of a slot's weights, as a share of that of equal weights
   torch::Tensor combine_entropy;    ///< of a token's weights, as a share of that of equal weights
   torch::Tensor input_similarity;   ///< mean cosine between the inputs of two slots of an image
@@ -91,6 +92,13 @@ struct Routed {
   torch::Tensor merge_weights;
 };
 
+/// What a router learns from before training.
+enum class RouterSample {
+  kNone,     ///< nothing
+  kPatches,  ///< pixels of image patches
+  kTokens,   ///< the tokens that its layer gets
+};
+
 /// Turns tokens into expert inputs, and expert outputs back into tokens.
 class Router {
  public:
@@ -109,13 +117,14 @@ class Router {
   /// Output tokens [batch, tokens, dim] from `expert_outputs` [experts, rows, dim].
   virtual torch::Tensor combine(const Routed& routed, const torch::Tensor& expert_outputs) = 0;
 
-  /// Returns true if the router waits for fit() before it can be trained.
-  virtual bool wants_sample() const { return false; }
+  /// What the router waits for before it can be trained.
+  virtual RouterSample wanted_sample() const { return RouterSample::kNone; }
 
-  /// Learns what the router takes from a sample of the training set before training:
-  /// `patches` [count, pixels]. `twin` is the router of another layer that has learned from
-  /// these patches, or null; a router of its kind takes over what it learned. Most take nothing.
-  virtual void fit(const torch::Tensor& /*patches*/, const Router* /*twin*/) {}
+  /// Learns what the router takes from a sample of the training set before training: `sample`
+  /// [count, pixels] of patches or [count, dim] of tokens, as wanted_sample() says. `twin` is the
+  /// router of another layer that has learned from the same patches, or null; a router of its kind
+  /// takes over what it learned. Most take nothing.
+  virtual void fit(const torch::Tensor& /*sample*/, const Router* /*twin*/) {}
 };
 
 /// A router, and the module that owns its parameters (the same object seen from both sides:

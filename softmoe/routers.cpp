@@ -35,8 +35,15 @@ RouterCost soft_cost(const MoeLayerOptions& options) {
 
 constexpr std::string_view kSoftMoe = "arXiv:2308.00951";
 
-constexpr std::array<std::string_view, 4> kSoftOptions{"slots-per-expert", "capacity-factor",
-                                                       "router-eps", "dispatch-dtype"};
+constexpr std::array<std::string_view, 8> kSoftOptions{
+    "slots-per-expert", "capacity-factor",   "router-eps",       "dispatch-dtype",
+    "combine",          "router-scale-form", "router-scale-max", "separate-scales"};
+constexpr std::array<std::string_view, 6> kSoftUniformOptions{
+    "slots-per-expert", "capacity-factor",   "router-eps",
+    "dispatch-dtype",   "router-scale-form", "router-scale-max"};
+constexpr std::array<std::string_view, 7> kUniformSoftOptions{
+    "slots-per-expert", "capacity-factor",   "router-eps",      "dispatch-dtype",
+    "combine",          "router-scale-form", "router-scale-max"};
 constexpr std::array<std::string_view, 3> kSlotOptions{"slots-per-expert", "capacity-factor",
                                                        "dispatch-dtype"};
 constexpr std::array<std::string_view, 1> kNoise{"router-noise"};
@@ -71,6 +78,20 @@ constexpr std::array<std::string_view, 2> kSeededOptions{"hash-seed", "dispatch-
 constexpr std::array<std::string_view, 3> kCodedOptions{"hash-codes", "hash-seed",
                                                         "dispatch-dtype"};
 
+constexpr std::span<const std::string_view> soft_options(SoftMixing mixing) {
+  switch (mixing) {
+    case SoftMixing::kSoft:
+      return kSoftOptions;
+    case SoftMixing::kSoftUniform:
+      return kSoftUniformOptions;
+    case SoftMixing::kUniformSoft:
+      return kUniformSoftOptions;
+    case SoftMixing::kUniform:
+      return kSlotOptions;
+  }
+  return {};
+}
+
 constexpr OnnxForm soft_form(SoftMixing mixing) {
   switch (mixing) {
     case SoftMixing::kSoft:
@@ -94,9 +115,7 @@ constexpr RouterRow soft_row(std::string_view name, std::string_view summary) {
           .learned = mixing != SoftMixing::kUniform,
           .make = make_soft<mixing>,
           .cost = soft_cost<mixing>,
-          .options = mixing == SoftMixing::kUniform
-                         ? std::span<const std::string_view>(kSlotOptions)
-                         : std::span<const std::string_view>(kSoftOptions),
+          .options = soft_options(mixing),
           .training_options = mixing == SoftMixing::kUniform
                                   ? std::span<const std::string_view>()
                                   : std::span<const std::string_view>(kSoftTraining),
@@ -297,14 +316,16 @@ std::vector<std::string> router_names() {
   return names;
 }
 
+bool reads_option(const RouterRow& row, std::string_view option) {
+  return std::count(row.options.begin(), row.options.end(), option) > 0 ||
+         std::count(row.training_options.begin(), row.training_options.end(), option) > 0;
+}
+
 std::string with_readers(std::string_view option, const std::string& meaning) {
   std::vector<std::string> readers;
   std::vector<std::string> others;
   for (const auto& row : kRows) {
-    const bool reads =
-        std::count(row.options.begin(), row.options.end(), option) > 0 ||
-        std::count(row.training_options.begin(), row.training_options.end(), option) > 0;
-    (reads ? readers : others).emplace_back(row.name);
+    (reads_option(row, option) ? readers : others).emplace_back(row.name);
   }
   const bool is_usual = others.size() < readers.size();
   return fmt::format("{}; read by {}{}", meaning, is_usual ? "all but " : "",

@@ -109,6 +109,8 @@ struct RouterRow {
 std::span<const RouterRow> router_rows();
 /// Their names.
 std::vector<std::string> router_names();
+/// Returns true if RouterRow::options or training_options name `option`.
+bool reads_option(const RouterRow& row, std::string_view option);
 /// "MEANING; read by A, B and C", or "all but A": the help of an option by RouterRow::options and
 /// training_options, in which no row that ignores it is missing.
 std::string with_readers(std::string_view option, const std::string& meaning);

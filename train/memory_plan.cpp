@@ -34,7 +34,7 @@ class ActivationBytes {
   /// Normed tokens, queries, keys and values, mixed values; the tokens before and after.
   int64_t attention() const { return 2 * stream_ + short_ * model_.tokens() * 5 * model_.dim; }
   /// Normed tokens and what the activation function gets.
-  int64_t mlp(int64_t rows) const { return short_ * rows * (model_.dim + hidden()); }
+  int64_t mlp(int64_t rows) const { return mlp(rows, hidden()); }
   /// Tokens, scores, what the experts get and give, the sum.
   int64_t moe() const {
     const auto layer = moe_layer_options(model_);
@@ -42,7 +42,9 @@ class ActivationBytes {
     const auto rows = static_cast<int64_t>(row.cost(layer).expert_rows);
     const int64_t scores =
         row.mixing ? model_.moe.experts * model_.moe.slots_per_expert : 3 * model_.moe.experts;
-    return 2 * stream_ + kFp32 * model_.tokens() * scores + mlp(rows) + short_ * rows * model_.dim;
+    const int64_t shared = model_.moe.shared_mlp ? mlp(model_.tokens()) : 0;
+    return 2 * stream_ + kFp32 * model_.tokens() * scores + mlp(rows, layer.hidden_dim) + shared +
+           short_ * rows * model_.dim;
   }
   int64_t block(bool has_moe) const {
     return attention() + (has_moe ? moe() : mlp(model_.tokens()));
@@ -61,6 +63,7 @@ class ActivationBytes {
   int64_t targets() const { return kFp32 * model_.num_classes; }
 
  private:
+  int64_t mlp(int64_t rows, int64_t width) const { return short_ * rows * (model_.dim + width); }
   int64_t hidden() const {
     return model_.mlp_layer == MlpLayer::kSwiGlu ? 2 * model_.mlp_dim : model_.mlp_dim;
   }

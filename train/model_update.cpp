@@ -89,13 +89,14 @@ ModelUpdate update_model(VisionTransformer& model, Optimizer& optimizer,
 }
 
 std::function<torch::Tensor(const torch::Tensor& images, const torch::Tensor& labels)>
-make_train_step(VisionTransformer model, torch::Dtype dtype) {
-  const OptimizerOptions options;
+make_train_step(VisionTransformer model, torch::Dtype dtype, const OptimizerOptions& options) {
   std::shared_ptr<Optimizer> optimizer = make_optimizer(named_parameters(*model), options);
   const ObjectiveOptions objectives{.loss = {},
                                     .router_losses = default_router_losses(model->options())};
-  const UpdateOptions update{
-      .step = {.compute_dtype = dtype}, .lr = 1e-4, .clip_grad = options.clip_grad};
+  const UpdateOptions update{.step = {.compute_dtype = dtype},
+                             .lr = 1e-4,
+                             .clip_grad = options.clip_grad,
+                             .sam_rho = options.sam_rho};
   model->train();
   return [=](const torch::Tensor& images, const torch::Tensor& labels) mutable {
     const auto batch = [&] { return Batch{.images = images, .labels = labels, .indices = {}}; };

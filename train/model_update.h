@@ -51,10 +51,10 @@ ModelUpdate update_model(VisionTransformer& model, Optimizer& optimizer,
                          const ObjectiveOptions& objectives,
                          const std::function<Batch()>& next_batch, const UpdateOptions& options);
 
-/// The update of a training run of `model` with default options and the default losses of its
-/// router, under autocast to `dtype`, as a function for benchmarks: takes images [batch, channels,
-/// height, width] and labels [batch], gives the loss [].
+/// The update of a training run of `model` by the optimizer of `options` with the default losses of
+/// its router, under autocast to `dtype`, as a function for benchmarks: takes images [batch,
+/// channels, height, width] and labels [batch], gives the loss [].
 std::function<torch::Tensor(const torch::Tensor& images, const torch::Tensor& labels)>
-make_train_step(VisionTransformer model, torch::Dtype dtype);
+make_train_step(VisionTransformer model, torch::Dtype dtype, const OptimizerOptions& options = {});
 
 }  // namespace softmoe

@@ -60,6 +60,10 @@ void describe(OptionTable& table, OptimizerOptions& options) {
       "router-lr", options.router_lr,
       "ratio of the learning rate of routers to that of their layer; 0: they stay as they begin",
       {.min = 0});
+  table.add("router-weight-decay", options.router_weight_decay,
+            "decoupled decay of all parameters of routers (the logarithm of a scale with "
+            "--router-scale-form exp); -1: --weight-decay for weights and scales, none for slots",
+            {.min = -1});
   table.add("layer-decay", options.layer_decay,
             "ratio of a layer's learning rate to that of the next layer: the head has --lr, the "
             "last block "
@@ -98,8 +102,11 @@ std::vector<DecayRule> decay_rules(const OptimizerOptions& options) {
     rules.push_back(parse_rule(text));
   }
   rules.push_back({.pattern = R"(norm[^.]*\.weight$)", .decay = 0.0});
+  if (options.router_weight_decay >= 0.0) {
+    rules.push_back({.pattern = R"((^|\.)router\.)", .decay = options.router_weight_decay});
+  }
   rules.push_back({.pattern = R"((^|[._])weight$)", .decay = options.weight_decay});
-  rules.push_back({.pattern = R"((^|\.)router\.scale$)", .decay = options.weight_decay});
+  rules.push_back({.pattern = R"((^|\.)router\.(combine_)?scale$)", .decay = options.weight_decay});
   return rules;
 }
 

@@ -16,7 +16,8 @@ struct OptimizerOptions {
   std::string opt = "adamw";
   double weight_decay = 0.03;
   std::vector<std::string> decay_rules;
-  double router_lr = 1.0;    ///< ratio of the learning rate of routers to that of their layer
+  double router_lr = 1.0;  ///< ratio of the learning rate of routers to that of their layer
+  double router_weight_decay = -1.0;  ///< of all parameters of routers; -1: as of other parameters
   double layer_decay = 1.0;  ///< ratio of a layer's learning rate to the next layer's; 0 or 1: none
   double momentum = 0.9;
   double beta1 = 0.9;
@@ -36,7 +37,8 @@ struct DecayRule {
   double decay = 0.0;
 };
 /// The rules of `options`, in order: `decay_rules` ("pattern=decay"), then no decay for
-/// normalisations, `weight_decay` for other weights and for the scale of a soft router. Parameters
+/// normalisations, `router_weight_decay` for all parameters of routers if it is not negative,
+/// `weight_decay` for other weights and for the scales of a soft router. Parameters
 /// that match nothing (biases, position embeddings, tokens, slot parameters) have no decay. Throws
 /// UsageError for a malformed rule.
 std::vector<DecayRule> decay_rules(const OptimizerOptions& options);

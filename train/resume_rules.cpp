@@ -68,6 +68,12 @@ bool is_longer(const std::string& name, const Json& before, const Json& now) {
   return is_length(name) && (is_unlimited || (before != 0 && now > before));
 }
 
+/// A value in a message.
+std::string value_text(const std::string& name, const Json& value) {
+  const bool is_unlimited = is_length(name) && name != "epochs" && value == 0;
+  return is_unlimited ? "no limit" : json_text(value);
+}
+
 /// The option as a user would type it: `--lr 0.001`, `--no-bias`, `--moe-blocks ''`.
 std::string as_flag(const std::string& name, const Json& value) {
   if (value.is_boolean()) {
@@ -94,7 +100,7 @@ void check_resumed_options(const Json& before, const Json& now, const std::strin
     throw UsageError(fmt::format(
         "--{}: the run in {} has {}, now it is {}{}; {} resumes it, another --experiment begins "
         "another run",
-        name, folder, json_text(old), json_text(value),
+        name, folder, value_text(name, old), value_text(name, value),
         is_length(name) ? ", and a run may only become longer" : "", as_flag(name, old)));
   }
 }

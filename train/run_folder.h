@@ -8,6 +8,7 @@
 ///     timing.jsonl            seconds and speeds, which differ from run to run
 ///     events.out.tfevents.*   curves for TensorBoard, one file per sitting
 ///     last.h5, best.h5, checkpoint-<step>.h5, ema-<decay>.h5
+///     dense.h5                the last one before --upcycle-at
 ///
 /// A run that is interrupted at any moment and resumed from last.h5 leaves, byte for byte, the
 /// summary.csv, metrics.jsonl and evaluations.jsonl of a run without interruption.

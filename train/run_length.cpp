@@ -53,6 +53,13 @@ void RunLength::fit(int64_t step, double seconds) {
   total_steps_ = std::min(limit_, std::max(step + 1, last));
 }
 
+void RunLength::expect(int64_t step, double steps_left) {
+  if (is_timed()) {
+    const int64_t last = steps_left < 1e15 ? step + std::llround(steps_left) : kUnknown;
+    total_steps_ = std::min(limit_, std::max(step + 1, last));
+  }
+}
+
 void RunLength::end_at(int64_t step) {
   limit_ = std::min(limit_, step);
   total_steps_ = std::min(total_steps_, step);

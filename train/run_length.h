@@ -35,6 +35,8 @@ class RunLength {
   /// the run ends with the update that ends nearest to its time. Does nothing if the run is not
   /// limited in time.
   void fit(int64_t step, double seconds);
+  /// The same from an estimate of the updates that follow `step`.
+  void expect(int64_t step, double steps_left);
   /// Makes `step` the last update, or an earlier one if that is the last already.
   void end_at(int64_t step);
 

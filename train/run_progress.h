@@ -21,6 +21,8 @@ struct RunProgress {
   int64_t evaluations_since_best = 0;
   double train_seconds = 0.0;   ///< of all sittings; counts in runs of limited time alone
   double ended_max_time = 0.0;  ///< seconds of the limit at which the run has ended; 0: none
+  int64_t upcycled_step = -1;   ///< updates of the dense model (MidUpcycling); -1: not upcycled yet
+  double upcycled_seconds = 0.0;  ///< of `train_seconds`, those of these updates and of upcycling
 
   bool operator==(const RunProgress&) const = default;
 };

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <utility>
 
+#include "core/error.h"
 #include "core/log.h"
 #include "datasets/bad_images.h"
 #include "datasets/inspection.h"
@@ -38,7 +40,17 @@ NewFolder make_folder(const TrainingSetup& setup) {
   const auto& train = setup.options.train;
   const std::filesystem::path output(train.output);
   if (!train.experiment.empty()) {
-    return NewFolder(output / train.experiment);
+    const std::filesystem::path name(train.experiment);
+    if (name.is_absolute() || std::ranges::find(name, "..") != name.end()) {
+      throw UsageError("--experiment", "a name of a folder within --output",
+                       "'" + printable_text(train.experiment) + "'");
+    }
+    std::error_code none;
+    if (std::filesystem::equivalent(output / name, setup.options.data.data_dir, none)) {
+      throw UsageError("--experiment", "another folder than that of the images (--data-dir)",
+                       "'" + printable_text((output / name).string()) + "'");
+    }
+    return NewFolder(output / name);
   }
   return NewFolder::numbered(
       output / default_experiment(setup.start.model_name, setup.start.model->options()));
@@ -76,6 +88,12 @@ void log_start(const TrainingSetup& setup, const TrainingData& data, const RunFo
                   setup.start.model_name, static_cast<double>(cost.parameters()) / 1e6, cost.gflop,
                   model.num_classes, model.image_height(), model.image_width(),
                   enum_name(precision), setup.device.str()));
+  if (const auto& upcycling = setup.upcycling) {
+    const auto later = model_cost(upcycling->to);
+    log_line(fmt::format(
+        "the model is dense at first; it becomes one of {:.2f} M parameters and {:.4f} GFLOP/img",
+        static_cast<double>(later.parameters()) / 1e6, later.gflop));
+  }
   log_line("transform: " + Transform::training(setup.options.preprocess).text() +
            mixing_text(setup.options.mixup));
   log_line(fmt::format("{} training and {} validation images, run folder {}", data.train->size(),
@@ -98,6 +116,10 @@ TrainResult run_training(TrainingSetup setup, const TrainingData& data) {
     log_line(fmt::format("routers learned from {} training images", images));
   }
   try_image_sizes(model, image_size_stages(setup.options.train, model->options()));
+  if (setup.upcycling && !setup.options.train.image_size_schedule.empty()) {
+    const auto& to = setup.upcycling->to;
+    try_image_sizes(make_model(to, /*seed=*/0), image_size_stages(setup.options.train, to));
+  }
   setup.move_to_device();
   compute_locked_features(setup, *data.train);
   Trainer trainer(std::move(setup), *data.train, *data.val, folder);

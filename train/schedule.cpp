@@ -137,15 +137,15 @@ Schedule::Schedule(const ScheduleOptions& options, const RunLength& length)
   }
 }
 
-void Schedule::fit(const RunLength& length, double step_seconds) {
+void Schedule::fit(const RunLength& length, double step_seconds, double last_step_seconds) {
   shape_.total = length.total_steps();
-  const auto fit_part = [step_seconds](int64_t& steps, Duration time) {
+  const auto fit_part = [](int64_t& steps, Duration time, double seconds) {
     if (time.seconds > 0.0) {
-      steps = std::llround(time.seconds / step_seconds);
+      steps = std::llround(time.seconds / seconds);
     }
   };
-  fit_part(shape_.warmup, warmup_time_);
-  fit_part(shape_.cooldown, cooldown_time_);
+  fit_part(shape_.warmup, warmup_time_, step_seconds);
+  fit_part(shape_.cooldown, cooldown_time_, last_step_seconds);
 }
 
 double Schedule::rate(int64_t step) const {

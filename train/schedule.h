@@ -58,7 +58,11 @@ class Schedule {
 
   /// Fits the schedule to the length of a run of limited time, whose updates take `step_seconds` on
   /// average.
-  void fit(const RunLength& length, double step_seconds);
+  void fit(const RunLength& length, double step_seconds) {
+    fit(length, step_seconds, step_seconds);
+  }
+  /// The updates at the start of the run take `step_seconds`, those at its end `last_step_seconds`.
+  void fit(const RunLength& length, double step_seconds, double last_step_seconds);
 
   /// The rate of the update that follows `step` updates; from `total` on, that of `total`.
   double rate(int64_t step) const;

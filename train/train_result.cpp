@@ -23,6 +23,9 @@ Json to_json(const TrainResult& result) {
   json["parameters"] = result.parameters.total;
   json["trainable_parameters"] = result.parameters.learning;
   json["trainable_share"] = result.parameters.share();
+  if (result.upcycled_step >= 0) {
+    json["upcycled_step"] = result.upcycled_step;
+  }
   if (!result.routing.is_null()) {
     json["routing"] = result.routing;
   }

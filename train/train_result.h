@@ -26,6 +26,8 @@ struct TrainResult {
   LearningShare parameters;
   std::optional<RetrievalResult> retrieval = {};  ///< of the last evaluation, of images with texts
   Json routing = {};  ///< of the last record, as to_json() of ModelRouting; null for dense models
+  int64_t upcycled_step =
+      -1;  ///< updates of the dense model before it got MoE layers; -1: it did not
 };
 
 /// The name of the best score in JSON: "best_top1", or "best_mean_average_precision".

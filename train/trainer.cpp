@@ -22,6 +22,7 @@
 #include "train/hooks/progress_bar_hook.h"
 #include "train/hooks/routing_hook.h"
 #include "train/hooks/tensorboard_hook.h"
+#include "train/run_upcycling.h"
 
 namespace softmoe {
 namespace {
@@ -55,7 +56,7 @@ Trainer::Trainer(TrainingSetup setup, const Dataset& train_set, const Dataset& v
                                  data_identity(train_set, val_set, setup.options.data),
                                  feed_.updates_per_epoch())),
       image_sizes_(image_size_stages(state_.options().train, state_.model()->options())) {
-  state_.model()->set_any_image_size(!image_sizes_.empty());
+  prepare_model();
   adopt_optimizer_state();
   add_hooks();
 }
@@ -95,10 +96,11 @@ void Trainer::adopt_optimizer_state() {
 TrainResult Trainer::run() {
   const InterruptGuard interrupt;
   begin();
-  state_.setup.set_training(true);
+  prepare_model();
   pause();
   while (state_.progress.step < state_.length.total_steps()) {
     stop_if_interrupted();
+    upcycle_if_due();
     update();
     pause();
     if (state_.progress.step < state_.length.total_steps()) {
@@ -127,9 +129,35 @@ void Trainer::begin() {
   folder_.check_space(checkpoint());
 }
 
+void Trainer::prepare_model() {
+  state_.model()->set_any_image_size(!image_sizes_.empty());
+  state_.setup.set_training(true);
+}
+
+/// Saves before and after, so that a run that is interrupted resumes on the side where it was.
+void Trainer::upcycle_if_due() {
+  if (!state_.is_upcycling_due()) {
+    return;
+  }
+  save();
+  save_checkpoint(folder_.path() / "dense.h5", checkpoint());
+  const auto start = std::chrono::steady_clock::now();
+  upcycle_run(state_, train_set_);
+  auto& progress = state_.progress;
+  progress.train_seconds +=
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  progress.upcycled_seconds = progress.train_seconds;
+  prepare_model();
+  state_.fit_length();
+  state_.sitting = {};
+  waited_before_ = feed_.waited_seconds();
+  save();
+}
+
 void Trainer::resume() {
   const auto saved = folder_.load();
   restore(state_, saved.checkpoint, saved.path.string());
+  prepare_model();
   const auto& progress = saved.checkpoint.metadata.at("progress");
   for (const auto& hook : hooks_) {
     hook->load_state(state_, progress);
@@ -330,7 +358,7 @@ void Trainer::count_update(double loss, double seconds) {
   }
   ++state_.sitting.updates;
   state_.sitting.seconds += seconds;
-  state_.sitting.data_seconds = feed_.waited_seconds();
+  state_.sitting.data_seconds = feed_.waited_seconds() - waited_before_;
 }
 
 void Trainer::record(const ModelUpdate& update) {
@@ -374,7 +402,8 @@ TrainResult Trainer::result() const {
           .images_per_second = seconds > 0 ? images / seconds : 0.0,
           .parameters = state_.learning,
           .retrieval = state_.evaluation.retrieval,
-          .routing = state_.routing};
+          .routing = state_.routing,
+          .upcycled_step = progress.upcycled_step};
 }
 
 }  // namespace softmoe

@@ -47,6 +47,8 @@ class Trainer {
   void end_if_out_of_patience();
   void save();
   void stop_if_interrupted();
+  void upcycle_if_due();
+  void prepare_model();
   void update();
   void leave_out(const ModelUpdate& update);
   [[noreturn]] void stop_at(const NotFinite& found, const std::string& text);
@@ -69,6 +71,7 @@ class Trainer {
   std::vector<Batch> batches_;  // of the last update
   int64_t attempts_ = 0;        // to go on from update attempts_from_
   int64_t attempts_from_ = -1;
+  double waited_before_ = 0.0;  // for data, before this sitting began
 };
 
 }  // namespace softmoe

@@ -2,6 +2,7 @@
 /// What defines a training run.
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "train/feature_matcher.h"
@@ -9,6 +10,7 @@
 #include "train/run_options.h"
 #include "train/teacher.h"
 #include "train/training_start.h"
+#include "train/upcycle_moment.h"
 
 namespace softmoe {
 
@@ -25,6 +27,8 @@ struct TrainingSetup {
   std::shared_ptr<Teacher> teacher = {};
   /// Of its `features`, whose maps learn with the model; null without them.
   std::shared_ptr<FeatureMatcher> matcher = {};
+  /// Of a dense model that gets MoE layers during the run.
+  std::optional<MidUpcycling> upcycling = {};
   /// Of the contrastive objective; null for others.
   std::shared_ptr<ImageTextRun> image_text = {};
 

@@ -21,13 +21,24 @@ int64_t images_of_update(const RunOptions& options) {
 }
 
 /// Fits both to the speed of the updates so far.
-void fit_to_speed(RunLength& length, Schedule& schedule, const RunProgress& progress) {
+void fit_to_speed(RunLength& length, Schedule& schedule, const RunProgress& progress,
+                  const std::optional<MidUpcycling>& upcycling) {
   if (length.is_timed() && progress.ended_max_time >= length.max_time().seconds) {
     length.end_at(progress.step);
-  } else if (length.is_timed() && progress.step > 0 && progress.train_seconds > 0.0) {
-    length.fit(progress.step, progress.train_seconds);
-    schedule.fit(length, progress.train_seconds / static_cast<double>(progress.step));
+    return;
   }
+  if (!length.is_timed() || progress.step == 0 || progress.train_seconds <= 0.0) {
+    return;
+  }
+  if (upcycling) {
+    const auto left = forecast(*upcycling, length, progress);
+    length.expect(progress.step, left.steps);
+    schedule.fit(length, left.first_update, left.last_update);
+    return;
+  }
+  length.fit(progress.step, progress.train_seconds);
+  const double step_seconds = progress.train_seconds / static_cast<double>(progress.step);
+  schedule.fit(length, step_seconds);
 }
 
 /// Says what it means that a run becomes longer.
@@ -42,7 +53,7 @@ void log_longer_run(const TrainingState& state, const Json& before) {
   RunLength old_length(train, {.per_epoch = state.length.steps_per_epoch(),
                                .images = state.length.images_per_step()});
   Schedule old_schedule(state.options().schedule, old_length);
-  fit_to_speed(old_length, old_schedule, state.progress);
+  fit_to_speed(old_length, old_schedule, state.progress, state.setup.upcycling);
   if (old_length.total_text() == state.length.total_text()) {
     return;
   }
@@ -53,6 +64,25 @@ void log_longer_run(const TrainingState& state, const Json& before) {
       "beginning choose another --experiment",
       state.length.total_text(), old_length.total_text(), step + 1, state.options().schedule.sched,
       state.schedule.rate(step), old_schedule.rate(step)));
+}
+
+/// The optimizer of all parameters of the run that learn.
+std::unique_ptr<Optimizer> run_optimizer(TrainingSetup& setup) {
+  auto parameters = named_parameters(setup.model());
+  if (setup.matcher) {
+    for (auto& parameter : named_parameters(*setup.matcher)) {
+      parameters.push_back(std::move(parameter));
+    }
+  }
+  return make_optimizer(parameters, setup.options.optimizer);
+}
+
+/// Averages that begin with the weights of the run's model; null: none.
+std::unique_ptr<ModelEma> run_averages(const TrainingSetup& setup) {
+  const auto& train = setup.options.train;
+  return train.model_ema ? std::make_unique<ModelEma>(setup.start.model, train.model_ema_decay,
+                                                      train.model_ema_warmup)
+                         : nullptr;
 }
 
 }  // namespace
@@ -68,7 +98,19 @@ double TrainingState::data_share() const {
   return sitting.seconds > 0 ? sitting.data_seconds / sitting.seconds : 0.0;
 }
 
-void TrainingState::fit_length() { fit_to_speed(length, schedule, progress); }
+void TrainingState::fit_length() { fit_to_speed(length, schedule, progress, setup.upcycling); }
+
+bool TrainingState::is_upcycling_due() const {
+  return setup.upcycling && progress.upcycled_step < 0 &&
+         is_reached(setup.upcycling->moment, length, progress);
+}
+
+std::optional<double> TrainingState::seconds_left() const {
+  if (setup.upcycling && progress.step > 0 && progress.train_seconds > 0.0) {
+    return forecast(*setup.upcycling, length, progress).seconds;
+  }
+  return std::nullopt;
+}
 
 TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
                                   int64_t updates_per_epoch) {
@@ -81,17 +123,8 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
     setup.image_text->model->set_grad_checkpointing(options.train.grad_checkpointing);
   }
   const auto learning = set_trainable(model, options.trainable);
-  auto parameters = named_parameters(model);
-  if (setup.matcher) {
-    for (auto& parameter : named_parameters(*setup.matcher)) {
-      parameters.push_back(std::move(parameter));
-    }
-  }
-  auto optimizer = make_optimizer(parameters, options.optimizer);
-  auto ema = options.train.model_ema
-                 ? std::make_unique<ModelEma>(setup.start.model, options.train.model_ema_decay,
-                                              options.train.model_ema_warmup)
-                 : nullptr;
+  auto optimizer = run_optimizer(setup);
+  auto ema = run_averages(setup);
   const RunLength length(options.train,
                          {.per_epoch = updates_per_epoch, .images = images_of_update(options)});
   const Schedule schedule(options.schedule, length);
@@ -103,6 +136,20 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
           .ema = std::move(ema),
           .length = length,
           .schedule = schedule};
+}
+
+void replace_model(TrainingState& state, VisionTransformer model) {
+  const auto& options = state.options();
+  model->to(state.setup.device);
+  model->set_grad_checkpointing(options.train.grad_checkpointing);
+  state.learning = set_trainable(*model, options.trainable);
+  state.setup.start.model = std::move(model);
+  state.optimizer = run_optimizer(state.setup);
+  auto ema = run_averages(state.setup);
+  for (size_t index = 0; ema && index < ema->averages().size(); ++index) {
+    ema->averages()[index].best_score = state.ema->averages()[index].best_score;
+  }
+  state.ema = std::move(ema);
 }
 
 namespace {
@@ -175,6 +222,13 @@ void restore(TrainingState& state, const Checkpoint& checkpoint, const std::stri
   check_resumed_options(metadata.at("config"), state.setup.config, folder);
   check_same_data(checked_classes(state, metadata, path, folder), metadata.value("data", Json()),
                   state.data, folder);
+  const auto progress = run_progress(metadata.at("progress"));
+  if (const auto& upcycling = state.setup.upcycling) {
+    const auto& saved = progress.upcycled_step >= 0 ? upcycling->to : upcycling->from;
+    if (state.model()->options() != saved) {
+      replace_model(state, unfilled_model(saved, torch::kFloat32));
+    }
+  }
   load_into(state.setup.model(), checkpoint.model, path);
   state.optimizer->load_state(checkpoint.optimizer);
   if (state.ema) {
@@ -183,7 +237,7 @@ void restore(TrainingState& state, const Checkpoint& checkpoint, const std::stri
   if (state.setup.matcher) {
     load_into(*state.setup.matcher, checkpoint.helpers, path);
   }
-  state.progress = run_progress(metadata.at("progress"));
+  state.progress = progress;
   state.fit_length();
   log_longer_run(state, metadata.at("config"));
 }

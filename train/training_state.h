@@ -65,6 +65,10 @@ struct TrainingState {
   int64_t images_per_update() const;
   double images_per_second() const;  ///< in this sitting
   double data_share() const;         ///< share of this sitting's time that is spent on data
+  /// Returns true if the model is to be upcycled before the next update.
+  bool is_upcycling_due() const;
+  /// Expected seconds of the updates that are left, if they take another time than those so far.
+  std::optional<double> seconds_left() const;
 };
 
 /// The state of a run whose epochs have `updates_per_epoch` updates, before its first one: chooses
@@ -72,6 +76,10 @@ struct TrainingState {
 /// each other.
 TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
                                   int64_t updates_per_epoch);
+
+/// Makes `model` the one that the run trains, with a new optimizer and new averages; these keep
+/// their best scores.
+void replace_model(TrainingState& state, VisionTransformer model);
 
 /// The model with its description, the optimizer, the configuration, the data and the progress.
 Checkpoint to_checkpoint(const TrainingState& state);

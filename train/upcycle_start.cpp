@@ -12,6 +12,12 @@ void describe(OptionTable& table, UpcycleStartOptions& options) {
       "(last_half; none: the model stays dense); options of the model that are not given are the "
       "checkpoint's",
       {.unit = "file"});
+  table.add(
+      "upcycle-at", options.at,
+      "train a dense model until then, whose MLPs become the experts of --moe-blocks; optimizer "
+      "and averages are carried on: a share of the run such as 0.3 (with --max-time of its time), "
+      "or 500steps, 2epochs, 5min; empty: never",
+      {.unit = "share"});
   describe(table, options.upcycling);
   describe(table, options.resize);
 }
@@ -39,12 +45,14 @@ TrainingStart upcycle_start(const UpcycleStartOptions& options, const VitOptions
   for (const auto& change : weights.changed) {
     log_line("adapted " + change);
   }
+  const auto neurons = draw_neurons(weights.tensors, model, upcycling, seed);
   TrainingStart start{
       .model_name = source.name,
       .resize_mode = resize_mode,
-      .model = upcycle(weights.tensors, source.options, model, upcycling, seed, path)};
+      .model = upcycle(weights.tensors, source.options, model, upcycling, seed, path, neurons)};
   if (keeps_state) {
-    start.optimizer_state = upcycle_optimizer_state(checkpoint.optimizer, model, upcycling, path);
+    start.optimizer_state =
+        upcycle_optimizer_state(checkpoint.optimizer, model, upcycling, path, neurons);
   }
   return start;
 }

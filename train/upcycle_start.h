@@ -15,6 +15,7 @@ namespace softmoe {
 /// Which dense checkpoint becomes the start of a run, and how.
 struct UpcycleStartOptions {
   std::string checkpoint;  ///< `--upcycle`; empty: none
+  std::string at = {};     ///< `--upcycle-at`, a moment of the run (UpcycleMoment); empty: none
   UpcycleOptions upcycling;
   ResizeOptions resize;
 

@@ -16,7 +16,8 @@ void BlockImpl::reset() {
   norm2 = register_module("norm2", LayerNorm(options_.dim, options_.norm_eps));
   if (has_moe_) {
     moe = register_module("moe", MoeLayer(moe_layer_options(options_)));
-  } else {
+  }
+  if (has_mlp(options_, has_moe_)) {
     mlp = register_module(
         "mlp", Mlp(options_.dim, options_.mlp_dim, mlp_activation(options_), options_.drop));
   }
@@ -43,13 +44,22 @@ torch::Tensor BlockImpl::forward_attention(const torch::Tensor& x,
                             : attn->forward(tokens, skip, sequences);  // [batch, tokens, dim]
 }
 
+torch::Tensor BlockImpl::branch_inputs(const torch::Tensor& x) {
+  return norm2(forward_attention(x, /*sequences=*/{}));  // [batch, tokens, dim]
+}
+
 torch::Tensor BlockImpl::forward(const torch::Tensor& x, const TokenContext& context,
                                  RoutingRecord* record) {
   const auto mixed = forward_attention(x, context.sequences);  // [batch, tokens, dim]
   const ProfilePart part(has_moe_ ? "moe" : "mlp");
   if (has_moe_) {
     const auto [inputs, rest] = norm2->branch(mixed, NormedFor::kRouting);
-    return joined(rest, moe->forward(inputs, context, record), ls2);  // [batch, tokens, dim]
+    auto branch = moe->forward(inputs, context, record);  // [batch, tokens, dim]
+    if (mlp) {
+      const ProfilePart shared("mlp");
+      branch = mlp(inputs, branch);  // [batch, tokens, dim]
+    }
+    return joined(rest, branch, ls2);  // [batch, tokens, dim]
   }
   const auto [inputs, rest] = norm2->branch(mixed, NormedFor::kProducts);
   return changes_branches() ? joined(rest, mlp(inputs), ls2)

@@ -9,7 +9,8 @@
 namespace softmoe {
 
 /// x + attn(norm1(x)), then x + mlp(norm2(x)), where a MoE layer (`moe`) can take the place of the
-/// MLP (`mlp`); LayerScale (`ls1`, `ls2`) and stochastic depth on both branches.
+/// MLP (`mlp`), or stand beside it (MoeOptions::shared_mlp); LayerScale (`ls1`, `ls2`) and
+/// stochastic depth on both branches.
 class BlockImpl : public torch::nn::Cloneable<BlockImpl> {
  public:
   /// `drop_path_rate` is this block's own.
@@ -19,6 +20,9 @@ class BlockImpl : public torch::nn::Cloneable<BlockImpl> {
   /// if `x` holds packed sequences. Fills `record` if it is not null and the block has a MoE layer.
   torch::Tensor forward(const torch::Tensor& x, const TokenContext& context = {},
                         RoutingRecord* record = nullptr);
+
+  /// What the MLP or the MoE layer gets for `x`, [batch, tokens, dim].
+  torch::Tensor branch_inputs(const torch::Tensor& x);
 
   bool has_moe() const { return has_moe_; }
 

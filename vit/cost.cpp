@@ -35,9 +35,10 @@ void add_attention(Tally& tally, const VitOptions& options) {
 
 /// The experts of one layer, applied to the rows that the router gives them.
 void add_experts(Tally& tally, const VitOptions& options, double rows) {
+  const int64_t hidden = moe_layer_options(options).hidden_dim;
   Tally expert;
-  expert.linear(1, options.dim, options.mlp_dim);
-  expert.linear(1, options.mlp_dim, options.dim);
+  expert.linear(1, options.dim, hidden);
+  expert.linear(1, hidden, options.dim);
   tally.parameters += options.moe.experts * expert.parameters;
   tally.multiply_adds += rows * expert.multiply_adds;
 }
@@ -46,6 +47,7 @@ void add_moe(Tally& tally, const VitOptions& options) {
   const auto routing = router_row(options.moe.router).cost(moe_layer_options(options));
   add_experts(tally, options, routing.expert_rows);
   tally.parameters += routing.parameters;
+  tally.parameters += options.moe.moe_layer_scale > 0 ? options.dim : 0;
   tally.multiply_adds += routing.multiply_adds;
 }
 
@@ -65,7 +67,8 @@ void add_block(Tally& tally, const VitOptions& options, bool has_moe) {
   add_attention(tally, options);
   if (has_moe) {
     add_moe(tally, options);
-  } else {
+  }
+  if (has_mlp(options, has_moe)) {
     add_mlp(tally, options);
   }
 }
@@ -140,8 +143,10 @@ std::map<std::string, double> part_gflops(const VitOptions& options) {
       const auto routing = router_row(options.moe.router).cost(moe_layer_options(options));
       count(block + "/moe/experts",
             [&](Tally& tally) { add_experts(tally, options, routing.expert_rows); });
-    } else {
-      count(block + "/mlp", [&](Tally& tally) { add_mlp(tally, options); });
+    }
+    if (has_mlp(options, mask[index])) {
+      count(block + (mask[index] ? "/moe/mlp" : "/mlp"),
+            [&](Tally& tally) { add_mlp(tally, options); });
     }
   }
   return gflops;

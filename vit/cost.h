@@ -20,7 +20,8 @@ struct ModelCost {
 ModelCost model_cost(const VitOptions& options);
 
 /// GFLOP of one image forward of the parts of the model that consist of matrix products: "embed",
-/// "blocks.0/attn", "blocks.0/mlp", and "blocks.1/moe/experts" without its routing.
+/// "blocks.0/attn", "blocks.0/mlp", and "blocks.1/moe/experts" without its routing,
+/// beside which "blocks.1/moe/mlp" is a shared MLP.
 std::map<std::string, double> part_gflops(const VitOptions& options);
 
 }  // namespace softmoe

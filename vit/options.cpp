@@ -1,6 +1,10 @@
 #include "vit/options.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <array>
 
 #include "core/error.h"
 #include "softmoe/routers.h"
@@ -51,12 +55,47 @@ void check_swiglu(const VitOptions& options) {
   }
 }
 
+/// Options of which a router that ignores them would give a false idea.
+constexpr std::array<const char*, 4> kRefusedIfIgnored{"combine", "router-scale-form",
+                                                       "router-scale-max", "separate-scales"};
+
+void check_ignored(const MoeOptions& moe) {
+  const auto& row = router_row(moe.router);
+  const auto values = options_to_json(moe);
+  const auto defaults = options_to_json(MoeOptions{});
+  const auto refuse = [&](const std::string& name) {
+    std::vector<std::string_view> readers;
+    for (const auto& other : router_rows()) {
+      if (reads_option(other, name)) {
+        readers.push_back(other.name);
+      }
+    }
+    const auto& value = values.at(name);
+    throw UsageError(
+        name, fmt::format("a router that reads it, {}", fmt::join(readers, " or ")),
+        fmt::format("{} with router {}",
+                    value.is_string() ? value.get<std::string>() : json_text(value), moe.router));
+  };
+  for (const auto* const name : kRefusedIfIgnored) {
+    if (values.at(name) != defaults.at(name) && !reads_option(row, name)) {
+      refuse(name);
+    }
+  }
+  if (moe.phi_init == PhiInit::kKMeans && !reads_option(row, "phi-init")) {
+    refuse("phi-init");
+  }
+}
+
 void check_moe(const VitOptions& options) {
   if (options.moe.experts < 1) {
     throw UsageError("experts", "at least 1 with moe-blocks " + options.moe_blocks,
                      std::to_string(options.moe.experts));
   }
+  check_ignored(options.moe);
   const auto& router = router_row(options.moe.router);
+  if (reads_option(router, "router-scale")) {
+    initial_router_scale(options.moe, options.dim);
+  }
   if (router.kind != RoutingKind::kSoft) {
     if (options.moe.sparse.top_k > options.moe.experts) {
       throw UsageError("top-k", "at most the experts, " + std::to_string(options.moe.experts),
@@ -164,9 +203,11 @@ bool has_moe(const VitOptions& options) {
   return std::find(mask.begin(), mask.end(), true) != mask.end();
 }
 
+bool has_mlp(const VitOptions& options, bool has_moe) { return !has_moe || options.moe.shared_mlp; }
+
 MoeLayerOptions moe_layer_options(const VitOptions& options) {
   return {.dim = options.dim,
-          .hidden_dim = options.mlp_dim,
+          .hidden_dim = options.moe.expert_dim > 0 ? options.moe.expert_dim : options.mlp_dim,
           .tokens = options.tokens(),
           .grid_height = options.grid_height(),
           .grid_width = options.grid_width(),

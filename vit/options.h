@@ -126,6 +126,9 @@ Activation mlp_activation(const VitOptions& options);
 /// Returns true if any block has a MoE layer.
 bool has_moe(const VitOptions& options);
 
+/// Returns true if a block that has a MoE layer, or none, has an MLP.
+bool has_mlp(const VitOptions& options, bool has_moe);
+
 /// The MoE layer of one block of the model.
 MoeLayerOptions moe_layer_options(const VitOptions& options);
 

@@ -5,6 +5,12 @@
 #include "runtime/profiler.h"
 
 namespace softmoe {
+namespace {
+
+/// Tokens of a sample that routers learn from.
+constexpr int64_t kMaxSampleTokens = 32'768;
+
+}  // namespace
 
 VisionTransformerImpl::VisionTransformerImpl(VitOptions options) : options_(std::move(options)) {
   validate(options_);
@@ -236,24 +242,56 @@ RoutingRecords VisionTransformerImpl::routing_records(const RoutingWants& wants)
   return records_of(blocks_, wants);
 }
 
-bool VisionTransformerImpl::wants_router_sample() const {
-  const auto waits = [](const auto& module) {
+bool VisionTransformerImpl::some_router_wants(RouterSample sample) const {
+  return std::any_of(blocks_->begin(), blocks_->end(), [sample](const auto& module) {
     auto* block = module->template as<BlockImpl>();
-    return block->has_moe() && block->moe->router().wants_sample();
-  };
-  return std::any_of(blocks_->begin(), blocks_->end(), waits);
+    return block->has_moe() && block->moe->router().wanted_sample() == sample;
+  });
+}
+
+bool VisionTransformerImpl::wants_router_sample() const {
+  return some_router_wants(RouterSample::kPatches) || some_router_wants(RouterSample::kTokens);
 }
 
 void VisionTransformerImpl::fit_routers(const torch::Tensor& images) {
   const torch::NoGradGuard no_grad;
+  const bool some_want_tokens = some_router_wants(RouterSample::kTokens);
   const auto patches = image_patches(images, options_).flatten(0, 1);  // [count, pixels]
   const Router* twin = nullptr;
   for (const auto& module : *blocks_) {
-    if (auto* block = module->as<BlockImpl>(); block->has_moe()) {
+    if (auto* block = module->as<BlockImpl>(); block->has_moe() && !some_want_tokens) {
       block->moe->router().fit(patches, twin);
       twin = &block->moe->router();
     }
   }
+  if (!some_want_tokens) {
+    return;
+  }
+  const int64_t count =
+      std::clamp<int64_t>(kMaxSampleTokens / options_.tokens(), 1, images.size(0));
+  visit_branch_inputs(images.narrow(0, 0, count), [&](int64_t index, const torch::Tensor& inputs) {
+    auto& block = *blocks_->ptr<BlockImpl>(static_cast<size_t>(index));
+    if (block.has_moe() && block.moe->router().wanted_sample() == RouterSample::kTokens) {
+      block.moe->router().fit(inputs.flatten(0, 1), /*twin=*/nullptr);
+    }
+  });
+}
+
+void VisionTransformerImpl::visit_branch_inputs(
+    const torch::Tensor& images,
+    const std::function<void(int64_t block, const torch::Tensor& inputs)>& visit) {
+  const torch::NoGradGuard no_grad;
+  const bool was_training = is_training();
+  eval();
+  int64_t index = 0;
+  // The visitor comes before a block, so that the block runs with what was learned here.
+  forward_tokens(images, /*records=*/nullptr, [&](const torch::Tensor& tokens) {
+    if (index < options_.depth) {
+      visit(index, blocks_->ptr<BlockImpl>(static_cast<size_t>(index))->branch_inputs(tokens));
+      ++index;
+    }
+  });
+  train(was_training);
 }
 
 }  // namespace softmoe

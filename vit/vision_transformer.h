@@ -45,8 +45,15 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   RoutingRecords routing_records(const RoutingWants& wants) const;
   /// Returns true if a router is to learn from a sample of the training set before training.
   bool wants_router_sample() const;
-  /// Gives it to them: `images` [batch, in_chans, height, width], preprocessed (Router::fit).
+  /// Gives it to them: `images` [batch, in_chans, height, width], preprocessed (Router::fit). Of
+  /// routers that learn from tokens, those of later blocks get what the earlier ones make of them,
+  /// in evaluation mode and of the first images alone.
   void fit_routers(const torch::Tensor& images);
+  /// Calls `visit` for every block, in order, with its number and what its MLP or MoE layer gets of
+  /// `images`, [batch, tokens, dim], before that layer runs.
+  void visit_branch_inputs(
+      const torch::Tensor& images,
+      const std::function<void(int64_t block, const torch::Tensor& inputs)>& visit);
 
   /// Lets the blocks keep no activations in training but compute them again in the backward pass:
   /// gradients stay equal, memory falls, and an update takes about a third longer. Blocks whose
@@ -61,6 +68,7 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   const VitOptions& options() const { return options_; }
 
  private:
+  bool some_router_wants(RouterSample sample) const;
   void register_embedding();
   void register_heads();
   /// The learned tokens before the patches, [1, prefix_tokens, dim].

@@ -145,10 +145,9 @@ VitOptions model_preset(const std::string& name) {
       return checked(name, std::move(options));
     }
   }
-  throw UsageError("model",
-                   fmt::format("one of {} (any number of experts, timm's names too)",
-                               fmt::join(zoo_names(), ", ")),
-                   "'" + printable_text(name) + "'" + did_you_mean(name, all_names()));
+  const auto without_tag = name.substr(0, name.find('.'));  // timm's names of weights follow a dot
+  throw UsageError("model", "a model of the zoo, which softmoe models lists, or timm's name of one",
+                   "'" + printable_text(name) + "'" + did_you_mean(without_tag, all_names()));
 }
 
 bool is_model_name(const std::string& name) {

@@ -46,6 +46,29 @@ void check_pooling(const Family& family, const VitOptions& options, const std::s
   }
 }
 
+void check_moe_layers(const Family& family, const VitOptions& options, const std::string& where) {
+  const auto& router = options.moe.router;
+  if (router_row(router).vmoe == VmoeForm::kNone) {
+    throw InputError(where + ": router", as_family_has(writable_routers(), family), router);
+  }
+  auto layers = options.moe;
+  if (layers.expert_dim == options.mlp_dim) {
+    layers.expert_dim = 0;
+  }
+  const auto values = options_to_json(layers);
+  const auto defaults = options_to_json(MoeOptions{});
+  const auto text = [](const Json& value) {
+    return value.is_string() ? value.get<std::string>() : json_text(value);
+  };
+  for (const auto option : options_of_ours()) {
+    const std::string name(option);
+    if (values.at(name) != defaults.at(name)) {
+      throw InputError(where + ": " + name, as_family_has(text(defaults.at(name)), family),
+                       text(values.at(name)));
+    }
+  }
+}
+
 }  // namespace
 
 std::optional<GlobalPool> only_pooling(const Family& family, const VitOptions& options) {
@@ -79,9 +102,8 @@ void check_expressible(const Family& family, const VitOptions& options, const st
     throw InputError(where + ": img-size", as_family_has("a square", family),
                      fmt::format("{}x{}", options.image_height(), options.image_width()));
   }
-  const auto& router = options.moe.router;
-  if (has_moe(options) && router_row(router).vmoe == VmoeForm::kNone) {
-    throw InputError(where + ": router", as_family_has(writable_routers(), family), router);
+  if (has_moe(options)) {
+    check_moe_layers(family, options, where);
   }
 }
 

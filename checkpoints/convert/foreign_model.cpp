@@ -213,6 +213,7 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
                        fmt::format("of models after {}", name_list(quoted(found.prefixes))));
   }
   auto configs = configs_of(file, family.configs);
+  model.has_config = !configs.config.is_null();
   note_config(file, family, configs, model.notes);
   note_opaque(file.opaque, model.notes);
   describe_model(model, file, family,
@@ -225,8 +226,9 @@ ForeignModel read_foreign_model(const std::filesystem::path& path, const Foreign
 
 std::vector<std::string> reading_lines(const ForeignModel& model) {
   std::vector<std::string> lines{fmt::format(
-      "{}, family {}{}", format_row(model.format).title, model.family,
-      model.prefix.empty() ? "" : fmt::format(", after '{}'", printable_text(model.prefix)))};
+      "{}, family {}{}{}", format_row(model.format).title, model.family,
+      model.prefix.empty() ? "" : fmt::format(", after '{}'", printable_text(model.prefix)),
+      model.has_config ? fmt::format(", with {} of its folder", kConfigName) : "")};
   if (!model.left_out.empty()) {
     lines.push_back("left out: " + grouped_names(model.left_out));
   }

@@ -31,6 +31,7 @@ struct ForeignModel {
   TensorFormat format = TensorFormat::kHdf5;
   std::string family;
   std::string prefix;
+  bool has_config = false;  ///< the options follow from a `config.json`, too
   ReadingNotes notes;
   std::vector<std::string> left_out;  ///< tensors of the file that are no part of the model
 };

@@ -191,6 +191,10 @@ class OptionsGuess {
     const auto values = options_to_json(options_.moe);
     for (const auto option : router_row(options_.moe.router).options) {
       const std::string name(option);
+      const auto ours = options_of_ours();
+      if (std::find(ours.begin(), ours.end(), name) != ours.end()) {
+        continue;
+      }
       if (name != "slots-per-expert" && (name != "capacity-factor" || !is_told_by_slots())) {
         const auto& value = values.at(name);
         notes_.assume(name, value.is_string() ? value.get<std::string>() : json_text(value),

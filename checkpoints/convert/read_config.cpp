@@ -200,6 +200,27 @@ std::optional<std::vector<int64_t>> config_image_size(const Json& config,
   return std::nullopt;
 }
 
+/// Throws InputError if `config` says another width of MLPs than the weights have.
+void check_mlp_width(const Json& config, const VitOptions& options, const std::string& where) {
+  if (options.mlp_layer != MlpLayer::kMlp) {
+    return;  // names of its width differ
+  }
+  const auto place = config_place(where);
+  const auto width =
+      checked_field<int64_t>(vision_config(config), "intermediate_size", place, "a number above 0");
+  const auto ratio =
+      checked_field<double>(timm_arguments(config), "mlp_ratio", place, "a number above 0");
+  const auto said =
+      width   ? width
+      : ratio ? std::optional(static_cast<int64_t>(*ratio * static_cast<double>(options.dim)))
+              : std::nullopt;
+  if (said && *said != options.mlp_dim) {
+    throw InputError(place + ": " + (width ? "intermediate_size" : "mlp_ratio"),
+                     fmt::format("MLPs of {} channels, as the weights have", options.mlp_dim),
+                     std::to_string(*said));
+  }
+}
+
 void check_config_sizes(const Json& config, const VitOptions& options, const std::string& where) {
   const Json vision = vision_config(config);
   const Json arguments = timm_arguments(config);
@@ -216,6 +237,7 @@ void check_config_sizes(const Json& config, const VitOptions& options, const std
                        std::to_string(*said));
     }
   }
+  check_mlp_width(config, options, where);
 }
 
 std::vector<std::string> config_class_names(const Json& config, int64_t num_classes,

@@ -2,9 +2,17 @@
 
 #include <c10/util/Exception.h>
 
+#include <array>
 #include <vector>
 
 namespace softmoe {
+
+std::span<const std::string_view> options_of_ours() {
+  static constexpr std::array<std::string_view, 7> kNames{
+      "combine",    "router-scale-form", "router-scale-max", "separate-scales",
+      "expert-dim", "shared-mlp",        "moe-layer-scale"};
+  return kNames;
+}
 
 std::string recognized_router(RoutingKind kind) {
   for (const auto& row : router_rows()) {

@@ -1,11 +1,17 @@
 #pragma once
 /// What checkpoints of google-research/vmoe hold of routers; see RouterRow::vmoe.
 
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "softmoe/routers.h"
 
 namespace softmoe {
+
+/// Options of MoE layers that no other project has: reading its files leaves their defaults, and
+/// models with other values cannot be written.
+std::span<const std::string_view> options_of_ours();
 
 /// The router that weights of a layer of `kind` are read as.
 std::string recognized_router(RoutingKind kind);

@@ -112,6 +112,12 @@ fs::path model_file(const fs::path& path) {
       return path / name;
     }
   }
+  for (const char* name : {"best.h5", "last.h5"}) {
+    if (fs::exists(path / name, error)) {
+      throw InputError(path.string(), "a model",
+                       "the folder of a run: its model is " + (path / name).string());
+    }
+  }
   const bool is_adapter =
       std::any_of(kAdapterFiles.begin(), kAdapterFiles.end(),
                   [&](const char* name) { return fs::exists(path / name, error); });

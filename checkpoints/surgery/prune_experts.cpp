@@ -14,6 +14,7 @@ namespace softmoe {
 namespace {
 
 constexpr std::string_view kRouter = "moe.router.";
+constexpr std::string_view kGamma = "moe.gamma";
 
 void check_has_moe(const VitOptions& from, const std::string& path) {
   if (!has_moe(from)) {
@@ -118,6 +119,13 @@ torch::Tensor renumber_experts(const torch::Tensor& numbers, const torch::Tensor
 
 VitOptions dense_options(const VitOptions& from, const std::string& path) {
   check_has_moe(from, path);
+  if (from.moe.shared_mlp) {
+    throw InputError(path + ": shared-mlp", "false, as a dense block has one MLP", "true");
+  }
+  if (const auto width = moe_layer_options(from).hidden_dim; width != from.mlp_dim) {
+    throw InputError(path + ": expert-dim", fmt::format("that of MLPs, {}", from.mlp_dim),
+                     std::to_string(width));
+  }
   auto options = from;
   options.moe_blocks = "none";
   options.moe = MoeOptions{};
@@ -129,7 +137,7 @@ NamedTensors dense_weights(const NamedTensors& weights, const KeptExperts& kept)
   for (const auto& [name, tensor] : weights) {
     const auto parameter = block_parameter(name);
     const auto mlp = parameter ? mlp_name(parameter->rest) : std::nullopt;
-    if (parameter && parameter->rest.starts_with(kRouter)) {
+    if (parameter && (parameter->rest.starts_with(kRouter) || parameter->rest == kGamma)) {
       continue;
     }
     if (!mlp) {
@@ -139,8 +147,13 @@ NamedTensors dense_weights(const NamedTensors& weights, const KeptExperts& kept)
     const auto chosen = kept.find(parameter->block);
     const auto experts =
         chosen == kept.end() ? tensor : tensor.index_select(0, chosen->second);  // [experts, ...]
-    result[block_name(parameter->block, *mlp)] =
-        experts.to(torch::kFloat64).mean(0).to(tensor.dtype());
+    auto mean = experts.to(torch::kFloat64).mean(0);                             // [...]
+    const auto gamma = weights.find(block_name(parameter->block, std::string(kGamma)));
+    if (gamma != weights.end() && mlp->starts_with("mlp.fc2.")) {
+      const auto factors = gamma->second.to(torch::kFloat64);  // [dim]
+      mean = mean * (mean.dim() == 2 ? factors.unsqueeze(1) : factors);
+    }
+    result[block_name(parameter->block, *mlp)] = mean.to(tensor.dtype());
   }
   return result;
 }

@@ -42,11 +42,11 @@ inline constexpr std::array<EnumName<DenseFrom>, 2> kEnumNames<DenseFrom>{
     {{DenseFrom::kAverage, "average"}, {DenseFrom::kMostImportant, "most_important"}}};
 
 /// The options of a model `from` with MLPs in the place of its MoE layers. Throws InputError that
-/// names `path` if it has none.
+/// names `path` if it has none, or if these have a shared MLP or experts of another width.
 VitOptions dense_options(const VitOptions& from, const std::string& path);
 
 /// The weights of the model dense_options(from): the MLP of each MoE block is the mean of the
-/// block's experts, or of those that `kept` names for the block.
+/// block's experts, or of those that `kept` names for the block, with the layer's LayerScale.
 NamedTensors dense_weights(const NamedTensors& weights, const KeptExperts& kept = {});
 
 /// Numbers of experts, int64 of any shape, after all but `kept` of `experts` experts were removed.

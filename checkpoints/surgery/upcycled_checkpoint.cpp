@@ -17,17 +17,20 @@ UpcycledCheckpoint upcycle_checkpoint(const std::string& path, const UpcycleTarg
   if (!has_moe(result.to)) {
     throw UsageError("--moe-blocks", "blocks that get MoE layers", target.moe_blocks);
   }
-  const auto model = upcycle(dense.model, result.from, result.to, options, seed, path);
+  check_dense(result.from, path);
+  const auto neurons = draw_neurons(dense.model, result.to, options, seed);
+  const auto model = upcycle(dense.model, result.from, result.to, options, seed, path, neurons);
   auto& metadata = result.checkpoint.metadata;
   metadata = derived_metadata(dense.metadata, description);
   metadata["upcycled"] = {{"from", path},
-                          {"expert_noise", options.expert_noise},
+                          {"init", enum_name(options.init)},
+                          {"expert_noise", options.noise()},
                           {"keep_head", options.keep_head},
                           {"seed", seed}};
   result.checkpoint.model = named_tensors(*model);
   if (options.keeps_optimizer_state()) {
     result.checkpoint.optimizer =
-        upcycle_optimizer_state(dense.optimizer, result.to, options, path);
+        upcycle_optimizer_state(dense.optimizer, result.to, options, path, neurons);
   }
   return result;
 }

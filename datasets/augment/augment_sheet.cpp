@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "datasets/batch_maker.h"
 #include "datasets/subset.h"
 #include "datasets/transforms.h"
@@ -49,7 +50,8 @@ cv::Mat augment_sheet(const Dataset& dataset, const PreprocessOptions& preproces
       try {
         sheet_tile(column == 0 ? evaluation : training, dataset, index, key, side)
             .copyTo(sheet(place));
-      } catch (const InputError&) {
+      } catch (const InputError& error) {
+        log_line(std::string("left out: ") + error.what());
         break;
       }
     }

@@ -39,7 +39,7 @@ class PackedDataset : public Dataset {
   Sample get(int64_t index) const override {
     const auto bytes = checked_bytes(index);
     Sample sample;
-    sample.label = index_.labels[static_cast<size_t>(index)];
+    sample.label = label(index);
     if (index_.raw) {
       const auto& shape = index_.shape;
       sample.image.create(static_cast<int>(shape[0]), static_cast<int>(shape[1]),
@@ -53,7 +53,14 @@ class PackedDataset : public Dataset {
 
   int64_t label(int64_t index) const override {
     check_index(index, size());
-    return index_.labels[static_cast<size_t>(index)];
+    return is_multi_label() ? -1 : index_.labels[static_cast<size_t>(index)];
+  }
+
+  bool is_multi_label() const override { return index_.multi_label; }
+
+  std::vector<int64_t> labels(int64_t index) const override {
+    check_index(index, size());
+    return index_.labels_of(index);
   }
 
   const std::vector<std::string>& class_names() const override { return index_.class_names; }

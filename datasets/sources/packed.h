@@ -4,7 +4,8 @@
 /// Text attributes of the root: `format` "softmoe images", `version`, `layout`, `split`,
 /// `class_names` (a JSON list), `checksum` (XXH3-64, in hex, of the class names and of the arrays
 /// that are not images) and, if it is known, `source` (a name of datasets/sources.h). Arrays,
-/// with n images: `/labels` int64 [n]; `/checksums` uint64 [n], XXH3-64 of each image's bytes;
+/// with n images: `/labels` int64 [n], or of a multi-label set the labels of one image after the
+/// other and `/label_ends` int64 [n]; `/checksums` uint64 [n], XXH3-64 of each image's bytes;
 /// `/names` uint8, the names one after the other, and `/name_ends` int64 [n]. Layout "encoded":
 /// `/bytes` uint8, image files one after the other, and `/ends` int64 [n]. Layout "raw": `/images`
 /// uint8 [n, height, width, channels].

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include <algorithm>
+#include <functional>
+
 #include "core/error.h"
 #include "core/options.h"
 #include "datasets/formats/picture_size.h"
@@ -36,6 +39,7 @@ std::string checksum(const PackedIndex& index) {
   hash.add(index.source);
   hash.add(json_text(index.class_names));
   hash.add(index.labels);
+  hash.add(index.label_ends);
   hash.add(index.checksums);
   hash.add(index.ends);
   hash.add(index.names);
@@ -113,23 +117,51 @@ void read_ends(const Hdf5File& file, PackedIndex& index) {
   }
 }
 
-}  // namespace
-
-std::string PackedIndex::name(int64_t index) const {
-  const auto at = static_cast<size_t>(index);
-  const int64_t first = index == 0 ? 0 : name_ends[at - 1];
-  return {names.begin() + first, names.begin() + name_ends[at]};
-}
-
-int64_t PackedIndex::begin(int64_t index) const {
+/// The first of what ends at ends[index].
+int64_t begin_of(const std::vector<int64_t>& ends, int64_t index) {
   return index == 0 ? 0 : ends[static_cast<size_t>(index) - 1];
 }
+
+/// Throws InputError unless all labels are classes and, of a multi-label set, in ascending order.
+void check_labels(const Hdf5File& file, const PackedIndex& index) {
+  for (const int64_t label : index.labels) {
+    check(label >= 0 && label < std::ssize(index.class_names), file, "a label without a class");
+  }
+  if (!index.multi_label) {
+    return;
+  }
+  check(ends_fit(index.label_ends, std::ssize(index.labels)), file, "/label_ends");
+  for (int64_t image = 0; image < index.size(); ++image) {
+    const auto labels = index.labels_of(image);
+    check(std::ranges::is_sorted(labels, std::less_equal{}), file, "labels out of order");
+  }
+}
+
+}  // namespace
+
+std::vector<int64_t> PackedIndex::labels_of(int64_t index) const {
+  if (!multi_label) {
+    return {labels[static_cast<size_t>(index)]};
+  }
+  return {labels.begin() + begin_of(label_ends, index),
+          labels.begin() + label_ends[static_cast<size_t>(index)]};
+}
+
+std::string PackedIndex::name(int64_t index) const {
+  return {names.begin() + begin_of(name_ends, index),
+          names.begin() + name_ends[static_cast<size_t>(index)]};
+}
+
+int64_t PackedIndex::begin(int64_t index) const { return begin_of(ends, index); }
 
 void write_index(Hdf5File& file, const PackedIndex& index) {
   const auto write = [&file](const std::string& name, Hdf5Type type, const auto& values) {
     file.write(name, type, {static_cast<int64_t>(values.size())}, values.data());
   };
   write("/labels", Hdf5Type::kInt64, index.labels);
+  if (index.multi_label) {
+    write("/label_ends", Hdf5Type::kInt64, index.label_ends);
+  }
   write("/checksums", Hdf5Type::kUInt64, index.checksums);
   write("/names", Hdf5Type::kUInt8, index.names);
   write("/name_ends", Hdf5Type::kInt64, index.name_ends);
@@ -161,21 +193,23 @@ PackedIndex read_index(const Hdf5File& file) {
   index.source = file.has_text("source") ? file.read_text("source") : "";
   index.class_names = read_class_names(file);
   index.labels = read_vector<int64_t>(file, "/labels", Hdf5Type::kInt64);
+  index.multi_label = file.exists("/label_ends");
+  if (index.multi_label) {
+    index.label_ends = read_vector<int64_t>(file, "/label_ends", Hdf5Type::kInt64);
+  }
   index.checksums = read_vector<uint64_t>(file, "/checksums", Hdf5Type::kUInt64);
   index.names = read_vector<uint8_t>(file, "/names", Hdf5Type::kUInt8);
   index.name_ends = read_vector<int64_t>(file, "/name_ends", Hdf5Type::kInt64);
   read_ends(file, index);
+  const size_t images = (index.multi_label ? index.label_ends : index.labels).size();
   for (const size_t count : {index.checksums.size(), index.name_ends.size(), index.ends.size()}) {
-    if (count != index.labels.size()) {
-      throw InputError(path, fmt::format("{} images by the labels", index.labels.size()),
-                       std::to_string(count));
+    if (count != images) {
+      throw InputError(path, fmt::format("{} images by the labels", images), std::to_string(count));
     }
   }
   check(ends_fit(index.name_ends, std::ssize(index.names)), file, "/name_ends");
   check(checksum(index) == file.read_text("checksum"), file, "the checksum of its index differs");
-  for (const int64_t label : index.labels) {
-    check(label >= 0 && label < std::ssize(index.class_names), file, "a label without a class");
-  }
+  check_labels(file, index);
   return index;
 }
 

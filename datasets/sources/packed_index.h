@@ -11,17 +11,21 @@ namespace softmoe {
 /// Arrays and attributes of a packed file, see packed.h.
 struct PackedIndex {
   bool raw = false;
+  bool multi_label = false;
   std::string split;
   std::string source;  ///< empty: not known
   std::vector<std::string> class_names;
-  std::vector<int64_t> labels;      ///< [images]
+  std::vector<int64_t> labels;      ///< [images], or of a multi-label set those of all images
+  std::vector<int64_t> label_ends;  ///< [images] of a multi-label set, else empty
   std::vector<uint64_t> checksums;  ///< [images]
   std::vector<int64_t> ends;        ///< [images] in bytes; in raw layout, too
   std::vector<uint8_t> names;
   std::vector<int64_t> name_ends;  ///< [images]
   std::vector<int64_t> shape;      ///< height, width, channels; in raw layout only
 
-  int64_t size() const { return static_cast<int64_t>(labels.size()); }
+  int64_t size() const { return static_cast<int64_t>(checksums.size()); }
+  /// The labels of an image, in ascending order.
+  std::vector<int64_t> labels_of(int64_t index) const;
   std::string name(int64_t index) const;
   /// First byte of an image.
   int64_t begin(int64_t index) const;

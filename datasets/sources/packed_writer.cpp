@@ -13,7 +13,6 @@
 #include "core/progress.h"
 #include "datasets/image_file.h"
 #include "datasets/ordered_work.h"
-#include "datasets/single_labels.h"
 #include "datasets/sources/pack_journal.h"
 #include "datasets/sources/packed_index.h"
 #include "io/atomic_file.h"
@@ -30,13 +29,16 @@ class PackWriter {
  public:
   PackWriter(Hdf5File& file, PackedIndex& index) : file_(file), index_(index) {}
 
-  void add(const StoredImage& image, int64_t label, const std::string& name) {
+  void add(const StoredImage& image, const std::vector<int64_t>& labels, const std::string& name) {
     const auto& bytes = image.bytes;
-    if (index_.labels.empty()) {
+    if (index_.size() == 0) {
       begin();
     }
     written_ += static_cast<int64_t>(bytes.size());
-    index_.labels.push_back(label);
+    index_.labels.insert(index_.labels.end(), labels.begin(), labels.end());
+    if (index_.multi_label) {
+      index_.label_ends.push_back(std::ssize(index_.labels));
+    }
     index_.checksums.push_back(XXH3_64bits(bytes.data(), bytes.size()));
     index_.ends.push_back(written_);
     index_.names.insert(index_.names.end(), name.begin(), name.end());
@@ -138,7 +140,8 @@ std::string pack_key(const Dataset& dataset, const PackedIndex& index) {
   auto key = fmt::format("{} {} {} {}\n", index.raw, index.split, index.source,
                          json_text(index.class_names));
   for (int64_t number = 0; number < dataset.size(); ++number) {
-    key += fmt::format("{} {}\n", dataset.label(number), dataset.sample_name(number));
+    key +=
+        fmt::format("{} {}\n", fmt::join(dataset.labels(number), ";"), dataset.sample_name(number));
   }
   return key;
 }
@@ -206,11 +209,11 @@ void write_packed(const PackJournal& journal, const Dataset& dataset,
       if (journal.contains(number)) {
         const auto image = journal.read(number);
         check_shape(index, image, dataset.sample_name(number));
-        writer.add(image, dataset.label(number), dataset.sample_name(number));
+        writer.add(image, dataset.labels(number), dataset.sample_name(number));
       }
       progress.update(number + 1);
     }
-    if (index.labels.empty()) {
+    if (index.size() == 0) {
       throw InputError(path.string() + ": no image to pack");
     }
     writer.flush();
@@ -233,12 +236,12 @@ void describe(OptionTable& table, PackOptions& options) {
 
 PackReport pack_dataset(const Dataset& dataset, const std::filesystem::path& path,
                         const std::string& split, const PackOptions& options) {
-  require_single_labels(dataset, "packed files");
   PackReport report;
   PackedIndex index;
   index.source = options.source;
   index.raw = options.layout == PackLayout::kRaw ||
               (options.layout == PackLayout::kAuto && !has_files(dataset));
+  index.multi_label = dataset.is_multi_label();
   index.split = split;
   index.class_names = dataset.class_names();
   check_can_write(path);

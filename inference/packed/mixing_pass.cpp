@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "inference/packed/entmax_row.h"
 #include "kernels/table.h"
 
 namespace softmoe {
@@ -26,6 +27,7 @@ MixingPass::MixingPass(const PackedLayers& layers, int64_t block_rows)
   for (const auto& block : layers.blocks) {
     max_slots_ = std::max(max_slots_, block.mixing.slots());
     max_slots_per_expert_ = std::max(max_slots_per_expert_, block.mixing.slots_per_expert);
+    needs_shares_ = needs_shares_ || !block.mixing.shares_powers();
   }
 }
 
@@ -44,6 +46,9 @@ void MixingPass::take_memory(Arena& arena, int64_t batch, int64_t places, float*
   const int64_t rows = batch * tokens();
   const int64_t panels = kernels::panels_of(dim()) * kernels::kPanelColumns;
   powers_ = take_rows(arena, layers_.values, rows, kernels::round_up(max_slots_, 2));
+  if (needs_shares_) {
+    shares_ = take_rows(arena, layers_.values, rows, kernels::round_up(max_slots_, 2));
+  }
   inverse_sums_ = arena.take<float>(rows);
   packed_tokens_ = arena.take<Unit>(places * panels * units_of(tokens()));
   packed_slots_ = arena.take<Unit>(places * panels * units_of(max_slots_));
@@ -61,7 +66,8 @@ MixingPass::Scratch MixingPass::take_scratch(Arena& arena) const {
           .slots = take_rows(arena, layers_.values, kernels::kPanelColumns, dim()),
           .sums = arena.take<float>(kernels::kPanelColumns),
           .index = arena.take<int64_t>(std::max(tokens(), max_slots_)),
-          .mean = arena.take<float>(dim())};
+          .mean = arena.take<float>(dim()),
+          .sorted = needs_shares_ ? arena.take<float>(max_slots_) : nullptr};
 }
 
 int64_t MixingPass::slot_row(const PackedMixing& mixing, int64_t image, int64_t slot) const {
@@ -99,6 +105,33 @@ void MixingPass::weigh_slots(const PackedBlock& block, int64_t row, int64_t coun
   kernels::table().exponential_rows(scratch.logits, stride, count, mixing.slots(),
                                     kernels::round_up(mixing.slots(), 2), powers.values,
                                     powers.stride, inverse_sums_ + row);
+  if (!mixing.shares_powers()) {
+    weigh_outputs(mixing, row, count, scratch);
+  }
+}
+
+/// The weights of slots in tokens [row, row + count) from scratch.logits, which change.
+void MixingPass::weigh_outputs(const PackedMixing& mixing, int64_t row, int64_t count,
+                               const Scratch& scratch) {
+  const int64_t slots = mixing.slots();
+  const int64_t stride = kernels::round_up(slots, 32);
+  const int64_t width = kernels::round_up(slots, 2);
+  const auto shares = shares_.part(row, count);
+  for (int64_t index = 0; index < count; ++index) {
+    float* const logits = scratch.logits + index * stride;
+    std::transform(logits, logits + slots, logits,
+                   [by = mixing.combine_ratio](float logit) { return by * logit; });
+    if (mixing.combine == CombineWeights::kEntmax15) {
+      entmax15_row(logits, slots, scratch.sorted);
+      std::fill(logits + slots, logits + width, 0.0F);
+      kernels::table().copy_row({.fp32 = logits}, width, shares.part(index, 1).values);
+      inverse_sums_[row + index] = 1.0F;
+    }
+  }
+  if (mixing.combine == CombineWeights::kSoftmax) {
+    kernels::table().exponential_rows(scratch.logits, stride, count, slots, width, shares.values,
+                                      shares.stride, inverse_sums_ + row);
+  }
 }
 
 void MixingPass::fill_slots(const PackedMixing& mixing, const Portion& portion,
@@ -263,16 +296,17 @@ void MixingPass::pack_slots(const PackedMixing& mixing, const Portion& portion) 
 }
 
 void MixingPass::add_slots(const PackedMixing& mixing, const Portion& portion) {
+  const auto& weights = mixing.shares_powers() ? powers_ : shares_;
   const int64_t units = units_of(mixing.slots());
   const auto share = portion.of(tokens());
   for (int64_t at = share.first; at < share.last;) {
     const int64_t image = at / tokens();
     const int64_t last = std::min(share.last, (image + 1) * tokens());
     for_each_block({at, last}, block_rows_, [&](int64_t row, int64_t count) {
-      const auto powers = powers_.part(row, count);
+      const auto shares = weights.part(row, count);
       kernels::table().packed_product(
           layers_.values, {count, dim(), units},
-          {powers.units(), powers.stride / kernels::values_per_unit(layers_.values)},
+          {shares.units(), shares.stride / kernels::values_per_unit(layers_.values)},
           {panels_of_image(packed_slots_, portion, image, units), units * kernels::kPanelColumns},
           {.out = {.fp32 = x_ + row * dim()},
            .out_stride = dim(),

@@ -4,7 +4,7 @@
 ///
 /// Logits are cosines times a scale, so that their powers can be added without taking off a maximum
 /// first. One matrix of powers serves both softmaxes, over tokens and over slots, which differ in
-/// the sum that divides it.
+/// the sum that divides it, unless combine has another scale or another map of logits to weights.
 
 #include "inference/packed/packed_linear.h"
 #include "inference/packed/portion.h"
@@ -25,6 +25,7 @@ class MixingPass {
     float* sums = nullptr;            // [32]: inverse sums of powers over tokens
     int64_t* index = nullptr;         // [tokens or slots]: rows that are averaged
     float* mean = nullptr;            // [dim]: their average
+    float* sorted = nullptr;          // [slots], for entmax
   };
 
   /// `layers` must outlive the object; `block_rows` tokens are multiplied at a time.
@@ -48,6 +49,8 @@ class MixingPass {
   void combine_slots(const PackedMixing& mixing, const Portion& portion, const Scratch& scratch);
 
  private:
+  void weigh_outputs(const PackedMixing& mixing, int64_t row, int64_t count,
+                     const Scratch& scratch);
   void pack_tokens(const Portion& portion);
   kernels::LeftUnits transposed(const ValueRows& powers, int64_t slots,
                                 kernels::Unit* packed) const;
@@ -71,12 +74,14 @@ class MixingPass {
   int64_t block_rows_;
   int64_t max_slots_ = 0;  // of any block
   int64_t max_slots_per_expert_ = 0;
+  bool needs_shares_ = false;  // any block has weights of combine of its own
 
   int64_t batch_ = 0;
   float* x_ = nullptr;                      // [rows, dim]
   ValueRows normed_{};                      // [rows, dim]
   ValueRows powers_{};                      // [rows, slots]
-  float* inverse_sums_ = nullptr;           // [rows]: of the powers over slots
+  ValueRows shares_{};                      // [rows, slots]: weights of combine, if not powers_
+  float* inverse_sums_ = nullptr;           // [rows]: of the weights of combine over slots
   kernels::Unit* packed_tokens_ = nullptr;  // [places, panels of dim, units of tokens, 32]
   kernels::Unit* packed_slots_ = nullptr;   // [places, panels of dim, units of slots, 32]
   ValueRows expert_rows_{};                 // [experts * batch * slots per expert, dim]

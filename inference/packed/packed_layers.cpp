@@ -4,6 +4,7 @@
 
 #include "kernels/table.h"
 #include "ops/soft_routing.h"
+#include "softmoe/router_scale.h"
 #include "softmoe/routers.h"
 #include "vit/moe_blocks.h"
 #include "vit/position_embedding.h"
@@ -136,6 +137,11 @@ class Packer {
     return gamma.defined() ? fp32(gamma) : gamma;
   }
 
+  /// The product of factors of channels, either of which may be undefined.
+  static torch::Tensor product(const torch::Tensor& a, const torch::Tensor& b) {
+    return a.defined() && b.defined() ? a * b : a.defined() ? a : b;
+  }
+
   void pack_attention(int64_t index, PackedBlock& block) {
     const int64_t dim = options_.dim;
     const kernels::PackedAttention attention{.precision = values(),
@@ -157,7 +163,8 @@ class Packer {
                         {.precision = precision, .factors = layer_scale(index, "ls1")});
   }
 
-  void pack_dense_mlp(int64_t index, PackedBlock& block) {
+  /// `gamma`: of LayerScale, or undefined.
+  void pack_dense_mlp(int64_t index, const torch::Tensor& gamma, PackedMlp& mlp) {
     const int64_t hidden = options_.mlp_dim;
     const int64_t parts = (hidden + kMaxHidden - 1) / kMaxHidden;
     const int64_t chunk = kernels::round_up((hidden + parts - 1) / parts, 32);
@@ -168,29 +175,36 @@ class Packer {
         fc1 = paired(fc1);
       }
     }
-    block.mlp.fc1 = linear(block_name(index, "mlp.fc1"), {.precision = precision});
-    block.mlp.fc2 =
-        linear(block_name(index, "mlp.fc2"),
-               {.precision = precision, .chunk = chunk, .factors = layer_scale(index, "ls2")});
+    mlp.fc1 = linear(block_name(index, "mlp.fc1"), {.precision = precision});
+    mlp.fc2 = linear(block_name(index, "mlp.fc2"),
+                     {.precision = precision, .chunk = chunk, .factors = gamma});
   }
 
   PackedMixing mixing(int64_t index, const MoeLayerOptions& layer, SoftMixing kind) {
     PackedMixing mixing{.mixing = kind,
+                        .combine = layer.moe.combine,
                         .experts = layer.moe.experts,
                         .slots_per_expert = slots_per_expert(layer),
                         .eps = static_cast<float>(layer.moe.router_eps)};
     if (kind != SoftMixing::kUniform) {
       const auto phi = take(block_name(index, "moe.router.phi"));  // [dim, experts, slots]
-      const auto scale = take(block_name(index, "moe.router.scale"));
-      const auto keys = soft_keys(fp32(phi).flatten(1), fp32(scale), layer.moe.router_eps);
+      const auto scale_of = [&](const char* name) {
+        return router_scale(fp32(take(block_name(index, name))), layer.moe);
+      };
+      const auto scale = scale_of("moe.router.scale");
+      const auto keys = soft_keys(fp32(phi).flatten(1), scale, layer.moe.router_eps);
       mixing.keys = PackedWeights(keys.t(), {}, {.precision = Precision::kFloat32});
+      if (weights_.contains(block_name(index, "moe.router.combine_scale"))) {
+        mixing.combine_ratio = (scale_of("moe.router.combine_scale") / scale).item<float>();
+      }
     }
     return mixing;
   }
 
   void pack_moe(int64_t index, PackedBlock& block) {
     const auto layer = moe_layer_options(options_);
-    const auto gamma = layer_scale(index, "ls2");
+    const auto branch = layer_scale(index, "ls2");
+    const auto gamma = product(branch, layer_scale(index, "moe"));
     if (const auto kind = router_row(layer.moe.router).mixing) {
       block.mixing = mixing(index, layer, *kind);
     } else {
@@ -209,6 +223,9 @@ class Packer {
     block.mlp.fc1 = pack("fc1");
     options.factors = gamma;
     block.mlp.fc2 = pack("fc2");
+    if (layer.moe.shared_mlp) {
+      pack_dense_mlp(index, branch, block.shared);
+    }
   }
 
   PackedBlock block(int64_t index, bool has_moe) {
@@ -216,7 +233,11 @@ class Packer {
     block.norm1 = norm(block_name(index, "norm1"));
     pack_attention(index, block);
     block.norm2 = norm(block_name(index, "norm2"));
-    has_moe ? pack_moe(index, block) : pack_dense_mlp(index, block);
+    if (has_moe) {
+      pack_moe(index, block);
+    } else {
+      pack_dense_mlp(index, layer_scale(index, "ls2"), block.mlp);
+    }
     return block;
   }
 
@@ -238,7 +259,8 @@ int64_t PackedLayers::bytes() const {
   int64_t total = patch.bytes() + pre_logits.bytes();
   for (const auto& block : blocks) {
     total += block.qkv.bytes() + block.proj.bytes() + block.mixing.keys.bytes() +
-             block.mlp.fc1.bytes() + block.mlp.fc2.bytes();
+             block.mlp.fc1.bytes() + block.mlp.fc2.bytes() + block.shared.fc1.bytes() +
+             block.shared.fc2.bytes();
   }
   for (const auto& head : heads) {
     total += head.bytes();

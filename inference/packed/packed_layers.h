@@ -36,15 +36,22 @@ struct PackedMixing {
   SoftMixing mixing = SoftMixing::kSoft;
   /// fp32, [slots, dim]: normalised slot parameters times the scale; undefined for kUniform.
   PackedWeights keys{};
+  CombineWeights combine = CombineWeights::kSoftmax;
+  float combine_ratio = 1.0F;  ///< of the scale of combine to that of `keys`
   int64_t experts = 0;
   int64_t slots_per_expert = 0;
   float eps = 0.0F;  ///< added to the squared norms of tokens
 
   bool defined() const { return experts > 0; }
   int64_t slots() const { return experts * slots_per_expert; }
+  /// Returns true if the powers of dispatch are the weights of combine, up to a factor.
+  bool shares_powers() const {
+    return combine == CombineWeights::kSoftmax && combine_ratio == 1.0F;
+  }
 };
 
-/// LayerScale is in the weights of `proj` and `fc2`, the factor of the scores in those of `qkv`.
+/// LayerScale is in the weights of `proj` and of every `fc2`, the factor of the scores in those of
+/// `qkv`.
 struct PackedBlock {
   PackedNorm norm1{};
   PackedWeights qkv{};
@@ -55,6 +62,7 @@ struct PackedBlock {
   PackedMixing mixing{};
   PackedRouter router{};
   PackedMlp mlp{};
+  PackedMlp shared{};  ///< the MLP beside the experts, or undefined
 };
 
 /// A whole model.

@@ -46,11 +46,17 @@ int64_t block_rows(const PackedLayers& layers) {
 MlpScratch take_mlp_scratch(Arena& arena, const PackedLayers& layers, int64_t rows) {
   int64_t hidden = 0;
   int64_t units = 0;
-  for (const auto& block : layers.blocks) {
-    const auto& [fc1, fc2] = block.mlp;
+  const auto add = [&](const PackedMlp& mlp) {
+    const auto& [fc1, fc2] = mlp;
     hidden = std::max(hidden, fc2.chunk());
     units = std::max(units,
                      integer_units(fc1, rows, fc1.depth()) + integer_units(fc2, rows, fc2.chunk()));
+  };
+  for (const auto& block : layers.blocks) {
+    add(block.mlp);
+    if (block.shared.fc1.defined()) {
+      add(block.shared);
+    }
   }
   return {.hidden = take_rows(arena, layers.values, rows, hidden),
           .integers = take_integers(arena, units, 2 * rows)};
@@ -276,33 +282,35 @@ void PackedPass::attend(const PackedBlock& block, const Portion& portion,
   }
 }
 
-/// The projection of attention, and the MLP, the weights of slots, or the inputs of a router.
+/// The projection of attention, the weights of slots or the inputs of a router, and the MLP.
 void PackedPass::finish_block(const PackedBlock& block, const Portion& portion,
                               const ThreadMemory& memory) {
   const int64_t dim = layers_.options.dim;
-  for_each_block(
-      portion.of(layers_.options.tokens()), block_rows_, [&](int64_t row, int64_t count) {
-        const kernels::ProductFinish add_to_x{
-            .out = {.fp32 = x_ + row * dim}, .out_stride = dim, .accumulate = true};
-        const auto mixed = mixed_.part(row, count);
-        multiply(block.proj, {}, operand_of(block.proj, mixed, dim, memory.integers), count,
-                 add_to_x);
-        if (block.mixing.defined()) {
-          mixing_.weigh_slots(block, row, count, memory.mixing);
-          return;
-        }
-        if (block.router.defined()) {
-          kernels::table().norm_rows(block.norm2.rows(), x_ + row * dim, dim, count,
-                                     normed_ + row * dim, dim, nullptr, 0);
-          return;
-        }
-        const auto normed = memory.normed.part(0, count);
-        kernels::table().norm_rows(block.norm2.rows(), x_ + row * dim, dim, count,
-                                   normed.values.fp32, normed.stride, normed.values.bf16,
-                                   normed.stride);
-        multiply_mlp(block.mlp, /*expert=*/0, layers_.activation, normed, add_to_x, memory.mlp,
-                     /*next=*/nullptr);
-      });
+  for_each_block(portion.of(layers_.options.tokens()), block_rows_,
+                 [&](int64_t row, int64_t count) {
+                   const kernels::ProductFinish add_to_x{
+                       .out = {.fp32 = x_ + row * dim}, .out_stride = dim, .accumulate = true};
+                   const auto mixed = mixed_.part(row, count);
+                   multiply(block.proj, {}, operand_of(block.proj, mixed, dim, memory.integers),
+                            count, add_to_x);
+                   if (block.mixing.defined()) {
+                     mixing_.weigh_slots(block, row, count, memory.mixing);
+                   } else if (block.router.defined()) {
+                     kernels::table().norm_rows(block.norm2.rows(), x_ + row * dim, dim, count,
+                                                normed_ + row * dim, dim, nullptr, 0);
+                   }
+                   const bool has_moe = block.mixing.defined() || block.router.defined();
+                   const auto& mlp = has_moe ? block.shared : block.mlp;
+                   if (!mlp.fc1.defined()) {
+                     return;
+                   }
+                   const auto normed = memory.normed.part(0, count);
+                   kernels::table().norm_rows(block.norm2.rows(), x_ + row * dim, dim, count,
+                                              normed.values.fp32, normed.stride, normed.values.bf16,
+                                              normed.stride);
+                   multiply_mlp(mlp, /*expert=*/0, layers_.activation, normed, add_to_x, memory.mlp,
+                                /*next=*/nullptr);
+                 });
 }
 
 }  // namespace softmoe

@@ -145,6 +145,17 @@ template <int kBits>
 inline Ints shift_right(Ints a) {
   return _mm256_srli_epi32(a, kBits);
 }
+template <int kBits>
+inline Ints shift_right_signed(Ints a) {
+  return _mm256_srai_epi32(a, kBits);
+}
+inline Ints count_above(Ints count, Floats value, float bound) {
+  return _mm256_sub_epi32(count,
+                          _mm256_castps_si256(_mm256_cmp_ps(value, set1(bound), _CMP_GT_OQ)));
+}
+inline Floats lookup8(const float (&table)[8], Ints index) {
+  return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index);
+}
 inline int32_t sum_of(Ints a) {
   __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
   sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
@@ -152,6 +163,15 @@ inline int32_t sum_of(Ints a) {
 }
 inline Ints clamp(Ints a, int32_t low, int32_t high) {
   return _mm256_min_epi32(_mm256_max_epi32(a, set1_ints(low)), set1_ints(high));
+}
+inline Ints load_bytes(Mask mask, const uint8_t* from) {
+  int64_t bytes = 0;
+  if (mask.count == 8) {
+    std::memcpy(&bytes, from, 8);
+  } else {
+    std::memcpy(&bytes, from, static_cast<size_t>(mask.count));
+  }
+  return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(bytes));
 }
 inline __m128i low_bytes(Ints value) {
   const Ints bytes = _mm256_shuffle_epi8(

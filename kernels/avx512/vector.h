@@ -121,9 +121,27 @@ template <int kBits>
 inline Ints shift_right(Ints a) {
   return _mm512_srli_epi32(a, kBits);
 }
+/// Fills with the sign.
+template <int kBits>
+inline Ints shift_right_signed(Ints a) {
+  return _mm512_srai_epi32(a, kBits);
+}
+/// `count` plus 1 where value > bound.
+inline Ints count_above(Ints count, Floats value, float bound) {
+  const Mask above = _mm512_cmp_ps_mask(value, set1(bound), _CMP_GT_OQ);
+  return _mm512_mask_add_epi32(count, above, count, set1_ints(1));
+}
+/// table[index modulo 8].
+inline Floats lookup8(const float (&table)[8], Ints index) {
+  return _mm512_permutexvar_ps(index, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)));
+}
 inline int32_t sum_of(Ints a) { return _mm512_reduce_add_epi32(a); }
 inline Ints clamp(Ints a, int32_t low, int32_t high) {
   return _mm512_min_epi32(_mm512_max_epi32(a, set1_ints(low)), set1_ints(high));
+}
+/// One byte per lane, at least 0.
+inline Ints load_bytes(Mask mask, const uint8_t* from) {
+  return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, from));
 }
 /// The low byte of each lane.
 inline void store_bytes(void* to, Ints value) {

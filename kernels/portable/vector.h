@@ -134,6 +134,16 @@ inline Ints shift_right(Ints a) {
   using Unsigned = uint32_t __attribute__((vector_size(16)));
   return reinterpret_cast<Ints>(reinterpret_cast<Unsigned>(a) >> kBits);
 }
+template <int kBits>
+inline Ints shift_right_signed(Ints a) {
+  return a >> kBits;
+}
+inline Ints count_above(Ints count, Floats value, float bound) {
+  return count - (value > set1(bound));
+}
+inline Floats lookup8(const float (&table)[8], Ints index) {
+  return Floats{table[index[0] & 7], table[index[1] & 7], table[index[2] & 7], table[index[3] & 7]};
+}
 inline Floats to_floats(Ints a) { return __builtin_convertvector(a, Floats); }
 inline Ints to_ints(Floats a) {
 #if defined(__SSE2__)
@@ -150,8 +160,11 @@ inline Ints clamp(Ints a, int32_t low, int32_t high) {
   const Ints raised = a > low ? a : set1_ints(low);
   return raised < high ? raised : set1_ints(high);
 }
+using Bytes = uint8_t __attribute__((vector_size(4)));
+inline Ints load_bytes(Mask mask, const uint8_t* from) {
+  return __builtin_convertvector((load_first<Bytes, uint8_t>(from, mask.count)), Ints);
+}
 inline void store_bytes(void* to, Mask mask, Ints value) {
-  using Bytes = uint8_t __attribute__((vector_size(4)));
   const Bytes bytes = __builtin_convertvector(value & 0xFF, Bytes);
   std::memcpy(to, &bytes, static_cast<size_t>(mask.count));
 }

@@ -1,7 +1,6 @@
 #include "ops/fused/update.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "kernels/table.h"
@@ -101,38 +100,30 @@ void adamw(const AdamWStep& step, const UpdatedTensors& tensors) {
 }
 
 bool takes_adamw_8bit(const UpdatedTensors& tensors) {
-  return takes_update(tensors.parameters) && takes_update(tensors.gradients) &&
-         are_contiguous(tensors.state[0], torch::kUInt8) &&
-         are_contiguous(tensors.state[1], torch::kUInt8) && takes_update(tensors.state[2]) &&
-         takes_update(tensors.state[3]);
+  // On every level: libtorch has no such update.
+  const auto& state = tensors.state;
+  return are_contiguous(tensors.parameters, torch::kFloat32) &&
+         are_contiguous(tensors.gradients, torch::kFloat32) &&
+         are_contiguous(state[0], torch::kUInt8) && are_contiguous(state[1], torch::kUInt8) &&
+         are_contiguous(state[2], torch::kFloat32) && are_contiguous(state[3], torch::kFloat32);
 }
 
 void adamw_8bit(const AdamWStep& step, const UpdatedTensors& tensors) {
-  static_assert(kBlock % kMomentBlock == 0);
+  static_assert(kMomentBlock == kernels::kMomentBlock && kBlock % kMomentBlock == 0);
   const auto constants = constants_of(step);
   const auto gradient = memory_of(tensors.gradients);
   const auto parameter = memory_of(tensors.parameters);
-  const auto mean_scale = memory_of(tensors.state[2]);
-  const auto square_scale = memory_of(tensors.state[3]);
-  const auto& means = MomentCode::of_means();
-  const auto& squares = MomentCode::of_squares();
+  const auto mean_scales = memory_of(tensors.state[2]);
+  const auto square_scales = memory_of(tensors.state[3]);
   for_each_block(blocks_of(tensors.parameters), [&](size_t, const Block& block) {
-    const size_t index = block.tensor;
-    auto* mean_codes = tensors.state[0][index].data_ptr<uint8_t>();
-    auto* square_codes = tensors.state[1][index].data_ptr<uint8_t>();
-    std::array<float, kMomentBlock> mean;
-    std::array<float, kMomentBlock> square;
-    for (int64_t at = block.first; at < block.first + block.count; at += kMomentBlock) {
-      const int64_t count = std::min(kMomentBlock, block.first + block.count - at);
-      auto& scale = mean_scale[index][at / kMomentBlock];
-      auto& scale_of_squares = square_scale[index][at / kMomentBlock];
-      means.decode(mean_codes + at, scale, count, mean.data());
-      squares.decode(square_codes + at, scale_of_squares, count, square.data());
-      kernels::table().adamw(constants, count, gradient[index] + at, parameter[index] + at,
-                             {.fp32 = mean.data()}, square.data());
-      scale = means.encode(mean.data(), count, mean_codes + at);
-      scale_of_squares = squares.encode(square.data(), count, square_codes + at);
-    }
+    const auto [index, first, count] = block;
+    const auto codes = [&tensors, &block](int kind) {
+      return tensors.state[kind][block.tensor].data_ptr<uint8_t>() + block.first;
+    };
+    const int64_t moment_block = first / kMomentBlock;
+    kernels::table().adamw_8bit(constants, count, gradient[index] + first, parameter[index] + first,
+                                {codes(0), mean_scales[index] + moment_block},
+                                {codes(1), square_scales[index] + moment_block});
   });
 }
 

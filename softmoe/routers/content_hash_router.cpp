@@ -99,7 +99,9 @@ Routed ContentHashRouterImpl::decide(const torch::Tensor& tokens, const TokenCon
   return decide_by_expert(expert, experts, record);
 }
 
-bool ContentHashRouterImpl::wants_sample() const { return fitted.item<int64_t>() == 0; }
+RouterSample ContentHashRouterImpl::wanted_sample() const {
+  return fitted.item<int64_t>() == 0 ? RouterSample::kPatches : RouterSample::kNone;
+}
 
 void ContentHashRouterImpl::learn_codes(const torch::Tensor& patches) {
   const auto seed = static_cast<uint64_t>(options_.moe.sparse.hash_seed);

@@ -35,7 +35,7 @@ class ContentHashRouterImpl : public ExactBuffers<ContentHashRouterImpl>, public
   void reset() override;
   Routed decide(const torch::Tensor& tokens, const TokenContext& context,
                 RoutingRecord* record) override;
-  bool wants_sample() const override;
+  RouterSample wanted_sample() const override;
   void fit(const torch::Tensor& patches, const Router* twin) override;
 
   /// Codes [count] int64 of `patches` [count, pixels].

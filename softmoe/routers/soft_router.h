@@ -11,7 +11,9 @@
 namespace softmoe {
 
 /// Parameters: `phi` [dim, experts, slots_per_expert] and `scale` [], both only if a step is
-/// learned. Source: Puigcerver et al., arXiv:2308.00951.
+/// learned, and `combine_scale` [] with MoeOptions::separate_scales; router_scale() says what the
+/// latter two stand for. With PhiInit::kKMeans `phi` is zero until fit().
+/// Source: Puigcerver et al., arXiv:2308.00951.
 class SoftRouterImpl : public torch::nn::Cloneable<SoftRouterImpl>, public Router {
  public:
   SoftRouterImpl(const MoeLayerOptions& options, SoftMixing mixing);
@@ -20,14 +22,21 @@ class SoftRouterImpl : public torch::nn::Cloneable<SoftRouterImpl>, public Route
   Routed route(const torch::Tensor& tokens, const TokenContext& context,
                RoutingRecord* record) override;
   torch::Tensor combine(const Routed& routed, const torch::Tensor& expert_outputs) override;
+  RouterSample wanted_sample() const override;
+  /// Sets `phi` by k-means of the directions of tokens `sample` [count, dim]: each slot points from
+  /// the mean direction to a center. Slots for which there is no center of their own are random.
+  void fit(const torch::Tensor& sample, const Router* twin) override;
 
   torch::Tensor phi;
   torch::Tensor scale;
+  torch::Tensor combine_scale;
 
  private:
   /// What a pass in the present mode mixes by.
   SoftMixingOptions mixing_options() const;
-  void fill(RoutingRecord& record, const SoftMix& mix) const;
+  void fill(RoutingRecord& record, const SlotParameters& parameters, const SoftMix& mix) const;
+  /// Standard deviation of the initial values of `phi`.
+  double phi_deviation() const;
 
   MoeLayerOptions options_;
   SoftMixing mixing_;

@@ -57,6 +57,32 @@ TEST_F(MultiLabel, SetsAreLearntAndMeasured) {
               result.at("last").at("mean_average_precision").get<double>(), 1e-3);
 }
 
+TEST_F(MultiLabel, PackedFilesKeepAllLabels) {
+  const auto packed = (folder_ / "packed.h5").string();
+  ASSERT_TRUE(succeeds(run_program(Words{"data", "pack", packed} + data())));
+  const auto exported = [this](const std::string& name, const Words& source) {
+    const auto json = (folder_ / (name + ".json")).string();
+    EXPECT_TRUE(succeeds(run_program(Words{"data", "export", (folder_ / name).string(), "--split",
+                                           "all", "--count", "9", "--json", json} +
+                                     source)));
+    std::vector<Json> labels;
+    const auto result = read_json(json);
+    for (const auto& file : result.at("splits").at(0).at("files")) {
+      labels.push_back(file.at("labels"));
+    }
+    return labels;
+  };
+  const auto labels = exported("from_packed", {"--dataset", "hdf5", "--data-dir", packed});
+  EXPECT_EQ(labels, exported("from_files", data()));
+  EXPECT_EQ(labels.size(), 9U);
+  ASSERT_TRUE(succeeds(
+      run_program(Words{"data", "pack", (folder_ / "digits.h5").string(), "--dataset", "digits"})));
+  EXPECT_TRUE(ends_with_one_error(
+      run_program(Words{"data", "describe", "--dataset", "hdf5", "--data-dir",
+                        (folder_ / "digits.h5").string(), "--multi-label"}),
+      2, {"--multi-label: expected a file that was packed with --multi-label"}));
+}
+
 TEST_F(MultiLabel, SetsAreRefusedWhereImagesNeedOneLabel) {
   write_tiny_checkpoint(folder_ / "tiny.h5");
   const auto checkpoint = (folder_ / "tiny.h5").string();
@@ -66,11 +92,8 @@ TEST_F(MultiLabel, SetsAreRefusedWhereImagesNeedOneLabel) {
         << command;
   }
   EXPECT_TRUE(ends_with_one_error(
-      run_program(Words{"data", "pack", (folder_ / "packed").string()} + data()), 2,
-      {"--multi-label: expected one label per image for packed files"}));
-  EXPECT_TRUE(ends_with_one_error(
       run_program(Words{"train", "--dataset", "digits", "--multi-label"} + tiny_model_flags()), 2,
-      {"--multi-label: expected --dataset manifest or shards, found --dataset digits"}));
+      {"--multi-label: expected --dataset manifest, shards or hdf5, found --dataset digits"}));
   EXPECT_TRUE(ends_with_one_error(
       run_program(Words{"train", "--loss", "softmax"} + data() + tiny_model_flags()), 2,
       {"--loss: expected sigmoid for images with several labels"}));

@@ -143,6 +143,48 @@ TEST_F(Upcycling, TrainingCanStartFromADenseCheckpoint) {
   EXPECT_EQ(Json::parse(again.output).at("eval_top1"), Json::parse(run.output).at("eval_top1"));
 }
 
+TEST_F(Upcycling, HappensInTheMiddleOfARun) {
+  const Words training =
+      tiny_training(folder_->path()) +
+      Words{"--moe-blocks",       "last_1", "--experts",      "6",
+            "--slots-per-expert", "1",      "--upcycle-at",   "0.5",
+            "--experiment",       "middle", "--upcycle-init", "importance",
+            "--expert-dim",       "8",      "--router-init",  "spheromoe",
+            "--router-noise",     "0",      "--json",         path("middle.json")};
+  const auto run = run_program(training);
+  EXPECT_TRUE(succeeds(run));
+  EXPECT_THAT(run.error, HasSubstr("upcycled after update"));
+  const auto result = read_json(path("middle.json"));
+  const auto metadata = load_metadata(path("middle/last.h5"));
+  EXPECT_EQ(metadata.at("progress").at("upcycled_step"), result.at("result").at("upcycled_step"));
+  EXPECT_EQ(result.at("parameters"), result.at("result").at("parameters"));
+  const auto& model = metadata.at("model");
+  EXPECT_EQ(model.at("combine"), "entmax15");
+  EXPECT_EQ(model.at("router-scale"), "2");
+  EXPECT_EQ(model.at("router-noise"), 0.0);  // what is given wins over the preset
+  EXPECT_EQ(load_metadata(path("middle/dense.h5")).at("model").at("moe-blocks"), "none");
+  EXPECT_GT(top1(path("middle/last.h5")), 0.2);
+  // A run that has ended stays as it is, and resumes with no other moment.
+  EXPECT_TRUE(succeeds(run_program(training)));
+  EXPECT_TRUE(ends_with_one_error(run_program(training + Words{"--upcycle-at", "0.4"}), 2,
+                                  {"--upcycle-at", "resumes it"}));
+}
+
+TEST_F(Upcycling, InTheMiddleIsRefusedWhereItCannotHappen) {
+  const auto refused = [&](const Words& more, const Words& parts) {
+    return fails_with_one_line(
+        run_program(tiny_training(folder_->path()) + Words{"--experiment", "refused"} + more), 2,
+        parts);
+  };
+  EXPECT_TRUE(refused({"--upcycle-at", "3"}, {"upcycle-at", "0.3, 500steps"}));
+  EXPECT_TRUE(refused({"--upcycle-at", "0.5", "--moe-blocks", "none"}, {"needs moe-blocks"}));
+  EXPECT_TRUE(refused({"--upcycle-at", "99epochs"}, {"before the end of the run"}));
+  EXPECT_TRUE(refused({"--upcycle-at", "0.5", "--expert-dim", "9"}, {"expert-dim", "mlp-dim"}));
+  EXPECT_TRUE(refused({"--upcycle-at", "0.5", "--freeze", "router"}, {"--freeze"}));
+  EXPECT_TRUE(
+      refused({"--router", "uniform", "--combine", "entmax15"}, {"combine", "uniform_soft"}));
+}
+
 TEST_F(Upcycling, WithoutMoeBlocksTheDenseModelTrainsOn) {
   const auto run =
       run_program(Words{"train", "--upcycle", dense(), "--moe-blocks", "none", "--lr", "0",

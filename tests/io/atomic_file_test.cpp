@@ -160,6 +160,16 @@ TEST(AtomicFile, WritesIntoWhatIsNoRegularFile) {
   EXPECT_EQ(file_count(folder.path()), 2U);
 }
 
+TEST(AtomicFile, SaysBeforehandWhereNothingCanBeWritten) {
+  const test::TemporaryFolder folder;
+  EXPECT_NO_THROW(check_can_write(folder / "new/deeper/file"));
+  EXPECT_EQ(file_count(folder.path()), 0U);
+  for (const std::string path : {"/proc/file", "/proc/folder/file", "/dev/null/file"}) {
+    EXPECT_THAT(input_error([&] { check_can_write(path); }),
+                testing::StartsWith("cannot write " + path + ": "));
+  }
+}
+
 TEST(AtomicFile, NamesWhatTakesNoMoreBytes) {
   const test::TemporaryFolder folder;
   auto* const previous = std::signal(SIGPIPE, SIG_IGN);

@@ -1,8 +1,10 @@
 #include "kernels/update.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
+#include <numeric>
 
 #include "kernels/kernel_test.h"
 
@@ -77,6 +79,113 @@ TEST_P(UpdateTest, AdamWRoundsAMeanInBf16WhereItIsStored) {
       const auto bits = std::bit_cast<uint32_t>(mean[at]);
       const uint32_t nearest_even = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
       EXPECT_EQ(short_mean[at], nearest_even) << at;
+    }
+  }
+}
+
+/// The 256 numbers of the dynamic tree with 7 decades (arXiv:2110.02861, section 2.2).
+std::vector<double> moment_numbers(bool has_sign) {
+  std::vector<double> numbers{0.0, 1.0};
+  for (int decade = 0; decade < 7; ++decade) {
+    const int intervals = has_sign ? 1 << decade : 2 << decade;
+    for (int i = 0; i < intervals; ++i) {
+      const double number = std::pow(10.0, decade - 6) * (0.1 + 0.9 * (i + 0.5) / intervals);
+      numbers.push_back(number);
+      if (has_sign) {
+        numbers.push_back(-number);
+      }
+    }
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+/// The distance of `value` from the nearest of `numbers`.
+double nearest_distance(const std::vector<double>& numbers, double value) {
+  double distance = std::abs(value - numbers.front());
+  for (const double number : numbers) {
+    distance = std::min(distance, std::abs(value - number));
+  }
+  return distance;
+}
+
+TEST_P(UpdateTest, AdamWReadsEveryCodeOf8Bits) {
+  const auto mean_numbers = moment_numbers(/*has_sign=*/true);
+  const auto square_numbers = moment_numbers(/*has_sign=*/false);
+  // The moments that are read stay, and the parameters show both of them.
+  constexpr AdamWConstants kKeep{.decay = 0.0F,
+                                 .rate = 1.0F,
+                                 .beta1 = 1.0F,
+                                 .beta2 = 1.0F,
+                                 .inverse_correction = 1.0F,
+                                 .eps = 1.0F,
+                                 .gradient_factor = 0.0F};
+  std::vector<uint8_t> mean(kMomentBlock);
+  std::iota(mean.begin(), mean.end(), uint8_t{0});
+  auto square = mean;
+  std::reverse(square.begin(), square.end());
+  const std::vector<float> gradient(mean.size(), 1.0F);
+  std::vector<float> parameter(mean.size(), 1.0F);
+  float mean_scale = 3.0F;
+  float square_scale = 0.5F;
+  table().adamw_8bit(kKeep, kMomentBlock, gradient.data(), parameter.data(),
+                     {mean.data(), &mean_scale}, {square.data(), &square_scale});
+  std::vector<double> expected;
+  for (size_t code = 0; code < mean.size(); ++code) {
+    EXPECT_EQ(mean[code], code);
+    EXPECT_EQ(square[code], 255 - code);
+    expected.push_back(-3.0 * mean_numbers[code] /
+                       (std::sqrt(0.5 * square_numbers[255 - code]) + 1.0));
+  }
+  EXPECT_TRUE(near(parameter, expected, kFp32Tolerance));
+  EXPECT_EQ(mean_scale, 3.0F);
+  EXPECT_EQ(square_scale, 0.5F);
+}
+
+TEST_P(UpdateTest, AdamWWritesTheNearestCodesOf8Bits) {
+  const auto mean_numbers = moment_numbers(/*has_sign=*/true);
+  const auto square_numbers = moment_numbers(/*has_sign=*/false);
+  for (const int64_t count : {int64_t{1}, int64_t{37}, kMomentBlock, 3 * kMomentBlock + 41}) {
+    // Gradients of ten magnitudes, and one block of zeros.
+    auto gradient = floats(random_matrix(1, count, 1).values);
+    for (int64_t at = 0; at < count; ++at) {
+      gradient[at] *= static_cast<float>(std::pow(10.0, -(at % 10)));
+      if (at / kMomentBlock == 1) {
+        gradient[at] = 0.0F;
+      }
+    }
+    auto parameter = floats(random_matrix(1, count, 2).values);
+    auto exact_parameter = parameter;
+    std::vector<float> exact_mean(gradient.size());
+    std::vector<float> exact_square(gradient.size());
+    table().adamw(kStep, count, gradient.data(), exact_parameter.data(),
+                  {.fp32 = exact_mean.data()}, exact_square.data());
+    std::vector<uint8_t> mean(gradient.size() + 1, 77);
+    std::vector<uint8_t> square(gradient.size() + 1, 78);
+    std::vector<float> mean_scale((gradient.size() + kMomentBlock - 1) / kMomentBlock);
+    auto square_scale = mean_scale;  // zeros: codes do not matter
+    table().adamw_8bit(kStep, count, gradient.data(), parameter.data(),
+                       {mean.data(), mean_scale.data()}, {square.data(), square_scale.data()});
+    EXPECT_EQ(parameter, exact_parameter);
+    EXPECT_EQ(mean.back(), 77);
+    EXPECT_EQ(square.back(), 78);
+    for (int64_t at = 0; at < count; ++at) {
+      const auto scale = static_cast<double>(mean_scale[at / kMomentBlock]);
+      const auto scale_of_squares = static_cast<double>(square_scale[at / kMomentBlock]);
+      if (at / kMomentBlock == 1) {
+        EXPECT_EQ(scale, 0.0);
+        EXPECT_EQ(scale_of_squares, 0.0);
+        continue;
+      }
+      const double m = static_cast<double>(exact_mean[at]) / scale;
+      const double v = static_cast<double>(exact_square[at]) / scale_of_squares;
+      EXPECT_LE(std::abs(mean_numbers[mean[at]] - m), nearest_distance(mean_numbers, m) + 1e-7);
+      if (v > 0.0 && v < square_numbers[1]) {
+        EXPECT_EQ(square[at], 1);  // no mean square above 0 becomes 0
+      } else {
+        EXPECT_LE(std::abs(square_numbers[square[at]] - v),
+                  nearest_distance(square_numbers, v) + 1e-7);
+      }
     }
   }
 }

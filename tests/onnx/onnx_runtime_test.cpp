@@ -245,7 +245,24 @@ TEST(OnnxRuntimes, GiveTheOutputsOfSoftMoe) {
       variant("soft", with_router("soft")),
       variant("soft_slots", with_router("soft", [](auto& o) { o.slots_per_expert = 2; })),
       variant("soft_capacity", with_router("soft", [](auto& o) { o.slots_per_expert = 0; })),
-      variant("smear", with_router("smear"))};
+      variant("smear", with_router("smear")),
+      variant("soft_two_scales", with_router("soft",
+                                             [](auto& o) {
+                                               o.router_scale_form = ScaleForm::kExp;
+                                               o.router_scale_max = 4.5;
+                                               o.router_scale = "4";
+                                               o.separate_scales = true;
+                                             })),
+      variant("soft_entmax", with_router("soft",
+                                         [](auto& o) {
+                                           o.router_scale = "12";
+                                           o.combine = CombineWeights::kEntmax15;
+                                         })),
+      variant("soft_shared_mlp", with_router("soft", [](auto& o) {
+                o.shared_mlp = true;
+                o.moe_layer_scale = 0.5;
+                o.expert_dim = 10;
+              }))};
   for (const char* router : {"soft_uniform", "uniform_soft", "uniform", "identity"}) {
     cases.push_back(variant(router, with_router(router)));
   }

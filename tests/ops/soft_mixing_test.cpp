@@ -1,5 +1,6 @@
 #include "ops/soft_mixing.h"
 
+#include "ops/entmax.h"
 #include "ops/operator_checks.h"
 #include "runtime/autocast_guard.h"
 
@@ -96,6 +97,63 @@ TEST_P(SoftMixingOp, RoundsWhatItMixes) {
   const auto outputs = outputs_.to(torch::kBFloat16).to(torch::kFloat32);
   EXPECT_TRUE(
       same_bits(soft_combine(outputs_, mix), combine_outputs(outputs, mix.weights().combine)));
+}
+
+TEST_P(SoftMixingOp, StepsCanHaveScalesOfTheirOwn) {
+  const auto with_scale = [&](double scale) {
+    return soft_dispatch(tokens_, {.phi = slots_.phi, .scale = torch::full({}, scale)}, options_)
+        .mix.weights();
+  };
+  for (const auto level : kernels::present_levels()) {
+    const kernels::ScopedLevel scoped(level);
+    slots_.combine_scale = torch::full({}, 9.0);
+    const auto mix = soft_dispatch(tokens_, slots_, options_).mix;
+    EXPECT_TRUE(all_close(mix.weights().dispatch, with_scale(3.0).dispatch));
+    EXPECT_TRUE(all_close(mix.weights().combine, with_scale(9.0).combine));
+    EXPECT_LT(relative_error(soft_combine(outputs_, mix),
+                             combine_outputs(outputs_, with_scale(9.0).combine)),
+              1e-5);
+  }
+}
+
+TEST_P(SoftMixingOp, GradientsOfBothScalesAreThoseOfLibtorch) {
+  const auto gradients = [&](torch::Dtype dtype) {
+    std::vector<torch::Tensor> inputs;
+    for (const auto& tensor : {slots_.phi, slots_.scale, torch::full({}, 5.0), tokens_}) {
+      inputs.push_back(tensor.detach().to(dtype).clone().requires_grad_());
+    }
+    const auto [rows, mix] = soft_dispatch(
+        inputs[3], {.phi = inputs[0], .scale = inputs[1], .combine_scale = inputs[2]}, options_);
+    soft_combine(rows.tanh(), mix).square().sum().backward();
+    std::vector<torch::Tensor> all;
+    for (const auto& input : inputs) {
+      all.push_back(input.grad().defined() ? input.grad() : torch::zeros_like(input));
+    }
+    return all;
+  };
+  const auto expected = gradients(torch::kFloat64);  // by libtorch's operators
+  for (const auto level : kernels::present_levels()) {
+    const kernels::ScopedLevel scoped(level);
+    const auto actual = gradients(torch::kFloat32);
+    for (size_t index = 0; index < expected.size(); ++index) {
+      EXPECT_TRUE(all_close(actual[index], expected[index].to(torch::kFloat32),
+                            {.absolute = 1e-4, .relative = 1e-4}))
+          << index;
+    }
+  }
+}
+
+TEST_P(SoftMixingOp, CombinesByEntmaxIfAsked) {
+  options_.combine = CombineWeights::kEntmax15;
+  slots_.scale = torch::full({}, 20.0);
+  const auto mix = soft_dispatch(tokens_, slots_, options_).mix;
+  const auto combine = mix.weights().combine;  // [batch, tokens, slots]
+  EXPECT_TRUE(all_close(combine.sum(2), torch::ones({kBatch, kTokens})));
+  if (learns_combine(GetParam())) {
+    EXPECT_TRUE(same_bits(combine, entmax15(mix.logits())));
+    EXPECT_TRUE(combine.eq(0).any().item<bool>());
+  }
+  EXPECT_TRUE(same_bits(soft_combine(outputs_, mix), combine_outputs(outputs_, combine)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Steps, SoftMixingOp, testing::ValuesIn(kMixings),

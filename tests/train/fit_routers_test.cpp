@@ -79,6 +79,20 @@ TEST(FitRouters, LearnsFromTheWholeOfASmallSetInEveryLayer) {
                         buffers.at("blocks.0.moe.router.expert_of_code")));
 }
 
+TEST(FitRouters, SlotsOfKMeansLearnFromTheTokensOfTheirOwnLayer) {
+  const CountedImages images(90);
+  auto options = small_options("soft");
+  options.moe.phi_init = PhiInit::kKMeans;
+  auto model = make_model(options, /*seed=*/1);
+  ASSERT_TRUE(model->wants_router_sample());
+  fit_routers(model, images, preprocessing(), loading(1));
+  EXPECT_FALSE(model->wants_router_sample());
+  EXPECT_TRUE(model->is_training());
+  const auto tensors = named_tensors(*model);
+  const auto& phi = tensors.at("blocks.1.moe.router.phi");
+  EXPECT_GT((phi - tensors.at("blocks.0.moe.router.phi")).abs().max().item<double>(), 1e-3);
+}
+
 TEST(FitRouters, ReadsNoMoreThanItsSample) {
   const CountedImages images(100000);
   auto model = make_model(small_options("hash_projection"), /*seed=*/1);

@@ -21,7 +21,8 @@ TEST(DecayRules, DefaultsSpareAllButWeightsAndRouterScale) {
   options.weight_decay = 0.25;
   const auto rules = decay_rules(options);
   for (const auto* name : {"patch_embed.proj.weight", "blocks.0.attn.qkv.weight", "head.weight",
-                           "blocks.1.moe.experts.fc2_weight", "blocks.1.moe.router.scale"}) {
+                           "blocks.1.moe.experts.fc2_weight", "blocks.1.moe.router.scale",
+                           "blocks.1.moe.router.combine_scale"}) {
     EXPECT_EQ(parameter_decay(rules, name), 0.25) << name;
   }
   for (const auto* name :
@@ -29,6 +30,21 @@ TEST(DecayRules, DefaultsSpareAllButWeightsAndRouterScale) {
         "fc_norm.weight", "blocks.0.attn.q_norm.weight", "blocks.1.moe.router.phi",
         "blocks.1.moe.experts.fc1_bias", "blocks.0.ls1.gamma"}) {
     EXPECT_EQ(parameter_decay(rules, name), 0.0) << name;
+  }
+}
+
+TEST(DecayRules, OfRoutersCanBeTheirOwn) {
+  OptimizerOptions options;
+  options.weight_decay = 0.25;
+  for (const double decay : {0.0, 0.5}) {
+    options.router_weight_decay = decay;
+    const auto rules = decay_rules(options);
+    for (const auto* name : {"blocks.1.moe.router.scale", "blocks.1.moe.router.phi",
+                             "blocks.1.moe.router.combine_scale", "blocks.1.moe.router.weight"}) {
+      EXPECT_EQ(parameter_decay(rules, name), decay) << name;
+    }
+    EXPECT_EQ(parameter_decay(rules, "blocks.1.moe.experts.fc2_weight"), 0.25);
+    EXPECT_EQ(parameter_decay(rules, "blocks.1.moe.gamma"), 0.0);
   }
 }
 

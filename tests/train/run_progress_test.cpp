@@ -14,7 +14,9 @@ TEST(RunProgress, IsReadBackBitForBit) {
                              .epoch_updates = 3,
                              .best_score = 0.875,
                              .best_step = 4,
-                             .train_seconds = 12.5};
+                             .train_seconds = 12.5,
+                             .upcycled_step = 3,
+                             .upcycled_seconds = 2.5};
   const auto json = Json::parse(to_json(progress, /*epoch=*/1.75).dump());
   EXPECT_EQ(run_progress(json), progress);
   EXPECT_EQ(json.at("epoch"), 1.75);

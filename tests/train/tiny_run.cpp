@@ -71,12 +71,13 @@ TinyRun tiny_run() {
 }
 
 TrainingSetup setup_of(const TinyRun& run) {
-  auto start = fresh_start("tiny", run.model, run.train.seed);
+  auto start = fresh_start("tiny", run.upcycling ? run.upcycling->from : run.model, run.train.seed);
   start.optimizer_state = run.optimizer_state;
   return {.start = std::move(start),
           .options = run,
           .config = run.config,
-          .config_text = run.config_text};
+          .config_text = run.config_text,
+          .upcycling = run.upcycling};
 }
 
 TrainResult train(const TinyRun& run, const std::filesystem::path& path, const Dataset& train_set,

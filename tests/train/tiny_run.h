@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +39,7 @@ class Corners : public Dataset {
 /// The options of a run, its model and what it starts from.
 struct TinyRun : RunOptions {
   VitOptions model;
+  std::optional<MidUpcycling> upcycling;
   Optimizer::State optimizer_state;
   Json config;
   std::string config_text;

@@ -67,12 +67,12 @@ TEST(PatientRun, EndsWithoutANewBest) {
   EXPECT_EQ(train(run, folder.path(), images, images).steps, 25);
 }
 
-/// Images that take 5 ms each, much longer than the model.
+/// Images that take 15 ms each, much longer than the model.
 class SlowCorners : public Corners {
  public:
   using Corners::Corners;
   Sample get(int64_t index) const override {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::this_thread::sleep_for(std::chrono::milliseconds(15));
     return Corners::get(index);
   }
 };
@@ -82,7 +82,7 @@ TEST(WaitingRun, NamesTheSlowImagesAsTheCause) {
   const Corners val(20);
   const SlowCorners slow(120);
   auto run = tiny_run();
-  run.train.epochs = 2.5;
+  run.train.epochs = 1.0;
   const test::LogLines log;
   train(run, folder.path(), slow, val);
   EXPECT_THAT(log.lines(), testing::Contains(HasSubstr("training waits for its images")));
@@ -104,6 +104,16 @@ TEST(ProfiledRun, WritesATableAndATrace) {
   EXPECT_EQ(std::ranges::count(trace.at("traceEvents"), "optimizer",
                                [](const Json& event) { return event.at("name"); }),
             4);
+}
+
+TEST(ProfiledRun, ThatEndsEarlyHasWhatThereIs) {
+  const TemporaryFolder folder;
+  const Corners images(60);
+  auto run = tiny_run();
+  run.train.profile = 50;
+  run.train.epochs = 1.0;
+  train(run, folder.path(), images, images);
+  EXPECT_THAT(read_text_file(folder / "profile.txt"), HasSubstr("time of 2 updates of 12 images"));
 }
 
 TEST(ProfiledRun, GivesTheSameWeights) {

@@ -39,6 +39,33 @@ TEST(Block, IsTwoPreNormResidualBranches) {
   }
 }
 
+TEST(Block, AddsASharedMlpToScaledExpertsOfAnotherWidth) {
+  const DefaultDtypeGuard fp64(torch::kFloat64);
+  auto options = small_moe_options();
+  options.layer_scale = 0.1;
+  options.moe.shared_mlp = true;
+  options.moe.moe_layer_scale = 0.3;
+  options.moe.expert_dim = 10;
+  Block block(options, /*has_moe=*/true, /*drop_path_rate=*/0.0);
+  randomise(block);
+  const auto x = torch::randn({2, 6, 24});
+  EXPECT_EQ(block->moe->experts->fc1_weight.size(1), 10);
+  EXPECT_EQ(block->mlp->fc1->weight.size(0), options.mlp_dim);
+  const auto inputs = block->branch_inputs(x);
+  const auto middle =
+      x + block->ls1(block->attn->forward(defined_norm(x, block->norm1, options.norm_eps)));
+  EXPECT_TRUE(all_close(inputs, defined_norm(middle, block->norm2, options.norm_eps)));
+  auto plain = options;
+  plain.moe.moe_layer_scale = 0.0;
+  MoeLayer layer(moe_layer_options(plain));
+  const torch::NoGradGuard no_grad;
+  for (auto& parameter : layer->named_parameters()) {
+    parameter.value().copy_(block->moe->named_parameters()[parameter.key()]);
+  }
+  const auto branch = layer->forward(inputs) * block->moe->gamma + block->mlp->forward(inputs);
+  EXPECT_TRUE(all_close(block->forward(x), middle + block->ls2(branch)));
+}
+
 TEST(Block, StochasticDepthSkipsBothBranchesOfASample) {
   auto options = small_moe_options();
   for (const bool has_moe : {false, true}) {

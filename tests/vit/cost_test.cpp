@@ -57,6 +57,10 @@ VitOptions random_options(uint64_t index) {
   options.moe.experts = 1 + rng.below(5);
   options.moe.slots_per_expert = rng.below(4);
   options.moe.capacity_factor = pick(rng, {0.5, 1.0, 2.0});
+  options.moe.expert_dim = pick<int64_t>(rng, {0, 4, 9});
+  options.moe.shared_mlp = rng.below(2) == 1;
+  options.moe.moe_layer_scale = pick(rng, {0.0, 0.1});
+  options.moe.separate_scales = options.moe.router == "soft" && rng.below(2) == 1;
   if (options.moe.router == "identity") {
     options.moe.experts = options.tokens();
     options.moe.slots_per_expert = 1;

@@ -50,6 +50,28 @@ TEST(VitOptionsValidation, NamesTheOptionThatIsWrong) {
       {"heads", [](VitOptions& o) { o.heads = 0; }},
       {"mlp-dim", [](VitOptions& o) { o.mlp_dim = 0; }},
       {"pre-logits", [](VitOptions& o) { o.pre_logits = -1; }},
+      {"combine: expected a router that reads it, soft or uniform_soft, found entmax15 with router "
+       "soft_uniform",
+       [](VitOptions& o) {
+         o = test::small_moe_options("soft_uniform");
+         o.moe.combine = CombineWeights::kEntmax15;
+       }},
+      {"separate-scales: expected a router that reads it, soft, found true with router smear",
+       [](VitOptions& o) {
+         o = test::small_moe_options("smear");
+         o.moe.separate_scales = true;
+       }},
+      {"phi-init",
+       [](VitOptions& o) {
+         o = test::small_moe_options("uniform");
+         o.moe.phi_init = PhiInit::kKMeans;
+       }},
+      {"router-scale: expected at most router-scale-max 2, found 3",
+       [](VitOptions& o) {
+         o = test::small_moe_options();
+         o.moe.router_scale = "3";
+         o.moe.router_scale_max = 2.0;
+       }},
       {"drop-path", [](VitOptions& o) { o.drop_path = 1.0; }},
       {"drop-path", [](VitOptions& o) { o.drop_path = -0.1; }},
       {"global-pool", [](VitOptions& o) { o.global_pool = GlobalPool::kToken; }},

@@ -27,6 +27,9 @@ void MetricsHook::at_record(TrainingState& state, TrainingRecord& record) {
                {"train_loss", record.mean_loss},
                {"grad_norm", record.update.gradient_norm},
                {"lr", state.last_rate()}};
+  if (state.progress.upcycled_step >= 0) {
+    metrics["upcycled_step"] = state.progress.upcycled_step;
+  }
   if (state.image_size > 0) {
     metrics["image_size"] = state.image_size;
   }

@@ -19,14 +19,23 @@ void ProfileHook::after_update(TrainingState& state, const ModelUpdate& /*update
   if (done == kSkipped) {
     profiler_ = std::make_unique<Profiler>(state.setup.device);
   } else if (profiler_ && done == kSkipped + state.options().train.profile) {
-    write(state);
+    write(state, state.options().train.profile);
   }
 }
 
-void ProfileHook::write(const TrainingState& state) {
+void ProfileHook::at_end(TrainingState& state) {
+  const int64_t recorded = state.sitting.updates - kSkipped;
+  if (profiler_ && recorded > 0) {
+    write(state, recorded);
+  } else if (state.sitting.updates > 0 && recorded <= 0) {
+    log_line(
+        fmt::format("--profile: no profile, which begins after update {} of a start", kSkipped));
+  }
+}
+
+void ProfileHook::write(const TrainingState& state, int64_t updates) {
   const auto events = profiler_->stop();
   profiler_.reset();
-  const int64_t updates = state.options().train.profile;
   const auto title = fmt::format("time of {} of {} images on {}, {:.0f} GFLOP/s at most\n",
                                  pluralize(updates, "update"), state.images_per_update(),
                                  state.setup.device.str(), peak_);

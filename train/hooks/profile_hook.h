@@ -21,9 +21,11 @@ class ProfileHook : public Hook {
   ProfileHook(RunFolder& folder, const TrainingState& state);
 
   void after_update(TrainingState& state, const ModelUpdate& update) override;
+  /// Writes what there is if the run ends before that; says so if there is nothing.
+  void at_end(TrainingState& state) override;
 
  private:
-  void write(const TrainingState& state);
+  void write(const TrainingState& state, int64_t updates);
 
   RunFolder& folder_;
   double peak_;  // GFLOP/s

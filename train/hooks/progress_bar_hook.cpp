@@ -15,7 +15,8 @@ void ProgressBarHook::after_update(TrainingState& state, const ModelUpdate& upda
   progress_->update(
       state.progress.step,
       fmt::format("{:.0f} img/s  loss {:.4f}  lr {:.2e}  data {:.0f}%", state.images_per_second(),
-                  update.loss, state.last_rate(), 100.0 * state.data_share()));
+                  update.loss, state.last_rate(), 100.0 * state.data_share()),
+      state.seconds_left());
 }
 
 void ProgressBarHook::at_evaluation(TrainingState& /*state*/) { progress_.reset(); }

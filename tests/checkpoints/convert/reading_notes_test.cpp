@@ -147,7 +147,11 @@ TEST_F(NotesOnFiles, AConfigOfAnotherModelIsRefused) {
                         "found 2"));
   EXPECT_THAT(reading_error(R"({"model_type": "vit", "hidden_size": 64})"),
               HasSubstr("hidden_size: expected 192, as the weights have channels, found 64"));
+  EXPECT_THAT(reading_error(R"({"model_type": "vit", "intermediate_size": 7})"),
+              HasSubstr("intermediate_size: expected MLPs of"));
   write("timm");
+  EXPECT_THAT(reading_error(R"({"architecture": "a", "model_args": {"mlp_ratio": 9}})"),
+              testing::AllOf(HasSubstr("mlp_ratio: expected MLPs of"), HasSubstr("found 1728")));
   EXPECT_THAT(reading_error(R"({"architecture": "a", "model_args": {"depth": 4}})"),
               HasSubstr("depth: expected 3"));
 }

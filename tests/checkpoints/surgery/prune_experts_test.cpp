@@ -177,6 +177,18 @@ TEST(PruneExperts, DenseModelsHaveTheMeanOfTheExpertsOrOneOfThem) {
   }
 }
 
+TEST(PruneExperts, DenseModelsKeepTheScaleOfTheLayer) {
+  auto from = moe_options("soft");
+  from.moe.moe_layer_scale = 0.5;
+  const auto weights = named_tensors(*eval_model(from));
+  const auto dense = dense_weights(weights);
+  EXPECT_FALSE(dense.contains("blocks.1.moe.gamma"));
+  for (const std::string part : {"weight", "bias"}) {
+    const auto& experts = weights.at("blocks.1.moe.experts.fc2_" + part);
+    EXPECT_TRUE(all_close(dense.at("blocks.1.mlp.fc2." + part), experts.mean(0) / 2)) << part;
+  }
+}
+
 /// The message of the error that `call` gives.
 template <typename Call>
 std::string message_of(const Call& call) {
@@ -200,6 +212,14 @@ TEST(PruneExperts, RefusesWhatCannotBePruned) {
     EXPECT_THAT(pruning(moe, experts), AllOf(HasSubstr("moe.h5"), HasSubstr("1 to 4 of 5"),
                                              HasSubstr("found " + std::to_string(experts))));
   }
+  auto shared = moe;
+  shared.moe.shared_mlp = true;
+  EXPECT_THAT(message_of([&] { dense_options(shared, "moe.h5"); }),
+              AllOf(HasSubstr("moe.h5: shared-mlp"), HasSubstr("found true")));
+  auto narrow = moe;
+  narrow.moe.expert_dim = 10;
+  EXPECT_THAT(message_of([&] { dense_options(narrow, "moe.h5"); }),
+              AllOf(HasSubstr("moe.h5: expert-dim"), HasSubstr("found 10")));
   auto single = moe;
   single.moe.experts = 1;
   EXPECT_THAT(pruning(single, 1), AllOf(HasSubstr("moe.h5"), HasSubstr("more than one")));

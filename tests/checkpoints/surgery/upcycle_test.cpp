@@ -132,6 +132,83 @@ TEST(Upcycle, NoiseIsRelativeToTheWeightsAndTheExpertsOwn) {
                                     before.at("blocks.2.mlp.fc1.weight"))[0]));
 }
 
+TEST(Upcycle, NoiseHasAUsualSizeIfItIsAskedForByName) {
+  EXPECT_EQ(UpcycleOptions{}.noise(), 0.0);
+  EXPECT_EQ(UpcycleOptions{.init = UpcycleInit::kNoise}.noise(), 0.1);
+  EXPECT_EQ((UpcycleOptions{.init = UpcycleInit::kNoise, .expert_noise = 0.3}.noise()), 0.3);
+}
+
+/// Experts of 16 of the 40 neurons of each MLP.
+VitOptions narrow_options() {
+  auto to = upcycled_options("soft");
+  to.moe.expert_dim = 16;
+  return to;
+}
+
+TEST(Upcycle, ExpertsOfImportanceAreNeuronsOfTheMlpWithTheirState) {
+  auto dense = dense_model();
+  const auto before = named_tensors(*dense);
+  const auto to = narrow_options();
+  const UpcycleOptions options{.init = UpcycleInit::kImportance};
+  const auto neurons = draw_neurons(before, to, options, /*seed=*/11);
+  ASSERT_EQ(neurons.size(), 2);
+  const auto& chosen = neurons.at(1);  // [experts, 16]
+  EXPECT_EQ(chosen.sizes(), torch::IntArrayRef({kCopies, 16}));
+  EXPECT_FALSE(torch::equal(chosen[0], chosen[1]));
+  const auto after = named_tensors(*upcycled(dense, to, options));
+  NamedTensors state{{"step", torch::tensor(int64_t{70})},
+                     {"age/blocks.1.mlp.fc1.weight", torch::tensor(int64_t{9})}};
+  for (const auto& [name, tensor] : before) {
+    state["moment/" + name] = tensor + 1;
+  }
+  const auto carried = carried_optimizer_state(state, to, options, neurons);
+  EXPECT_EQ(carried.at("age/blocks.1.moe.experts.fc1_weight").item<int64_t>(), 9);
+  EXPECT_FALSE(carried.contains("moment/blocks.1.moe.router.phi"));
+  for (int64_t expert = 0; expert < kCopies; ++expert) {
+    const auto& index = chosen[expert];
+    EXPECT_EQ(std::get<0>(at::_unique(index)).numel(), 16);
+    const auto expect = [&](const std::string& part, int64_t axis) {
+      const auto& mlp = before.at("blocks.1.mlp." + part);
+      auto name = "blocks.1.moe.experts." + part;
+      name[name.rfind('.')] = '_';
+      const auto expected = axis < 0 ? mlp : mlp.index_select(axis, index);
+      EXPECT_TRUE(same_bits(after.at(name)[expert], expected)) << part;
+      EXPECT_TRUE(same_bits(carried.at("moment/" + name)[expert], expected + 1)) << part;
+    };
+    expect("fc1.weight", 0);
+    expect("fc1.bias", 0);
+    expect("fc2.weight", 1);
+    expect("fc2.bias", -1);
+  }
+}
+
+TEST(Upcycle, ImportantNeuronsAreDrawnMoreOften) {
+  auto to = narrow_options();
+  to.moe.experts = 200;
+  const UpcycleOptions options{.init = UpcycleInit::kImportance};
+  auto importance = torch::ones({40});
+  importance.slice(0, 0, 8).fill_(50.0);
+  const auto drawn = draw_neurons({}, to, options, 3, {{1, importance}, {2, importance}}).at(1);
+  EXPECT_GT(drawn.lt(8).sum().item<double>() / (200.0 * 8.0), 0.95);
+  // Without one, by the weights.
+  auto dense = named_tensors(*dense_model());
+  dense.at("blocks.1.mlp.fc2.weight").slice(1, 0, 8).mul_(100.0);
+  const auto weighed = draw_neurons(dense, to, options, 3);
+  EXPECT_GT(weighed.at(1).lt(8).sum().item<double>() / (200.0 * 8.0), 0.95);
+  EXPECT_LT(weighed.at(2).lt(8).sum().item<double>() / (200.0 * 8.0), 0.6);
+}
+
+TEST(Upcycle, ASharedMlpIsTheDenseOne) {
+  auto dense = dense_model();
+  auto to = upcycled_options("soft");
+  to.moe.shared_mlp = true;
+  to.moe.moe_layer_scale = 1e-9;
+  const auto images = random_images(small_options(), 3);
+  EXPECT_TRUE(
+      all_close(upcycled(dense, to)->forward(images), dense->forward(images), {.absolute = 1e-5}));
+  EXPECT_FALSE(keeps_dense_outputs(to));
+}
+
 TEST(Upcycle, RoutersStartAnewFromTheSeed) {
   auto dense = dense_model();
   const auto to = upcycled_options("soft");
@@ -186,9 +263,10 @@ TEST(Upcycle, OptimizerStateFollowsTheWeights) {
 
 /// The message of the error that upcycling `from` to `to` gives.
 template <typename Error>
-std::string message_of(const VitOptions& from, const VitOptions& to) {
+std::string message_of(const VitOptions& from, const VitOptions& to,
+                       const UpcycleOptions& options = {}) {
   try {
-    upcycle({}, from, to, {}, 0, "dense.h5");
+    upcycle({}, from, to, options, 0, "dense.h5");
   } catch (const Error& error) {
     return error.what();
   }
@@ -204,6 +282,12 @@ TEST(Upcycle, RefusesWhatCannotBeUpcycled) {
   beyond.moe_blocks = "1,3";
   EXPECT_THAT(message_of<UsageError>(small_options(), beyond),
               AllOf(HasSubstr("moe-blocks"), HasSubstr("1,3")));
+  EXPECT_THAT(message_of<UsageError>(small_options(), narrow_options()),
+              AllOf(HasSubstr("expert-dim: expected mlp-dim 40"), HasSubstr("found 16")));
+  auto wide = moe;
+  wide.moe.expert_dim = 41;
+  EXPECT_THAT(message_of<UsageError>(small_options(), wide, {.init = UpcycleInit::kImportance}),
+              AllOf(HasSubstr("expert-dim: expected at most mlp-dim 40"), HasSubstr("found 41")));
   auto empty = moe;
   empty.moe.experts = 0;
   EXPECT_THAT(message_of<UsageError>(small_options(), empty), HasSubstr("experts"));

@@ -59,8 +59,11 @@ TEST_F(UpcycleCheckpoint, HoldsTheUpcycledModelAndWhereItIsFrom) {
   EXPECT_EQ(description.options, to);
   EXPECT_EQ(description.class_names.size(), 7U);
   EXPECT_EQ(checkpoint.metadata.at("config"), (Json{{"amp-dtype", "bfloat16"}}));
-  EXPECT_EQ(checkpoint.metadata.at("upcycled"),
-            (Json{{"from", path()}, {"expert_noise", 0.1}, {"keep_head", true}, {"seed", 5}}));
+  EXPECT_EQ(checkpoint.metadata.at("upcycled"), (Json{{"from", path()},
+                                                      {"init", "copy"},
+                                                      {"expert_noise", 0.1},
+                                                      {"keep_head", true},
+                                                      {"seed", 5}}));
 }
 
 TEST_F(UpcycleCheckpoint, KeepsTheStateOfTheOptimizerIfAsked) {

@@ -33,6 +33,25 @@ TEST(CanPack, IsFalseForSlotsWhosePowersOverflow) {
   EXPECT_FALSE(can_pack(options, weights, Precision::kBFloat16));
 }
 
+TEST(CanPack, LooksAtScalesAsTheyAreUsed) {
+  auto options = test::small_moe_options();
+  options.moe.router_scale_form = ScaleForm::kExp;
+  NamedTensors weights{{"blocks.1.moe.router.scale", torch::tensor(5.0F)}};  // exp(5) > 80
+  EXPECT_FALSE(can_pack(options, weights, Precision::kBFloat16));
+  options.moe.router_scale_max = 20.0;
+  EXPECT_TRUE(can_pack(options, weights, Precision::kBFloat16));
+  options = test::small_moe_options();
+  options.moe.separate_scales = true;
+  weights = {{"blocks.1.moe.router.scale", torch::tensor(1.0F)},
+             {"blocks.1.moe.router.combine_scale", torch::tensor(81.0F)}};
+  EXPECT_FALSE(can_pack(options, weights, Precision::kBFloat16));
+  weights["blocks.1.moe.router.combine_scale"] = torch::tensor(8.0F);
+  EXPECT_TRUE(can_pack(options, weights, Precision::kBFloat16));
+  // The logits of combine are made from those of dispatch.
+  weights["blocks.1.moe.router.scale"] = torch::tensor(0.0F);
+  EXPECT_FALSE(can_pack(options, weights, Precision::kBFloat16));
+}
+
 TEST(CanPack, IsFalseInFp32IfTokensAreRoundedBeforeExpertsGetThem) {
   for (const auto& row : router_rows()) {
     auto options = test::small_moe_options(std::string(row.name));

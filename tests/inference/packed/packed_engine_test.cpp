@@ -65,6 +65,26 @@ std::vector<ModelCase> router_cases() {
   });
   add("groups", "experts_choice", [](auto& moe) { moe.sparse.group_images = 5; });
   add("top_2", "sinkhorn", [](auto& moe) { moe.sparse.top_k = 2; });
+  add("two_scales", "soft", [](auto& moe) {
+    moe.router_scale = "3";
+    moe.router_scale_form = ScaleForm::kExp;
+    moe.separate_scales = true;
+  });
+  add("entmax", "soft", [](auto& moe) {
+    moe.router_scale = "20";
+    moe.combine = CombineWeights::kEntmax15;
+  });
+  add("entmax", "uniform_soft", [](auto& moe) { moe.combine = CombineWeights::kEntmax15; });
+  // An MLP beside experts of another width, whose outputs are scaled.
+  for (const auto* const router : {"soft", "soft_uniform", "tokens_choice", "base", "smear"}) {
+    cases.push_back({std::string(router) + "_shared_mlp",
+                     changed(test::small_moe_options(router), [](auto& options) {
+                       options.layer_scale = 0.4;
+                       options.moe.shared_mlp = true;
+                       options.moe.moe_layer_scale = 0.7;
+                       options.moe.expert_dim = 50;
+                     })});
+  }
   // What passes by the experts is scaled, too, and experts are scaled before they are merged.
   for (const auto* const router : {"base", "relu", "smear", "soft_uniform"}) {
     cases.push_back({std::string(router) + "_layer_scale",
@@ -104,6 +124,11 @@ INSTANTIATE_TEST_SUITE_P(Registry, PackedRouters, testing::ValuesIn(router_cases
 TEST_P(PackedRouters, ComputeWhatModulesDoOnEveryLevelInEveryPrecision) {
   const auto& options = GetParam().options;
   auto model = test::lively_model(options);
+  for (auto& parameter : model->named_parameters()) {
+    if (parameter.key().ends_with("combine_scale")) {
+      parameter.value().detach().add_(1.3);  // else it would be that of dispatch
+    }
+  }
   const auto images = test::random_images(options, /*batch=*/5);
   if (model->wants_router_sample()) {
     model->fit_routers(images);

@@ -34,6 +34,7 @@ constexpr const char* kKernels[] = {
     "soft_combine_forward",
     "soft_combine_backward",
     "adamw",
+    "adamw_8bit",
     "sum_of_squares",
     "multiply",
     "encode_row",

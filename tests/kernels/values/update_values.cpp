@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "kernels/values/kernel_values.h"
 
@@ -28,6 +29,17 @@ void add_update_values(const KernelTable& table, Results& results) {
     results.add_sums("adamw parameter " + name, parameter);
     results.add_sums("adamw mean " + name, mean);
     results.add_sums("adamw mean_square " + name, mean_square);
+    std::vector<uint8_t> mean_codes(static_cast<size_t>(count));
+    std::iota(mean_codes.begin(), mean_codes.end(), uint8_t{107});
+    auto square_codes = mean_codes;
+    float mean_scale = 0.7F;
+    float square_scale = 0.4F;
+    table.adamw_8bit(step, count, gradient.data(), parameter.data(),
+                     {mean_codes.data(), &mean_scale}, {square_codes.data(), &square_scale});
+    results.add_sums("adamw_8bit parameter " + name, parameter);
+    results.add_sums("adamw_8bit scales " + name, {mean_scale, square_scale});
+    results.add_exact("adamw_8bit mean " + name, mean_codes);
+    results.add_exact("adamw_8bit mean_square " + name, square_codes);
     results.add_sums("sum_of_squares " + name,
                      {static_cast<float>(table.sum_of_squares(gradient.data(), count))});
     auto values = random_floats(count + 1, 5);  // one value beyond stays as it is

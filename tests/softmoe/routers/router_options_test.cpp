@@ -18,7 +18,11 @@ const std::vector<std::pair<std::string, Json>>& other_values() {
                                                                 {"router-noise", 1.0},
                                                                 {"router-eps", 0.1},
                                                                 {"router-scale", "sqrt_dim"},
+                                                                {"router-scale-form", "exp"},
+                                                                {"router-scale-max", 0.5},
+                                                                {"separate-scales", true},
                                                                 {"phi-init", "orthogonal"},
+                                                                {"combine", "entmax15"},
                                                                 {"dispatch-dtype", "bfloat16"},
                                                                 {"top-k", 2},
                                                                 {"eval-capacity-factor", 0.25},
@@ -81,7 +85,8 @@ INSTANTIATE_TEST_SUITE_P(All, RouterOptions, testing::ValuesIn(router_names()),
 
 TEST(RouterOptionNames, AreThoseOfTheTableAndHaveAReader) {
   auto values = options_to_json(MoeOptions{});
-  for (const std::string shared : {"router", "experts", "expert-init", "expert-drop"}) {
+  for (const std::string shared : {"router", "router-init", "experts", "expert-init", "expert-drop",
+                                   "expert-dim", "shared-mlp", "moe-layer-scale"}) {
     values.erase(shared);
   }
   for (const auto& row : router_rows()) {
