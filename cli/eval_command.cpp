@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include "checkpoints/open_model.h"
+#include "cli/accuracy_table.h"
 #include "cli/checkpoint_flags.h"
-#include "cli/class_table.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/print_line.h"
@@ -86,7 +86,7 @@ void run_eval(const std::vector<std::string>& arguments) {
                             evaluation_transform(loaded.description, options.checkpoint), *set,
                             loader, {.device = device, .images = set->size()});
   });
-  print_text(summary(result) + class_table(result, set->class_names()));
+  print_text(summary(result) + accuracy_table(result, set->class_names()));
   Json document;
   document["label"] = options.label.empty() ? checkpoint_label(options.checkpoint) : options.label;
   document["checkpoint"] = options.checkpoint;

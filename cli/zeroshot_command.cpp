@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include "checkpoints/model_description.h"
+#include "cli/accuracy_table.h"
 #include "cli/checkpoint_flags.h"
-#include "cli/class_table.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/print_line.h"
@@ -73,7 +73,7 @@ Json classify(ZeroShotModel& model, const ZeroShotOptions& options, const Datase
                          pluralize(std::ssize(set.class_names()), "class", "classes"),
                          pluralize(std::ssize(templates), "template"), options.templates,
                          100 * result.balanced_accuracy) +
-             class_table(result, set.class_names()));
+             accuracy_table(result, set.class_names()));
   auto json = to_json(result);
   json["class_texts"] = set.class_texts();
   json["templates"] = templates;

@@ -82,6 +82,7 @@ TEST(FileConflicts, LeaveEveryInputOfEveryCommandAsItWas) {
            Words{"data", "info", "--json", image} + photos,
            Words{"models", "vit_b16", "--json", image},
            Words{"convert", path("folder"), path("x.h5"), "--json", path("folder/config.json")},
+           Words{"tokenizer", "train", path("options.toml"), "--output", path("options.toml")},
            Words{"report", path("r.json"), "--output", path("r.json")},
            Words{"report", path("r.json"), "--output", path("options.toml")},
        }) {

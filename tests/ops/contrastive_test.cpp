@@ -2,6 +2,7 @@
 
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 
@@ -105,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(ContrastiveLoss, IsThatOfChanceWithoutAnySimilarity) {
   auto pairs = random_pairs(8, 3, torch::kFloat64, false);
   pairs.images = torch::zeros_like(pairs.images);
-  pairs.bias = {};
+  pairs.bias = torch::Tensor();
   EXPECT_NEAR(softmax_contrastive_loss(pairs, 8).item<double>(), std::log(8.0), 1e-12);
   EXPECT_NEAR(sigmoid_contrastive_loss(pairs, 8).item<double>(), 8 * std::log(2.0), 1e-12);
 }

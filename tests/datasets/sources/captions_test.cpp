@@ -165,7 +165,7 @@ TEST(CharactersCaptions, NameTheLetterAndTheStyleOfItsFace) {
   std::set<std::string> styles;
   for (int64_t index = 0; index < set.size(); ++index) {
     const auto caption = set.caption(index);
-    const auto& letter = set.class_texts()[static_cast<size_t>(set.get(index).label)];
+    const auto letter = set.class_texts()[static_cast<size_t>(set.get(index).label)];
     ASSERT_TRUE(caption.starts_with(letter)) << caption;
     EXPECT_THAT(caption, MatchesRegex("Greek (capital|small) letter .*"));
     styles.insert(caption.substr(letter.size()));

@@ -10,6 +10,7 @@ namespace softmoe::cli {
 
 /// Images and accuracy, or average precision, of the classes called `names`; of more than 20
 /// classes those with the lowest values.
-std::string class_table(const ClassificationResult& result, const std::vector<std::string>& names);
+std::string accuracy_table(const ClassificationResult& result,
+                           const std::vector<std::string>& names);
 
 }  // namespace softmoe::cli

@@ -1,4 +1,4 @@
-#include "cli/class_table.h"
+#include "cli/accuracy_table.h"
 
 #include <fmt/format.h>
 
@@ -15,7 +15,8 @@ constexpr size_t kMaxClassRows = 20;
 
 }  // namespace
 
-std::string class_table(const ClassificationResult& result, const std::vector<std::string>& names) {
+std::string accuracy_table(const ClassificationResult& result,
+                           const std::vector<std::string>& names) {
   const bool is_multi_label = result.mean_average_precision.has_value();
   const auto& scores = is_multi_label ? result.average_precision : result.class_accuracy;
   const std::string score_name = is_multi_label ? "average precision" : "accuracy";
