@@ -61,6 +61,14 @@ torch::Tensor attention(const torch::Tensor& x, const AttentionParameters& param
   TORCH_CHECK_VALUE(sequences.empty() || (x.size(0) == 1 && x.size(1) == sequences.tokens()),
                     "attention: expected packed tokens [1, ", sequences.tokens(), ", dim], found ",
                     x.sizes());
+  if (sequences.runs.size() == 1 && !sequences.causal) {
+    // Sequences of one length are a batch, as images are.
+    const auto [count, length] = sequences.runs.front();
+    const auto unpacked = [count = count, length = length](const torch::Tensor& tokens) {
+      return tokens.defined() ? tokens.reshape({count, length, tokens.size(2)}) : tokens;
+    };
+    return attention(unpacked(x), parameters, dropout, unpacked(residual)).reshape(x.sizes());
+  }
   const bool drops = dropout.training && (dropout.output > 0 || dropout.weights > 0);
   const bool is_plain = sequences.empty() && !sequences.causal;
   const auto precision = fused::precision_of(x);

@@ -101,6 +101,15 @@ TEST(AttentionOp, OfPackedSequencesIsThatOfEachByItself) {
   }
 }
 
+TEST(AttentionOp, OfPackedSequencesOfOneLengthIsThatOfABatch) {
+  at::manual_seed(6);
+  const auto parameters = parameters_of(/*qk_norm=*/false);
+  const auto x = torch::randn({2, 7, kDim});
+  const auto packed =
+      attention(x.view({1, 14, kDim}), parameters, {}, {}, {.runs = {{.count = 2, .length = 7}}});
+  EXPECT_TRUE(all_close(packed.view({2, 7, kDim}), attention(x, parameters)));
+}
+
 TEST(AttentionOp, RefusesTokensThatAreNotThoseOfTheSequences) {
   const auto parameters = parameters_of(/*qk_norm=*/false);
   for (const auto& x : {torch::randn({1, 10, kDim}), torch::randn({11, 1, kDim})}) {

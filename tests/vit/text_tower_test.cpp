@@ -78,7 +78,7 @@ TEST_P(TextsByThemselves, GetWhatTheyGetAmongOthers) {
   for (int64_t index = 0; index < texts.ids.size(0); ++index) {
     const auto text = test::single_text(texts, index);
     EXPECT_TRUE(test::all_close(tower->forward(text.ids, text.lengths),
-                                together.narrow(0, index, 1), test::Tolerance{.absolute = 2e-6}))
+                                together.narrow(0, index, 1), test::Tolerance{.absolute = 1e-5}))
         << index;
   }
 }
