@@ -39,7 +39,6 @@ TEST(RunUpcycling, ExpertsBeginWithWeightsMomentsAndAveragesOfTheMlp) {
   const Corners val_set(20);
   auto run = upcycled_run();
   run.train.max_steps = 13;  // one with experts
-  run.schedule.lr = 0.0;     // which changes nothing but the moments
   run.upcycling->moment = parse_upcycle_moment("12steps");
   const auto result = train(run, folder.path(), train_set, val_set);
   EXPECT_EQ(result.upcycled_step, 12);
@@ -50,15 +49,17 @@ TEST(RunUpcycling, ExpertsBeginWithWeightsMomentsAndAveragesOfTheMlp) {
   const std::string mlp = "blocks.1.mlp.fc1.weight";
   const std::string experts = "blocks.1.moe.experts.fc1_weight";
   for (int64_t expert = 0; expert < 3; ++expert) {
-    EXPECT_TRUE(same_bits(last.model.at(experts)[expert], dense.model.at(mlp)));
-    EXPECT_TRUE(test::all_close(last.ema.at("0.9/" + experts)[expert], dense.ema.at("0.9/" + mlp)));
+    // One update moves a weight by about the learning rate, an average by a tenth of the way, and
+    // keeps all but a thousandth of the second moment.
+    const auto& weights = last.model.at(experts)[expert];
+    EXPECT_TRUE(test::all_close(weights, dense.model.at(mlp), {.absolute = 2e-2}));
+    EXPECT_TRUE(test::all_close(last.ema.at("0.9/" + experts)[expert],
+                                0.9 * dense.ema.at("0.9/" + mlp) + 0.1 * weights));
+    const auto& moment = dense.optimizer.at("exp_avg_sq/" + mlp);
+    EXPECT_GT(moment.max().item<double>(), 0.0);
+    EXPECT_TRUE(
+        last.optimizer.at("exp_avg_sq/" + experts)[expert].ge(0.998 * moment).all().item<bool>());
   }
-  EXPECT_TRUE(same_bits(last.ema.at("0.9/blocks.1.moe.router.phi"),
-                        last.model.at("blocks.1.moe.router.phi")));
-  // Moments go on: after one update with beta 0.999 they have hardly changed.
-  EXPECT_TRUE(test::all_close(last.optimizer.at("exp_avg_sq/" + experts)[0],
-                              dense.optimizer.at("exp_avg_sq/" + mlp), {.absolute = 1e-3}));
-  EXPECT_GT(dense.optimizer.at("exp_avg_sq/" + mlp).abs().max().item<double>(), 0.0);
   EXPECT_EQ(last.optimizer.at("age/" + experts).item<int64_t>(), 12);
   EXPECT_FALSE(last.optimizer.contains("age/blocks.1.moe.router.phi"));
 }
