@@ -80,7 +80,8 @@ void run_contrastive(const CommandLine& line, const std::string& name, RunOption
   options.data.captions = contrastive.templates.empty();
   const auto data = prepare_training(line, options, side.towers.image);
   auto run = image_text_run(name, side.towers, options, data, line.given_names());
-  train_and_print(line, options, data, start_of(*run), {.image_text = std::move(run)});
+  auto start = start_of(*run);
+  train_and_print(line, options, data, std::move(start), {.image_text = std::move(run)});
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ build_packages=(
   g++ cmake ninja-build ccache mold pkg-config python3 python3-pip ca-certificates
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
   libhdf5-dev libfreetype-dev libjpeg-dev libpng-dev zlib1g-dev libzip-dev libarchive-dev
-  libxxhash-dev libfmt-dev libutf8proc-dev libsentencepiece-dev libicu-dev libcli11-dev
+  libxxhash-dev libfmt-dev libutf8proc-dev libicu-dev libcli11-dev
   nlohmann-json3-dev libtomlplusplus-dev libprotobuf-dev protobuf-compiler libonnx-dev libgtest-dev libgmock-dev
 )
 # Fonts for the rendered characters, and a set of real images.

@@ -1,6 +1,7 @@
 #include "text/siglip_tokenizer.h"
 
-#include <sentencepiece_processor.h>
+#include <algorithm>
+#include <iterator>
 
 #include "core/error.h"
 #include "text/base64.h"
@@ -37,19 +38,11 @@ std::string siglip_text(const std::string& text) {
 }
 
 SiglipTokenizer::SiglipTokenizer(std::string model, const std::string& where)
-    : model_(std::move(model)),
-      processor_(std::make_unique<sentencepiece::SentencePieceProcessor>()) {
-  const auto status = processor_->LoadFromSerializedProto(model_);
-  if (!status.ok()) {
-    throw InputError(where, "a model of SentencePiece (spiece.model)",
-                     "other bytes (" + single_line(status.ToString()) + ")");
-  }
+    : model_(std::move(model)), pieces_(model_, where) {
   if (vocab_size() <= kSiglipEnd) {
     throw InputError(where, "two tokens or more", std::to_string(vocab_size()));
   }
 }
-
-SiglipTokenizer::~SiglipTokenizer() = default;
 
 std::unique_ptr<SiglipTokenizer> SiglipTokenizer::from_data(const std::string& data,
                                                             const std::string& where) {
@@ -62,12 +55,9 @@ std::unique_ptr<SiglipTokenizer> SiglipTokenizer::from_data(const std::string& d
 
 std::string SiglipTokenizer::data() const { return to_base64(model_); }
 
-int64_t SiglipTokenizer::vocab_size() const { return processor_->GetPieceSize(); }
-
 std::vector<int64_t> SiglipTokenizer::encode(const std::string& text, int64_t max_tokens) const {
   TORCH_CHECK_VALUE(max_tokens >= 1, "tokens per text must be at least 1, not ", max_tokens);
-  const auto pieces = processor_->EncodeAsIds(siglip_text(text));
-  std::vector<int64_t> ids(pieces.begin(), pieces.end());
+  auto ids = pieces_.encode(siglip_text(text));
   if (std::ssize(ids) > max_tokens - 1) {
     ids.resize(static_cast<size_t>(max_tokens - 1));
   }
@@ -76,14 +66,10 @@ std::vector<int64_t> SiglipTokenizer::encode(const std::string& text, int64_t ma
 }
 
 std::string SiglipTokenizer::decode(std::span<const int64_t> ids) const {
-  std::vector<int> pieces;
-  for (const auto id : ids) {
-    check_id(id, vocab_size());
-    if (id != kSiglipEnd) {
-      pieces.push_back(static_cast<int>(id));
-    }
-  }
-  return processor_->DecodeIds(pieces);
+  std::vector<int64_t> own;
+  std::copy_if(ids.begin(), ids.end(), std::back_inserter(own),
+               [](int64_t id) { return id != kSiglipEnd; });
+  return pieces_.decode(own);
 }
 
 }  // namespace softmoe

@@ -1,15 +1,12 @@
 #pragma once
-/// SigLIP's tokens: a model of SentencePiece, by that library.
+/// SigLIP's tokens: a model of SentencePiece.
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "text/sentence_pieces.h"
 #include "text/tokenizer.h"
-
-namespace sentencepiece {
-class SentencePieceProcessor;
-}
 
 namespace softmoe {
 
@@ -20,7 +17,6 @@ class SiglipTokenizer : public Tokenizer {
  public:
   /// `model` has the bytes of a spiece.model. Throws InputError that names `where` if it is none.
   SiglipTokenizer(std::string model, const std::string& where);
-  ~SiglipTokenizer() override;
 
   /// Reads what data() gives. Throws InputError.
   static std::unique_ptr<SiglipTokenizer> from_data(const std::string& data,
@@ -32,7 +28,7 @@ class SiglipTokenizer : public Tokenizer {
   std::string_view kind() const override { return "siglip"; }
   /// The bytes of the model in base64.
   std::string data() const override;
-  int64_t vocab_size() const override;
+  int64_t vocab_size() const override { return pieces_.size(); }
   int64_t end_id() const override { return 1; }
   int64_t pad_id() const override { return 1; }
   bool reads_padding() const override { return true; }
@@ -42,7 +38,7 @@ class SiglipTokenizer : public Tokenizer {
 
  private:
   std::string model_;
-  std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;
+  SentencePieces pieces_;
 };
 
 /// `text` as SigLIP reads it: lower case, no ASCII punctuation, single spaces between words.
