@@ -74,7 +74,7 @@ TEST_P(ContentHashes, LayersShareTheCodesOfAForwardPass) {
 
 TEST_P(ContentHashes, FitBalancesTheLoadOfSkewedPatches) {
   auto hash = router();
-  EXPECT_TRUE(hash->wants_sample());
+  EXPECT_EQ(hash->wanted_sample(), RouterSample::kPatches);
   const auto sample = skewed_patches(6000);
   const auto largest_share = [&](const torch::Tensor& patches) {
     const auto expert = hash->expert_of_code.index_select(0, hash->codes(patches));
@@ -82,7 +82,7 @@ TEST_P(ContentHashes, FitBalancesTheLoadOfSkewedPatches) {
     return load.max().item<double>() / static_cast<double>(patches.size(0));
   };
   hash->fit(sample, nullptr);
-  EXPECT_FALSE(hash->wants_sample());
+  EXPECT_EQ(hash->wanted_sample(), RouterSample::kNone);
   const auto codes = hash->codes(sample);
   const double modulo = torch::bincount(codes.remainder(6), {}, 6).max().item<double>() / 6000.0;
   const double most_frequent = torch::bincount(codes).max().item<double>() / 6000.0;
