@@ -40,6 +40,33 @@ void write(const std::filesystem::path& path, const std::string& family, const V
   write_foreign_model(path, TensorFormat::kNpz, find_family(family), description, weights);
 }
 
+TEST(WriteForeign, MoeLayersThatNoOtherCodeHasAreRefused) {
+  const test::TemporaryFolder folder;
+  const auto refused = [&](const std::function<void(MoeOptions&)>& change) {
+    auto options = test::small_moe_options();
+    options.img_size = {8};
+    change(options.moe);
+    const auto weights = named_tensors(*test::lively_model(options));
+    try {
+      write(folder / "a.npz", "vmoe", options, weights);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("written");
+  };
+  EXPECT_EQ(refused([](auto&) {}), "written");
+  EXPECT_EQ(refused([](auto& moe) { moe.expert_dim = 40; }), "written");  // as wide as the MLPs
+  EXPECT_THAT(refused([](auto& moe) { moe.combine = CombineWeights::kEntmax15; }),
+              HasSubstr("combine: expected softmax, as vmoe has, found entmax15"));
+  EXPECT_THAT(refused([](auto& moe) { moe.router_scale_form = ScaleForm::kExp; }),
+              HasSubstr("router-scale-form"));
+  EXPECT_THAT(refused([](auto& moe) { moe.separate_scales = true; }), HasSubstr("separate-scales"));
+  EXPECT_THAT(refused([](auto& moe) { moe.shared_mlp = true; }), HasSubstr("shared-mlp"));
+  EXPECT_THAT(refused([](auto& moe) { moe.moe_layer_scale = 0.1; }), HasSubstr("moe-layer-scale"));
+  EXPECT_THAT(refused([](auto& moe) { moe.expert_dim = 10; }),
+              HasSubstr("expert-dim: expected 0, as vmoe has, found 10"));
+}
+
 TEST(WriteForeign, FixedPositionsBecomeATableWhereACodeKnowsNoOthers) {
   for (const bool with_class_token : {false, true}) {
     auto options = square_options();
