@@ -30,18 +30,6 @@ namespace {
 /// How often a run goes on from one update after losses that are not finite.
 constexpr int64_t kMaxAttempts = 10;
 
-/// What batches are made of: single pixels if the features of all images are known.
-const Dataset& feed_images(const TrainingSetup& setup, const Dataset& train_set) {
-  return setup.image_text && setup.image_text->features ? setup.image_text->features->images()
-                                                        : train_set;
-}
-
-Transform feed_transform(const TrainingSetup& setup) {
-  return setup.image_text && setup.image_text->features
-             ? setup.image_text->features->transform()
-             : Transform::training(setup.options.preprocess);
-}
-
 }  // namespace
 
 Trainer::Trainer(TrainingSetup setup, const Dataset& train_set, const Dataset& val_set,
@@ -49,7 +37,7 @@ Trainer::Trainer(TrainingSetup setup, const Dataset& train_set, const Dataset& v
     : train_set_(train_set),
       val_set_(val_set),
       folder_(folder),
-      feed_(feed_images(setup, train_set), feed_transform(setup), training_loader(setup.options),
+      feed_(setup.fed_images(train_set), setup.fed_transform(), training_loader(setup.options),
             setup.options.train.grad_accum_steps, setup.device, setup.options.mixup,
             setup.start.model->options().num_classes),
       state_(make_training_state(std::move(setup),

@@ -16,6 +16,15 @@ void TrainingSetup::set_training(bool training) {
   }
 }
 
+const Dataset& TrainingSetup::fed_images(const Dataset& train_set) const {
+  return image_text && image_text->features ? image_text->features->images() : train_set;
+}
+
+Transform TrainingSetup::fed_transform() const {
+  return image_text && image_text->features ? image_text->features->transform()
+                                            : Transform::training(options.preprocess);
+}
+
 void complete_config(TrainingSetup& setup) {
   auto model = setup.start.model->options();
   OptionTable table;

@@ -37,6 +37,11 @@ struct TrainingSetup {
   /// Moves it to `device`, or sets it to training or evaluation.
   void move_to_device();
   void set_training(bool training);
+
+  /// What batches are made of, of `train_set`: single pixels if the features of all images are
+  /// known.
+  const Dataset& fed_images(const Dataset& train_set) const;
+  Transform fed_transform() const;
 };
 
 /// Makes `config` and `config_text` of the options of the model and of the run if they are missing.

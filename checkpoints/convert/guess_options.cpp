@@ -163,6 +163,7 @@ class OptionsGuess {
     if (first_dense != mask.end()) {
       guess_mlp(first_dense - mask.begin());
     }
+    check_mlp_width(config_, options_, weights_.where());
   }
 
   void guess_mlp(int64_t block) {

@@ -200,7 +200,24 @@ std::optional<std::vector<int64_t>> config_image_size(const Json& config,
   return std::nullopt;
 }
 
-/// Throws InputError if `config` says another width of MLPs than the weights have.
+void check_config_sizes(const Json& config, const VitOptions& options, const std::string& where) {
+  const Json vision = vision_config(config);
+  const Json arguments = timm_arguments(config);
+  for (const auto& [source, field, found, words] :
+       {std::tuple{&vision, "num_hidden_layers", options.depth, "blocks"},
+        {&vision, "hidden_size", options.dim, "channels"},
+        {&arguments, "depth", options.depth, "blocks"},
+        {&arguments, "embed_dim", options.dim, "channels"}}) {
+    const auto said =
+        checked_field<int64_t>(*source, field, config_place(where), "a number above 0");
+    if (said && *said != found) {
+      throw InputError(config_place(where) + ": " + field,
+                       fmt::format("{}, as the weights have {}", found, words),
+                       std::to_string(*said));
+    }
+  }
+}
+
 void check_mlp_width(const Json& config, const VitOptions& options, const std::string& where) {
   if (options.mlp_layer != MlpLayer::kMlp) {
     return;  // names of its width differ
@@ -219,25 +236,6 @@ void check_mlp_width(const Json& config, const VitOptions& options, const std::s
                      fmt::format("MLPs of {} channels, as the weights have", options.mlp_dim),
                      std::to_string(*said));
   }
-}
-
-void check_config_sizes(const Json& config, const VitOptions& options, const std::string& where) {
-  const Json vision = vision_config(config);
-  const Json arguments = timm_arguments(config);
-  for (const auto& [source, field, found, words] :
-       {std::tuple{&vision, "num_hidden_layers", options.depth, "blocks"},
-        {&vision, "hidden_size", options.dim, "channels"},
-        {&arguments, "depth", options.depth, "blocks"},
-        {&arguments, "embed_dim", options.dim, "channels"}}) {
-    const auto said =
-        checked_field<int64_t>(*source, field, config_place(where), "a number above 0");
-    if (said && *said != found) {
-      throw InputError(config_place(where) + ": " + field,
-                       fmt::format("{}, as the weights have {}", found, words),
-                       std::to_string(*said));
-    }
-  }
-  check_mlp_width(config, options, where);
 }
 
 std::vector<std::string> config_class_names(const Json& config, int64_t num_classes,

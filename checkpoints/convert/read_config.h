@@ -66,6 +66,10 @@ std::optional<int64_t> config_heads(const Json& config, int64_t dim, const std::
 /// than `options` have: it belongs to another model, or blocks are missing or too many.
 void check_config_sizes(const Json& config, const VitOptions& options, const std::string& where);
 
+/// Throws InputError that starts with `where` if a config gives another width of MLPs than
+/// `options`, of MLPs with GELU.
+void check_mlp_width(const Json& config, const VitOptions& options, const std::string& where);
+
 /// The eps of LayerNorm. Throws InputError that starts with `where` unless it is
 /// above 0 and at most 1.
 std::optional<double> config_eps(const Json& config, const std::string& where);

@@ -53,7 +53,7 @@ TEST(Sources, ListKnownNamesForAnUnknownOne) {
   DatasetOptions options;
   options.dataset = "imagnet";
   EXPECT_THAT(input_error([&] { make_dataset(options, "train"); }),
-              AllOf(HasSubstr("'imagnet'"), HasSubstr("folder, manifest, shards, hdf5")));
+              AllOf(HasSubstr("'imagnet'"), HasSubstr("folder, captions, manifest, shards, hdf5")));
 }
 
 TEST(Sources, OpenTheEmbeddedDigits) {

@@ -106,12 +106,12 @@ void expect_near(const Tensors& actual, const Tensors& expected, std::array<doub
 }
 
 void expect_agreement_of(const Mixing& mixing, Precision precision) {
-  // In bf16 are expert inputs and outputs and their gradients.
+  // In bf16 are expert inputs and outputs and their gradients, and on some levels the weights.
   const bool is_bf16 = precision == Precision::kBFloat16;
   expect_near(mixing.dispatch(precision), mixing.plain_dispatch(),
-              is_bf16 ? std::array{3e-3, 2e-6, 4e-3, 4e-3} : std::array{2e-6, 2e-6, 2e-6, 2e-6});
+              is_bf16 ? std::array{5e-3, 2e-6, 8e-3, 8e-3} : std::array{2e-6, 2e-6, 2e-6, 2e-6});
   expect_near(mixing.combine(precision), mixing.plain_combine(),
-              is_bf16 ? std::array{3e-3, 3e-3, 4e-3, 0.0} : std::array{2e-6, 2e-6, 2e-6, 0.0});
+              is_bf16 ? std::array{5e-3, 5e-3, 8e-3, 0.0} : std::array{2e-6, 2e-6, 2e-6, 0.0});
 }
 
 class FusedSoftMixing : public test::SizesTest<MixingCase> {
