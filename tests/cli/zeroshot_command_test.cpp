@@ -42,7 +42,8 @@ class ZeroShot : public testing::Test {
   static void SetUpTestSuite() {
     folder_ = std::make_unique<TemporaryFolder>();
     write_halves(*folder_ / "halves", 60);
-    training_ = run_program(training("run", {"--json", place("run.json"), "--epochs", "20"}));
+    training_ = run_program(training(
+        "run", {"--json", place("run.json"), "--epochs", "60", "--contrastive-loss", "softmax"}));
   }
   static void TearDownTestSuite() { folder_.reset(); }
 
@@ -154,16 +155,16 @@ TEST_F(ZeroShot, ClassesAreAskedForBySentences) {
 }
 
 TEST_F(ZeroShot, ResumesExactly) {
-  const Words random{"--train-crop-mode", "padded", "--padding",          "1",
-                     "--text-drop",       "0.1",    "--contrastive-loss", "softmax"};
+  const Words random{"--train-crop-mode",  "padded",  "--padding", "1", "--text-drop", "0.1",
+                     "--contrastive-loss", "softmax", "--epochs",  "60"};
   ASSERT_TRUE(succeeds(train("whole", random)));
   const auto stopped =
       run_program(training("parts", random), {.interrupt_when = [](const std::string& text) {
-                    return text.find("Train: 1") != std::string::npos;
+                    return text.find("Train: 1 ") != std::string::npos;
                   }});
   ASSERT_TRUE(ends_with_one_error(stopped, 130, {"interrupted after update"}));
-  EXPECT_TRUE(ends_with_one_error(train("parts", random + Words{"--text-depth", "2"}), 1,
-                                  {"the towers of the run", "text tower"}));
+  EXPECT_TRUE(ends_with_one_error(train("parts", random + Words{"--text-depth", "2"}), 2,
+                                  {"--text-depth"}));
   EXPECT_TRUE(ends_with_one_error(train("parts", random + Words{"--tokenizer", "bytes"}), 2,
                                   {"--tokenizer"}));
   ASSERT_TRUE(succeeds(train("parts", random)));
@@ -230,7 +231,7 @@ TEST_F(ZeroShot, LabelsBecomeSentencesByTemplates) {
                         "--caption-templates",
                         "default",
                         "--tokenizer",
-                        "bytes",
+                        "bpe",
                         "--contrastive-loss",
                         "softmax",
                         "--output",
@@ -238,11 +239,11 @@ TEST_F(ZeroShot, LabelsBecomeSentencesByTemplates) {
                         "--experiment",
                         "digits",
                         "--epochs",
-                        "2",
+                        "3",
                         "--batch-size",
                         "32",
                         "--lr",
-                        "3e-3",
+                        "1e-2",
                         "--text-dim",
                         "16",
                         "--text-depth",
@@ -263,7 +264,7 @@ TEST_F(ZeroShot, LabelsBecomeSentencesByTemplates) {
                         "--depth", "2", "--heads", "2", "--mlp-dim", "24", "--threads", "1"});
   ASSERT_TRUE(succeeds(run));
   const auto result = read_json(place("digits.json")).at("result");
-  EXPECT_GT(result.at("last").at("top1").get<double>(), 0.15);
+  EXPECT_GT(result.at("last").at("top1").get<double>(), 0.25);
   EXPECT_FALSE(result.contains("retrieval"));
 }
 
