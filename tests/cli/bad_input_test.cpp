@@ -107,9 +107,9 @@ TEST_F(BadInput, UnknownNames) {
   EXPECT_TRUE(fails_with_one_line(run_program({"trian"}), 2, {"trian", "train, finetune"}));
   EXPECT_TRUE(
       fails_with_one_line(run_program({"train", "--dataset", "digits", "--model", "vit_nope"}), 2,
-                          {"vit_nope", "vit_b16"}));
+                          {"vit_nope", "softmoe models lists"}));
   EXPECT_TRUE(fails_with_one_line(run_program({"benchmark", "--models", "vit_nope"}), 2,
-                                  {"vit_nope", "vit_b16"}));
+                                  {"vit_nope", "softmoe models lists"}));
   EXPECT_TRUE(
       fails_with_one_line(run_program({"train", "--dataset", "digitz"}), 2, {"digitz", "digits"}));
   EXPECT_TRUE(fails_with_one_line(run_program(Words{"train", "--opt", "adamm", "--dataset",

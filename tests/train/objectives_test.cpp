@@ -88,7 +88,8 @@ TEST(Objectives, LossIsTheSumOfAllThatAreOn) {
     const auto sum = objective_loss(example.options(), std::move(context));
     EXPECT_TRUE(all_close(sum.loss.detach(), expected.detach())) << router;
     EXPECT_EQ(sum.values.size(), 2U) << router;
-    ASSERT_EQ(sum.parts.size(), objectives().size());
+    ASSERT_EQ(sum.parts.size(), parts.size());
+    EXPECT_GE(parts.size(), 4U);
     EXPECT_TRUE(all_close(sum.parts.at("distillation"), parts.at("distillation"))) << router;
   }
 }
