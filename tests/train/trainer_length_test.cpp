@@ -67,12 +67,12 @@ TEST(PatientRun, EndsWithoutANewBest) {
   EXPECT_EQ(train(run, folder.path(), images, images).steps, 25);
 }
 
-/// Images that take 15 ms each, much longer than the model.
+/// Images that take 10 ms each, much longer than the model.
 class SlowCorners : public Corners {
  public:
   using Corners::Corners;
   Sample get(int64_t index) const override {
-    std::this_thread::sleep_for(std::chrono::milliseconds(15));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
     return Corners::get(index);
   }
 };
@@ -82,7 +82,7 @@ TEST(WaitingRun, NamesTheSlowImagesAsTheCause) {
   const Corners val(20);
   const SlowCorners slow(120);
   auto run = tiny_run();
-  run.train.epochs = 1.0;
+  run.train.epochs = 2.5;
   const test::LogLines log;
   train(run, folder.path(), slow, val);
   EXPECT_THAT(log.lines(), testing::Contains(HasSubstr("training waits for its images")));
