@@ -46,16 +46,20 @@ struct TextSide {
 
 void describe(OptionTable& table, TextSide& side) { describe_text_side(table, side.towers); }
 
-/// Throws UsageError for flags that only the contrastive objective reads.
+/// Throws UsageError for options that only the contrastive objective reads, if they have other
+/// values than their defaults.
 void check_not_given(const CommandLine& line, const std::string& model) {
   if (is_image_text_name(model)) {
     throw UsageError("--model", "an image model, or --objective contrastive", model);
   }
   TextSide side;
   ContrastiveOptions contrastive;
+  const auto values = line.resolved();
   for (const auto& table : {option_table(side), option_table(contrastive)}) {
     for (const auto& field : table.fields()) {
-      if (line.given(field.name()) && field.name() != "objective") {
+      // Config files of runs have the defaults.
+      if (line.given(field.name()) && values.at(field.name()) != field.to_json() &&
+          field.name() != "objective") {
         throw UsageError("--" + field.name(), "--objective contrastive beside it",
                          "--objective classification");
       }

@@ -88,6 +88,15 @@ std::string as_flag(const std::string& name, const Json& value) {
 
 }  // namespace
 
+void check_same_command(const std::string& before, const std::string& now,
+                        const std::string& folder) {
+  if (before != now) {
+    throw UsageError(fmt::format(
+        "softmoe {}: the run in {} is one of softmoe {}; another --experiment begins another run",
+        now, folder, before));
+  }
+}
+
 void check_resumed_options(const Json& before, const Json& now, const std::string& folder) {
   for (const auto& [name, value] : now.items()) {
     if (may_change(name) || !before.contains(name)) {

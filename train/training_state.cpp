@@ -201,6 +201,7 @@ std::vector<std::string> checked_classes(const TrainingState& state, const Json&
 
 Checkpoint to_checkpoint(const TrainingState& state) {
   auto checkpoint = model_part(state);
+  checkpoint.metadata["command"] = state.setup.command;
   checkpoint.metadata["config"] = state.setup.config;
   checkpoint.metadata["data"] = to_json(state.data);
   checkpoint.metadata["progress"] = to_json(state.progress, state.epoch());
@@ -219,9 +220,17 @@ Checkpoint to_checkpoint(const TrainingState& state) {
 void restore(TrainingState& state, const Checkpoint& checkpoint, const std::string& path) {
   const auto folder = std::filesystem::path(path).parent_path().string();
   const auto& metadata = checkpoint.metadata;
-  check_resumed_options(metadata.at("config"), state.setup.config, folder);
-  check_same_data(checked_classes(state, metadata, path, folder), metadata.value("data", Json()),
-                  state.data, folder);
+  check_same_command(metadata.value("command", state.setup.command), state.setup.command, folder);
+  const auto check_data = [&] {
+    check_same_data(checked_classes(state, metadata, path, folder), metadata.value("data", Json()),
+                    state.data, folder);
+  };
+  const auto& config = metadata.at("config");
+  if (config.value("num-classes", Json()) != state.setup.config.value("num-classes", Json())) {
+    check_data();  // classes of other data are not to be resumed by a flag
+  }
+  check_resumed_options(config, state.setup.config, folder);
+  check_data();
   const auto progress = run_progress(metadata.at("progress"));
   if (const auto& upcycling = state.setup.upcycling) {
     const auto& saved = progress.upcycled_step >= 0 ? upcycling->to : upcycling->from;

@@ -72,5 +72,25 @@ TEST_F(FirstMistakes, ExperimentsStayWithinTheirOutput) {
       2, {"--experiment: expected another folder than that of the images"}));
 }
 
+TEST_F(FirstMistakes, RunsGoOnByTheirCommandAndWithTheirClasses) {
+  write_digit_files(folder_ / "two/train/a", 4);
+  write_digit_files(folder_ / "two/train/b", 4);
+  std::filesystem::copy(folder_ / "two", folder_ / "three",
+                        std::filesystem::copy_options::recursive);
+  write_digit_files(folder_ / "three/train/c", 4);
+  const auto train = [this](const std::string& data, const Words& more) {
+    return run_program(Words{"train", "--data-dir", path(data), "--output", path("."),
+                             "--experiment", "run", "--batch-size", "4", "--max-steps", "2"} +
+                       more + tiny_model_flags());
+  };
+  ASSERT_TRUE(succeeds(train("two", {})));
+  EXPECT_TRUE(ends_with_one_error(train("three", {"--epochs", "3"}), 1,
+                                  {"the data of the run in", "expected 2 classes, found 3"}));
+  EXPECT_TRUE(ends_with_one_error(
+      run_program({"finetune", path("run/last.h5"), "--data-dir", path("two"), "--output",
+                   path("."), "--experiment", "run", "--batch-size", "4"}),
+      2, {"softmoe finetune: the run in", "/run is one of softmoe train"}));
+}
+
 }  // namespace
 }  // namespace softmoe::test

@@ -10,6 +10,7 @@ std::vector<Format> tensor_formats();
 std::vector<Format> image_formats();
 std::vector<Format> dataset_formats();
 std::vector<Format> text_formats();
+std::vector<Format> vocabulary_formats_to_fuzz();
 
 /// The bytes of a file.
 std::string file_text(const std::filesystem::path& path);

@@ -13,7 +13,8 @@ namespace fs = std::filesystem;
 const std::vector<Format>& formats() {
   static const std::vector<Format> all = [] {
     std::vector<Format> rows;
-    for (auto* const list : {tensor_formats, image_formats, dataset_formats, text_formats}) {
+    for (auto* const list : {tensor_formats, image_formats, dataset_formats, text_formats,
+                             vocabulary_formats_to_fuzz}) {
       const auto more = list();
       rows.insert(rows.end(), more.begin(), more.end());
     }
