@@ -222,9 +222,9 @@ const TwoWays kCommands[] = {
      {"data", "describe"},
      {"data", "--action", "describe"},
      {"--dataset", "digits"}},
-    {"data_sheet",
-     {"data", "sheet", "{out}"},
-     {"data", "--output={out}", "--action=sheet"},
+    {"data_pack",
+     {"data", "pack", "{out}"},
+     {"data", "--output={out}", "--action=pack"},
      {"--dataset", "digits", "--split", "val"}},
 };
 
