@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "core/base64.h"
 #include "report/page_style.h"
 #include "report/svg_parts.h"
 
@@ -112,26 +113,9 @@ std::string page_html(const std::string& title, const std::string& subtitle,
       escape_html(title), page_style(), escape_html(subtitle), links, body);
 }
 
-std::string base64(const std::string& bytes) {
-  static constexpr char kDigits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t group = 0;
-    for (size_t k = 0; k < 3; ++k) {
-      group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-    }
-    for (size_t k = 0; k < 4; ++k) {
-      text += i + k <= bytes.size() ? kDigits[group >> (18 - 6 * k) & 63U] : '=';
-    }
-  }
-  return text;
-}
-
 std::string embedded_image_html(const std::string& bytes, const std::string& media_type,
                                 const std::string& alternative) {
-  return fmt::format("<img src=\"data:{};base64,{}\" alt=\"{}\">", media_type, base64(bytes),
+  return fmt::format("<img src=\"data:{};base64,{}\" alt=\"{}\">", media_type, to_base64(bytes),
                      escape_html(alternative));
 }
 

@@ -62,7 +62,4 @@ std::string page_html(const std::string& title, const std::string& subtitle,
 std::string embedded_image_html(const std::string& bytes, const std::string& media_type,
                                 const std::string& alternative);
 
-/// RFC 4648 base64 with padding.
-std::string base64(const std::string& bytes);
-
 }  // namespace softmoe::report

@@ -53,7 +53,7 @@ BpeTokenizer BpeTokenizer::from_data(const std::string& data, const std::string&
     const auto right = space == line.npos ? std::string() : line.substr(space + 1);
     const auto at_left = symbol_of.find(left);
     const auto at_right = symbol_of.find(right);
-    const auto result = static_cast<int32_t>(kFirstByteSymbol + 256 + std::ssize(merges));
+    const auto result = static_cast<int32_t>(kMinBpeVocabulary + std::ssize(merges));
     if (at_left == symbol_of.end() || at_right == symbol_of.end() ||
         !symbol_of.emplace(left + right, result).second) {
       throw InputError(fmt::format("{}: merge {}", where, merges.size() + 1),

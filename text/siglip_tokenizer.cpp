@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "core/base64.h"
 #include "core/error.h"
-#include "text/base64.h"
 #include "text/token_marks.h"
 #include "text/unicode_text.h"
 

@@ -170,14 +170,6 @@ TEST(EscapeHtml, ReplacesWhatMeansSomething) {
   EXPECT_EQ(escape_html("caf\xe9, \u00e4"), "caf\uFFFD, \u00e4");
 }
 
-TEST(Base64, FollowsRfc4648) {
-  EXPECT_EQ(base64(""), "");
-  EXPECT_EQ(base64("f"), "Zg==");
-  EXPECT_EQ(base64("fo"), "Zm8=");
-  EXPECT_EQ(base64("foobar"), "Zm9vYmFy");
-  EXPECT_EQ(base64(std::string("\xff\x00\xfe", 3)), "/wD+");
-}
-
 TEST(Table, TextColumnsAreAligned) {
   const Table table{.title = "T",
                     .columns = {{"name"}, {"value", true}},

@@ -1,4 +1,4 @@
-#include "text/base64.h"
+#include "core/base64.h"
 
 #include <array>
 #include <cstdint>
@@ -23,6 +23,7 @@ constexpr std::array<int, 256> digit_values() {
 
 std::string to_base64(std::string_view bytes) {
   std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t place = 0; place < bytes.size(); place += 3) {
     uint32_t group = 0;
     for (size_t next = 0; next < 3; ++next) {
