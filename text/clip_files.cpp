@@ -9,6 +9,7 @@
 #include "core/split_text.h"
 #include "io/atomic_file.h"
 #include "io/bounded_json.h"
+#include "io/gzip_file.h"
 
 namespace softmoe {
 namespace {
@@ -28,28 +29,18 @@ struct CloseGzip {
 
 /// The whole of a file, unpacked if it is gzipped.
 std::string read_maybe_gzipped(const fs::path& path) {
-  const std::unique_ptr<gzFile_s, CloseGzip> file(gzopen(path.c_str(), "rb"));
-  if (!file) {
-    throw InputError(path.string(), "a file that can be read", "none");
-  }
+  GzipFile file(path);
   std::string text;
   std::array<char, 1 << 16> block{};
-  for (;;) {
-    const int count = gzread(file.get(), block.data(), block.size());
-    if (count < 0 || text.size() > kMaxFileBytes) {
-      throw InputError(path.string(), "merges, one per line",
-                       count < 0 ? "a damaged gzip file" : "more than 256 MiB");
+  size_t count = 0;
+  do {
+    count = file.read(block.data(), block.size());
+    text.append(block.data(), count);
+    if (text.size() > kMaxFileBytes) {
+      throw InputError(path.string(), "merges, one per line", "more than 256 MiB");
     }
-    if (count == 0) {
-      int state = Z_OK;
-      gzerror(file.get(), &state);
-      if (state != Z_OK && state != Z_STREAM_END) {
-        throw InputError(path.string(), "a whole gzip file", "a damaged one");
-      }
-      return text;
-    }
-    text.append(block.data(), static_cast<size_t>(count));
-  }
+  } while (count == block.size());
+  return text;
 }
 
 void write_gzipped(const fs::path& path, const std::string& text) {

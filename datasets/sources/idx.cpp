@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <zlib.h>
 
 #include <array>
-#include <cerrno>
 
 #include "core/error.h"
 #include "datasets/sources/raw_dataset.h"
+#include "io/gzip_file.h"
 
 namespace softmoe {
 namespace {
@@ -16,54 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint8_t kUnsignedByte = 0x08;
-
-/// A file that zlib reads, gzipped or not.
-class GzipFile {
- public:
-  explicit GzipFile(const fs::path& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
-    if (file_ == nullptr) {
-      throw InputError("cannot read " + path.string() + ": " + system_error_text(errno));
-    }
-    gzbuffer(file_, 1 << 18);
-  }
-  ~GzipFile() { gzclose(file_); }
-  GzipFile(const GzipFile&) = delete;
-  GzipFile& operator=(const GzipFile&) = delete;
-
-  /// Reads up to `count` bytes; fewer only at the end of the file.
-  size_t read(uint8_t* target, size_t count) {
-    size_t done = 0;
-    while (done < count) {
-      const auto part = static_cast<unsigned>(std::min<size_t>(count - done, 1 << 24));
-      const int got = gzread(file_, target + done, part);
-      if (got <= 0) {
-        break;
-      }
-      done += static_cast<size_t>(got);
-    }
-    check();
-    return done;
-  }
-
-  /// Returns true if nothing is left; finds a broken gzip trailer, too.
-  bool at_end() {
-    uint8_t byte = 0;
-    return read(&byte, 1) == 0;
-  }
-
- private:
-  void check() {
-    int code = Z_OK;
-    const char* text = gzerror(file_, &code);
-    if (code != Z_OK && code != Z_STREAM_END) {
-      throw InputError(path_.string() + ": damaged gzip data: " +
-                       (code == Z_ERRNO ? system_error_text(errno) : std::string(text)));
-    }
-  }
-
-  fs::path path_;
-  gzFile file_;
-};
 
 std::string shape_text(const std::vector<int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
