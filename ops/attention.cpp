@@ -30,16 +30,11 @@ torch::Tensor attend_in_heads(const torch::Tensor& qkv, const AttentionParameter
 /// Run after run of packed sequences: attention of `qkv` [1, tokens, 3 dim], [1, tokens, dim].
 torch::Tensor attend_in_runs(const torch::Tensor& qkv, const AttentionParameters& parameters,
                              const AttentionDropout& dropout, const PackedSequences& sequences) {
-  std::vector<torch::Tensor> mixed;
-  int64_t first = 0;
-  for (const auto& [count, length] : sequences.runs) {
-    const auto run = qkv.narrow(1, first, count * length)
-                         .view({count, length, qkv.size(2)});  // [count, length, 3 dim]
-    mixed.push_back(
-        attend_in_heads(run, parameters, dropout, sequences.causal).view({1, count * length, -1}));
-    first += count * length;
+  auto runs = split_runs(qkv, sequences);  // [count, length, 3 dim] each
+  for (auto& run : runs) {
+    run = attend_in_heads(run, parameters, dropout, sequences.causal);  // [count, length, dim]
   }
-  return mixed.size() == 1 ? mixed.front() : torch::cat(mixed, 1);  // [1, tokens, dim]
+  return joined_runs(runs);  // [1, tokens, dim]
 }
 
 /// By libtorch's operators.

@@ -1,6 +1,8 @@
 #pragma once
 /// Sequences of different lengths in one tensor without padding.
 
+#include <torch/types.h>
+
 #include <cstdint>
 #include <vector>
 
@@ -30,5 +32,11 @@ struct PackedSequences {
     return sum;
   }
 };
+
+/// The runs of `x` [tokens, dim] or [1, tokens, dim], one tensor [count, length, dim] each.
+std::vector<torch::Tensor> split_runs(const torch::Tensor& x, const PackedSequences& sequences);
+
+/// What split_runs() gives `runs` for: [1, tokens, dim].
+torch::Tensor joined_runs(const std::vector<torch::Tensor>& runs);
 
 }  // namespace softmoe

@@ -2,23 +2,15 @@
 
 #include <cmath>
 
-#include "softmoe/router.h"
-
 namespace softmoe {
 
 std::map<std::string, torch::Tensor> MixingState::values() const {
   std::map<std::string, torch::Tensor> values;
-  const auto add = [&values](const char* name, const torch::Tensor& tensor) {
-    if (tensor.defined()) {
-      values[name] = tensor;
+  for (const auto& [name, member] : kMixingFields) {
+    if ((this->*member).defined()) {
+      values[name] = this->*member;
     }
-  };
-  add("scale", scale);
-  add("combine_scale", combine_scale);
-  add("dispatch_entropy", dispatch_entropy);
-  add("combine_entropy", combine_entropy);
-  add("input_similarity", input_similarity);
-  add("output_similarity", output_similarity);
+  }
   return values;
 }
 

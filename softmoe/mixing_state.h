@@ -3,7 +3,21 @@
 
 #include <torch/types.h>
 
+#include <array>
+#include <utility>
+
+#include "softmoe/router.h"
+
 namespace softmoe {
+
+/// What MixingState holds, by the names of its records.
+inline constexpr std::array<std::pair<const char*, torch::Tensor MixingState::*>, 6> kMixingFields{
+    {{"scale", &MixingState::scale},
+     {"combine_scale", &MixingState::combine_scale},
+     {"dispatch_entropy", &MixingState::dispatch_entropy},
+     {"combine_entropy", &MixingState::combine_entropy},
+     {"input_similarity", &MixingState::input_similarity},
+     {"output_similarity", &MixingState::output_similarity}}};
 
 /// The mean entropy of the distributions along dimension `dim` of `weights`, as a share of that of
 /// equal weights: [], 1 if all are equal. 1 for distributions of one value.

@@ -33,11 +33,8 @@ struct TextRun {
 std::vector<TextRun> runs_of(const torch::Tensor& tokens, const PackedSequences& texts,
                              const RoutingWants& wants) {
   std::vector<TextRun> runs;
-  int64_t first = 0;
-  for (const auto& [count, length] : texts.runs) {
-    runs.push_back({.tokens = tokens.narrow(1, first, count * length).view({count, length, -1}),
-                    .record = {.wants = wants}});
-    first += count * length;
+  for (auto& run : split_runs(tokens, texts)) {
+    runs.push_back({.tokens = std::move(run), .record = {.wants = wants}});
   }
   return runs;
 }
@@ -65,11 +62,9 @@ void join_records(RoutingRecord& record, const std::vector<TextRun>& runs, int64
     add_share(record.load.importance, part.load.importance, share);
     add_share(record.load.dropped, part.load.dropped, share);
     add_share(record.load.entropy, part.load.entropy, share);
-    add_share(mixing.scale, part.load.mixing.scale, share);
-    add_share(mixing.dispatch_entropy, part.load.mixing.dispatch_entropy, share);
-    add_share(mixing.combine_entropy, part.load.mixing.combine_entropy, share);
-    add_share(mixing.input_similarity, part.load.mixing.input_similarity, share);
-    add_share(mixing.output_similarity, part.load.mixing.output_similarity, share);
+    for (const auto& [name, member] : kMixingFields) {
+      add_share(mixing.*member, part.load.mixing.*member, share);
+    }
   }
   if (!logits.empty()) {
     record.scores.logits = torch::cat(logits).unsqueeze(0);  // [1, tokens, slots]
@@ -141,10 +136,7 @@ torch::Tensor MoeLayerImpl::forward_by_text(const torch::Tensor& tokens,
   if (record != nullptr) {
     join_records(*record, runs, tokens.size(1));
   }
-  for (auto& output : outputs) {
-    output = output.reshape({1, -1, options_.dim});
-  }
-  return outputs.size() == 1 ? outputs.front() : torch::cat(outputs, 1);  // [1, tokens, dim]
+  return joined_runs(outputs);  // [1, tokens, dim]
 }
 
 torch::Tensor MoeLayerImpl::forward_together(const torch::Tensor& tokens,

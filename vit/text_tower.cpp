@@ -61,11 +61,8 @@ torch::Tensor TextTowerImpl::pool(const torch::Tensor& tokens, const TextBatch& 
   }
   const auto normed = norm_(tokens);  // [tokens, dim]
   std::vector<torch::Tensor> means;
-  int64_t first = 0;
-  for (const auto& [count, length] : texts.sequences.runs) {
-    means.push_back(
-        normed.narrow(0, first, count * length).view({count, length, -1}).mean(1));  // [count, dim]
-    first += count * length;
+  for (const auto& run : split_runs(normed, texts.sequences)) {
+    means.push_back(run.mean(1));  // [count, dim]
   }
   return torch::cat(means).index_select(0, texts.place);  // [batch, dim]
 }
