@@ -55,7 +55,7 @@ class OptionField {
 
   OptionField(std::string name, Target target, std::string meaning, OptionLimits limits);
 
-  /// The same option under another name.
+  /// This option with `name` in place of its own.
   OptionField renamed(std::string name) const;
 
   const std::string& name() const { return name_; }

@@ -81,7 +81,7 @@ struct DatasetOptions {
   bool multi_label = false;  ///< of manifests and shards: an image has any number of labels
   std::string label_separator = ";";  ///< of several labels in one field
   std::string caption_column;         ///< of manifests and shards' JSON; empty: the usual names
-  /// Captions are read where there are any, and then labels may be missing. Has no flag.
+  /// True: captions are read if there are any, and labels may be missing. Has no flag.
   bool captions = false;
   std::string stream_copies;  ///< ShardOptions::copies. Has no flag
   CharacterOptions characters;

@@ -80,9 +80,8 @@ torch::Tensor class_embeddings(ImageTextModel& model, const Tokenizer& tokenizer
   }
   const c10::InferenceMode inference;
   const auto embeddings = embed_texts(model, tokenizer, texts, options);  // [texts, dim]
-  const auto means = embeddings.view({std::ssize(class_texts), std::ssize(templates), -1})
-                         .mean(1);                                              // [classes, dim]
-  return means / means.norm(2, /*dim=*/-1, /*keepdim=*/true).clamp_min(1e-12);  // [classes, dim]
+  return of_length_one(embeddings.view({std::ssize(class_texts), std::ssize(templates), -1})
+                           .mean(1));  // [classes, dim]
 }
 
 }  // namespace softmoe

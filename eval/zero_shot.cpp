@@ -7,6 +7,7 @@
 #include "checkpoints/convert/image_text_foreign.h"
 #include "checkpoints/image_text_checkpoint.h"
 #include "core/error.h"
+#include "datasets/single_labels.h"
 #include "eval/evaluate.h"
 #include "text/tokenizer_file.h"
 #include "text/tokenizers.h"
@@ -60,7 +61,7 @@ ZeroShotModel open_zero_shot_model(const std::string& checkpoint, const std::str
 ClassificationResult zero_shot_classification(ZeroShotModel& model, const Dataset& set,
                                               const std::vector<std::string>& templates,
                                               Loader& loader, const BatchLoopOptions& loop) {
-  if (set.class_names().size() < 2 || set.is_multi_label()) {
+  if (!has_single_labels(set)) {
     throw UsageError("data set", "one label for each image, of two classes or more",
                      set.is_multi_label() ? "several labels per image"
                                           : std::to_string(set.class_names().size()));

@@ -6,7 +6,7 @@
 namespace softmoe {
 namespace {
 
-/// `values` in units of pixels, one or one a channel.
+/// The constant `values` times 255: one value, or one per channel.
 OnnxValue pixel_constant(OnnxContext& context, const std::string& name,
                          const std::vector<double>& values) {
   const auto scaled = torch::tensor(values, torch::kFloat64) * 255.0;

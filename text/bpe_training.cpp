@@ -155,7 +155,7 @@ std::vector<PairMerge> learn_merges(const PartCounts& parts, int64_t max_merges)
     if (best.count < kMinPairCount) {
       break;
     }
-    const auto result = static_cast<int32_t>(kFirstByteSymbol + 256 + std::ssize(merges));
+    const auto result = static_cast<int32_t>(kMinBpeVocabulary + std::ssize(merges));
     merges.push_back({static_cast<int32_t>(best.pair >> 32),
                       static_cast<int32_t>(best.pair & 0xFFFFFFFF), result});
     counts.merge(best.pair, result);

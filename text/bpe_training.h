@@ -26,6 +26,8 @@ class PartCounts {
 
 /// The first symbol that is a byte; those below are marks of BpeTokenizer.
 inline constexpr int32_t kFirstByteSymbol = 3;
+/// Entries of a vocabulary without merges: marks and bytes.
+inline constexpr int32_t kMinBpeVocabulary = kFirstByteSymbol + 256;
 
 /// At most `max_merges` merges of the most frequent pair at a time, until none occurs twice. Bytes
 /// are the symbols kFirstByteSymbol + symbol_of_byte(); of pairs of one count the one of the

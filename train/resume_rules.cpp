@@ -58,20 +58,23 @@ bool is_length(const std::string& name) {
   return names.contains(name);
 }
 
+/// Returns true if `value` of a length means that it does not end the run.
+bool is_no_limit(const std::string& name, const Json& value) {
+  return is_length(name) && name != "epochs" && value == 0;
+}
+
 /// Returns true if the run only becomes longer.
 bool is_longer(const std::string& name, const Json& before, const Json& now) {
   if (name == "max-time") {
     const auto old = parse_duration(before.get<std::string>()).value();
     return old.seconds > 0.0 && parse_duration(now.get<std::string>()).value() > old;
   }
-  const bool is_unlimited = name != "epochs" && now == 0;
-  return is_length(name) && (is_unlimited || (before != 0 && now > before));
+  return is_no_limit(name, now) || (is_length(name) && before != 0 && now > before);
 }
 
 /// A value in a message.
 std::string value_text(const std::string& name, const Json& value) {
-  const bool is_unlimited = is_length(name) && name != "epochs" && value == 0;
-  return is_unlimited ? "no limit" : json_text(value);
+  return is_no_limit(name, value) ? "no limit" : json_text(value);
 }
 
 /// The option as a user would type it: `--lr 0.001`, `--no-bias`, `--moe-blocks ''`.

@@ -48,16 +48,18 @@ void RunLength::fit(int64_t step, double seconds) {
   if (!is_timed() || step == 0 || seconds <= 0.0) {
     return;
   }
-  const double total = max_time_.seconds * static_cast<double>(step) / seconds;
-  const int64_t last = total < 1e15 ? std::llround(total) : kUnknown;
-  total_steps_ = std::min(limit_, std::max(step + 1, last));
+  end_near(step, max_time_.seconds * static_cast<double>(step) / seconds);
 }
 
 void RunLength::expect(int64_t step, double steps_left) {
   if (is_timed()) {
-    const int64_t last = steps_left < 1e15 ? step + std::llround(steps_left) : kUnknown;
-    total_steps_ = std::min(limit_, std::max(step + 1, last));
+    end_near(step, static_cast<double>(step) + steps_left);
   }
+}
+
+void RunLength::end_near(int64_t step, double total) {
+  const int64_t last = total < 1e15 ? std::llround(total) : kUnknown;
+  total_steps_ = std::min(limit_, std::max(step + 1, last));
 }
 
 void RunLength::end_at(int64_t step) {

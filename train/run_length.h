@@ -35,7 +35,8 @@ class RunLength {
   /// the run ends with the update that ends nearest to its time. Does nothing if the run is not
   /// limited in time.
   void fit(int64_t step, double seconds);
-  /// The same from an estimate of the updates that follow `step`.
+  /// Sets the total from an estimate of the updates that follow `step`. Does nothing if the run is
+  /// not limited in time.
   void expect(int64_t step, double steps_left);
   /// Makes `step` the last update, or an earlier one if that is the last already.
   void end_at(int64_t step);
@@ -51,6 +52,10 @@ class RunLength {
   bool is_recorded(int64_t interval, int64_t step) const;
 
  private:
+  /// Makes the update number `total`, rounded, the last one, or one between those after `step` and
+  /// of the limit.
+  void end_near(int64_t step, double total);
+
   UpdateUnits units_;
   Duration max_time_;
   int64_t limit_;  // of updates, whatever the time

@@ -5,16 +5,12 @@
 #include "ops/initialization.h"
 
 namespace softmoe {
-namespace {
 
-/// `x` [batch, dim] in fp32 (fp64 if it is fp64), each row divided by its length.
 torch::Tensor of_length_one(const torch::Tensor& x) {
   const auto exact = x.scalar_type() == torch::kFloat64 ? x : x.to(torch::kFloat32);
   constexpr double kMinLength = 1e-12;
   return exact / exact.norm(2, /*dim=*/-1, /*keepdim=*/true).clamp_min(kMinLength);
 }
-
-}  // namespace
 
 ImageTextModelImpl::ImageTextModelImpl(ImageTextOptions options) : options_(std::move(options)) {
   validate(options_);

@@ -7,6 +7,9 @@
 
 namespace softmoe {
 
+/// `x` [batch, dim] in fp32 (fp64 if it is fp64), each row divided by its length.
+torch::Tensor of_length_one(const torch::Tensor& x);
+
 /// Two towers (`image`, `text`), the projection of images (`image_projection`, without bias) and
 /// what makes logits of cosines: parameters `logit_scale` [], a logarithm, and `logit_bias` []
 /// (CLIP: Radford et al., arXiv:2103.00020; SigLIP: Zhai et al., arXiv:2303.15343).

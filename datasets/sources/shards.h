@@ -20,7 +20,7 @@ struct ShardOptions {
   std::filesystem::path copies{};
   LabelFormat labels{};
   std::string caption_key{};  ///< of .json members; empty: the usual names
-  /// Captions are read where there are any, and then labels may be missing.
+  /// True: captions are read if there are any, and labels may be missing.
   bool captions = false;
 };
 

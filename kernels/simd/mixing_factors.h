@@ -16,6 +16,8 @@ inline constexpr bool kMixesBf16 = true;
 inline constexpr bool kMixesBf16 = false;
 #endif
 
+inline constexpr Precision kBf16Factors = Precision::kBFloat16;
+
 /// Rows of tokens, for sums of them that the columns of a panel weigh.
 template <bool kBf16>
 class TokenSums {
@@ -87,8 +89,6 @@ class SlotValues {
 };
 
 #ifdef SOFTMOE_BF16_PRODUCTS
-
-inline constexpr Precision kBf16Factors = Precision::kBFloat16;
 
 inline Bf16* take_bf16(Scratch& memory, int64_t values) {
   return reinterpret_cast<Bf16*>(memory.take((values + 1) / 2));
@@ -212,14 +212,13 @@ inline int64_t factors_room(const MixingShape& shape) {
                                                       : kBlockSlots;
   const int64_t fp32 = channels_room(shape, shape.tokens) + channels_room(shape, block) +
                        channels_room(shape, kPanel);
-  constexpr auto kFactors = Precision::kBFloat16;
   constexpr int64_t kRounding = 16 * 8;  // each part begins at a multiple of 16
-  const int64_t of_tokens = packed_size(kFactors, shape.tokens, shape.dim) +
-                            kPanel * units_of(kFactors, shape.tokens) +
+  const int64_t of_tokens = packed_size(kBf16Factors, shape.tokens, shape.dim) +
+                            kPanel * units_of(kBf16Factors, shape.tokens) +
                             (shape.tokens * shape.dim + 1) / 2;
-  const int64_t of_slots = (block * shape.dim + 1) / 2 + packed_size(kFactors, block, shape.dim) +
-                           kPanel * units_of(kFactors, shape.dim) +
-                           shape.tokens * round_up(block, kPanel) / 2;
+  const int64_t of_slots =
+      (block * shape.dim + 1) / 2 + packed_size(kBf16Factors, block, shape.dim) +
+      kPanel * units_of(kBf16Factors, shape.dim) + shape.tokens * round_up(block, kPanel) / 2;
   const int64_t bf16 = of_tokens + of_slots + kRounding;
   return fp32 > bf16 ? fp32 : bf16;
 }
