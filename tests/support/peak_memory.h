@@ -20,6 +20,8 @@ std::optional<int64_t> peak_growth(const Work& work) {
   work();
   return std::nullopt;
 #else
+  // Freed blocks go back to the system, so that gaps between blocks do not count as memory in use.
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
   release_kept_memory();
   malloc_trim(0);  // what is free, but not given back, would be used again without growth
   std::ofstream reset("/proc/self/clear_refs");
