@@ -1,16 +1,12 @@
 #include "cli/model_flags.h"
 
 #include "core/error.h"
-#include "softmoe/router_presets.h"
 
 namespace softmoe::cli {
 
 void apply_model_flags(const CommandLine& line, VitOptions& options) {
   line.apply(options);
-  if (line.given("router-init")) {
-    apply_router_preset(options.moe);
-    line.apply(options);
-  }
+  apply_router_init(line, options, options.moe);
 }
 
 VitOptions changed_model(const CommandLine& line, const std::string& name) {

@@ -35,7 +35,7 @@ void describe(OptionTable& table, TokenizerFlags& flags) {
             {.choices = {"train", "convert", "encode"}});
   table.add("vocab-size", flags.vocab_size,
             "train: max entries of the vocabulary: 3 marks, 256 bytes, then pairs",
-            {.unit = "entries", .min = 259, .max = 10'000'000});
+            {.unit = "entries", .min = kMinBpeVocabulary, .max = 10'000'000});
   table.add("output", flags.output,
             "train, convert: .json (any vocabulary), .txt.gz (CLIP's merges), .model (SigLIP's "
             "spiece.model), or a folder (CLIP's vocab.json and merges.txt)",
@@ -66,7 +66,7 @@ Json train(const TokenizerFlags& flags, const std::vector<std::string>& files) {
   if (parts.empty()) {
     throw InputError(files.front(), "lines of text", "none");
   }
-  const BpeTokenizer tokenizer(learn_merges(parts, flags.vocab_size - kFirstByteSymbol - 256));
+  const BpeTokenizer tokenizer(learn_merges(parts, flags.vocab_size - kMinBpeVocabulary));
   check_vocabulary_name(tokenizer, flags.output);
   write_tokenizer(tokenizer, flags.output);
   log_line(fmt::format("wrote {}: {} entries", flags.output, tokenizer.vocab_size()));

@@ -70,12 +70,13 @@ void check_not_given(const CommandLine& line, const std::string& model) {
 /// Trains a model of images and texts.
 void run_contrastive(const CommandLine& line, const std::string& name, RunOptions& options) {
   const auto& contrastive = options.objectives.contrastive;
-  TextSide side{image_text_options(name, contrastive)};
+  auto image_init = read_image_init(contrastive);
+  TextSide side{image_text_options(name, image_init)};
   line.apply(side.towers.image);
   line.apply(side);
-  if (const auto preprocess = image_init_preprocess(contrastive)) {
-    auto mine = options.preprocess;
-    options.preprocess = *preprocess;
+  if (image_init && image_init->description.preprocess) {
+    const auto mine = options.preprocess;
+    options.preprocess = *image_init->description.preprocess;
     options.preprocess.augment = mine.augment;
     options.preprocess.hflip = mine.hflip;
     options.preprocess.train_crop = mine.train_crop;
@@ -83,7 +84,8 @@ void run_contrastive(const CommandLine& line, const std::string& name, RunOption
   }
   options.data.captions = contrastive.templates.empty();
   const auto data = prepare_training(line, options, side.towers.image);
-  auto run = image_text_run(name, side.towers, options, data, line.given_names());
+  auto run =
+      image_text_run(name, side.towers, std::move(image_init), options, data, line.given_names());
   auto start = start_of(*run);
   train_and_print(line, options, data, std::move(start), {.image_text = std::move(run)});
 }
@@ -130,7 +132,7 @@ void run_train(const std::vector<std::string>& arguments) {
                   dense.checkpoint.empty()
                       ? fresh_start(flags.model, first, seed, resize_mode)
                       : upcycle_start(dense, first, data.train->class_names(), seed),
-                  /*teachers=*/{}, upcycling);
+                  {.upcycling = upcycling});
 }
 
 }  // namespace softmoe::cli

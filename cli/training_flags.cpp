@@ -73,20 +73,19 @@ TrainingData prepare_training(const CommandLine& line, RunOptions& options, VitO
 }
 
 void train_and_print(const CommandLine& line, const RunOptions& options, const TrainingData& data,
-                     TrainingStart start, RunTeachers teachers,
-                     std::optional<MidUpcycling> upcycling) {
+                     TrainingStart start, RunParts parts) {
   const auto model_name = start.model_name;
-  const auto cost = model_cost(upcycling ? upcycling->to : start.model->options());
+  const auto cost = model_cost(parts.upcycling ? parts.upcycling->to : start.model->options());
   const auto result = run_training({.start = std::move(start),
                                     .options = options,
                                     .command = line.name(),
                                     .device = line.device(),
                                     .config = line.resolved(),
                                     .config_text = line.resolved_config(),
-                                    .teacher = std::move(teachers.teacher),
-                                    .matcher = std::move(teachers.matcher),
-                                    .upcycling = std::move(upcycling),
-                                    .image_text = std::move(teachers.image_text)},
+                                    .teacher = std::move(parts.teacher),
+                                    .matcher = std::move(parts.matcher),
+                                    .upcycling = std::move(parts.upcycling),
+                                    .image_text = std::move(parts.image_text)},
                                    data);
   const auto folder = result.run_folder.string();
   Json document;

@@ -16,17 +16,15 @@ void add_training_flags(CommandLine& line, RunOptions& options, VitOptions& mode
 TrainingData prepare_training(const CommandLine& line, RunOptions& options, VitOptions& model);
 
 /// What a run learns from beside labels.
-struct RunTeachers {
+struct RunParts {
   std::shared_ptr<Teacher> teacher = {};
   std::shared_ptr<FeatureMatcher> matcher = {};
+  std::optional<MidUpcycling> upcycling = {};
   std::shared_ptr<ImageTextRun> image_text = {};
 };
 
-/// Trains, with `teachers` if the options of the run have distillation, with MoE layers from the
-/// moment of `upcycling` on if it is given, and writes the result to
-/// stdout and `--json`.
+/// Trains with `parts` and writes the result to stdout and `--json`.
 void train_and_print(const CommandLine& line, const RunOptions& options, const TrainingData& data,
-                     TrainingStart start, RunTeachers teachers = {},
-                     std::optional<MidUpcycling> upcycling = {});
+                     TrainingStart start, RunParts parts = {});
 
 }  // namespace softmoe::cli

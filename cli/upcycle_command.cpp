@@ -4,9 +4,9 @@
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/model_flags.h"
 #include "cli/print_line.h"
 #include "core/error.h"
-#include "softmoe/router_presets.h"
 #include "softmoe/routers.h"
 #include "vit/cost.h"
 
@@ -79,10 +79,7 @@ void run_upcycle(const std::vector<std::string>& arguments) {
   if (!line.parse(arguments)) {
     return;
   }
-  if (line.given("router-init")) {
-    apply_router_preset(moe);
-    line.apply(moe);
-  }
+  apply_router_init(line, moe, moe);
   check_output(flags.checkpoint, flags.output);
   check_flags(moe);
   const auto [checkpoint, from, to] = upcycle_checkpoint(

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/pluralize.h"
 #include "datasets/prompt_templates.h"
+#include "datasets/single_labels.h"
 #include "eval/model_evaluation.h"
 #include "eval/zero_shot.h"
 
@@ -120,7 +121,7 @@ void run_zeroshot(const std::vector<std::string>& arguments) {
                               .images = set->size()};
   Loader batches(*set, Transform::evaluation(stored_preprocess(images, options.checkpoint)),
                  loader);
-  const bool has_classes = set->class_names().size() >= 2 && !set->is_multi_label();
+  const bool has_classes = has_single_labels(*set);
   const bool is_auto = options.task == ZeroShotTask::kAuto;
   Json document;
   document["label"] = options.label.empty() ? checkpoint_label(options.checkpoint) : options.label;

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "datasets/prompt_templates.h"
+#include "datasets/single_labels.h"
 #include "text/token_batch.h"
 
 namespace softmoe {
@@ -23,7 +24,7 @@ CaptionTexts::CaptionTexts(const Dataset& set, std::vector<std::string> template
         "images with captions (--dataset captions, --caption-column), or --caption-templates",
         "a data set with labels alone");
   }
-  if (!templates_.empty() && (class_texts_.size() < 2 || set.is_multi_label())) {
+  if (!templates_.empty() && !has_single_labels(set)) {
     throw UsageError("--caption-templates", "images with one label each, of two classes or more",
                      set.is_multi_label() ? "several labels per image" : "no classes");
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "datasets/single_labels.h"
 #include "eval/image_text_embeddings.h"
 #include "train/contrastive_objective.h"
 
@@ -61,7 +62,7 @@ ImageTextEvaluation evaluate_image_text(ImageTextRun& run, const Dataset& set,
   if (set.has_captions()) {
     evaluation.retrieval = retrieval(images.embeddings, texts, index.text_of);
   }
-  if (set.class_names().size() >= 2 && !set.is_multi_label()) {
+  if (has_single_labels(set)) {
     evaluation.result = classify(run, set, images, loop);
   } else {
     evaluation.result.examples = images.embeddings.size(0);

@@ -7,7 +7,6 @@
 
 #include "checkpoints/image_text_checkpoint.h"
 #include "checkpoints/load_into.h"
-#include "checkpoints/open_model.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "datasets/prompt_templates.h"
@@ -22,18 +21,17 @@ namespace {
 
 /// Entries of a vocabulary that is learned from the training texts, unless the user says otherwise.
 constexpr int64_t kLearnedVocabulary = 4096;
-constexpr int64_t kSmallestVocabulary = kFirstByteSymbol + 256;
 
 std::shared_ptr<const Tokenizer> learned_tokenizer(const CaptionTexts& texts, int64_t vocab_size) {
-  if (vocab_size < kSmallestVocabulary) {
+  if (vocab_size < kMinBpeVocabulary) {
     throw UsageError("--text-vocab-size",
-                     fmt::format("{} or more for --tokenizer bpe", kSmallestVocabulary),
+                     fmt::format("{} or more for --tokenizer bpe", kMinBpeVocabulary),
                      std::to_string(vocab_size));
   }
   PartCounts parts;
   texts.for_each([&](const std::string& text) { parts.add(text); });
   auto tokenizer =
-      std::make_shared<BpeTokenizer>(learn_merges(parts, vocab_size - kSmallestVocabulary));
+      std::make_shared<BpeTokenizer>(learn_merges(parts, vocab_size - kMinBpeVocabulary));
   log_line(fmt::format("vocabulary of {} entries learned from the training texts",
                        tokenizer->vocab_size()));
   return tokenizer;
@@ -90,9 +88,9 @@ void check_other_options(const RunOptions& run) {
   }
 }
 
-/// Sets the image tower to the weights of `checkpoint`, without its head.
-void load_image_tower(VisionTransformer& tower, const std::string& checkpoint) {
-  auto weights = open_weights(checkpoint).weights;
+/// Sets the image tower to `weights` of `checkpoint`, without its head.
+void load_image_tower(VisionTransformer& tower, NamedTensors weights,
+                      const std::string& checkpoint) {
   std::erase_if(weights, [](const auto& item) {
     return item.first.starts_with("head.") || item.first.starts_with("head_dist.");
   });
@@ -123,7 +121,13 @@ std::string tokenizer_digest(const StoredTokenizer& tokenizer) {
   return fmt::format("{:016x}", XXH3_64bits(text.data(), text.size()));
 }
 
-ImageTextOptions image_text_options(const std::string& name, const ContrastiveOptions& options) {
+std::optional<LoadedWeights> read_image_init(const ContrastiveOptions& options) {
+  return options.image_init.empty() ? std::nullopt
+                                    : std::optional(open_weights(options.image_init));
+}
+
+ImageTextOptions image_text_options(const std::string& name,
+                                    const std::optional<LoadedWeights>& image_init) {
   if (!is_image_text_name(name)) {
     throw UsageError("--model",
                      "a model of images and texts with --objective contrastive (clip_ or siglip_ "
@@ -131,8 +135,8 @@ ImageTextOptions image_text_options(const std::string& name, const ContrastiveOp
                      name);
   }
   auto towers = image_text_preset(name);
-  if (!options.image_init.empty()) {
-    towers.image = open_weights(options.image_init).description.options;
+  if (image_init) {
+    towers.image = image_init->description.options;
     towers.image.num_classes = 0;
     towers.image.dist_token = false;
     towers.image_projection = true;
@@ -140,12 +144,8 @@ ImageTextOptions image_text_options(const std::string& name, const ContrastiveOp
   return towers;
 }
 
-std::optional<PreprocessOptions> image_init_preprocess(const ContrastiveOptions& options) {
-  return options.image_init.empty() ? std::nullopt
-                                    : open_weights(options.image_init).description.preprocess;
-}
-
 std::shared_ptr<ImageTextRun> image_text_run(const std::string& name, ImageTextOptions towers,
+                                             std::optional<LoadedWeights> image_init,
                                              RunOptions& run, const TrainingData& data,
                                              const std::set<std::string>& keep) {
   check_other_options(run);
@@ -170,8 +170,8 @@ std::shared_ptr<ImageTextRun> image_text_run(const std::string& name, ImageTextO
       .options = towers,
       .preprocess = run.preprocess,
       .tokenizer = {std::string(result->tokenizer->kind()), result->tokenizer->data()}};
-  if (!options.image_init.empty()) {
-    load_image_tower(result->model->image, options.image_init);
+  if (image_init) {
+    load_image_tower(result->model->image, std::move(image_init->weights), options.image_init);
   }
   if (options.lock_image) {
     run.trainable.freeze.emplace_back("^image\\.");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "checkpoints/image_text_description.h"
+#include "checkpoints/open_model.h"
 #include "text/tokenizer.h"
 #include "train/caption_texts.h"
 #include "train/locked_features.h"
@@ -35,20 +36,23 @@ struct ImageTextRun {
   void set_training(bool training);
 };
 
-/// The options of the towers of a model called `name`: those of the zoo, with an image tower of the
-/// shape of `options.image_init` if that is given. Throws UsageError that names `--model`.
-ImageTextOptions image_text_options(const std::string& name, const ContrastiveOptions& options);
+/// The model of `options.image_init`; nothing if none is given.
+std::optional<LoadedWeights> read_image_init(const ContrastiveOptions& options);
 
-/// The preprocessing that the weights of `options.image_init` were trained with, if it is known.
-std::optional<PreprocessOptions> image_init_preprocess(const ContrastiveOptions& options);
+/// The options of the towers of a model called `name`: those of the zoo, with an image tower of the
+/// shape of `image_init` if that is given. Throws UsageError that names `--model`.
+ImageTextOptions image_text_options(const std::string& name,
+                                    const std::optional<LoadedWeights>& image_init);
 
 /// XXH3-64 of the vocabulary, to notice another one when a run resumes.
 std::string tokenizer_digest(const StoredTokenizer& tokenizer);
 
 /// Makes the tokenizer, fits the options of the text tower `towers.text` to it unless their names
-/// are in `keep`, makes the model with initial weights, and locks parts of it in `run`. Throws
+/// are in `keep`, makes the model with initial weights, those of the image tower of `image_init` if
+/// that is given, and locks parts of it in `run`. Throws
 /// UsageError for options that contradict each other, InputError for bad files.
 std::shared_ptr<ImageTextRun> image_text_run(const std::string& name, ImageTextOptions towers,
+                                             std::optional<LoadedWeights> image_init,
                                              RunOptions& run, const TrainingData& data,
                                              const std::set<std::string>& keep);
 

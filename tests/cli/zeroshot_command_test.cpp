@@ -48,6 +48,10 @@ class ZeroShot : public testing::Test {
   static void TearDownTestSuite() { folder_.reset(); }
 
   static std::string place(const std::string& name) { return (*folder_ / name).string(); }
+  static Words image_tower() {
+    return {"--img-size", "8", "--patch-size", "4", "--dim",     "16",
+            "--depth",    "1", "--heads",      "2", "--mlp-dim", "24"};
+  }
   static Words training(const std::string& name, const Words& more = {}) {
     return Words{"train",
                  "--objective",
@@ -58,18 +62,6 @@ class ZeroShot : public testing::Test {
                  "captions",
                  "--data-dir",
                  place("halves"),
-                 "--img-size",
-                 "8",
-                 "--patch-size",
-                 "4",
-                 "--dim",
-                 "16",
-                 "--depth",
-                 "1",
-                 "--heads",
-                 "2",
-                 "--mlp-dim",
-                 "24",
                  "--text-dim",
                  "16",
                  "--text-depth",
@@ -100,7 +92,7 @@ class ZeroShot : public testing::Test {
                  folder_->path().string(),
                  "--experiment",
                  name} +
-           more;
+           image_tower() + more;
   }
   static ProgramRun train(const std::string& name, const Words& more = {}) {
     return run_program(training(name, more));
@@ -174,33 +166,11 @@ TEST_F(ZeroShot, ResumesExactly) {
 TEST_F(ZeroShot, ALockedTowerStaysAsItIsAndItsFeaturesAreComputedOnce) {
   write_halves(*folder_ / "labelled/all/a", 12);
   write_halves(*folder_ / "labelled/all/b", 12);
-  const auto classifier = run_program({"train",
-                                       "--data-dir",
-                                       place("labelled/all"),
-                                       "--model",
-                                       "vit_ti16",
-                                       "--img-size",
-                                       "8",
-                                       "--patch-size",
-                                       "4",
-                                       "--dim",
-                                       "16",
-                                       "--depth",
-                                       "1",
-                                       "--heads",
-                                       "2",
-                                       "--mlp-dim",
-                                       "24",
-                                       "--epochs",
-                                       "1",
-                                       "--batch-size",
-                                       "8",
-                                       "--output",
-                                       folder_->path().string(),
-                                       "--experiment",
-                                       "classifier",
-                                       "--threads",
-                                       "1"});
+  const auto classifier =
+      run_program(Words{"train", "--data-dir", place("labelled/all"), "--model", "vit_ti16",
+                        "--epochs", "1", "--batch-size", "8", "--output", folder_->path().string(),
+                        "--experiment", "classifier", "--threads", "1"} +
+                  image_tower());
   ASSERT_TRUE(succeeds(classifier));
   const Words locked{"--image-init", place("classifier/last.h5"), "--lock-image"};
   const auto once = train("once", locked);
