@@ -65,12 +65,18 @@ void check_features_given(const FeatureFlags& flags) {
 }
 
 FeatureExtractor feature_extractor(const FeatureFlags& flags, int64_t seed,
-                                   const torch::Device& device) {
+                                   const torch::Device& device, const FeatureViews& views) {
   auto loaded = open_weights(flags.checkpoint, device);
-  auto transform = evaluation_transform(loaded.description, flags.checkpoint);
-  return {.forward = feature_function(flags, std::move(loaded), seed, device),
-          .transform = std::move(transform),
-          .device = device};
+  FeatureExtractor extractor{
+      .forward = {},
+      .transform = evaluation_transform(loaded.description, flags.checkpoint),
+      .views = views.count,
+      .device = device};
+  if (views.count > 0) {
+    extractor.augment = training_transform(loaded.description, flags.checkpoint, views.hflip);
+  }
+  extractor.forward = feature_function(flags, std::move(loaded), seed, device);
+  return extractor;
 }
 
 void save_features(const FeatureFlags& flags, const FeatureSet& train, const FeatureSet& test) {
@@ -97,19 +103,22 @@ void for_each_features(const FeatureFlags& flags, const FeatureImages& images,
     for_each_pair_of_files(flags.train_features, flags.test_features, use);
     return;
   }
-  auto extractor = feature_extractor(flags, images.seed, images.device);
-  extractor.before_batch = images.before_batch;
   const auto& data = images.data;
+  auto extractor = feature_extractor(flags, images.seed, images.device,
+                                     {.count = images.views, .hflip = usual_hflip(data)});
+  extractor.before_batch = images.before_batch;
   const auto train = make_dataset(data, data.train_split);
   const auto test = make_dataset(data, data.val_split);
+  auto loader = images.loader;
+  loader.seed = static_cast<uint64_t>(images.seed);
   SplitFeatures features;
-  compute_batches(images.device, images.loader.batch_size, [&] {
+  compute_batches(images.device, loader.batch_size, [&] {
     features = split_features({.name = data.dataset,
                                .train = *train,
                                .test = *test,
                                .train_split = data.train_split,
                                .test_split = data.val_split},
-                              extractor, images.loader);
+                              extractor, loader);
   });
   extractor.forward = {};  // the memory of the model
   save_features(flags, features.train, features.test);

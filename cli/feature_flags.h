@@ -35,10 +35,16 @@ void describe(OptionTable& table, FeatureFlags& flags);
 /// Throws UsageError unless `flags` name files or a checkpoint.
 void check_features_given(const FeatureFlags& flags);
 
-/// The model, or what takes its place, of `flags` with the preprocessing of its checkpoint. `seed`
-/// is that of random weights.
+/// Augmented views of training images.
+struct FeatureViews {
+  int64_t count = 0;  ///< per image
+  double hflip = 0;   ///< min share of them that is mirrored
+};
+
+/// The model, or what takes its place, of `flags` with the preprocessing of its checkpoint, and, if
+/// there are `views`, that of its training. `seed` is that of random weights.
 FeatureExtractor feature_extractor(const FeatureFlags& flags, int64_t seed,
-                                   const torch::Device& device);
+                                   const torch::Device& device, const FeatureViews& views = {});
 
 /// Writes the features to files if `flags` ask for it.
 void save_features(const FeatureFlags& flags, const FeatureSet& train, const FeatureSet& test);
@@ -50,9 +56,10 @@ std::string label_of(const FeatureFlags& flags);
 struct FeatureImages {
   const DatasetOptions& data;
   const LoaderOptions& loader;
-  int64_t seed = 0;  ///< of random weights
+  int64_t seed = 0;  ///< of random weights and of views
   torch::Device device = torch::kCPU;
   std::function<void()> before_batch = {};  ///< may throw, such as on Ctrl-C
+  int64_t views = 0;                        ///< augmented ones of each training image
 };
 
 /// Calls `use` for each pair of files that `flags` name, or for the features of all `images`, which

@@ -20,6 +20,7 @@ namespace {
 
 struct ProbeFlags {
   FeatureFlags features;
+  int64_t views = 0;
   std::string output;
 
   bool operator==(const ProbeFlags&) const = default;
@@ -27,6 +28,12 @@ struct ProbeFlags {
 
 void describe(OptionTable& table, ProbeFlags& flags) {
   describe(table, flags.features);
+  table.add("views", flags.views,
+            "augmented views of each training image that the classifier learns from, besides the "
+            "image as evaluation sees it: as training of the checkpoint made them, a random crop "
+            "if it was not trained here, mirrored if a mirrored image of the data set keeps its "
+            "label",
+            {.unit = "views", .min = 0, .max = 1000});
   table.add("output", flags.output,
             "where CHECKPOINT goes with the trained head, for eval, predict and others; empty: "
             "nowhere",
@@ -36,6 +43,9 @@ void describe(OptionTable& table, ProbeFlags& flags) {
 void check_flags(const ProbeFlags& flags) {
   const auto& features = flags.features;
   check_features_given(features);
+  if (flags.views > 0 && features.names_files()) {
+    throw UsageError("--views is of images, and --train-features are files of features");
+  }
   if (flags.output.empty()) {
     return;
   }
@@ -95,9 +105,10 @@ void run_probe(const std::vector<std::string>& arguments) {
       "probe",
       "Train a linear classifier on frozen features, as DINOv2's eval_linear: SGD with momentum "
       "0.9 and a cosine schedule, one classifier for each of --learning-rates at once. Other than "
-      "DINOv2: the features of each image are computed once, so that images are not augmented; "
-      "they are what the model's head gets, without the choice among blocks and averaged patches; "
-      "and the learning rate is chosen on held-out images of --train-split, never on those of "
+      "DINOv2: the features of an image and of its --views are computed once, not anew in each "
+      "pass; they are what the model's head gets, without the choice among blocks and averaged "
+      "patches; and the learning rate is chosen on held-out images of --train-split, never on "
+      "those of "
       "--val-split. With the chosen one, a classifier learns from all of --train-split and is "
       "tested on --val-split.");
   line.add("Features", flags);
@@ -120,7 +131,8 @@ void run_probe(const std::vector<std::string>& arguments) {
                      .loader = loader,
                      .seed = options.seed,
                      .device = device,
-                     .before_batch = stop_if_interrupted},
+                     .before_batch = stop_if_interrupted,
+                     .views = flags.views},
                     [&](const SplitFeatures& features) {
                       const auto result =
                           linear_probe(features, options,

@@ -69,40 +69,60 @@ HeldOut hold_out_examples(const std::vector<int64_t>& labels, int64_t num_classe
   return parts;
 }
 
-/// The examples of one batch after the other, pass after pass over the training examples.
+/// The training examples as evaluation sees them, and augmented.
+using ExampleViews = std::vector<Examples>;
+
+ExampleViews views_at(const ExampleViews& views, const std::vector<int64_t>& places) {
+  ExampleViews chosen;
+  for (const auto& view : views) {
+    chosen.push_back(view.at(places));
+  }
+  return chosen;
+}
+
+/// The examples of one batch after the other, pass after pass over the training examples, each of
+/// the next view.
 class ProbeBatches {
  public:
-  ProbeBatches(const Examples& examples, const LinearProbeOptions& options)
-      : examples_(examples),
-        sampler_(to_numbers(examples.labels), options.sampling.sampling,
+  ProbeBatches(const ExampleViews& views, const LinearProbeOptions& options)
+      : views_(views),
+        sampler_(to_numbers(views.front().labels), options.sampling.sampling,
                  stream_key(static_cast<uint64_t>(options.seed), "probe batches")),
         size_(options.probe_batch_size) {}
 
   Examples next() {
-    std::vector<int64_t> places;
-    while (std::ssize(places) < size_) {
+    std::vector<torch::Tensor> features;
+    std::vector<torch::Tensor> labels;
+    for (int64_t missing = size_; missing > 0;) {
       if (next_ == order_.size()) {
-        order_ = sampler_.order(pass_++);
+        order_ = sampler_.order(++pass_);
         next_ = 0;
       }
-      places.push_back(order_[next_++].index);
+      std::vector<int64_t> places;
+      for (; missing > 0 && next_ < order_.size(); --missing) {
+        places.push_back(order_[next_++].index);
+      }
+      const auto part = views_[static_cast<size_t>(pass_ % std::ssize(views_))].at(places);
+      features.push_back(part.features);
+      labels.push_back(part.labels);
     }
-    return examples_.at(places);
+    return {.features = torch::cat(features), .labels = torch::cat(labels)};
   }
 
  private:
-  const Examples& examples_;
+  const ExampleViews& views_;
   ClassSampler sampler_;
   int64_t size_;
-  int64_t pass_ = 0;
+  int64_t pass_ = -1;
   std::vector<SampledImage> order_;
   size_t next_ = 0;
 };
 
-LinearHeads train_heads(const Examples& examples, int64_t num_classes,
+LinearHeads train_heads(const ExampleViews& examples, int64_t num_classes,
                         const std::vector<double>& rates, const LinearProbeOptions& options,
                         const ProbeRun& run, const std::string& label) {
-  LinearHeads heads(examples.features.size(1), num_classes, rates, options.seed, run.device);
+  LinearHeads heads(examples.front().features.size(1), num_classes, rates, options.seed,
+                    run.device);
   ProbeBatches batches(examples, options);
   const double scale = static_cast<double>(options.probe_batch_size) / kScaledBatch;
   const int64_t updates = options.updates();
@@ -197,6 +217,16 @@ Examples on_device(const FeatureSet& set, const torch::Device& device) {
   return {.features = set.features.to(device, torch::kFloat32), .labels = set.labels.to(device)};
 }
 
+ExampleViews training_views(const SplitFeatures& features, const torch::Device& device) {
+  ExampleViews views{on_device(features.train, device)};
+  for (const auto& view : features.views) {
+    TORCH_CHECK_VALUE(view.sizes() == features.train.features.sizes(), "a view ", view.sizes(),
+                      " of features ", features.train.features.sizes());
+    views.push_back({.features = view.to(device, torch::kFloat32), .labels = views.front().labels});
+  }
+  return views;
+}
+
 }  // namespace
 
 LinearProbeResult linear_probe(const SplitFeatures& features, const LinearProbeOptions& options,
@@ -204,7 +234,8 @@ LinearProbeResult linear_probe(const SplitFeatures& features, const LinearProbeO
   validate(options);
   check_features(features.train, features.test);
   const torch::NoGradGuard no_grad;
-  const auto train = on_device(features.train, run.device);
+  const auto views = training_views(features, run.device);
+  const auto& train = views.front();
   LinearProbeResult result{.name = features.name,
                            .dim = train.features.size(1),
                            .classes = count_classes(features),
@@ -215,14 +246,14 @@ LinearProbeResult linear_probe(const SplitFeatures& features, const LinearProbeO
     const auto parts =
         hold_out_examples(to_numbers(train.labels), result.classes, options, features.train.name);
     const auto heads =
-        train_heads(train.at(parts.learned), result.classes, options.learning_rates, options, run,
-                    "Probe " + result.name + ": choice of the learning rate");
+        train_heads(views_at(views, parts.learned), result.classes, options.learning_rates, options,
+                    run, "Probe " + result.name + ": choice of the learning rate");
     result.held_out_examples = std::ssize(parts.held_out);
     result.candidates = candidates(heads, train.at(parts.held_out), options.learning_rates);
     result.learning_rate = best_rate(result.candidates);
     note_end_of_grid(result.learning_rate, options.learning_rates);
   }
-  const auto head = train_heads(train, result.classes, {result.learning_rate}, options, run,
+  const auto head = train_heads(views, result.classes, {result.learning_rate}, options, run,
                                 "Probe " + result.name);
   result.test = test_head(head, on_device(features.test, run.device), result.classes);
   result.weight = head.weight(0).cpu();  // [classes, dim]

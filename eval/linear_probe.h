@@ -2,10 +2,11 @@
 /// A linear classifier trained on frozen features, as `eval/linear.py` of DINOv2 (Oquab et al.,
 /// arXiv:2304.07193, section 7) does it.
 ///
-/// What differs: features are computed once, so that images are not augmented; they are the input
-/// of the model's head, and not also those of several blocks and of averaged patches; the learning
-/// rate is chosen on held-out training examples, never on the test set, and the classifier then
-/// learns anew from all training examples.
+/// What differs: features are computed before, of each image as evaluation sees it and of a number
+/// of augmented views, and not of a new view each time; they are the input of the model's head, and
+/// not also those of several blocks and of averaged patches; the learning rate is chosen on
+/// held-out training examples, never on the test set, and the classifier then learns anew from all
+/// training examples.
 
 #include <torch/types.h>
 
@@ -49,7 +50,8 @@ struct ProbeRun {
   std::function<void()> before_update = {};  ///< may throw, such as on Ctrl-C
 };
 
-/// Trains a classifier on the training features and tests it. Its classes are those of
+/// Trains a classifier on the training features and tests it. Passes over the training examples
+/// take turns: `features.train` as it is, then each of `features.views`. Its classes are those of
 /// `features.class_names`, or those up to the largest training label. Equal options and seeds
 /// give equal classifiers. Throws UsageError for options that contradict themselves, InputError
 /// for sets that are not valid or have other dims, for a test label beyond the classes, and if no

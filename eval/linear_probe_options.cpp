@@ -27,7 +27,7 @@ void describe(OptionTable& table, LinearProbeOptions& options) {
             {.min = 0, .max = 0.9});
   describe(table, options.sampling);
   table.add("seed", options.seed,
-            "of first weights, order of images, held-out images and --features random", {.min = 0});
+            "of first weights, order of images, held-out images, --views and --features random", {.min = 0});
 }
 
 void validate(const LinearProbeOptions& options) {

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/pluralize.h"
+#include "core/rng.h"
 #include "datasets/single_labels.h"
 #include "eval/features.h"
 
@@ -21,6 +22,27 @@ FeatureSet extract_features(const Dataset& set, const std::string& name,
                            .before_batch = extractor.before_batch});
 }
 
+namespace {
+
+std::vector<torch::Tensor> augmented_views(const DatasetSplits& set, FeatureExtractor extractor,
+                                           LoaderOptions options) {
+  if (extractor.views == 0) {
+    return {};
+  }
+  extractor.transform = extractor.augment.value();
+  const auto seed = options.seed;
+  std::vector<torch::Tensor> views;
+  for (int64_t view = 0; view < extractor.views; ++view) {
+    options.seed = stream_key(seed, "views of features", 0, static_cast<uint64_t>(view));
+    const auto name =
+        fmt::format("{} {}, view {} of {}", set.name, set.train_split, view + 1, extractor.views);
+    views.push_back(extract_features(set.train, name, extractor, options).features);
+  }
+  return views;  // each [examples, dim]
+}
+
+}  // namespace
+
 SplitFeatures split_features(const DatasetSplits& set, const FeatureExtractor& extractor,
                              const LoaderOptions& options) {
   check_same_classes(set);
@@ -30,7 +52,8 @@ SplitFeatures split_features(const DatasetSplits& set, const FeatureExtractor& e
   return {.name = set.name,
           .train = features_of(set.train, set.train_split),
           .test = features_of(set.test, set.test_split),
-          .class_names = set.train.class_names()};
+          .class_names = set.train.class_names(),
+          .views = augmented_views(set, extractor, options)};
 }
 
 void check_same_classes(const DatasetSplits& set) {

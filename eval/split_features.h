@@ -7,7 +7,9 @@
 ///                                          {.forward = features_of, .transform = transform}, {});
 ///     knn(features.train, features.test, {});
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,8 @@ namespace softmoe {
 struct FeatureExtractor {
   Forward forward;                     ///< to [batch, dim], such as a model or pixel_features()
   Transform transform;                 ///< from images to what `forward` takes
+  std::optional<Transform> augment{};  ///< makes views of training images, if any are wanted
+  int64_t views = 0;                   ///< of each training image by `augment`
   torch::Device device = torch::kCPU;  ///< of the model
   std::function<void()> before_batch = {};  ///< may throw, such as on Ctrl-C
 };
@@ -39,14 +43,16 @@ struct SplitFeatures {
   FeatureSet train;
   FeatureSet test;
   std::vector<std::string> class_names = {};  ///< empty: the labels have no names
+  std::vector<torch::Tensor> views = {};      ///< each of all of `train`, augmented [examples, dim]
 };
 
 /// The features of all images of `set` that can be read, in their order, called `name`.
 FeatureSet extract_features(const Dataset& set, const std::string& name,
                             const FeatureExtractor& extractor, const LoaderOptions& options);
 
-/// The features of all images of both parts. Throws InputError if the classes of the parts differ,
-/// and for features that are not finite.
+/// The features of all images of both parts, and of `extractor.views` augmented views of the
+/// training images, whose randomness is keyed by `options.seed` and the number of the view. Throws
+/// InputError if the classes of the parts differ, and for features that are not finite.
 SplitFeatures split_features(const DatasetSplits& set, const FeatureExtractor& extractor,
                              const LoaderOptions& options);
 

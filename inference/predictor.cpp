@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/error.h"
@@ -29,6 +30,15 @@ PreprocessOptions fitting_preprocess(const ModelDescription& model, const std::s
   return options;
 }
 
+Transform stored_transform(const PreprocessOptions& options,
+                           Transform (*make)(const PreprocessOptions&), const std::string& name) {
+  try {
+    return make(options);
+  } catch (const UsageError& error) {
+    throw InputError(name + ": preprocess: " + error.what());
+  }
+}
+
 /// The preprocessing of images from files; nothing if the model takes none.
 std::optional<Transform> file_transform(const ModelDescription& model, const std::string& name) {
   if (model.options.in_chans == 1 || model.options.in_chans == 3) {
@@ -41,12 +51,17 @@ std::optional<Transform> file_transform(const ModelDescription& model, const std
 }  // namespace
 
 Transform evaluation_transform(const ModelDescription& model, const std::string& name) {
-  const auto options = fitting_preprocess(model, name);
-  try {
-    return Transform::evaluation(options);
-  } catch (const UsageError& error) {
-    throw InputError(name + ": preprocess: " + error.what());
+  return stored_transform(fitting_preprocess(model, name), Transform::evaluation, name);
+}
+
+Transform training_transform(const ModelDescription& model, const std::string& name, double hflip) {
+  auto options = fitting_preprocess(model, name);
+  options.hflip = std::max(options.hflip, hflip);
+  if (options.is_fixed()) {
+    throw UsageError("views", "0, as the training of " + name + " does not augment images",
+                     "augmented views");
   }
+  return stored_transform(options, Transform::training, name);
 }
 
 /// Runs batches and gathers the requested results.

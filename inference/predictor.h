@@ -18,6 +18,11 @@ namespace softmoe {
 /// fit the model or cannot be understood.
 Transform evaluation_transform(const ModelDescription& model, const std::string& name);
 
+/// The preprocessing of a checkpoint called `name` in training, with at least a share of `hflip` of
+/// the images mirrored. Throws like evaluation_transform, and UsageError if training sees each
+/// image in one way only.
+Transform training_transform(const ModelDescription& model, const std::string& name, double hflip);
+
 /// The results that are kept for each image.
 struct PredictionRequest {
   int64_t topk = 5;  ///< classes per image, at most all

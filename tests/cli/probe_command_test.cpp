@@ -58,6 +58,19 @@ TEST_F(ProbeCommand, ProbesFilesOfFeatures) {
   EXPECT_EQ(read_json(json_).at("loss"), of_images.at("loss"));
 }
 
+TEST_F(ProbeCommand, LearnsFromViewsOfImages) {
+  const auto views = Words{"--views", "2", "--learning-rates", "0.1"};
+  EXPECT_TRUE(fails_with_one_line(run_program(probe() + views), 2, {"views", "not augment"}));
+  auto checkpoint = load_checkpoint(path("tiny.h5"));
+  checkpoint.metadata["preprocess"]["train-crop-mode"] = "padded";
+  save_checkpoint(path("tiny.h5"), checkpoint);
+  ASSERT_TRUE(succeeds(run_program(probe() + Words{"--learning-rates", "0.1"})));
+  const auto alone = read_json(json_);
+  ASSERT_TRUE(succeeds(run_program(probe() + views)));
+  EXPECT_NE(read_json(json_).at("loss"), alone.at("loss"));
+  EXPECT_GT(read_json(json_).at("top1").get<double>(), 0.25);
+}
+
 TEST_F(ProbeCommand, SaysWhatIsWrong) {
   EXPECT_TRUE(fails_with_one_line(run_program({"probe"}), 2, {"--checkpoint"}));
   EXPECT_TRUE(fails_with_one_line(

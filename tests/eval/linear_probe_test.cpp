@@ -51,6 +51,19 @@ TEST(LinearProbe, ChoosesTheRateOnHeldOutExamplesAndLearnsFromAll) {
   EXPECT_TRUE(same_bits(same.weight, result.weight));
 }
 
+// The test examples are shifted as those of the view are, away from those of the set itself.
+TEST(LinearProbe, LearnsFromViewsInTurns) {
+  auto features = probe_features();
+  const auto alone = linear_probe(features, quick());
+  features.views = {features.train.features, features.train.features};
+  EXPECT_TRUE(same_bits(linear_probe(features, quick()).weight, alone.weight));
+  const auto shift = 3 * torch::ones({1, 6});
+  features.test.features = features.test.features + shift;
+  const auto shifted = linear_probe(features, quick());
+  features.views = {features.train.features + shift};
+  EXPECT_GT(linear_probe(features, quick()).test.top1, shifted.test.top1 + 0.2);
+}
+
 TEST(LinearProbe, TheTestSetDecidesNothing) {
   const auto result = linear_probe(probe_features(), quick());
   auto other = probe_features();

@@ -37,6 +37,26 @@ TEST(SplitFeatures, AreThoseOfBothPartsInTheirOrder) {
   EXPECT_EQ(batches, 3);
 }
 
+TEST(SplitFeatures, HaveAugmentedViewsOfTrainingImages) {
+  const auto all = digits("train");
+  const Subset train(*all.set, {3, 1, 5});
+  const Subset test(*all.set, {0, 2});
+  PreprocessOptions padded{.input_size = {1, 8, 8}, .augment = {}};
+  padded.train_crop = CropMode::kPadded;
+  padded.hflip = 0.5;
+  const auto augment = Transform::training(padded);
+  const FeatureExtractor extractor{
+      .forward = pixel_features, .transform = all.transform, .augment = augment, .views = 2};
+  const DatasetSplits splits{.name = "digits", .train = train, .test = test};
+  const auto features = split_features(splits, extractor, batches_of(2));
+  ASSERT_EQ(features.views.size(), 2U);
+  EXPECT_EQ(features.views[0].sizes(), features.train.features.sizes());
+  EXPECT_FALSE(same_bits(features.views[0], features.train.features));
+  EXPECT_FALSE(same_bits(features.views[0], features.views[1]));
+  const auto again = split_features(splits, extractor, batches_of(3));
+  EXPECT_TRUE(same_bits(features.views[1], again.views[1]));
+}
+
 TEST(SplitFeatures, NeedTheSameClasses) {
   const auto train = digits("train");
   const test::GrayImages test;
