@@ -196,18 +196,31 @@ void Hdf5File::read(const std::string& name, Hdf5Type type, void* data, size_t b
 
 void Hdf5File::read_rows(const std::string& name, int64_t first, int64_t count, Hdf5Type type,
                          void* data, size_t bytes) const {
-  const Hdf5Lock lock;
-  const Hdf5Info info = state_->array_info(name);
+  const auto& rows = state_->rows(name);
+  const auto& info = rows.info;
   TORCH_CHECK_VALUE(!info.shape.empty() && first >= 0 && count >= 0 &&
                         first <= info.shape.front() && count <= info.shape.front() - first,
                     "Hdf5File: rows ", first, " + ", count, " of ", name);
-  const int64_t row_bytes = info.shape.front() == 0 ? 0 : info.bytes / info.shape.front();
-  TORCH_CHECK_VALUE(info.type == type && std::cmp_equal(bytes, row_bytes * count),
-                    "Hdf5File: ", name, " has rows of ", row_bytes, " bytes of ",
+  TORCH_CHECK_VALUE(info.type == type && std::cmp_equal(bytes, rows.row_bytes * count),
+                    "Hdf5File: ", name, " has rows of ", rows.row_bytes, " bytes of ",
                     hdf5_type_name(info.type));
   if (bytes == 0) {
     return;
   }
+  if (!rows.offsets.empty()) {
+    auto* out = static_cast<char*>(data);
+    for (const int64_t end = first + count; first < end;) {
+      const int64_t place = first % rows.piece_rows;
+      const int64_t part = std::min(end - first, rows.piece_rows - place);
+      const auto part_bytes = static_cast<size_t>(part * rows.row_bytes);
+      const int64_t offset = rows.offsets[static_cast<size_t>(first / rows.piece_rows)];
+      read_raw(name, offset + place * rows.row_bytes, out, part_bytes);
+      out += part_bytes;
+      first += part;
+    }
+    return;
+  }
+  const Hdf5Lock lock;
   auto sizes = file_sizes(info.shape);
   std::vector<hsize_t> start(sizes.size(), 0);
   start.front() = static_cast<hsize_t>(first);

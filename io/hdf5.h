@@ -58,7 +58,9 @@ class Hdf5File {
   Hdf5Info info(const std::string& name) const;
   /// Reads a whole array; `type` and `bytes` must be those of info().
   void read(const std::string& name, Hdf5Type type, void* data, size_t bytes) const;
-  /// Reads rows [first, first + count) of the first axis.
+  /// Reads rows [first, first + count) of the first axis of a file that was opened. Rows that lie
+  /// in the file as they are in memory are read without a lock, by several threads at the same
+  /// time.
   void read_rows(const std::string& name, int64_t first, int64_t count, Hdf5Type type, void* data,
                  size_t bytes) const;
   /// Reads `bytes` bytes of the file itself, from `offset` on, which belong to the array `name`

@@ -30,6 +30,34 @@ bool lies_in_file(hid_t array) {
   return layout >= H5D_COMPACT && layout <= H5D_CHUNKED && H5Pget_external_count(plan.id()) == 0;
 }
 
+/// The offsets of the chunks of an array that are made of `chunk_rows` whole rows as they are in
+/// memory; none for other arrays.
+std::vector<int64_t> chunk_offsets(hid_t array, const Hdf5Info& info, int64_t& chunk_rows) {
+  const Hdf5Handle plan(H5Dget_create_plist(array), H5Pclose);
+  std::vector<hsize_t> chunk(info.shape.size());
+  if (H5Pget_layout(plan.id()) != H5D_CHUNKED || H5Pget_nfilters(plan.id()) != 0 ||
+      H5Pget_chunk(plan.id(), static_cast<int>(chunk.size()), chunk.data()) < 0 ||
+      !std::equal(chunk.begin() + 1, chunk.end(), info.shape.begin() + 1,
+                  [](hsize_t mine, int64_t whole) { return std::cmp_equal(mine, whole); })) {
+    return {};
+  }
+  chunk_rows = static_cast<int64_t>(chunk.front());
+  std::vector<int64_t> offsets;
+  std::vector<hsize_t> place(chunk.size(), 0);
+  for (int64_t row = 0; row < info.shape.front(); row += chunk_rows) {
+    place.front() = static_cast<hsize_t>(row);
+    unsigned filters = 0;
+    haddr_t offset = HADDR_UNDEF;
+    hsize_t bytes = 0;
+    if (H5Dget_chunk_info_by_coord(array, place.data(), &filters, &offset, &bytes) < 0 ||
+        !std::in_range<int64_t>(offset)) {
+      return {};
+    }
+    offsets.push_back(static_cast<int64_t>(offset));
+  }
+  return offsets;
+}
+
 }  // namespace
 
 size_t hdf5_type_size(Hdf5Type type) {
@@ -149,6 +177,23 @@ Hdf5Info Hdf5File::State::array_info(const std::string& name) {
     info.offset = static_cast<int64_t>(offset);
   }
   return info;
+}
+
+const Hdf5Rows& Hdf5File::State::rows(const std::string& name) {
+  const std::lock_guard guard(rows_mutex);
+  const auto known = rows_by_name.find(name);
+  if (known != rows_by_name.end()) {
+    return known->second;
+  }
+  const Hdf5Lock lock;
+  Hdf5Rows rows{.info = array_info(name), .offsets = {}};
+  if (!rows.info.shape.empty() && rows.info.shape.front() > 0) {
+    rows.row_bytes = rows.info.bytes / rows.info.shape.front();
+    rows.piece_rows = rows.info.shape.front();
+    rows.offsets = rows.info.offset ? std::vector{*rows.info.offset}
+                                    : chunk_offsets(array(name), rows.info, rows.piece_rows);
+  }
+  return rows_by_name.emplace(name, std::move(rows)).first->second;
 }
 
 std::vector<std::string> Hdf5File::State::list(const std::string& group) const {

@@ -2,6 +2,7 @@
 /// The open file behind an Hdf5File: its arrays, text attributes and errors. Private to io.
 
 #include <map>
+#include <mutex>
 #include <set>
 
 #include "core/error.h"
@@ -12,7 +13,16 @@
 
 namespace softmoe {
 
-/// The caller of all members except the destructor holds an Hdf5Lock.
+/// How the rows of an array lie in its file.
+struct Hdf5Rows {
+  Hdf5Info info;
+  int64_t row_bytes = 0;
+  int64_t piece_rows = 0;  ///< that lie one after the other, in each piece but the last
+  /// Of the pieces in the file; empty if rows are compressed, or in parts, or not all stored.
+  std::vector<int64_t> offsets;
+};
+
+/// The caller of all members except the destructor and rows() holds an Hdf5Lock.
 struct Hdf5File::State {
   explicit State(std::filesystem::path named);
   ~State();
@@ -34,6 +44,8 @@ struct Hdf5File::State {
   /// Makes the groups above the object `name` that do not exist yet.
   void make_groups(const std::string& name);
   Hdf5Info array_info(const std::string& name);
+  /// The rows of an array of a file that is not written, found once.
+  const Hdf5Rows& rows(const std::string& name);
 
   /// See the functions of Hdf5File.
   std::vector<std::string> list(const std::string& group) const;
@@ -47,6 +59,8 @@ struct Hdf5File::State {
   DirectFile direct;
   Hdf5Handle file;
   std::map<std::string, Hdf5Handle> arrays;
+  std::mutex rows_mutex;
+  std::map<std::string, Hdf5Rows> rows_by_name;
   std::set<std::string> groups;  // made so far
 };
 

@@ -18,19 +18,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Sets up to this size are read at once: one read by HDF5 takes longer than decoding a small image.
-constexpr int64_t kInMemoryBytes = int64_t{512} << 20;
-
 class PackedDataset : public Dataset {
  public:
   explicit PackedDataset(const fs::path& path)
-      : file_(Hdf5File::open(path)), index_(read_index(file_)) {
-    const int64_t total = index_.ends.empty() ? 0 : index_.ends.back();
-    if (total <= kInMemoryBytes && total > 0) {
-      bytes_.resize(static_cast<size_t>(total));
-      file_.read(array(), Hdf5Type::kUInt8, bytes_.data(), bytes_.size());
-    }
-  }
+      : file_(Hdf5File::open(path)), index_(read_index(file_)) {}
 
   const std::string& split() const { return index_.split; }
 
@@ -75,19 +66,15 @@ class PackedDataset : public Dataset {
   }
 
  private:
-  const char* array() const { return index_.raw ? "/images" : "/bytes"; }
-
   std::vector<uint8_t> checked_bytes(int64_t index) const {
     check_index(index, size());
     const int64_t begin = index_.begin(index);
     const int64_t end = index_.end(index);
     std::vector<uint8_t> bytes(static_cast<size_t>(end - begin));
-    if (!bytes_.empty()) {
-      std::copy(bytes_.begin() + begin, bytes_.begin() + end, bytes.begin());
-    } else if (index_.raw) {
-      file_.read_rows(array(), index, 1, Hdf5Type::kUInt8, bytes.data(), bytes.size());
+    if (index_.raw) {
+      file_.read_rows("/images", index, 1, Hdf5Type::kUInt8, bytes.data(), bytes.size());
     } else {
-      file_.read_rows(array(), begin, end - begin, Hdf5Type::kUInt8, bytes.data(), bytes.size());
+      file_.read_rows("/bytes", begin, end - begin, Hdf5Type::kUInt8, bytes.data(), bytes.size());
     }
     if (XXH3_64bits(bytes.data(), bytes.size()) != index_.checksums[static_cast<size_t>(index)]) {
       throw InputError(sample_name(index) + ": the image's checksum differs: the file is damaged");
@@ -97,7 +84,6 @@ class PackedDataset : public Dataset {
 
   Hdf5File file_;
   PackedIndex index_;
-  std::vector<uint8_t> bytes_;  // of all images, if they fit
 };
 
 /// The file of `folder` for `split`, by its own name or a name of the same kind.

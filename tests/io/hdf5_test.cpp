@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <hdf5.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -116,6 +118,46 @@ TEST(Hdf5, GrowsArraysByRows) {
   EXPECT_EQ(part, counted(6, 9));
   EXPECT_THROW(read.read_rows("/rows", 10, 2, Hdf5Type::kFloat32, part.data(), 24),
                c10::ValueError);
+}
+
+/// Writes counted floats [11, 3] in chunks of these sizes, compressed if `level` is not 0.
+void write_chunked(const std::filesystem::path& path, std::array<hsize_t, 2> chunk,
+                   unsigned level) {
+  const auto values = counted(33);
+  const std::array<hsize_t, 2> sizes{11, 3};
+  const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST);
+  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
+  H5Pclose(access);
+  const hid_t space = H5Screate_simple(2, sizes.data(), nullptr);
+  const hid_t plan = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_chunk(plan, 2, chunk.data());
+  if (level > 0) {
+    H5Pset_deflate(plan, level);
+  }
+  const hid_t array =
+      H5Dcreate2(file, "/rows", H5T_IEEE_F32LE, space, H5P_DEFAULT, plan, H5P_DEFAULT);
+  H5Dwrite(array, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+  H5Dclose(array);
+  H5Pclose(plan);
+  H5Sclose(space);
+  H5Fclose(file);
+}
+
+TEST(Hdf5, ReadsRowsOfEveryLayout) {
+  const test::TemporaryFolder folder;
+  write_chunked(folder / "whole rows", {4, 3}, 0);
+  write_chunked(folder / "parts of rows", {4, 2}, 0);
+  write_chunked(folder / "compressed", {4, 3}, 1);
+  auto in_one_piece = Hdf5File::create(folder / "one piece", folder / "one piece");
+  in_one_piece.write("/rows", Hdf5Type::kFloat32, {11, 3}, counted(33).data());
+  in_one_piece.close();
+  for (const auto* name : {"whole rows", "parts of rows", "compressed", "one piece"}) {
+    const auto file = Hdf5File::open(folder / name);
+    std::vector<float> rows(24);
+    file.read_rows("/rows", 2, 8, Hdf5Type::kFloat32, rows.data(), rows.size() * sizeof(float));
+    EXPECT_EQ(rows, counted(24, 6)) << name;
+  }
 }
 
 TEST(Hdf5, KeepsTextsOfAnyLength) {
