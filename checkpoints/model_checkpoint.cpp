@@ -4,6 +4,7 @@
 
 #include "checkpoints/convert/check_weights.h"
 #include "checkpoints/convert/foreign_model.h"
+#include "checkpoints/image_tower.h"
 #include "checkpoints/load_into.h"
 #include "core/log.h"
 
@@ -11,7 +12,7 @@ namespace softmoe {
 namespace {
 
 LoadedWeights native_weights(const std::filesystem::path& path) {
-  auto checkpoint = load_checkpoint(path, {.optimizer = false});
+  auto checkpoint = load_image_checkpoint(path, {.optimizer = false});
   LoadedWeights loaded;
   loaded.description = model_description(checkpoint.metadata, path);
   loaded.metadata = std::move(checkpoint.metadata);

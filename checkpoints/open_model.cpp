@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "checkpoints/formats/tensor_format.h"
+#include "checkpoints/image_tower.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text_format.h"
@@ -20,7 +21,7 @@ namespace {
 /// file that does not describe its model.
 int64_t weight_bytes(const std::string& checkpoint, int64_t parameter_bytes) {
   if (tensor_format(checkpoint) == TensorFormat::kHdf5) {
-    const auto description = model_description(load_metadata(checkpoint), checkpoint);
+    const auto description = model_description(load_image_metadata(checkpoint), checkpoint);
     return model_cost(description.options).parameters() * parameter_bytes;
   }
   std::error_code is_folder;

@@ -1,7 +1,7 @@
 #include "checkpoints/tensor_file.h"
 
-#include "checkpoints/checkpoint.h"
 #include "checkpoints/formats/torch_file.h"
+#include "checkpoints/image_tower.h"
 #include "core/error.h"
 #include "io/bounded_json.h"
 #include "io/mapped_file.h"
@@ -37,7 +37,7 @@ TensorFile read_tensor_file(const fs::path& given) {
   TensorFile file{.path = model_file(given)};
   file.format = tensor_format(file.path);
   if (file.format == TensorFormat::kHdf5) {
-    auto checkpoint = load_checkpoint(file.path, {.optimizer = false});
+    auto checkpoint = load_image_checkpoint(file.path, {.optimizer = false});
     file.tensors = std::move(checkpoint.model);
     file.config = std::move(checkpoint.metadata);
     return file;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "checkpoints/image_tower.h"
 #include "checkpoints/load_into.h"
 #include "checkpoints/surgery/adapt.h"
 #include "core/error.h"
@@ -59,7 +60,7 @@ void load_adapted(VisionTransformer& model, AdaptedWeights& weights,
 }
 
 ModelDescription description_of(const FinetuneOptions& options) {
-  return model_description(load_metadata(options.checkpoint), options.checkpoint);
+  return model_description(load_image_metadata(options.checkpoint), options.checkpoint);
 }
 
 }  // namespace
@@ -94,7 +95,7 @@ TrainingStart finetune_start(const FinetuneOptions& options, const VitOptions& m
     return start;
   }
   const bool keeps_state = options.keeps_optimizer_state();
-  auto checkpoint = load_checkpoint(options.checkpoint, {.optimizer = keeps_state});
+  auto checkpoint = load_image_checkpoint(options.checkpoint, {.optimizer = keeps_state});
   auto weights = adapt_weights(std::move(checkpoint.model), source.options, model,
                                start.resize_mode, options.keep_head, options.checkpoint);
   load_adapted(start.model, weights, options.checkpoint);

@@ -1,5 +1,6 @@
 #include "train/upcycle_start.h"
 
+#include "checkpoints/image_tower.h"
 #include "checkpoints/surgery/adapt.h"
 #include "core/log.h"
 
@@ -23,7 +24,7 @@ void describe(OptionTable& table, UpcycleStartOptions& options) {
 }
 
 ModelDescription upcycle_source(const UpcycleStartOptions& options) {
-  auto source = model_description(load_metadata(options.checkpoint), options.checkpoint);
+  auto source = model_description(load_image_metadata(options.checkpoint), options.checkpoint);
   check_dense(source.options, options.checkpoint);
   source.options.moe = {};
   source.options.moe_blocks = "last_half";
@@ -35,7 +36,7 @@ TrainingStart upcycle_start(const UpcycleStartOptions& options, const VitOptions
   const auto& path = options.checkpoint;
   auto upcycling = options.upcycling;
   const bool keeps_state = upcycling.keeps_optimizer_state();
-  const auto checkpoint = load_checkpoint(path, {.optimizer = keeps_state});
+  const auto checkpoint = load_image_checkpoint(path, {.optimizer = keeps_state});
   const auto source = model_description(checkpoint.metadata, path);
   upcycling.keep_head = upcycling.keep_head && class_names == source.class_names;
   auto resize = options.resize;

@@ -123,6 +123,16 @@ bool is_image_text_name(const std::string& name) {
   }
 }
 
+std::string image_tower_name(const std::string& name) {
+  for (const auto& kind : kImageTextKinds) {
+    const auto prefix = std::string(kind.name) + "_";
+    if (name.starts_with(prefix)) {
+      return name.substr(prefix.size());
+    }
+  }
+  return name;
+}
+
 std::vector<std::string> image_text_zoo_names() {
   std::vector<std::string> names;
   for (const auto& kind : kImageTextKinds) {

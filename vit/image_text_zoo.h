@@ -22,6 +22,9 @@ ImageTextOptions image_text_preset(const std::string& name);
 /// Returns true if image_text_preset() knows `name`.
 bool is_image_text_name(const std::string& name);
 
+/// The name of the image tower of a model `name`; `name` itself if it is of no known kind.
+std::string image_tower_name(const std::string& name);
+
 /// Names of both kinds with the usual image towers, for messages and lists.
 std::vector<std::string> image_text_zoo_names();
 

@@ -1,5 +1,6 @@
 #include "checkpoints/surgery/upcycled_checkpoint.h"
 
+#include "checkpoints/image_tower.h"
 #include "checkpoints/model_description.h"
 #include "checkpoints/module_tensors.h"
 #include "core/error.h"
@@ -8,7 +9,7 @@ namespace softmoe {
 
 UpcycledCheckpoint upcycle_checkpoint(const std::string& path, const UpcycleTarget& target,
                                       const UpcycleOptions& options, int64_t seed) {
-  const auto dense = load_checkpoint(path, {.optimizer = options.keeps_optimizer_state()});
+  const auto dense = load_image_checkpoint(path, {.optimizer = options.keeps_optimizer_state()});
   auto description = model_description(dense.metadata, path);
   UpcycledCheckpoint result{.checkpoint = {}, .from = description.options, .to = {}};
   description.options.moe_blocks = target.moe_blocks;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "checkpoints/image_tower.h"
 #include "checkpoints/model_checkpoint.h"
 #include "checkpoints/square_models.h"
 #include "support/error_text.h"
@@ -55,15 +56,34 @@ TEST(ImageTextCheckpoint, NeedsNoTokenizer) {
   EXPECT_EQ(load_image_text(folder / "model.h5").description.tokenizer, StoredTokenizer{});
 }
 
-TEST(ImageTextCheckpoint, IsNotTakenForAModelOfImagesOrTheOtherWayRound) {
+TEST(ImageTextCheckpoint, GivesItsImageTowerAsAModelOfImages) {
   const test::TemporaryFolder folder;
-  const auto description = small_image_text();
-  save_checkpoint(
-      folder / "both.h5",
-      image_text_checkpoint(make_image_text_model(description.options, 3), description));
-  EXPECT_THAT(
-      test::input_error([&] { load_model(folder / "both.h5"); }),
-      HasSubstr("both.h5: expected a model of images alone, found one of images and texts"));
+  auto description = small_image_text();
+  description.name = "siglip_softmoe_ti16";
+  auto model = make_image_text_model(description.options, 3);
+  model->eval();
+  auto checkpoint = image_text_checkpoint(model, description);
+  checkpoint.optimizer = {{"exp_avg/image.norm.weight", torch::ones({2})},
+                          {"exp_avg/text.norm.weight", torch::ones({3})}};
+  save_checkpoint(folder / "both.h5", checkpoint);
+  const auto tower = load_image_checkpoint(folder / "both.h5");
+  ASSERT_EQ(tower.optimizer.size(), 1U);
+  EXPECT_EQ(tower.optimizer.begin()->first, "exp_avg/norm.weight");
+  EXPECT_TRUE(tower.tokenizer.empty());
+  EXPECT_EQ(load_image_metadata(folder / "both.h5"), tower.metadata);
+  auto loaded = load_model(folder / "both.h5");
+  EXPECT_EQ(loaded.description.name, "softmoe_ti16");
+  EXPECT_EQ(loaded.description.preprocess, description.preprocess);
+  const torch::NoGradGuard no_grad;
+  const auto& image = description.options.image;
+  const auto pictures =
+      torch::randn({2, image.in_chans, image.image_height(), image.image_width()});  // [batch, ...]
+  EXPECT_TRUE(test::same_bits(loaded.model->forward_features(pictures),
+                              model->image->forward_features(pictures)));
+}
+
+TEST(ImageTextCheckpoint, IsNoModelOfImagesAlone) {
+  const test::TemporaryFolder folder;
   const ModelDescription images{
       .name = "small", .options = test::small_options(), .class_names = {}, .preprocess = {}};
   save_checkpoint(folder / "images.h5",
