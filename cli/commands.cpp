@@ -6,8 +6,11 @@ namespace softmoe::cli {
 namespace {
 
 constexpr std::array kRows{
-    CommandRow{"train", "train a model from scratch; started again, it resumes", run_train},
-    CommandRow{"finetune", "train a checkpoint on another data set", run_finetune},
+    CommandRow{"train", "train a model from scratch; started again, it resumes", run_train,
+               /*is_parallel=*/true},
+    CommandRow{"finetune", "train a checkpoint on another data set", run_finetune,
+               /*is_parallel=*/true},
+    CommandRow{"launch", "run train or finetune in several processes on this machine", run_launch},
     CommandRow{"distill", "train a model to give what larger models give", run_distill},
     CommandRow{"upcycle", "turn a dense checkpoint into a MoE model, to be trained further",
                run_upcycle},

@@ -13,6 +13,7 @@ struct CommandRow {
   std::string_view summary;
   /// Runs the command with the arguments that follow its name. Errors are exceptions.
   void (*run)(const std::vector<std::string>& arguments);
+  bool is_parallel = false;  ///< several processes can do it together
 };
 
 /// All commands, in the order of `softmoe --help`.
@@ -20,6 +21,7 @@ std::span<const CommandRow> command_rows();
 
 void run_train(const std::vector<std::string>& arguments);
 void run_finetune(const std::vector<std::string>& arguments);
+void run_launch(const std::vector<std::string>& arguments);
 void run_distill(const std::vector<std::string>& arguments);
 void run_upcycle(const std::vector<std::string>& arguments);
 void run_prune(const std::vector<std::string>& arguments);

@@ -1,15 +1,22 @@
 #include "cli/training_flags.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "cli/print_line.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "datasets/pipeline.h"
 #include "ops/compute_precision.h"
+#include "parallel/core_share.h"
+#include "parallel/world.h"
+#include "runtime/machine.h"
 #include "train/memory_plan.h"
 #include "train/routing_monitor.h"
 #include "vit/cost.h"
@@ -72,9 +79,31 @@ TrainingData prepare_training(const CommandLine& line, RunOptions& options, VitO
   return data;
 }
 
+namespace {
+
+/// The processes that the environment names, with their shares of the cores.
+World join_world(const CommandLine& line) {
+  const auto world = World::join(read_world_environment(), line.device());
+  if (world.is_alone()) {
+    return world;
+  }
+  if (line.common().threads == 0) {
+    set_compute_threads(cores_of_process(world));
+  }
+  const auto threads = world.gather_texts(std::to_string(at::get_num_threads()));
+  const bool is_equal = std::count(threads.begin(), threads.end(), threads[0]) == world.size();
+  log_line(fmt::format("{} processes, with {} {} each", world.size(),
+                       is_equal ? threads[0] : fmt::format("{}", fmt::join(threads, ", ")),
+                       is_equal && threads[0] == "1" ? "thread" : "threads"));
+  return world;
+}
+
+}  // namespace
+
 void train_and_print(const CommandLine& line, const RunOptions& options, const TrainingData& data,
                      TrainingStart start, RunParts parts) {
   const auto model_name = start.model_name;
+  const auto world = join_world(line);
   const auto cost = model_cost(parts.upcycling ? parts.upcycling->to : start.model->options());
   const auto result = run_training({.start = std::move(start),
                                     .options = options,
@@ -85,8 +114,12 @@ void train_and_print(const CommandLine& line, const RunOptions& options, const T
                                     .teacher = std::move(parts.teacher),
                                     .matcher = std::move(parts.matcher),
                                     .upcycling = std::move(parts.upcycling),
-                                    .image_text = std::move(parts.image_text)},
+                                    .image_text = std::move(parts.image_text),
+                                    .world = world},
                                    data);
+  if (!world.is_first()) {
+    return;
+  }
   const auto folder = result.run_folder.string();
   Json document;
   document["run_folder"] = folder;

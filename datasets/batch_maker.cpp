@@ -79,7 +79,10 @@ int64_t BatchMaker::place_of(int64_t position) const {
 PendingBatch BatchMaker::start_batch(int64_t number) const {
   PendingBatch batch;
   batch.number = number;
-  batch.rows = std::min(options_.batch_size, dataset_.size() - number * options_.batch_size);
+  const auto own = options_.share.rows_of(
+      std::min(options_.batch_size, dataset_.size() - number * options_.batch_size));
+  batch.first = own.first;
+  batch.rows = own.count;
   const auto memory = torch::TensorOptions().pinned_memory(options_.pin_memory);
   batch.images =
       torch::empty({batch.rows, transform_.channels(), transform_.height(), transform_.width()},
@@ -96,7 +99,7 @@ std::vector<BadPlace> BatchMaker::fill(const PendingBatch& batch, int64_t begin,
                                        int64_t end) const {
   std::vector<BadPlace> bad;
   for (int64_t row = begin; row < end; ++row) {
-    write_row(batch, row, batch.number * options_.batch_size + row, bad);
+    write_row(batch, row, batch.number * options_.batch_size + batch.first + row, bad);
   }
   return bad;
 }
@@ -172,7 +175,7 @@ void BatchMaker::fill_places(const PendingBatch& batch, const std::vector<int64_
   // The samples that follow the batch, from the beginning of the epoch again after its end, so that
   // the batch depends on its number alone. The limit on bad images ends this before it has gone
   // through the whole set.
-  int64_t position = (batch.number + 1) * options_.batch_size;
+  int64_t position = (batch.number + 1) * options_.batch_size + batch.first;
   const int64_t end = position + dataset_.size();
   for (const int64_t row : rows) {
     std::vector<BadPlace> bad;

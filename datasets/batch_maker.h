@@ -25,6 +25,7 @@ struct BadPlace {
 /// A batch in work. Its rows are independent, so that several threads may fill it.
 struct PendingBatch {
   int64_t number = 0;
+  int64_t first = 0;  ///< place of the first row in the batch of all processes
   int64_t rows = 0;
   torch::Tensor images;   ///< [rows, channels, height, width]
   torch::Tensor labels;   ///< [rows], or [rows, classes] of a multi-label set

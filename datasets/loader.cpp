@@ -23,9 +23,10 @@ class Loader::Work {
  public:
   Work(const Dataset& dataset, Transform transform, const LoaderOptions& options)
       : maker_(dataset, std::move(transform), options), options_(options) {
-    const int64_t share = options.batch_size / std::max<int64_t>(1, options.workers);
-    chunk_ = std::clamp(share, std::min(kMinChunk, options.batch_size), options.batch_size);
-    chunks_per_batch_ = (options.batch_size + chunk_ - 1) / chunk_;
+    const int64_t rows = options.share.max_rows(options.batch_size);
+    const int64_t of_worker = rows / std::max<int64_t>(1, options.workers);
+    chunk_ = std::clamp(of_worker, std::min(kMinChunk, rows), rows);
+    chunks_per_batch_ = (rows + chunk_ - 1) / chunk_;
     // The workers are the parallelism; OpenCV's own threads would compete with training.
     cv::setNumThreads(1);
   }

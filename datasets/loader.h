@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/options.h"
+#include "datasets/batch_share.h"
 #include "datasets/dataset.h"
 #include "datasets/sampling.h"
 #include "datasets/transforms.h"
@@ -46,6 +47,7 @@ struct LoaderOptions {
   bool drop_last = false;      ///< every batch has batch_size samples
   bool pin_memory = false;     ///< for copies to CUDA devices
   bool log_bad_images = true;  ///< false if the caller reports them
+  BatchShare share = {};       ///< the rows of every batch that this process gets
 
   bool operator==(const LoaderOptions&) const = default;
 };
@@ -66,6 +68,9 @@ void describe(OptionTable& table, LoaderOptions& options);
 /// smaller then (and never empty), or, with drop_last, has a sample that follows the batch in its
 /// place. If too many images are bad (bad_images.h), next() throws InputError that lists them.
 /// Any other exception of the data set reaches the caller of next().
+///
+/// With a `share` of several processes, next() gives its rows of each batch alone, and no batch of
+/// which it has none. A sample that replaces a bad one may then be another than in one process.
 class Loader {
  public:
   /// `dataset` must outlive the loader. Throws UsageError if the set is empty, or if it is endless

@@ -9,7 +9,7 @@ namespace softmoe {
 void for_each_output(const Forward& forward, Loader& loader, const BatchLoopOptions& options,
                      const std::function<void(const Batch&, const torch::Tensor&)>& consume) {
   const c10::InferenceMode inference;
-  Progress progress(options.label, options.images, "images");
+  Progress progress(options.label, options.images / options.world.size(), "images");
   loader.start(/*epoch=*/0);
   int64_t done = 0;
   while (!options.stop_there || done < options.images) {
@@ -33,7 +33,7 @@ void for_each_output(const Forward& forward, Loader& loader, const BatchLoopOpti
     progress.update(done, options.note && progress.is_due() ? options.note() : "");
   }
   progress.finish();
-  if (done == 0) {
+  if (!options.world.any(done > 0)) {
     throw InputError(options.label, "at least one readable image", "none");
   }
 }

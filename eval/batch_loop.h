@@ -7,6 +7,7 @@
 #include <string>
 
 #include "datasets/loader.h"
+#include "parallel/world.h"
 
 namespace softmoe {
 
@@ -23,10 +24,12 @@ struct BatchLoopOptions {
                                             ///< the end of the loader's epoch
   std::function<void()> before_batch = {};  ///< may throw, such as on Ctrl-C
   std::function<std::string()> note = {};   ///< shown behind the progress
+  World world = {};  ///< the processes that share the data set; the loader gives this one its part
 };
 
 /// Starts epoch 0 of `loader` and gives each batch and the model's outputs [batch, n], on the
-/// device, to `consume`; all in inference mode. Throws InputError if the loader gives no batch.
+/// device, to `consume`; all in inference mode. Throws InputError if the loader gives no batch to
+/// any process.
 void for_each_output(const Forward& forward, Loader& loader, const BatchLoopOptions& options,
                      const std::function<void(const Batch&, const torch::Tensor&)>& consume);
 

@@ -19,7 +19,12 @@ ClassificationResult evaluate(const Forward& forward, Loader& loader, int64_t nu
       metrics.add(logits, batch.labels);
     }
   });
-  return is_multi_label ? multi_label.result() : metrics.result();
+  if (options.world.any(is_multi_label)) {
+    multi_label.join(options.world);
+    return multi_label.result();
+  }
+  metrics.join(options.world, options.device);
+  return metrics.result();
 }
 
 }  // namespace softmoe

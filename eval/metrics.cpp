@@ -30,6 +30,33 @@ ClassificationMetrics::ClassificationMetrics(int64_t num_classes, Likelihood lik
                     num_classes);
 }
 
+void ClassificationMetrics::make_sums(const torch::Device& device) {
+  if (sums_.defined()) {
+    return;
+  }
+  const auto counts = torch::dtype(torch::kFloat64).device(device);
+  sums_ = torch::zeros({kNumSums}, counts);
+  bins_ = torch::zeros({kCalibrationBins, 3}, counts);
+  class_counts_ = torch::zeros({num_classes_, 2}, counts);
+  if (num_classes_ <= kMaxConfusionClasses) {
+    confusion_ = torch::zeros({num_classes_ * num_classes_}, counts.dtype(torch::kInt64));
+  }
+}
+
+void ClassificationMetrics::join(const World& world, const torch::Device& device) {
+  if (world.is_alone()) {
+    return;
+  }
+  make_sums(device);
+  const auto examples = torch::full({1}, examples_, torch::kInt64);
+  for (const auto& sums : {examples, sums_, bins_, class_counts_, confusion_}) {
+    if (sums.defined()) {
+      world.sum(sums);
+    }
+  }
+  examples_ = examples.item<int64_t>();
+}
+
 void ClassificationMetrics::add(const torch::Tensor& logits, const torch::Tensor& labels) {
   check_shape("ClassificationMetrics: logits", logits, {-1, num_classes_});
   check_shape("ClassificationMetrics: labels", labels, {logits.size(0)});
@@ -39,15 +66,7 @@ void ClassificationMetrics::add(const torch::Tensor& logits, const torch::Tensor
   check_labels(labels, num_classes_);
   const torch::NoGradGuard no_grad;
   const auto device = logits.device();
-  if (!sums_.defined()) {
-    const auto counts = torch::dtype(torch::kFloat64).device(device);
-    sums_ = torch::zeros({kNumSums}, counts);
-    bins_ = torch::zeros({kCalibrationBins, 3}, counts);
-    class_counts_ = torch::zeros({num_classes_, 2}, counts);
-    if (num_classes_ <= kMaxConfusionClasses) {
-      confusion_ = torch::zeros({num_classes_ * num_classes_}, counts.dtype(torch::kInt64));
-    }
-  }
+  make_sums(device);
   const auto scores = logits.to(torch::kFloat32);                   // [batch, classes]
   const auto targets = labels.to(device);                           // [batch]
   const auto own = scores.gather(/*dim=*/1, targets.unsqueeze(1));  // [batch, 1]

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/options.h"
+#include "parallel/world.h"
 #include "vit/likelihood.h"
 
 namespace softmoe {
@@ -61,10 +62,14 @@ class ClassificationMetrics {
   /// "loss 1.2345  Acc@1 71.100  Acc@5 90.500" of what was added so far; empty if nothing was.
   std::string note() const;
 
+  /// Adds what the other processes of `world` have added; `device` is that of the logits.
+  void join(const World& world, const torch::Device& device);
+
   /// Throws InputError if nothing was added or a logit was NaN or infinite.
   ClassificationResult result() const;
 
  private:
+  void make_sums(const torch::Device& device);
   void add_loss(const torch::Tensor& logits, const torch::Tensor& labels);
   void add_calibration(const torch::Tensor& logits, const torch::Tensor& correct);
 

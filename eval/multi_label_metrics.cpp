@@ -42,6 +42,26 @@ void MultiLabelMetrics::add(const torch::Tensor& logits, const torch::Tensor& la
   present_.push_back(present.to(torch::kBool));
 }
 
+void MultiLabelMetrics::join(const World& world) {
+  if (world.is_alone()) {
+    return;
+  }
+  const auto none = torch::empty({0, num_classes_});
+  scores_ = {world.gather(scores_.empty() ? none : torch::cat(scores_))};  // [images, classes]
+  present_ = {world.gather(present_.empty() ? none.to(torch::kBool) : torch::cat(present_))};
+  const auto sums = torch::tensor(
+      {static_cast<double>(examples_), labelled_, top1_, top5_, loss_, static_cast<double>(bad_)},
+      torch::kFloat64);  // [6]
+  world.sum(sums);
+  const auto* values = sums.const_data_ptr<double>();
+  examples_ = static_cast<int64_t>(values[0]);
+  labelled_ = values[1];
+  top1_ = values[2];
+  top5_ = values[3];
+  loss_ = values[4];
+  bad_ = static_cast<int64_t>(values[5]);
+}
+
 double MultiLabelMetrics::share(double sum) const { return labelled_ > 0 ? sum / labelled_ : 0.0; }
 
 std::string MultiLabelMetrics::note() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "eval/metrics.h"
+#include "parallel/world.h"
 
 namespace softmoe {
 
@@ -23,6 +24,9 @@ class MultiLabelMetrics {
 
   /// "loss 1.2345  Acc@1 71.100  Acc@5 90.500" of what was added so far; empty if nothing was.
   std::string note() const;
+
+  /// Adds what the other processes of `world` have added.
+  void join(const World& world);
 
   /// With average_precision, loss, and as top-1 and top-5 the share of the images with labels of
   /// which the first, or one of the first five, predictions is one of their labels. Throws

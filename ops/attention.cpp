@@ -2,6 +2,7 @@
 
 #include <ATen/Functions.h>
 
+#include "ops/batch_rows.h"
 #include "ops/fused/applies.h"
 #include "ops/fused/attention.h"
 #include "ops/layer_norm.h"
@@ -45,7 +46,7 @@ torch::Tensor attention_in_steps(const torch::Tensor& x, const AttentionParamete
   const auto mixed = sequences.empty() ? attend_in_heads(qkv, parameters, dropout, sequences.causal)
                                        : attend_in_runs(qkv, parameters, dropout, sequences);
   const auto out = linear(mixed, parameters.proj_weight, parameters.proj_bias);
-  return torch::dropout(out, dropout.output, dropout.training);  // [batch, tokens, dim]
+  return dropout_rows(out, dropout.output, dropout.training);  // [batch, tokens, dim]
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "ops/mlp.h"
 
 #include "ops/activation.h"
+#include "ops/batch_rows.h"
 #include "ops/fused/applies.h"
 #include "ops/fused/mlp.h"
 #include "ops/linear.h"
@@ -16,7 +17,7 @@ std::optional<Precision> fused_precision(const torch::Tensor& x, const MlpParame
 }
 
 torch::Tensor dropped(const torch::Tensor& x, const MlpDropout& dropout) {
-  return torch::dropout(x, dropout.rate, dropout.training);
+  return dropout_rows(x, dropout.rate, dropout.training);
 }
 
 /// `x` [experts, rows, inputs] by `weight` [experts, outputs, inputs] and `bias`
@@ -45,9 +46,10 @@ torch::Tensor expert_mlp(const torch::Tensor& x, const MlpParameters& parameters
     return fused::mlp(x, parameters, activation, *precision);  // [experts, rows, dim]
   }
   const auto& [fc1_weight, fc1_bias, fc2_weight, fc2_bias] = parameters;
-  const auto hidden =
-      dropped(activate(batched_linear(x, fc1_weight, fc1_bias), activation), dropout);
-  return dropped(batched_linear(hidden, fc2_weight, fc2_bias), dropout);  // [experts, rows, dim]
+  const auto hidden = torch::dropout(activate(batched_linear(x, fc1_weight, fc1_bias), activation),
+                                     dropout.rate, dropout.training);
+  return torch::dropout(batched_linear(hidden, fc2_weight, fc2_bias), dropout.rate,
+                        dropout.training);  // [experts, rows, dim]
 }
 
 }  // namespace softmoe

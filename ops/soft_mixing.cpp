@@ -3,6 +3,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/where.h>
 
+#include "ops/batch_rows.h"
 #include "ops/entmax.h"
 #include "ops/fused/applies.h"
 #include "ops/fused/soft_mixing.h"
@@ -119,7 +120,7 @@ SoftDispatch soft_dispatch(const torch::Tensor& tokens, const SlotParameters& pa
   auto logits = step_logits(tokens, parameters, options);
   result.mix.logits_ = logits.dispatch;
   if (logits.dispatch.defined() && options.noise > 0) {
-    const auto noise = options.noise * torch::randn_like(logits.dispatch);
+    const auto noise = options.noise * randn_rows(logits.dispatch);
     const bool is_one = logits.combine.is_same(logits.dispatch);
     logits.dispatch = logits.dispatch + noise;
     logits.combine = is_one ? logits.dispatch : logits.combine + noise;

@@ -154,7 +154,8 @@ constexpr RouterRow fixed_row(std::string_view name, std::string_view source,
                               std::string_view summary,
                               RouterHandle (*make)(const MoeLayerOptions&),
                               RouterCost (*cost)(const MoeLayerOptions&), OnnxForm onnx,
-                              std::span<const std::string_view> options) {
+                              std::span<const std::string_view> options,
+                              RoutingScope scope = RoutingScope::kImage) {
   return {.name = name,
           .source = source,
           .summary = summary,
@@ -167,7 +168,8 @@ constexpr RouterRow fixed_row(std::string_view name, std::string_view source,
           .equal_experts = EqualExperts::kAgree,
           .expert_numbers = kFixedMaps,
           .onnx = onnx,
-          .reads_patches = onnx == OnnxForm::kContentMap};
+          .reads_patches = onnx == OnnxForm::kContentMap,
+          .scope = scope};
 }
 
 constexpr std::string_view kHashLayers = "arXiv:2106.04426";
@@ -217,7 +219,8 @@ constexpr std::array kRows{
               .equal_experts = EqualExperts::kRenormalized,
               .onnx = OnnxForm::kTokensChoice,
               .vmoe = VmoeForm::kRecognized,
-              .texts = TextRouting::kTogether},
+              .texts = TextRouting::kTogether,
+              .scope = RoutingScope::kGroup},
     RouterRow{.name = "experts_choice",
               .source = "arXiv:2202.09368",
               .summary = "each expert its top tokens of a group",
@@ -231,7 +234,8 @@ constexpr std::array kRows{
               .recordable = true,
               .onnx = OnnxForm::kExpertsChoice,
               .vmoe = VmoeForm::kMistaken,
-              .texts = TextRouting::kTogether},
+              .texts = TextRouting::kTogether,
+              .scope = RoutingScope::kImages},
     RouterRow{.name = "sinkhorn",
               .source = "arXiv:2202.01169",
               .summary = "by optimal transport of the batch's tokens to experts (S-BASE)",
@@ -241,7 +245,8 @@ constexpr std::array kRows{
               .cost = sinkhorn_router_cost,
               .options = kSinkhornOptions,
               .training_options = kSinkhornTraining,
-              .texts = TextRouting::kTogether},
+              .texts = TextRouting::kTogether,
+              .scope = RoutingScope::kGroup},
     RouterRow{.name = "base",
               .source = "arXiv:2103.16716",
               .summary = "by the balanced assignment of the largest sum of scores (BASE)",
@@ -250,7 +255,8 @@ constexpr std::array kRows{
               .make = make_plain<BaseRouterImpl>,
               .cost = base_router_cost,
               .options = kBaseOptions,
-              .texts = TextRouting::kTogether},
+              .texts = TextRouting::kTogether,
+              .scope = RoutingScope::kGroup},
     RouterRow{.name = "reinforced",
               .source = "arXiv:2202.01169",
               .summary = "experts are drawn and learned by REINFORCE from each image's loss",
@@ -261,7 +267,8 @@ constexpr std::array kRows{
               .options = kPlainOptions,
               .losses = kReinforcedLosses,
               .equal_experts = EqualExperts::kAgree,
-              .onnx = OnnxForm::kBestExpert},
+              .onnx = OnnxForm::kBestExpert,
+              .scope = RoutingScope::kBatch},
     RouterRow{.name = "relu",
               .source = "arXiv:2412.14711",
               .summary = "every expert with a positive gate; an adaptive L1 loss keeps them few",
@@ -272,7 +279,8 @@ constexpr std::array kRows{
               .options = kPlainOptions,
               .training_options = kReluTraining,
               .losses = kReluLosses,
-              .texts = TextRouting::kTogether},
+              .texts = TextRouting::kTogether,
+              .scope = RoutingScope::kBatch},
     RouterRow{.name = "smear",
               .source = "arXiv:2306.03745",
               .summary = "each image through one expert, a mixture of all experts' parameters",
@@ -301,7 +309,7 @@ constexpr std::array kRows{
               OnnxForm::kContentMap, kCodedOptions),
     fixed_row("random", "arXiv:2110.04260",
               "a balanced random map at every step, a fixed one in evaluation", make_random,
-              position_router_cost, OnnxForm::kPositionMap, kSeededOptions),
+              position_router_cost, OnnxForm::kPositionMap, kSeededOptions, RoutingScope::kBatch),
 };
 
 }  // namespace

@@ -71,6 +71,14 @@ enum class TextRouting {
   kTogether  ///< the tokens of all texts of the batch as one group
 };
 
+/// What the routing of an image in training depends on beside the image.
+enum class RoutingScope {
+  kImage,   ///< nothing
+  kImages,  ///< the images of its group (SparseOptions::group_images), one by default
+  kGroup,   ///< the images of its group, by default the batch
+  kBatch,   ///< the batch
+};
+
 struct RouterRow {
   std::string_view name;
   std::string_view source;   ///< the paper it comes from
@@ -103,6 +111,7 @@ struct RouterRow {
   /// True if decisions depend on the pixels of patches (TokenContext::patches).
   bool reads_patches = false;
   TextRouting texts = TextRouting::kNone;
+  RoutingScope scope = RoutingScope::kImage;
 };
 
 /// All rows, in the order of documentation.

@@ -6,8 +6,10 @@
 
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <utility>
 
+#include "ops/batch_rows.h"
 #include "runtime/profiler.h"
 #include "train/optimizers.h"
 #include "train/router_objective.h"
@@ -26,6 +28,41 @@ std::string first_bad_gradient(const torch::nn::Module& model) {
   return "the norm of all gradients";
 }
 
+/// The gradients of one pass over the batches of an update, summed over all processes.
+class UpdatePass {
+ public:
+  explicit UpdatePass(const UpdateOptions& options) : options_(options) {}
+
+  /// train_step() of the next batch.
+  StepResult step(VisionTransformer& model, const Batch& batch,
+                  const ObjectiveOptions& objectives) {
+    const auto& part = options_.part;
+    if (part.reducer != nullptr && ++done_ == options_.step.batches) {
+      part.reducer->begin(part.share());
+    }
+    std::optional<BatchRows> rows;
+    if (part.draws_by_image) {
+      rows.emplace(part.rows.first, part.rows.count, part.batch);
+    }
+    return train_step(model, batch, objectives, options_.step);
+  }
+
+  /// The loss of all processes, from that of this one.
+  double finish(double loss) {
+    const auto& part = options_.part;
+    if (part.reducer == nullptr) {
+      return loss;
+    }
+    std::vector<double> numbers{loss * part.share()};
+    part.reducer->finish(numbers);
+    return numbers.front();
+  }
+
+ private:
+  const UpdateOptions& options_;
+  int64_t done_ = 0;
+};
+
 /// Replaces the gradients by those at the worst place nearby, with the same random numbers.
 void take_worst_gradients(VisionTransformer& model, Optimizer& optimizer,
                           const ObjectiveOptions& objectives, const std::vector<Batch>& batches,
@@ -33,9 +70,11 @@ void take_worst_gradients(VisionTransformer& model, Optimizer& optimizer,
   const WorstNearby moved(optimizer, options.sam_rho);
   optimizer.zero_grad();
   torch::manual_seed(options.random_key);
+  UpdatePass pass(options);
   for (const auto& batch : batches) {
-    train_step(model, batch, objectives, options.step);
+    pass.step(model, batch, objectives);
   }
+  pass.finish(/*loss=*/0.0);
 }
 
 /// "embed", "blocks.<index>" or "head".
@@ -59,15 +98,16 @@ ModelUpdate update_model(VisionTransformer& model, Optimizer& optimizer,
   torch::manual_seed(options.random_key);
   ModelUpdate update;
   std::vector<Batch> batches;
+  UpdatePass pass(options);
   for (int64_t number = 0; number < options.step.batches; ++number) {
     const auto batch = next_batch();
-    update.batches.push_back(train_step(model, batch, objectives, options.step));
+    update.batches.push_back(pass.step(model, batch, objectives));
     update.loss += update.batches.back().loss.item<double>();
     if (options.sam_rho > 0.0) {
       batches.push_back(batch);
     }
   }
-  update.loss /= static_cast<double>(options.step.batches);
+  update.loss = pass.finish(update.loss / static_cast<double>(options.step.batches));
   if (options.sam_rho > 0.0 && std::isfinite(update.loss)) {
     take_worst_gradients(model, optimizer, objectives, batches, options);
   }

@@ -8,10 +8,23 @@
 #include <string>
 #include <vector>
 
+#include "datasets/batch_share.h"
+#include "parallel/gradient_reducer.h"
 #include "train/optimizer.h"
 #include "train/train_step.h"
 
 namespace softmoe {
+
+/// The part of an update that one of several processes computes.
+struct UpdatePart {
+  GradientReducer* reducer = nullptr;  ///< null: one process makes the update
+  RowRange rows = {};                  ///< of each batch
+  int64_t batch = 1;                   ///< images of each batch in all processes
+  bool draws_by_image = false;  ///< an image gets the random numbers that it gets in one process
+
+  /// The share of the images that this process computes, in [0, 1].
+  double share() const { return static_cast<double>(rows.count) / static_cast<double>(batch); }
+};
 
 /// How an update is made.
 struct UpdateOptions {
@@ -21,6 +34,7 @@ struct UpdateOptions {
   double sam_rho = 0.0;    ///< radius of sharpness-aware minimisation (train/worst_nearby.h)
   bool record_norms = false;
   uint64_t random_key = 0;  ///< of everything that is random in the update
+  UpdatePart part = {};
 };
 
 /// The Euclidean norms of a group of layers.
@@ -31,9 +45,9 @@ struct LayerNorms {
 
 /// What an update returns.
 struct ModelUpdate {
-  double loss = 0.0;                ///< mean over the batches
+  double loss = 0.0;                ///< mean over the batches of all processes
   double gradient_norm = 0.0;       ///< before clipping
-  std::vector<StepResult> batches;  ///< one per batch
+  std::vector<StepResult> batches;  ///< one per batch, of the images of this process
   /// By "embed", "blocks.<index>" and "head", of parameters with gradients; empty unless asked for.
   std::map<std::string, LayerNorms> norms = {};
   /// If the loss is finite and its gradients are not: "the gradient of PARAMETER" that is the first

@@ -116,6 +116,13 @@ RunFolder::RunFolder(fs::path path) : path_(std::move(path)) {
   }
 }
 
+RunFolder::RunFolder(fs::path path, bool has_checkpoint)
+    : path_(std::move(path)), is_others_(true), others_checkpoint_(has_checkpoint) {}
+
+RunFolder RunFolder::of_other_process(fs::path path, bool has_checkpoint) {
+  return {std::move(path), has_checkpoint};
+}
+
 void RunFolder::make() const {
   std::error_code error;
   fs::create_directories(path_, error);
@@ -126,6 +133,9 @@ void RunFolder::make() const {
 }
 
 bool RunFolder::has_checkpoint() const {
+  if (is_others_) {
+    return others_checkpoint_;
+  }
   std::error_code error;
   return fs::exists(last_checkpoint(), error) || !history().empty();
 }
@@ -153,6 +163,9 @@ SavedRun RunFolder::load() const {
 }
 
 void RunFolder::check_space(const Checkpoint& checkpoint) const {
+  if (is_others_) {
+    return;
+  }
   uint64_t bytes = 0;
   for (const auto* tensors :
        {&checkpoint.model, &checkpoint.optimizer, &checkpoint.ema, &checkpoint.helpers}) {
@@ -181,6 +194,9 @@ void RunFolder::check_config_is_ours() const {
 
 void RunFolder::begin(int64_t step) {
   TORCH_CHECK_VALUE(step >= 0, "RunFolder: cannot begin after step ", step);
+  if (is_others_) {
+    return;
+  }
   make();
   if (!lock_) {
     lock_.emplace(path_);
@@ -201,11 +217,17 @@ void RunFolder::begin(int64_t step) {
 }
 
 void RunFolder::add_metrics(const Json& record) {
+  if (is_others_) {
+    return;
+  }
   TORCH_CHECK_VALUE(metrics_, "RunFolder: add_metrics before begin");
   metrics_->append(step_of(record), record.dump());
 }
 
 void RunFolder::add_summary(const SummaryRow& row) {
+  if (is_others_) {
+    return;
+  }
   TORCH_CHECK_VALUE(summary_, "RunFolder: add_summary before begin");
   // Without a precision fmt prints the shortest text that reads back as the same number.
   summary_->put(row.step, fmt::format("{},{},{},{},{},{},{},{}", row.epoch, row.step,
@@ -214,21 +236,33 @@ void RunFolder::add_summary(const SummaryRow& row) {
 }
 
 void RunFolder::add_evaluation(const Json& record) {
+  if (is_others_) {
+    return;
+  }
   TORCH_CHECK_VALUE(evaluations_, "RunFolder: add_evaluation before begin");
   evaluations_->put(step_of(record), record.dump());
 }
 
 void RunFolder::add_timing(const Json& record) {
+  if (is_others_) {
+    return;
+  }
   TORCH_CHECK_VALUE(timing_, "RunFolder: add_timing before begin");
   timing_->append(step_of(record), record.dump());
 }
 
 void RunFolder::add_scalar(const std::string& tag, double value, int64_t step) {
+  if (is_others_) {
+    return;
+  }
   TORCH_CHECK_VALUE(events_, "RunFolder: add_scalar before begin");
   events_->add_scalar(tag, value, step);
 }
 
 void RunFolder::flush() {
+  if (is_others_) {
+    return;
+  }
   TORCH_CHECK_VALUE(events_, "RunFolder: flush before begin");
   metrics_->sync();
   summary_->sync();
@@ -239,6 +273,10 @@ void RunFolder::flush() {
 
 void RunFolder::save_checkpoint(int64_t step, bool is_best, int64_t hist,
                                 const std::function<void(const fs::path&)>& write) {
+  if (is_others_) {
+    others_checkpoint_ = true;
+    return;
+  }
   make();
   const auto next = path_ / kNextCheckpoint;
   try {

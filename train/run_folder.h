@@ -55,6 +55,9 @@ class RunFolder {
   /// Names the folder, which begin() and save_checkpoint() make; throws InputError if a file is in
   /// its place.
   explicit RunFolder(std::filesystem::path path);
+  /// A folder in which another process of the run writes: this one writes nothing there and reads
+  /// nothing of it.
+  static RunFolder of_other_process(std::filesystem::path path, bool has_checkpoint);
 
   const std::filesystem::path& path() const { return path_; }
   bool has_checkpoint() const;  ///< true if there is a checkpoint to resume from
@@ -101,12 +104,16 @@ class RunFolder {
                        const std::function<void(const std::filesystem::path&)>& write);
 
  private:
+  RunFolder(std::filesystem::path path, bool has_checkpoint);
+
   void make() const;
   void check_config_is_ours() const;
   std::vector<int64_t> history() const;  // steps of checkpoints, the newest first
   void prune_history(int64_t step, int64_t hist) const;
 
   std::filesystem::path path_;
+  bool is_others_ = false;
+  bool others_checkpoint_ = false;
   std::string config_;
   std::optional<FolderLock> lock_;
   std::optional<RecordFile> metrics_;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "core/error.h"
@@ -16,7 +18,9 @@
 #include "ops/compute_precision.h"
 #include "train/fit_routers.h"
 #include "train/image_sizes.h"
+#include "train/shared_run.h"
 #include "train/trainer.h"
+#include "train/world_rules.h"
 #include "vit/cost.h"
 
 namespace softmoe {
@@ -100,13 +104,30 @@ void log_start(const TrainingSetup& setup, const TrainingData& data, const RunFo
                        data.val->size(), folder.path().string()));
 }
 
-}  // namespace
+/// The folder of the run, which the first process makes.
+RunFolder run_folder(const TrainingSetup& setup, std::optional<NewFolder>& made) {
+  const auto& world = setup.world;
+  if (!world.is_first()) {
+    const auto text = Json::parse(world.text_of_first(""));
+    return RunFolder::of_other_process(text.at("path").get<std::string>(), text.at("resumes"));
+  }
+  made.emplace(make_folder(setup));
+  RunFolder folder(made->path());
+  world.text_of_first(
+      Json{{"path", folder.path().string()}, {"resumes", folder.has_checkpoint()}}.dump());
+  return folder;
+}
 
-TrainResult run_training(TrainingSetup setup, const TrainingData& data) {
-  const auto made = make_folder(setup);
-  RunFolder folder(made.path());
+TrainResult train_in_folder(TrainingSetup setup, const TrainingData& data) {
+  if (!setup.world.is_alone()) {
+    complete_config(setup);
+    check_world(setup);
+    check_agreement(setup, data_identity(*data.train, *data.val, setup.options.data));
+  }
+  std::optional<NewFolder> made;
+  auto folder = run_folder(setup, made);
   log_start(setup, data, folder);
-  if (!folder.has_checkpoint()) {
+  if (!folder.has_checkpoint() && setup.world.is_first()) {
     check_readable(*data.val, setup.options.loader);
   }
   auto& model = setup.start.model;
@@ -121,9 +142,26 @@ TrainResult run_training(TrainingSetup setup, const TrainingData& data) {
     try_image_sizes(make_model(to, /*seed=*/0), image_size_stages(setup.options.train, to));
   }
   setup.move_to_device();
+  share_tensors(setup.world, setup.model());
   compute_locked_features(setup, *data.train);
   Trainer trainer(std::move(setup), *data.train, *data.val, folder);
   return trainer.run();
+}
+
+}  // namespace
+
+TrainResult run_training(TrainingSetup setup, const TrainingData& data) {
+  const auto world = setup.world;
+  try {
+    auto result = train_in_folder(std::move(setup), data);
+    world.close();
+    return result;
+  } catch (const Interrupted&) {
+    throw;  // as in all other processes
+  } catch (const std::exception& error) {
+    world.announce(single_line(error.what()));
+    throw;
+  }
 }
 
 }  // namespace softmoe

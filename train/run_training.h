@@ -21,7 +21,9 @@ namespace softmoe {
 /// and the model's name if `experiment` is empty. A run that is in the folder already resumes.
 /// Routers that learn from a sample of the training set do so before a new run begins. Throws
 /// InputError if the folder cannot be written or too many validation images cannot be read, and
-/// what Trainer throws.
+/// what Trainer throws. If `setup` has a world of several processes, all of them call this; throws
+/// UsageError then if a part of the run needs whole batches, and InputError that names the rank if
+/// their options or data differ or if one of them ends.
 TrainResult run_training(TrainingSetup setup, const TrainingData& data);
 
 }  // namespace softmoe

@@ -1,5 +1,7 @@
 #include "train/train_result.h"
 
+#include "train/training_state.h"
+
 namespace softmoe {
 
 std::string best_name(const TrainResult& result) {
@@ -30,6 +32,30 @@ Json to_json(const TrainResult& result) {
     json["routing"] = result.routing;
   }
   return json;
+}
+
+TrainResult train_result(const TrainingState& state, const std::filesystem::path& run_folder) {
+  const auto& progress = state.progress;
+  const auto images = static_cast<double>(progress.step * state.images_per_update());
+  const double seconds = progress.train_seconds;
+  std::map<std::string, double> ema_best;
+  if (state.ema) {
+    for (const auto& average : state.ema->averages()) {
+      ema_best[average.name()] = average.best_score;
+    }
+  }
+  return {.run_folder = run_folder,
+          .steps = progress.step,
+          .best_score = progress.best_score,
+          .best_step = progress.best_step,
+          .last = state.evaluation.result,
+          .ema_best = std::move(ema_best),
+          .train_seconds = seconds,
+          .images_per_second = seconds > 0 ? images / seconds : 0.0,
+          .parameters = state.learning,
+          .retrieval = state.evaluation.retrieval,
+          .routing = state.routing,
+          .upcycled_step = progress.upcycled_step};
 }
 
 }  // namespace softmoe

@@ -14,6 +14,8 @@
 
 namespace softmoe {
 
+struct TrainingState;
+
 struct TrainResult {
   std::filesystem::path run_folder;
   int64_t steps = 0;
@@ -35,5 +37,8 @@ std::string best_name(const TrainResult& result);
 
 /// All numbers of the result, without the folder.
 Json to_json(const TrainResult& result);
+
+/// The result of a run that has ended in `run_folder`.
+TrainResult train_result(const TrainingState& state, const std::filesystem::path& run_folder);
 
 }  // namespace softmoe

@@ -23,6 +23,8 @@
 #include "train/hooks/routing_hook.h"
 #include "train/hooks/tensorboard_hook.h"
 #include "train/run_upcycling.h"
+#include "train/shared_run.h"
+#include "train/world_rules.h"
 
 namespace softmoe {
 namespace {
@@ -37,7 +39,7 @@ Trainer::Trainer(TrainingSetup setup, const Dataset& train_set, const Dataset& v
     : train_set_(train_set),
       val_set_(val_set),
       folder_(folder),
-      feed_(setup.fed_images(train_set), setup.fed_transform(), training_loader(setup.options),
+      feed_(setup.fed_images(train_set), setup.fed_transform(), fed_loader(setup),
             setup.options.train.grad_accum_steps, setup.device, setup.options.mixup,
             setup.start.model->options().num_classes),
       state_(make_training_state(std::move(setup),
@@ -54,16 +56,22 @@ void Trainer::add_hooks() {
   // In this order: each follows those whose results it uses.
   add_hook(std::make_unique<ProgressBarHook>());
   add_hook(std::make_unique<EvaluationHook>(val_set_, Transform::evaluation(options.preprocess),
-                                            [this] { stop_if_interrupted(); }));
+                                            before_evaluated_batch()));
   add_hook(std::make_unique<AverageHook>(folder_));
   add_hook(std::make_unique<RoutingHook>(options.train.idle_steps));
   add_hook(std::make_unique<MetricsHook>(folder_));
   add_hook(std::make_unique<TensorBoardHook>(folder_));
   add_hook(std::make_unique<LogHook>());
-  if (options.train.profile > 0) {
+  if (options.train.profile > 0 && state_.setup.world.is_first()) {
     add_hook(std::make_unique<ProfileHook>(folder_, state_));
   }
   add_hook(std::make_unique<CheckpointHook>(folder_, [this] { return checkpoint(); }));
+}
+
+/// What stops evaluations. Several processes stop between updates alone, where all of them agree.
+std::function<void()> Trainer::before_evaluated_batch() {
+  return state_.setup.world.is_alone() ? [this] { stop_if_interrupted(); }
+                                       : std::function<void()>();
 }
 
 void Trainer::adopt_optimizer_state() {
@@ -98,7 +106,7 @@ TrainResult Trainer::run() {
   for (const auto& hook : hooks_) {
     hook->at_end(state_);
   }
-  return result();
+  return train_result(state_, folder_.path());
 }
 
 void Trainer::begin() {
@@ -143,7 +151,7 @@ void Trainer::upcycle_if_due() {
 }
 
 void Trainer::resume() {
-  const auto saved = folder_.load();
+  const auto saved = load_shared(state_.setup.world, folder_);
   restore(state_, saved.checkpoint, saved.path.string());
   prepare_model();
   const auto& progress = saved.checkpoint.metadata.at("progress");
@@ -206,7 +214,7 @@ void Trainer::end_if_out_of_patience() {
 }
 
 void Trainer::stop_if_interrupted() {
-  if (!interrupt_requested()) {
+  if (!state_.setup.world.any(interrupt_requested())) {
     return;
   }
   save();
@@ -222,8 +230,11 @@ void Trainer::update() {
     leave_out(update);
     return;
   }
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  // All processes must come to the same end of a run of limited time.
   count_update(update.loss,
-               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+               state_.length.is_timed() ? state_.setup.world.number_of_first(seconds) : seconds);
   for (const auto& hook : hooks_) {
     hook->after_update(state_, update);
   }
@@ -239,8 +250,10 @@ int64_t Trainer::next_place() const {
 
 /// Keyed by the place of the update, so that a resumed run needs no state of a generator.
 uint64_t Trainer::random_key() const {
-  return stream_key(static_cast<uint64_t>(state_.options().train.seed), "update", 0,
-                    static_cast<uint64_t>(next_place()));
+  const auto key = stream_key(static_cast<uint64_t>(state_.options().train.seed), "update", 0,
+                              static_cast<uint64_t>(next_place()));
+  const auto rank = static_cast<uint64_t>(state_.setup.world.rank());
+  return rank == 0 || draws_by_image(state_.setup) ? key : stream_key(key, "rank", 0, rank);
 }
 
 /// Prepares images of another size if the next update wants them.
@@ -286,12 +299,15 @@ ModelUpdate Trainer::next_update() {
                        .clip_grad = options.optimizer.clip_grad,
                        .sam_rho = options.optimizer.sam_rho,
                        .record_norms = is_recorded,
-                       .random_key = random_key()});
+                       .random_key = random_key(),
+                       .part = update_part(state_)});
 }
 
 /// Does what --on-nan asks for about an update that cannot be made.
 void Trainer::leave_out(const ModelUpdate& update) {
-  const auto found = not_finite(state_, update, batches_, train_set_, random_key());
+  const auto& world = state_.setup.world;
+  const auto found =
+      all_not_finite(world, not_finite(state_, update, batches_, train_set_, random_key()));
   const auto text = found.text(state_.length.total_text());
   const auto on_nan = state_.options().train.on_nan;
   if (on_nan == OnNan::kStop) {
@@ -319,7 +335,9 @@ void Trainer::leave_out(const ModelUpdate& update) {
 void Trainer::stop_at(const NotFinite& found, const std::string& text) {
   save();
   const auto report = folder_.path() / fmt::format("nan-{}.json", found.step + 1);
-  write_text_file(report, json_text(to_json(found), 2) + "\n");
+  if (state_.setup.world.is_first()) {
+    write_text_file(report, json_text(to_json(found), 2) + "\n");
+  }
   throw InputError(fmt::format(
       "{}; the images are listed in {}, {}; --on-nan skip goes on without them; a lower rate "
       "begins anew: softmoe {} --config {} --experiment {} --lr {:g}",
@@ -352,7 +370,8 @@ void Trainer::count_update(double loss, double seconds) {
 void Trainer::record(const ModelUpdate& update) {
   auto& progress = state_.progress;
   const auto updates = static_cast<double>(progress.interval_updates);
-  TrainingRecord record{.update = update, .mean_loss = progress.interval_loss / updates};
+  const auto whole = with_all_routing(state_.setup.world, update, update_part(state_).share());
+  TrainingRecord record{.update = whole, .mean_loss = progress.interval_loss / updates};
   for (const auto& hook : hooks_) {
     hook->at_record(state_, record);
   }
@@ -366,32 +385,8 @@ Checkpoint Trainer::checkpoint() const {
   for (const auto& hook : hooks_) {
     hook->save_state(state_, progress);
   }
-  progress["bad_images"] = feed_.bad_images();
+  progress["bad_images"] = all_bad_images(state_.setup.world, feed_.bad_images());
   return checkpoint;
-}
-
-TrainResult Trainer::result() const {
-  const auto& progress = state_.progress;
-  const auto images = static_cast<double>(progress.step * state_.images_per_update());
-  const double seconds = progress.train_seconds;
-  std::map<std::string, double> ema_best;
-  if (state_.ema) {
-    for (const auto& average : state_.ema->averages()) {
-      ema_best[average.name()] = average.best_score;
-    }
-  }
-  return {.run_folder = folder_.path(),
-          .steps = progress.step,
-          .best_score = progress.best_score,
-          .best_step = progress.best_step,
-          .last = state_.evaluation.result,
-          .ema_best = std::move(ema_best),
-          .train_seconds = seconds,
-          .images_per_second = seconds > 0 ? images / seconds : 0.0,
-          .parameters = state_.learning,
-          .retrieval = state_.evaluation.retrieval,
-          .routing = state_.routing,
-          .upcycled_step = progress.upcycled_step};
 }
 
 }  // namespace softmoe

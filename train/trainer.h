@@ -2,6 +2,7 @@
 /// The training loop: it decides when what happens. model_update.h says how the model is updated;
 /// hooks (hook.h) record, evaluate and save.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +40,7 @@ class Trainer {
 
  private:
   void add_hooks();
+  std::function<void()> before_evaluated_batch();
   void adopt_optimizer_state();
   void begin();
   void resume();
@@ -59,7 +61,6 @@ class Trainer {
   void count_update(double loss, double seconds);
   void record(const ModelUpdate& update);
   Checkpoint checkpoint() const;
-  TrainResult result() const;
 
   const Dataset& train_set_;
   const Dataset& val_set_;

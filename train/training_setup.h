@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "parallel/world.h"
 #include "train/feature_matcher.h"
 #include "train/image_text_run.h"
 #include "train/run_options.h"
@@ -31,6 +32,8 @@ struct TrainingSetup {
   std::optional<MidUpcycling> upcycling = {};
   /// Of the contrastive objective; null for others.
   std::shared_ptr<ImageTextRun> image_text = {};
+  /// The processes that train it together.
+  World world = {};
 
   /// Everything that learns but the matcher: the model of `image_text`, or that of `start`.
   torch::nn::Module& model();

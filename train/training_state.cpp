@@ -77,6 +77,20 @@ std::unique_ptr<Optimizer> run_optimizer(TrainingSetup& setup) {
   return make_optimizer(parameters, setup.options.optimizer);
 }
 
+/// What sums gradients over the processes of the run; null: there is one.
+std::unique_ptr<GradientReducer> run_reducer(TrainingSetup& setup) {
+  if (setup.world.is_alone()) {
+    return nullptr;
+  }
+  std::vector<torch::Tensor> parameters;
+  for (const auto& parameter : setup.model().parameters()) {
+    if (parameter.requires_grad()) {
+      parameters.push_back(parameter);
+    }
+  }
+  return std::make_unique<GradientReducer>(setup.world, parameters);
+}
+
 /// Averages that begin with the weights of the run's model; null: none.
 std::unique_ptr<ModelEma> run_averages(const TrainingSetup& setup) {
   const auto& train = setup.options.train;
@@ -125,6 +139,7 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
   const auto learning = set_trainable(model, options.trainable);
   auto optimizer = run_optimizer(setup);
   auto ema = run_averages(setup);
+  auto reducer = run_reducer(setup);
   const RunLength length(options.train,
                          {.per_epoch = updates_per_epoch, .images = images_of_update(options)});
   const Schedule schedule(options.schedule, length);
@@ -134,6 +149,7 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
           .learning = learning,
           .optimizer = std::move(optimizer),
           .ema = std::move(ema),
+          .reducer = std::move(reducer),
           .length = length,
           .schedule = schedule};
 }

@@ -9,6 +9,7 @@
 #include "checkpoints/checkpoint.h"
 #include "eval/metrics.h"
 #include "eval/retrieval.h"
+#include "parallel/gradient_reducer.h"
 #include "train/data_identity.h"
 #include "train/model_ema.h"
 #include "train/optimizer.h"
@@ -44,7 +45,8 @@ struct TrainingState {
   torch::Dtype compute_dtype;
   LearningShare learning;
   std::unique_ptr<Optimizer> optimizer;
-  std::unique_ptr<ModelEma> ema;  ///< null: no averages
+  std::unique_ptr<ModelEma> ema;             ///< null: no averages
+  std::unique_ptr<GradientReducer> reducer;  ///< null: one process
   RunLength length;
   Schedule schedule;
   RunProgress progress = {};

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "ops/batch_rows.h"
+
 namespace softmoe {
 
 torch::Tensor drop_path(const torch::Tensor& x, double rate, bool training) {
@@ -11,7 +13,9 @@ torch::Tensor drop_path(const torch::Tensor& x, double rate, bool training) {
   std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
   shape[0] = x.size(0);
   const double keep = 1.0 - rate;
-  const auto mask = torch::empty(shape, x.options()).bernoulli_(keep).div_(keep);  // [batch, 1 ...]
+  const auto mask = draw_rows(shape, [&](torch::IntArrayRef sizes) {
+    return torch::empty(sizes, x.options()).bernoulli_(keep).div_(keep);
+  });  // [batch, 1 ...]
   return x * mask;
 }
 

@@ -1,6 +1,7 @@
 #include "vit/vision_transformer.h"
 
 #include "core/tensor_check.h"
+#include "ops/batch_rows.h"
 #include "ops/initialization.h"
 #include "runtime/profiler.h"
 
@@ -125,7 +126,7 @@ torch::Tensor VisionTransformerImpl::embed(const torch::Tensor& patches, Grid gr
     }
   }
   if (options_.drop > 0) {
-    tokens = torch::dropout(tokens, options_.drop, is_training());
+    tokens = dropout_rows(tokens, options_.drop, is_training());
   }
   return norm_pre_ ? norm_pre_(tokens) : tokens;  // [batch, tokens, dim]
 }

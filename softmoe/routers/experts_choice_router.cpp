@@ -1,6 +1,7 @@
 #include "softmoe/routers/experts_choice_router.h"
 
 #include "core/tensor_check.h"
+#include "ops/batch_rows.h"
 #include "ops/initialization.h"
 #include "softmoe/capacity.h"
 
@@ -51,7 +52,7 @@ Routed ExpertsChoiceRouterImpl::decide(const torch::Tensor& tokens, const TokenC
   auto noisy = logits;  // [groups, tokens, experts]
   if (is_training() && moe.router_noise > 0) {
     const double deviation = moe.router_noise / static_cast<double>(moe.experts);
-    noisy = logits + deviation * torch::randn_like(logits);  // [groups, tokens, experts]
+    noisy = logits + deviation * randn_rows(logits);  // [groups, tokens, experts]
   }
   const int64_t group_tokens = logits.size(1);
   auto chosen =

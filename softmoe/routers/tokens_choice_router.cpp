@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/tensor_check.h"
+#include "ops/batch_rows.h"
 #include "ops/initialization.h"
 #include "softmoe/capacity.h"
 
@@ -48,7 +49,9 @@ torch::Tensor TokensChoiceRouterImpl::jittered(const torch::Tensor& tokens) cons
   // In bf16 the factors would be no more than a few steps around 1.
   const auto options = tokens.options().requires_grad(false).dtype(
       tokens.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32);
-  return tokens * torch::empty(tokens.sizes(), options).uniform_(1 - jitter, 1 + jitter);
+  return tokens * draw_rows(tokens.sizes(), [&](torch::IntArrayRef sizes) {
+           return torch::empty(sizes, options).uniform_(1 - jitter, 1 + jitter);
+         });  // [batch, tokens, dim]
 }
 
 RoutingScores TokensChoiceRouterImpl::score(const torch::Tensor& tokens) const {
@@ -59,7 +62,7 @@ RoutingScores TokensChoiceRouterImpl::score(const torch::Tensor& tokens) const {
                             moe.sparse.group_images);  // [groups, tokens, experts]
   if (is_training() && moe.router_noise > 0) {
     scores.noise_std = moe.router_noise / static_cast<double>(moe.experts);
-    scores.noisy_logits = scores.logits + scores.noise_std * torch::randn_like(scores.logits);
+    scores.noisy_logits = scores.logits + scores.noise_std * randn_rows(scores.logits);
   }  // [groups, tokens, experts]
   return scores;
 }

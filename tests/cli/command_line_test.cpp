@@ -200,7 +200,7 @@ TEST(Help, BreaksLinesAtTheWidth) {
 }
 
 TEST(Help, OfEveryCommandFitsThePage) {
-  for (const auto* name : {"train", "finetune", "eval", "fewshot", "knn", "probe", "predict",
+  for (const auto* name : {"train", "finetune", "launch", "eval", "fewshot", "knn", "probe", "predict",
                            "inspect", "benchmark", "models", "data", "report"}) {
     const auto run = test::run_program({name, "--help"});
     EXPECT_EQ(run.exit_code, 0) << name;

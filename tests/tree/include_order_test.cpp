@@ -18,6 +18,7 @@ namespace {
 const std::map<std::string, std::set<std::string>> kSitsOn{
     {"core", {}},
     {"runtime", {"core"}},
+    {"parallel", {"runtime"}},
     {"io", {"runtime"}},
     {"kernels", {"io"}},
     {"ops", {"io"}},
@@ -26,7 +27,7 @@ const std::map<std::string, std::set<std::string>> kSitsOn{
     {"datasets", {"io"}},
     {"text", {"io"}},
     {"checkpoints", {"vit", "datasets"}},
-    {"eval", {"checkpoints", "text"}},
+    {"eval", {"checkpoints", "text", "parallel"}},
     {"inference", {"checkpoints"}},
     {"onnx", {"checkpoints"}},
     {"analysis", {"checkpoints"}},

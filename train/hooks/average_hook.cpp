@@ -12,6 +12,9 @@ void AverageHook::at_evaluation(TrainingState& state) {
       continue;
     }
     average.best_score = score;
+    if (!state.setup.world.is_first()) {
+      continue;
+    }
     auto checkpoint = to_checkpoint(state);
     checkpoint.model = named_tensors(*average.model);
     checkpoint.optimizer.clear();

@@ -5,6 +5,7 @@
 
 #include "eval/evaluate.h"
 #include "train/image_text_evaluation.h"
+#include "train/world_rules.h"
 
 namespace softmoe {
 
@@ -68,6 +69,7 @@ ClassificationResult EvaluationHook::evaluate_model(const TrainingState& state,
   auto options = state.options().loader;
   options.shuffle = false;
   options.drop_last = false;
+  options.share = batch_share(state.setup);
   Loader loader(val_set_, transform_, options);
   const bool was_training = model->is_training();
   model->eval();
@@ -77,7 +79,8 @@ ClassificationResult EvaluationHook::evaluate_model(const TrainingState& state,
                          {.device = state.setup.device,
                           .dtype = state.compute_dtype,
                           .images = val_set_.size(),
-                          .before_batch = before_batch_});
+                          .before_batch = before_batch_,
+                          .world = state.setup.world});
   model->train(was_training);
   return result;
 }
