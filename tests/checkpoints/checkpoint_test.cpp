@@ -26,7 +26,7 @@ bool same_memory(const torch::Tensor& a, const torch::Tensor& b) {
   const auto x = a.cpu().contiguous();
   const auto y = b.cpu().contiguous();
   return x.scalar_type() == y.scalar_type() && x.sizes() == y.sizes() &&
-         std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
+         (x.numel() == 0 || std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0);
 }
 
 Checkpoint example_checkpoint() {
