@@ -27,7 +27,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kGrace{10};
+constexpr std::chrono::seconds kGrace{5};
 constexpr std::chrono::milliseconds kPoll{20};
 constexpr const char* kProgram = "/proc/self/exe";
 

@@ -109,13 +109,13 @@ TEST_P(ParallelTraining, ComesToWhatOneProcessComesTo) {
 INSTANTIATE_TEST_SUITE_P(
     All, ParallelTraining,
     testing::Values(
-        ParallelCase{"dense", {"--moe-blocks", ""}, {3}}, ParallelCase{"soft", {}, {2, 4}},
+        ParallelCase{"dense", {"--moe-blocks", "none"}, {3}}, ParallelCase{"soft", {}, {2, 4}},
         ParallelCase{"tokens_choice", {"--router", "tokens_choice", "--group-images", "8"}},
         ParallelCase{"experts_choice", {"--router", "experts_choice"}},
         ParallelCase{"random_numbers",
                      {"--drop-path", "0.2", "--router-noise", "0.5", "--router", "tokens_choice",
                       "--group-images", "8", "--jitter", "0.1", "--hflip", "0.5"}},
-        ParallelCase{"dropout", {"--moe-blocks", "", "--drop", "0.1"}, {3}},
+        ParallelCase{"dropout", {"--moe-blocks", "none", "--drop", "0.1"}, {3}},
         ParallelCase{"everything",
                      {"--grad-accum-steps", "2", "--clip-grad", "0.5", "--model-ema",
                       "--model-ema-decay", "0.9", "--grad-checkpointing", "--workers", "2"}}),
