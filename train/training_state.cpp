@@ -78,9 +78,9 @@ std::unique_ptr<Optimizer> run_optimizer(TrainingSetup& setup) {
 }
 
 /// Averages that begin with the weights of the run's model; null: none.
-std::unique_ptr<ModelEma> run_averages(const TrainingSetup& setup) {
+std::unique_ptr<ModelEma> run_averages(TrainingSetup& setup) {
   const auto& train = setup.options.train;
-  return train.model_ema ? std::make_unique<ModelEma>(setup.start.model, train.model_ema_decay,
+  return train.model_ema ? std::make_unique<ModelEma>(setup.model(), train.model_ema_decay,
                                                       train.model_ema_warmup)
                          : nullptr;
 }
