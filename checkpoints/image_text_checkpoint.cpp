@@ -38,6 +38,10 @@ bool is_image_text_checkpoint(const std::filesystem::path& path) {
   return tensor_format(path) == TensorFormat::kHdf5 && load_metadata(path).contains(kImageTextKey);
 }
 
+bool is_image_text_file(const std::filesystem::path& path) {
+  return is_foreign_image_text(path) || is_image_text_checkpoint(path);
+}
+
 namespace {
 
 ImageTextWeights read_native(const std::filesystem::path& path) {
@@ -73,14 +77,19 @@ ImageTextWeights load_image_text_weights(const std::filesystem::path& path) {
   return tensor_format(path) == TensorFormat::kHdf5 ? read_native(path) : read_foreign(path);
 }
 
-LoadedImageText load_image_text(const std::filesystem::path& path, const torch::Device& device,
-                                torch::Dtype dtype) {
+ImageTextWeights open_image_text_weights(const std::filesystem::path& path) {
   auto read = load_image_text_weights(path);
   if (tensor_format(path) != TensorFormat::kHdf5) {
     for (const auto& line : read.lines) {
       log_line(fmt::format("{}: {}", path.string(), line));
     }
   }
+  return read;
+}
+
+LoadedImageText load_image_text(const std::filesystem::path& path, const torch::Device& device,
+                                torch::Dtype dtype) {
+  auto read = open_image_text_weights(path);
   LoadedImageText loaded;
   loaded.description = std::move(read.description);
   loaded.metadata = std::move(read.metadata);

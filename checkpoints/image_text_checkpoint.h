@@ -45,9 +45,15 @@ Checkpoint image_text_checkpoint(const ImageTextModel& model,
 /// if it is a damaged native checkpoint.
 bool is_image_text_checkpoint(const std::filesystem::path& path);
 
+/// Returns true if `path` is a native or foreign model of images and texts.
+bool is_image_text_file(const std::filesystem::path& path);
+
 /// Reads a native checkpoint, or any file that read_foreign_image_text() reads. No model is made.
 /// Throws InputError that names the file, and the field, if anything does not fit.
 ImageTextWeights load_image_text_weights(const std::filesystem::path& path);
+
+/// load_image_text_weights(); says of a foreign file in the log what was read.
+ImageTextWeights open_image_text_weights(const std::filesystem::path& path);
 
 /// Reads a model of images and texts, from a native checkpoint or any file that
 /// read_foreign_image_text() reads, onto `device`, its weights as `dtype`. Throws InputError that

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "checkpoints/image_text_checkpoint.h"
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
@@ -75,7 +76,8 @@ void run_average(const std::vector<std::string>& arguments) {
       "Average the weights of checkpoints of one architecture: of the last epochs of a run, or of "
       "several fine-tunings of one model (model soups, arXiv:2203.05482). With --data-dir or "
       "--dataset, the models and their mean are measured on the images of --val-split; --greedy "
-      "chooses by them, so measure its result on others.");
+      "chooses by them, so measure its result on others. Models of images and texts are averaged, "
+      "not measured.");
   line.add("Average", flags);
   line.add_names({.name = "CHECKPOINT", .meaning = "files of the models"}, checkpoints);
   line.add("Data", data);
@@ -87,7 +89,15 @@ void run_average(const std::vector<std::string>& arguments) {
   check_flags(flags, checkpoints, has_data);
   const auto device = line.device();
   Soup soup;
-  if (has_data) {
+  if (is_image_text_file(checkpoints.front())) {
+    if (has_data) {
+      throw UsageError("--data-dir, --dataset",
+                       "none for models of images and texts, which are "
+                       "averaged without a measurement (softmoe zeroshot measures the mean)",
+                       "a data set");
+    }
+    soup = image_text_soup(checkpoints);
+  } else if (has_data) {
     const auto set = make_dataset(data, data.val_split);
     const SoupImages images{.set = *set,
                             .transform = evaluation_transform,

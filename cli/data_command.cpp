@@ -40,6 +40,7 @@ struct DataOptions {
   int64_t workers = 2;
   int64_t seed = 0;
   int64_t count = 8;
+  bool keep_captions = false;
 
   bool operator==(const DataOptions&) const = default;
 };
@@ -70,6 +71,9 @@ void describe(OptionTable& table, DataOptions& options) {
   table.add("seed", options.seed, "augment: seed of the run that is shown", {.min = 0});
   table.add("count", options.count, "export: images to write, the first of the split",
             {.unit = "images", .min = 1});
+  table.add("keep-captions", options.keep_captions,
+            "pack: captions of manifests and shards are kept, whose labels may be missing then; "
+            "those of other sources always are");
 }
 
 /// The options of an action.
@@ -335,6 +339,7 @@ void run_data(const std::vector<std::string>& arguments) {
   }
   if (job.options.action == "pack") {
     job.data.stream_copies = job.options.output + ".shards";
+    job.data.captions = job.options.keep_captions;
   }
   using Action = Json (*)(const Job&, const std::string&);
   const std::map<std::string, Action> actions = {

@@ -12,6 +12,7 @@
 #include "datasets/single_labels.h"
 #include "eval/model_evaluation.h"
 #include "eval/zero_shot.h"
+#include "inference/image_text_inference.h"
 
 namespace softmoe::cli {
 
@@ -58,15 +59,14 @@ void describe(OptionTable& table, ZeroShotOptions& options) {
             "or beside it",
             {.unit = "file"});
   describe_label(table, options.label);
-  table.add("amp-dtype", options.amp_dtype,
-            "compute dtype; auto: that of the model's training, or bfloat16 if the hardware has it",
-            {.choices = {"auto", "float32", "bfloat16"}});
+  describe_inference_dtype(table, options.amp_dtype,
+                           "that of the model's training, or bfloat16 if the hardware has it");
 }
 
-Json classify(ZeroShotModel& model, const ZeroShotOptions& options, const Dataset& set,
+Json classify(const ZeroShotAsker& asker, const ZeroShotOptions& options, const Dataset& set,
               Loader& loader, const BatchLoopOptions& loop) {
   const auto templates = prompt_templates(options.templates);
-  const auto result = zero_shot_classification(model, set, templates, loader, loop);
+  const auto result = zero_shot_classification(asker, set, templates, loader, loop);
   print_text(fmt::format(" * Acc@1 {:.3f} ({:.3f}) Acc@5 {:.3f} ({:.3f})\n"
                          "{}, {}, {} of {}, balanced accuracy {:.2f} %\n",
                          100 * result.top1, 100 * (1 - result.top1), 100 * result.top5,
@@ -81,9 +81,9 @@ Json classify(ZeroShotModel& model, const ZeroShotOptions& options, const Datase
   return json;
 }
 
-Json retrieve(ZeroShotModel& model, const Dataset& set, Loader& loader,
+Json retrieve(const ZeroShotAsker& asker, const Dataset& set, Loader& loader,
               const BatchLoopOptions& loop) {
-  const auto result = zero_shot_retrieval(model, set, loader, loop);
+  const auto result = zero_shot_retrieval(asker, set, loader, loop);
   print_text(fmt::format(" * {}\n{}, {}\n", recall_text(result), pluralize(result.images, "image"),
                          pluralize(result.texts, "different text")));
   return to_json(result);
@@ -111,14 +111,20 @@ void run_zeroshot(const std::vector<std::string>& arguments) {
   const auto device = line.device();
   data.captions = options.task != ZeroShotTask::kClassify;
   const auto set = make_dataset(data, data.val_split);
-  auto model = open_zero_shot_model(options.checkpoint, options.tokenizer, device);
+  auto model = open_zero_shot_model(options.checkpoint, options.tokenizer);
   const ModelDescription images{.name = model.description.name,
                                 .options = model.description.options.image,
                                 .class_names = {},
                                 .preprocess = model.description.preprocess};
-  const BatchLoopOptions loop{.device = device,
-                              .dtype = evaluation_dtype(options.amp_dtype, model.metadata, device),
-                              .images = set->size()};
+  auto towers = with_dtype_flag([&] {
+    const auto dtype =
+        inference_precision(evaluation_dtype_name(options.amp_dtype, model.metadata), device);
+    return ImageTextInference(model.description.options, std::move(model.weights),
+                              options.checkpoint, dtype, device);
+  });
+  const auto encoder = encoder_of(towers);
+  const ZeroShotAsker asker{.encoder = encoder, .tokenizer = *model.tokenizer};
+  const BatchLoopOptions loop{.device = device, .images = set->size()};
   Loader batches(*set, Transform::evaluation(stored_preprocess(images, options.checkpoint)),
                  loader);
   const bool has_classes = has_single_labels(*set);
@@ -130,11 +136,11 @@ void run_zeroshot(const std::vector<std::string>& arguments) {
   compute_batches(device, loader.batch_size, [&] {
     if (options.task == ZeroShotTask::kClassify || (is_auto && has_classes)) {
       document["classes"] = set->class_names();
-      document["classification"] = classify(model, options, *set, batches, loop);
+      document["classification"] = classify(asker, options, *set, batches, loop);
     }
     if (options.task == ZeroShotTask::kRetrieve || (is_auto && set->has_captions()) ||
         (is_auto && !has_classes)) {
-      document["retrieval"] = retrieve(model, *set, batches, loop);
+      document["retrieval"] = retrieve(asker, *set, batches, loop);
     }
   });
   line.write_json(document);

@@ -10,6 +10,7 @@
 #include "datasets/sources/caption_folder.h"
 #include "datasets/sources/cifar.h"
 #include "datasets/sources/digits.h"
+#include "datasets/sources/emoji.h"
 #include "datasets/sources/idx.h"
 #include "datasets/sources/image_folder.h"
 #include "datasets/sources/manifest.h"
@@ -130,6 +131,10 @@ std::unique_ptr<Dataset> open_stamps_row(const DatasetOptions& options, const st
   return open_package_pictures(kStamps, options.data_dir, require_split_kind(split, "stamps"));
 }
 
+std::unique_ptr<Dataset> open_emoji_row(const DatasetOptions& options, const std::string& split) {
+  return open_emoji(options.data_dir, require_split_kind(split, "emoji"));
+}
+
 std::unique_ptr<Dataset> open_digits_row(const DatasetOptions&, const std::string& split) {
   return open_digits(require_split_kind(split, "digits"));
 }
@@ -173,6 +178,10 @@ constexpr std::array kRows{
                "some 800 pictures by subject, each with a sentence (Debian's package "
                "tuxpaint-stamps-default)",
                false, true, open_stamps_row},
+    DatasetRow{"emoji",
+               "some 3,600 emoji by group, each with its name (Debian's packages "
+               "fonts-noto-color-emoji and unicode-data)",
+               false, true, open_emoji_row},
     DatasetRow{"cifar10", "CIFAR-10, binary version", true, true, open_cifar10_row},
     DatasetRow{"cifar100", "CIFAR-100, binary version, 100 fine classes", true, true,
                open_cifar100_row},

@@ -10,6 +10,7 @@
 #include "datasets/prompt_templates.h"
 #include "runtime/autocast_guard.h"
 #include "text/token_batch.h"
+#include "vit/image_text_model.h"
 
 namespace softmoe {
 namespace {
@@ -18,14 +19,13 @@ constexpr int64_t kTextsAtOnce = 256;
 
 }  // namespace
 
-EmbeddedImages embed_images(ImageTextModel& model, Loader& loader,
+EmbeddedImages embed_images(const ImageTextEncoder& encoder, Loader& loader,
                             const BatchLoopOptions& options) {
   EmbeddedImages images;
   std::vector<torch::Tensor> embeddings;
   std::vector<torch::Tensor> labels;
   for_each_output(
-      [&model](const torch::Tensor& batch) { return model->encode_image(batch); }, loader, options,
-      [&](const Batch& batch, const torch::Tensor& output) {
+      encoder.image, loader, options, [&](const Batch& batch, const torch::Tensor& output) {
         embeddings.push_back(output);
         labels.push_back(batch.labels);
         const auto* indices = batch.indices.data_ptr<int64_t>();
@@ -36,9 +36,9 @@ EmbeddedImages embed_images(ImageTextModel& model, Loader& loader,
   return images;
 }
 
-void check_vocabulary(const ImageTextModel& model, const Tokenizer& tokenizer,
+void check_vocabulary(const TextOptions& options, const Tokenizer& tokenizer,
                       const std::string& where) {
-  const auto entries = model->options().text.vocab_size;
+  const auto entries = options.vocab_size;
   if (tokenizer.vocab_size() > entries) {
     throw InputError(
         where + ": tokenizer",
@@ -47,7 +47,7 @@ void check_vocabulary(const ImageTextModel& model, const Tokenizer& tokenizer,
   }
 }
 
-torch::Tensor embed_texts(ImageTextModel& model, const Tokenizer& tokenizer,
+torch::Tensor embed_texts(const ImageTextEncoder& encoder, const Tokenizer& tokenizer,
                           std::span<const std::string> texts, const BatchLoopOptions& options) {
   const c10::InferenceMode inference;
   const AutocastGuard autocast(options.device, options.dtype);
@@ -60,15 +60,15 @@ torch::Tensor embed_texts(ImageTextModel& model, const Tokenizer& tokenizer,
     const auto count = std::min(kTextsAtOnce, std::ssize(texts) - first);
     const auto part = texts.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
     const auto tokens =
-        encode_texts(tokenizer, part, model->options().text.context).to(options.device);
-    embeddings.push_back(model->encode_text(tokens.ids, tokens.lengths));  // [texts, dim]
+        encode_texts(tokenizer, part, encoder.text_options.context).to(options.device);
+    embeddings.push_back(encoder.text(tokens.ids, tokens.lengths));  // [texts, dim]
     progress.update(first + count);
   }
   progress.finish();
   return at::cat(embeddings);  // [texts, dim]
 }
 
-torch::Tensor class_embeddings(ImageTextModel& model, const Tokenizer& tokenizer,
+torch::Tensor class_embeddings(const ImageTextEncoder& encoder, const Tokenizer& tokenizer,
                                const std::vector<std::string>& class_texts,
                                const std::vector<std::string>& templates,
                                const BatchLoopOptions& options) {
@@ -79,7 +79,7 @@ torch::Tensor class_embeddings(ImageTextModel& model, const Tokenizer& tokenizer
     }
   }
   const c10::InferenceMode inference;
-  const auto embeddings = embed_texts(model, tokenizer, texts, options);  // [texts, dim]
+  const auto embeddings = embed_texts(encoder, tokenizer, texts, options);  // [texts, dim]
   return of_length_one(embeddings.view({std::ssize(class_texts), std::ssize(templates), -1})
                            .mean(1));  // [classes, dim]
 }

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 
+#include "checkpoints/image_text_checkpoint.h"
 #include "checkpoints/load_into.h"
 #include "checkpoints/open_model.h"
 #include "checkpoints/surgery/weight_average.h"
@@ -45,15 +46,20 @@ class SoupTest {
   VisionTransformer model_;
 };
 
-Checkpoint soup_checkpoint(const WeightAverage& average, const std::vector<SoupModel>& models) {
-  Checkpoint checkpoint;
-  checkpoint.metadata = derived_metadata(average.metadata(), average.description());
-  auto& from = checkpoint.metadata["averaged"] = Json::array();
+/// Notes in `metadata` which models are in the mean.
+void note_models(Json& metadata, const std::vector<SoupModel>& models) {
+  auto& from = metadata["averaged"] = Json::array();
   for (const auto& model : models) {
     if (model.is_in_soup) {
       from.push_back(valid_utf8(model.path));
     }
   }
+}
+
+Checkpoint soup_checkpoint(const WeightAverage& average, const std::vector<SoupModel>& models) {
+  Checkpoint checkpoint;
+  checkpoint.metadata = derived_metadata(average.metadata(), average.description());
+  note_models(checkpoint.metadata, models);
   checkpoint.model = average.mean();
   return checkpoint;
 }
@@ -122,6 +128,29 @@ Soup greedy_soup(const std::vector<std::string>& paths, const SoupImages& images
     soup.models.push_back(std::move(model));
   }
   soup.checkpoint = soup_checkpoint(best, soup.models);
+  return soup;
+}
+
+Soup image_text_soup(const std::vector<std::string>& paths) {
+  Soup soup;
+  TensorMean mean;
+  ImageTextDescription first;
+  for (const auto& path : paths) {
+    auto read = load_image_text_weights(path);
+    if (soup.models.empty()) {
+      first = std::move(read.description);
+    } else if (read.description.options != first.options ||
+               read.description.tokenizer != first.tokenizer) {
+      throw InputError(path, "the towers and the vocabulary of " + paths.front(), "others");
+    }
+    check_fit(*unfilled_image_text_model(first.options), read.weights, path);
+    mean.add(read.weights);
+    soup.models.push_back({.path = path, .is_in_soup = true});
+  }
+  soup.checkpoint = {.metadata = to_metadata(first),
+                     .model = mean.mean(),
+                     .tokenizer = tokenizer_tensors(first.tokenizer)};
+  note_models(soup.checkpoint.metadata, soup.models);
   return soup;
 }
 

@@ -46,6 +46,10 @@ Soup uniform_soup(const std::vector<std::string>& paths, const SoupImages* image
 /// the mean if the top-1 of the mean does not fall. Throws like uniform_soup().
 Soup greedy_soup(const std::vector<std::string>& paths, const SoupImages& images);
 
+/// The mean of the models of images and texts in the files `paths`, which is not measured. Throws
+/// InputError for files of other models, options or vocabularies than those of the first.
+Soup image_text_soup(const std::vector<std::string>& paths);
+
 /// {"models": [...], "soup": ...} without weights
 Json to_json(const Soup& soup);
 

@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "checkpoints/convert/image_text_foreign.h"
 #include "checkpoints/image_text_checkpoint.h"
 #include "core/error.h"
 #include "datasets/single_labels.h"
@@ -31,15 +30,15 @@ std::unique_ptr<Tokenizer> tokenizer_beside(const std::string& checkpoint) {
 
 }  // namespace
 
-ZeroShotModel open_zero_shot_model(const std::string& checkpoint, const std::string& tokenizer_file,
-                                   const torch::Device& device) {
-  if (!is_foreign_image_text(checkpoint) && !is_image_text_checkpoint(checkpoint)) {
+ZeroShotModel open_zero_shot_model(const std::string& checkpoint,
+                                   const std::string& tokenizer_file) {
+  if (!is_image_text_file(checkpoint)) {
     throw InputError(checkpoint,
                      "a model of images and texts (softmoe train --objective contrastive)",
                      "another model");
   }
-  auto loaded = load_image_text(checkpoint, device);
-  ZeroShotModel result{.model = std::move(loaded.model),
+  auto loaded = open_image_text_weights(checkpoint);
+  ZeroShotModel result{.weights = std::move(loaded.weights),
                        .description = std::move(loaded.description),
                        .tokenizer = {}};
   if (loaded.metadata.is_object()) {
@@ -53,12 +52,12 @@ ZeroShotModel open_zero_shot_model(const std::string& checkpoint, const std::str
   } else {
     result.tokenizer = tokenizer_beside(checkpoint);
   }
-  check_vocabulary(result.model, *result.tokenizer,
+  check_vocabulary(result.description.options.text, *result.tokenizer,
                    tokenizer_file.empty() ? checkpoint : tokenizer_file);
   return result;
 }
 
-ClassificationResult zero_shot_classification(ZeroShotModel& model, const Dataset& set,
+ClassificationResult zero_shot_classification(const ZeroShotAsker& asker, const Dataset& set,
                                               const std::vector<std::string>& templates,
                                               Loader& loader, const BatchLoopOptions& loop) {
   if (!has_single_labels(set)) {
@@ -66,26 +65,28 @@ ClassificationResult zero_shot_classification(ZeroShotModel& model, const Datase
                      set.is_multi_label() ? "several labels per image"
                                           : std::to_string(set.class_names().size()));
   }
-  const auto classes = class_embeddings(model.model, *model.tokenizer, set.class_texts(), templates,
-                                        loop);  // [classes, dim]
+  const auto classes =
+      class_embeddings(asker.encoder, asker.tokenizer, set.class_texts(), templates,
+                       loop);  // [classes, dim]
   return evaluate(
       [&](const torch::Tensor& images) {
-        return model.model->logits(model.model->encode_image(images), classes);
+        return asker.encoder.logits(asker.encoder.image(images), classes);
       },
       loader, std::ssize(set.class_names()), Likelihood::kSoftmax, loop);
 }
 
-RetrievalResult zero_shot_retrieval(ZeroShotModel& model, const Dataset& set, Loader& loader,
+RetrievalResult zero_shot_retrieval(const ZeroShotAsker& asker, const Dataset& set, Loader& loader,
                                     const BatchLoopOptions& loop) {
   if (!set.has_captions()) {
     throw UsageError("data set", "images with captions", "none");
   }
   const c10::InferenceMode inference;
-  const auto images = embed_images(model.model, loader, loop);
+  const auto images = embed_images(asker.encoder, loader, loop);
   const auto index = CaptionIndex::of(std::ssize(images.indices), [&](int64_t image) {
     return set.caption(images.indices[static_cast<size_t>(image)]);
   });
-  const auto texts = embed_texts(model.model, *model.tokenizer, index.texts, loop);  // [texts, dim]
+  const auto texts =
+      embed_texts(asker.encoder, asker.tokenizer, index.texts, loop);  // [texts, dim]
   return retrieval(images.embeddings, texts, index.text_of);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-/// Softmax attention within one image for inference: both products as packed_product.h, with the
-/// factors of a head packed while they are in the caches.
+/// Softmax attention within one image or text for inference: both products as packed_product.h,
+/// with the factors of a head packed while they are in the caches.
 
 #include <cstdint>
 
@@ -8,7 +8,7 @@
 
 namespace softmoe::kernels {
 
-/// Sizes of one image's attention, in fp32 or bf16.
+/// Sizes of the attention within one image or text, in fp32 or bf16.
 struct PackedAttention {
   Precision precision;
   int64_t tokens;
@@ -17,6 +17,7 @@ struct PackedAttention {
   const float* query_norm = nullptr;  ///< weights [head_dim] of QK-norm; null: none
   const float* key_norm = nullptr;
   float norm_eps = 0.0F;
+  bool causal = false;  ///< a token attends to itself and those before it alone
 
   int64_t dim() const { return heads * head_dim; }
 };

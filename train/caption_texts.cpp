@@ -1,6 +1,6 @@
 #include "train/caption_texts.h"
 
-#include <unordered_map>
+#include <xxhash.h>
 
 #include "core/error.h"
 #include "core/rng.h"
@@ -13,6 +13,11 @@ namespace {
 
 /// Images of an endless set whose texts stand for all.
 constexpr int64_t kLearnedTexts = 50'000;
+
+/// The same number for equal texts of any batches.
+int64_t group_of(const std::string& text) {
+  return static_cast<int64_t>(XXH3_64bits(text.data(), text.size()));
+}
 
 }  // namespace
 
@@ -68,13 +73,11 @@ void add_texts(Batch& batch, int64_t number, const CaptionTexts& texts, const To
   const int64_t rows = indices.numel();
   std::vector<std::string> sentences;
   batch.text_groups = torch::empty({rows}, torch::kInt64);  // [batch]
-  std::unordered_map<std::string, int64_t> group_of;
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t index = indices.data_ptr<int64_t>()[row];
     sentences.push_back(texts.text(index, number));
     const int64_t group = texts.group(index);
-    batch.text_groups.data_ptr<int64_t>()[row] =
-        group >= 0 ? group : group_of.try_emplace(sentences.back(), row).first->second;
+    batch.text_groups.data_ptr<int64_t>()[row] = group >= 0 ? group : group_of(sentences.back());
   }
   const auto tokens = encode_texts(tokenizer, sentences, max_tokens);
   batch.token_ids = tokens.ids;          // [batch, tokens]

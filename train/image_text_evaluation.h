@@ -19,10 +19,10 @@ struct ImageTextEvaluation {
   std::optional<RetrievalResult> retrieval;  ///< if the set has captions
 };
 
-/// Evaluates the model of `run`, which is in evaluation mode, on `set`.
-ImageTextEvaluation evaluate_image_text(ImageTextRun& run, const Dataset& set,
-                                        const Transform& transform, LoaderOptions loader,
-                                        const ObjectiveOptions& objectives,
+/// Evaluates `model`, that of `run` or an average of it, in evaluation mode, on `set`.
+ImageTextEvaluation evaluate_image_text(const ImageTextRun& run, ImageTextModelImpl& model,
+                                        const Dataset& set, const Transform& transform,
+                                        LoaderOptions loader, const ObjectiveOptions& objectives,
                                         const BatchLoopOptions& loop);
 
 }  // namespace softmoe

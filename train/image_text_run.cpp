@@ -76,7 +76,6 @@ void check_other_options(const RunOptions& run) {
       throw UsageError(flag, expected + " with --objective contrastive", "another value");
     }
   };
-  refuse(run.train.model_ema, "--model-ema", "no averages");
   refuse(run.mixup.mixup > 0 || run.mixup.cutmix > 0, "--mixup, --cutmix", "0");
   refuse(!run.train.image_size_schedule.empty(), "--image-size-schedule", "one size");
   refuse(!run.train.fit_memory.empty(), "--fit-memory", "no limit");

@@ -47,25 +47,21 @@ Transform pixel_transform() {
 
 }  // namespace
 
-LockedFeatures::LockedFeatures(const Dataset& set, VisionTransformer tower,
-                               const Transform& transform, LoaderOptions loader,
-                               const BatchLoopOptions& loop)
+LockedFeatures::LockedFeatures(const Dataset& set, const Forward& tower, const Transform& transform,
+                               LoaderOptions loader, const BatchLoopOptions& loop)
     : transform_(pixel_transform()) {
   loader.shuffle = false;
   loader.drop_last = false;
   loader.sampling = Sampling::kUniform;
   loader.repeats = 1;
   Loader images(set, transform, loader);
-  tower->eval();
-  for_each_output(
-      [&tower](const torch::Tensor& batch) { return tower->forward_features(batch); }, images, loop,
-      [&](const Batch& batch, const torch::Tensor& output) {
-        const auto features = output.to(torch::kCPU, torch::kFloat32);  // [batch, feature_dim]
-        if (!features_.defined()) {
-          features_ = at::zeros({set.size(), features.size(1)});  // [images, feature_dim]
-        }
-        features_.index_copy_(0, batch.indices, features);
-      });
+  for_each_output(tower, images, loop, [&](const Batch& batch, const torch::Tensor& output) {
+    const auto features = output.to(torch::kCPU, torch::kFloat32);  // [batch, feature_dim]
+    if (!features_.defined()) {
+      features_ = at::zeros({set.size(), features.size(1)});  // [images, feature_dim]
+    }
+    features_.index_copy_(0, batch.indices, features);
+  });
   images_ = std::make_unique<PixelImages>(set, images.bad_images());
   log_line("features of the locked image tower computed once: " + pluralize(set.size(), "image"));
 }

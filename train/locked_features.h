@@ -9,7 +9,6 @@
 #include "datasets/loader.h"
 #include "datasets/transforms.h"
 #include "eval/batch_loop.h"
-#include "vit/vision_transformer.h"
 
 namespace softmoe {
 
@@ -17,9 +16,9 @@ namespace softmoe {
 /// images() finds them bad, too.
 class LockedFeatures {
  public:
-  /// Computes the features of `set`, which must outlive them, by `tower` in evaluation mode; images
-  /// are made by `transform` and `loader`. Throws what Loader::next() throws.
-  LockedFeatures(const Dataset& set, VisionTransformer tower, const Transform& transform,
+  /// Computes the features [batch, feature_dim] of `set`, which must outlive them, by `tower`;
+  /// images are made by `transform` and `loader`. Throws what Loader::next() throws.
+  LockedFeatures(const Dataset& set, const Forward& tower, const Transform& transform,
                  LoaderOptions loader, const BatchLoopOptions& loop);
   ~LockedFeatures();
   LockedFeatures(const LockedFeatures&) = delete;

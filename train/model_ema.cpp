@@ -14,8 +14,8 @@ namespace softmoe {
 namespace {
 
 /// A copy of `model`, on its device, that does not learn.
-VisionTransformer copy_of(const VisionTransformer& model) {
-  VisionTransformer copy(std::dynamic_pointer_cast<VisionTransformerImpl>(model->clone()));
+std::shared_ptr<torch::nn::Module> copy_of(const torch::nn::Module& model) {
+  auto copy = model.clone();
   for (auto& parameter : copy->parameters()) {
     parameter.requires_grad_(false);
   }
@@ -27,19 +27,19 @@ VisionTransformer copy_of(const VisionTransformer& model) {
 
 std::string AveragedModel::name() const { return fmt::format("{}", decay); }
 
-ModelEma::ModelEma(const VisionTransformer& model, const std::vector<double>& decays, bool warms_up)
+ModelEma::ModelEma(const torch::nn::Module& model, const std::vector<double>& decays, bool warms_up)
     : warms_up_(warms_up) {
   for (const double decay : decays) {
     averages_.push_back({.decay = decay, .model = copy_of(model)});
   }
 }
 
-void ModelEma::update(const VisionTransformer& model, int64_t step) {
+void ModelEma::update(const torch::nn::Module& model, int64_t step) {
   const torch::NoGradGuard no_grad;
   const double limit =
       warms_up_ ? 1.0 - std::pow(1.0 + static_cast<double>(step), -2.0 / 3.0) : 1.0;
-  const auto weights = model->parameters();
-  const auto buffers = model->buffers();
+  const auto weights = model.parameters();
+  const auto buffers = model.buffers();
   for (const auto& average : averages_) {
     at::_foreach_lerp_(average.model->parameters(), weights, 1.0 - std::min(average.decay, limit));
     const auto copies = average.model->buffers();

@@ -1,21 +1,22 @@
 #pragma once
 /// Exponential moving averages of a model's weights.
 
+#include <torch/nn/module.h>
+
 #include <cstdint>
-#include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/named_tensors.h"
-#include "vit/vision_transformer.h"
 
 namespace softmoe {
 
 /// An average and its use so far.
 struct AveragedModel {
   double decay = 0.0;
-  VisionTransformer model{nullptr};  ///< with the averaged weights, for evaluation
-  double best_score = -1.0;          ///< of all evaluations
+  std::shared_ptr<torch::nn::Module> model{};  ///< with the averaged weights, for evaluation
+  double best_score = -1.0;                    ///< of all evaluations
 
   /// "0.9998", as files and records name the average.
   std::string name() const;
@@ -27,10 +28,10 @@ struct AveragedModel {
 class ModelEma {
  public:
   /// Averages that begin with the weights of `model`.
-  ModelEma(const VisionTransformer& model, const std::vector<double>& decays, bool warms_up);
+  ModelEma(const torch::nn::Module& model, const std::vector<double>& decays, bool warms_up);
 
   /// Takes in the weights after update number `step` >= 1.
-  void update(const VisionTransformer& model, int64_t step);
+  void update(const torch::nn::Module& model, int64_t step);
 
   std::vector<AveragedModel>& averages() { return averages_; }
   const std::vector<AveragedModel>& averages() const { return averages_; }

@@ -9,8 +9,10 @@
 #include <optional>
 #include <utility>
 
+#include "core/rng.h"
 #include "ops/batch_rows.h"
 #include "runtime/profiler.h"
+#include "train/joint_pairs.h"
 #include "train/optimizers.h"
 #include "train/router_objective.h"
 #include "train/worst_nearby.h"
@@ -77,6 +79,28 @@ void take_worst_gradients(VisionTransformer& model, Optimizer& optimizer,
   pass.finish(/*loss=*/0.0);
 }
 
+/// Steps of batches of images and texts whose contrastive loss is that of all pairs together.
+std::vector<StepResult> train_jointly(VisionTransformer& model, const ObjectiveOptions& objectives,
+                                      const std::function<Batch()>& next_batch,
+                                      const UpdateOptions& options) {
+  std::vector<Batch> batches;
+  std::vector<uint64_t> keys;
+  for (int64_t number = 0; number < options.step.batches; ++number) {
+    batches.push_back(next_batch());
+    keys.push_back(stream_key(options.random_key, "batch", 0, static_cast<uint64_t>(number)));
+  }
+  const auto joint = joint_gradients(*options.step.image_text, batches, objectives,
+                                     options.step.compute_dtype, keys);
+  std::vector<StepResult> results;
+  for (size_t index = 0; index < batches.size(); ++index) {
+    auto step = options.step;
+    step.joint = &joint[index];
+    torch::manual_seed(keys[index]);
+    results.push_back(train_step(model, batches[index], objectives, step));
+  }
+  return results;
+}
+
 /// "embed", "blocks.<index>" or "head".
 std::string layer_group(const std::string& parameter) {
   if (const int64_t blocks = blocks_up_to(parameter); blocks > 0) {
@@ -99,13 +123,19 @@ ModelUpdate update_model(VisionTransformer& model, Optimizer& optimizer,
   ModelUpdate update;
   std::vector<Batch> batches;
   UpdatePass pass(options);
-  for (int64_t number = 0; number < options.step.batches; ++number) {
-    const auto batch = next_batch();
-    update.batches.push_back(pass.step(model, batch, objectives));
-    update.loss += update.batches.back().loss.item<double>();
-    if (options.sam_rho > 0.0) {
-      batches.push_back(batch);
+  if (options.step.image_text != nullptr && options.step.batches > 1) {
+    update.batches = train_jointly(model, objectives, next_batch, options);
+  } else {
+    for (int64_t number = 0; number < options.step.batches; ++number) {
+      const auto batch = next_batch();
+      update.batches.push_back(pass.step(model, batch, objectives));
+      if (options.sam_rho > 0.0) {
+        batches.push_back(batch);
+      }
     }
+  }
+  for (const auto& batch : update.batches) {
+    update.loss += batch.loss.item<double>();
   }
   update.loss = pass.finish(update.loss / static_cast<double>(options.step.batches));
   if (options.sam_rho > 0.0 && std::isfinite(update.loss)) {

@@ -38,6 +38,14 @@ struct MatchedTokens {
   torch::Tensor teacher;  ///< without gradient
 };
 
+/// The gradients by the embeddings of one batch of a loss of more pairs than it has.
+struct JointGradients {
+  torch::Tensor loss = {};    ///< [], the loss itself; undefined: there are none
+  torch::Tensor images = {};  ///< [batch, dim]
+  torch::Tensor texts = {};   ///< [batch, dim]
+  int64_t batches = 1;        ///< number of those that share an update
+};
+
 /// What objectives see: a step after its forward pass.
 struct StepContext {
   const Batch& batch;  ///< with labels; on the device of the model
@@ -58,7 +66,8 @@ struct StepContext {
   torch::Tensor teacher = {};
   std::vector<MatchedTokens> matched = {};  ///< of DistillationOptions::features, in their order
   double progress = 0.0;                    ///< share of the run that is done, in [0, 1]
-  EmbeddedPairs pairs = {};  ///< of a model of images and texts; undefined for others
+  EmbeddedPairs pairs = {};   ///< of a model of images and texts; undefined for others
+  JointGradients joint = {};  ///< by the embeddings of `pairs`, if their loss has more pairs
 };
 
 /// Numbers about blocks of the model to be recorded, by the number of the block and by name:

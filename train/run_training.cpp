@@ -9,11 +9,13 @@
 #include <optional>
 #include <utility>
 
+#include "checkpoints/module_tensors.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "datasets/bad_images.h"
 #include "datasets/inspection.h"
 #include "datasets/subset.h"
+#include "inference/inference_model.h"
 #include "io/new_folder.h"
 #include "ops/compute_precision.h"
 #include "train/fit_routers.h"
@@ -73,14 +75,14 @@ void compute_locked_features(TrainingSetup& setup, const Dataset& train_set) {
   if (!run || !run->lock_image || train_set.endless() || !setup.options.preprocess.is_fixed()) {
     return;
   }
+  auto& tower = run->model->image;
+  InferenceModel engine(
+      tower->options(), named_tensors(*tower), setup.options.objectives.contrastive.image_init,
+      compute_precision(setup.options.train.amp_dtype, setup.device), setup.device);
   run->features = std::make_shared<LockedFeatures>(
-      train_set, run->model->image, Transform::training(setup.options.preprocess),
-      setup.options.loader,
-      BatchLoopOptions{
-          .device = setup.device,
-          .dtype = tensor_dtype(compute_precision(setup.options.train.amp_dtype, setup.device)),
-          .label = "Features",
-          .images = train_set.size()});
+      train_set, [&](const torch::Tensor& images) { return engine.forward_features(images); },
+      Transform::training(setup.options.preprocess), setup.options.loader,
+      BatchLoopOptions{.device = setup.device, .label = "Features", .images = train_set.size()});
 }
 
 void log_start(const TrainingSetup& setup, const TrainingData& data, const RunFolder& folder) {

@@ -1,13 +1,11 @@
 #include "train/train_step.h"
 
-#include <c10/core/GradMode.h>
-
 #include <utility>
 
 #include "runtime/autocast_guard.h"
 #include "runtime/profiler.h"
 #include "train/feature_matcher.h"
-#include "train/image_text_run.h"
+#include "train/joint_pairs.h"
 #include "train/objectives.h"
 #include "train/teacher.h"
 
@@ -59,27 +57,6 @@ void forward_classifier(VisionTransformer& model, const Batch& batch,
   };
 }
 
-/// The forward pass of both towers. Blocks of the text tower are numbered behind those of images.
-void forward_pairs(ImageTextRun& run, const Batch& batch, const RoutingWants& wants,
-                   RoutingRecords* routing, StepContext& context) {
-  auto& model = run.model;
-  auto features = batch.features;  // [batch, feature_dim]
-  if (!features.defined()) {
-    const c10::AutoGradMode learns(!run.lock_image);
-    features = model->image->forward_features(batch.images, routing);  // [batch, feature_dim]
-  }
-  auto of_texts = routing == nullptr ? RoutingRecords() : model->text->routing_records(wants);
-  auto* const text_routing = routing == nullptr ? nullptr : &of_texts;
-  context.pairs = {.images = model->embed_features(features),  // [batch, dim]
-                   .texts = model->encode_text(batch.token_ids, batch.token_lengths, text_routing),
-                   .log_scale = model->logit_scale,
-                   .bias = model->logit_bias,
-                   .groups = batch.text_groups};
-  for (auto& [block, record] : of_texts) {
-    routing->emplace(block + model->options().image.depth, std::move(record));
-  }
-}
-
 }  // namespace
 
 StepResult step_loss(VisionTransformer& model, const Batch& batch,
@@ -97,7 +74,8 @@ StepResult step_loss(VisionTransformer& model, const Batch& batch,
   {
     const ProfilePart part("forward");
     if (options.image_text != nullptr) {
-      forward_pairs(*options.image_text, batch, wants, routing, context);
+      context.pairs = embed_pairs(*options.image_text, batch, wants, routing);
+      context.joint = options.joint != nullptr ? *options.joint : JointGradients();
     } else if (objectives.distillation) {
       forward_student(model, batch, options, routing, context);
     } else {

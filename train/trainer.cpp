@@ -352,7 +352,7 @@ void Trainer::count_update(double loss, double seconds) {
   auto& progress = state_.progress;
   ++progress.step;
   if (state_.ema) {
-    state_.ema->update(state_.model(), progress.step);
+    state_.ema->update(state_.setup.model(), progress.step);
   }
   progress.interval_loss += loss;
   ++progress.interval_updates;

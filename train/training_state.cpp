@@ -92,9 +92,9 @@ std::unique_ptr<GradientReducer> run_reducer(TrainingSetup& setup) {
 }
 
 /// Averages that begin with the weights of the run's model; null: none.
-std::unique_ptr<ModelEma> run_averages(const TrainingSetup& setup) {
+std::unique_ptr<ModelEma> run_averages(TrainingSetup& setup) {
   const auto& train = setup.options.train;
-  return train.model_ema ? std::make_unique<ModelEma>(setup.start.model, train.model_ema_decay,
+  return train.model_ema ? std::make_unique<ModelEma>(setup.model(), train.model_ema_decay,
                                                       train.model_ema_warmup)
                          : nullptr;
 }

@@ -12,6 +12,12 @@ torch::Tensor of_length_one(const torch::Tensor& x) {
   return exact / exact.norm(2, /*dim=*/-1, /*keepdim=*/true).clamp_min(kMinLength);
 }
 
+torch::Tensor pair_logits(const torch::Tensor& images, const torch::Tensor& texts,
+                          const torch::Tensor& log_scale, const torch::Tensor& bias) {
+  const auto scaled = images.matmul(texts.t()) * log_scale.exp();  // [images, texts]
+  return bias.defined() ? scaled + bias : scaled;
+}
+
 ImageTextModelImpl::ImageTextModelImpl(ImageTextOptions options) : options_(std::move(options)) {
   validate(options_);
   ImageTextModelImpl::reset();
@@ -52,8 +58,7 @@ torch::Tensor ImageTextModelImpl::encode_text(const torch::Tensor& ids,
 
 torch::Tensor ImageTextModelImpl::logits(const torch::Tensor& images,
                                          const torch::Tensor& texts) const {
-  const auto scaled = images.matmul(texts.t()) * logit_scale.exp();  // [images, texts]
-  return logit_bias.defined() ? scaled + logit_bias : scaled;
+  return pair_logits(images, texts, logit_scale, logit_bias);  // [images, texts]
 }
 
 void ImageTextModelImpl::set_grad_checkpointing(bool enabled) {

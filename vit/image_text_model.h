@@ -10,6 +10,11 @@ namespace softmoe {
 /// `x` [batch, dim] in fp32 (fp64 if it is fp64), each row divided by its length.
 torch::Tensor of_length_one(const torch::Tensor& x);
 
+/// exp(`log_scale` []) times the cosines of embeddings [images, dim] and [texts, dim] of length 1,
+/// plus `bias` [] if it is defined: [images, texts].
+torch::Tensor pair_logits(const torch::Tensor& images, const torch::Tensor& texts,
+                          const torch::Tensor& log_scale, const torch::Tensor& bias);
+
 /// Two towers (`image`, `text`), the projection of images (`image_projection`, without bias) and
 /// what makes logits of cosines: parameters `logit_scale` [], a logarithm, and `logit_bias` []
 /// (CLIP: Radford et al., arXiv:2103.00020; SigLIP: Zhai et al., arXiv:2303.15343).
@@ -28,8 +33,7 @@ class ImageTextModelImpl : public torch::nn::Cloneable<ImageTextModelImpl> {
   /// The embedding of features of the image tower [batch, feature_dim], which may have been
   /// computed once for a locked tower.
   torch::Tensor embed_features(const torch::Tensor& features);
-  /// The logits of embeddings [images, dim] and [texts, dim]: exp(logit_scale) times their cosines,
-  /// plus logit_bias if there is one, [images, texts].
+  /// pair_logits() by logit_scale and logit_bias, [images, texts].
   torch::Tensor logits(const torch::Tensor& images, const torch::Tensor& texts) const;
 
   /// Lets the blocks of both towers keep no activations in training but compute them again.

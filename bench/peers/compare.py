@@ -3,17 +3,19 @@
     .deps/peers/bin/python3 bench/peers/compare.py vit_s16 softmoe_s16_128e
         [--batches 1 8 32] [--dtypes bfloat16 float32] [--own-dtypes int8 ...]
         [--peers openvino onnxruntime torch_compile torch_eager] [--rounds 3] [--seconds 2]
-        [--train] [--avx2] [--json FILE]
+        [--train | --pairs | --texts] [--tokens 77] [--avx2] [--json FILE]
 
 Every contender lives in a process of its own and rests while another one runs; a round gives each
 of them one turn. ONNX Runtime and OpenVINO get the model that `softmoe export` writes. A line says
 the median and the ends of the rounds, the ratio to the best peer, and for softmoe the share of the
 minimum time of the work. With --json, results are added to those that FILE has; chart.py
 draws them. With --train, a batch is one update: forward, loss, backward, clipping, fused AdamW; the
-peers are PyTorch's, and a line says the peak of memory.
+peers are PyTorch's, and a line says the peak of memory. With --pairs, it is an update of a model of
+images and texts such as clip_vit_s16, with --texts a pass of its text tower; the peers are
+open_clip's model in PyTorch, which pads texts to 77 tokens, while softmoe's texts have --tokens.
 
-scripts/peers.sh fetches the peers; softmoe_program, inference_worker and training_worker are
-targets of the build.
+scripts/peers.sh fetches the peers; softmoe_program, inference_worker, training_worker and pair_worker
+are targets of the build.
 """
 
 import argparse
@@ -81,13 +83,19 @@ def export(program, model, folder):
 def contenders_of(options, model, batch, dtype, folder, limits):
     own = [dtype] if dtype == "float32" else [dtype, *options.own_dtypes]
     for name in own:
-        worker = ([options.build / "training_worker", model, str(batch), name] if options.train else
-                  [options.build / "inference_worker", model, str(batch), name, json.dumps(limits)])
+        if options.task in ("pairs", "texts"):
+            worker = [options.build / "pair_worker", options.task, model, str(batch), name,
+                      str(options.tokens)]
+        elif options.task:
+            worker = [options.build / "training_worker", model, str(batch), name]
+        else:
+            worker = [options.build / "inference_worker", model, str(batch), name,
+                      json.dumps(limits)]
         yield Contender("softmoe", name, worker)
     for name in options.peers:
         is_torch = name.startswith("torch")
-        if dtype in PEER_DTYPES[name] and (is_torch or not options.train):
-            task = ("train" if options.train else
+        if dtype in PEER_DTYPES[name] and (is_torch or not options.task):
+            task = (options.task if options.task else
                     "" if is_torch else str(export(options.build / "softmoe", model, folder)))
             yield Contender(name, dtype, [sys.executable, HERE / "worker.py", name, model,
                                           str(batch), dtype, task])
@@ -134,17 +142,17 @@ def measure_cell(options, model, batch, dtype, folder, limits):
     medians = [statistics.median(c.rates) for c in contenders if c.rates and c.name != "softmoe"]
     for contender in contenders:
         record = {"model": model, "batch_size": batch,
-                  "cell": f"train {dtype}" if options.train else dtype,
+                  "cell": f"{options.task} {dtype}".strip(),
                   "dtype": contender.dtype, "contender": contender.name}
         if contender.failure:
             yield {**record, "failure": contender.failure}
             continue
         record["images_per_second"] = contender.rates
-        if options.train:
+        if options.task:
             record["peak_bytes"] = contender.sizes["peak_bytes"]
         if medians:
             record["ratio_to_best_peer"] = statistics.median(contender.rates) / max(medians)
-        if contender.name == "softmoe" and not options.train:
+        if contender.name == "softmoe" and not options.task:
             record.update(shares(contender, batch))
         yield record
 
@@ -170,7 +178,7 @@ def versions():
     from importlib.metadata import version
 
     return {name: version(name) for name in
-            ("torch", "timm", "onnxruntime", "openvino", "soft-moe-pytorch")}
+            ("torch", "timm", "onnxruntime", "openvino", "soft-moe-pytorch", "open-clip-torch")}
 
 
 def save(path, limits, records):
@@ -200,7 +208,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn, at least")
     parser.add_argument("--build", type=pathlib.Path, default=HERE.parents[1] / "build")
-    parser.add_argument("--train", action="store_true", help="updates instead of predictions")
+    for task, meaning in (("train", "updates instead of predictions"),
+                          ("pairs", "updates of images and texts"), ("texts", "texts")):
+        parser.add_argument(f"--{task}", dest="task", action="store_const", const=task, default="",
+                            help=meaning)
+    parser.add_argument("--tokens", type=int, default=77, help="of softmoe's texts")
     parser.add_argument("--avx2", action="store_true", help="hold all contenders to AVX2")
     parser.add_argument("--alone", action="store_true",
                         help="one contender in memory at a time, started anew each round")

@@ -3,8 +3,11 @@ it is told to.
 
     worker.py PEER MODEL BATCH DTYPE ONNX    inference
     worker.py PEER MODEL BATCH DTYPE train   updates: forward, loss, backward, clipping, AdamW
+    worker.py PEER MODEL BATCH DTYPE pairs   likewise of open_clip's model of images and texts
+    worker.py PEER MODEL BATCH DTYPE texts   embeddings of texts by its text tower
 
-Answers each line "go SECONDS" with the images per second of that time; ends with its input.
+Answers each line "go SECONDS" with the images, pairs or texts per second of that time; ends with its
+input.
 """
 
 import json
@@ -102,6 +105,64 @@ def training_runner(peer, name, batch, dtype, _train):
     return run
 
 
+def open_clip_model(name):
+    """open_clip's CLIP with the towers of clip_vit_<size>: its ViT-S-16, ViT-B-16, ..."""
+    import open_clip
+
+    size = name.removeprefix("clip_vit_")
+    width, depth, heads = WIDTHS[size.rstrip("0123456789")]
+    text_width = {384: 384, 768: 512, 1024: 768}[width]
+    return open_clip.CLIP(
+        embed_dim=text_width,
+        vision_cfg={"image_size": 224, "layers": depth, "width": width, "head_width": width // heads,
+                    "patch_size": int(size.lstrip("tisblh"))},
+        text_cfg={"context_length": 77, "vocab_size": 49408, "width": text_width,
+                  "heads": text_width // 64, "layers": 12})
+
+
+def random_texts(batch):
+    """Texts as open_clip computes them, which pads all to the context."""
+    import torch
+
+    return torch.randint(49408, (batch, 77))
+
+
+def pairs_runner(peer, name, batch, dtype, _task):
+    import torch
+    from open_clip.loss import ClipLoss
+
+    torch.set_num_threads(THREADS)
+    model = open_clip_model(name).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    images, texts, contrastive = torch.rand(batch, 3, 224, 224) * 2 - 1, random_texts(batch), ClipLoss()
+    forward = torch.compile(model) if peer == "torch_compile" else model
+
+    def run():
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+            loss = contrastive(*forward(images, texts))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return run
+
+
+def texts_runner(peer, name, batch, dtype, _task):
+    import torch
+
+    torch.set_num_threads(THREADS)
+    model = open_clip_model(name).eval()
+    texts = random_texts(batch)
+    encode = torch.compile(model.encode_text) if peer == "torch_compile" else model.encode_text
+
+    def run():
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+            encode(texts)
+
+    return run
+
+
 def openvino_runner(_peer, _name, batch, dtype, onnx):
     import numpy
     import openvino
@@ -132,6 +193,7 @@ def onnxruntime_runner(_peer, _name, batch, _dtype, onnx):
 
 RUNNERS = {"torch_eager": torch_runner, "torch_compile": torch_runner,
            "openvino": openvino_runner, "onnxruntime": onnxruntime_runner}
+TASKS = {"train": training_runner, "pairs": pairs_runner, "texts": texts_runner}
 
 
 def rate(run, batch, seconds):
@@ -148,7 +210,7 @@ def rate(run, batch, seconds):
 
 def main():
     peer, name, batch, dtype, task = sys.argv[1:6]
-    runner = training_runner if task == "train" else RUNNERS[peer]
+    runner = TASKS.get(task) or RUNNERS[peer]
     run = runner(peer, name, int(batch), dtype, task)
     run()
     run()

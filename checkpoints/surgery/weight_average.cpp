@@ -39,27 +39,7 @@ void WeightAverage::add(const LoadedWeights& model, const std::string& name) {
     first_name_ = name;
   }
   check_fit(*unfilled_model(model.description.options), model.weights, name);
-  for (const auto& [key, tensor] : model.weights) {
-    if (!tensor.is_floating_point()) {
-      continue;
-    }
-    auto& sum = sums_[key];
-    // Not in place: copies of this average share their tensors.
-    sum = sum.defined() ? sum + tensor : tensor.to(torch::kFloat64);
-  }
-  ++models_;
-}
-
-NamedTensors WeightAverage::mean() const {
-  TORCH_CHECK_VALUE(models_ > 0, "WeightAverage: expected a model, found none");
-  NamedTensors result;
-  for (const auto& [key, tensor] : first_.value().weights) {
-    const auto sum = sums_.find(key);
-    result[key] = sum == sums_.end()
-                      ? tensor
-                      : sum->second.div(static_cast<double>(models_)).to(tensor.scalar_type());
-  }
-  return result;
+  mean_.add(model.weights);
 }
 
 }  // namespace softmoe

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "checkpoints/model_checkpoint.h"
+#include "checkpoints/surgery/tensor_mean.h"
 
 namespace softmoe {
 
@@ -19,9 +20,9 @@ class WeightAverage {
   /// first model.
   void add(const LoadedWeights& model, const std::string& name);
 
-  int64_t models() const { return models_; }
+  int64_t models() const { return mean_.count(); }
   /// The mean, in the dtypes of the first model. Throws ValueError if there is no model.
-  NamedTensors mean() const;
+  NamedTensors mean() const { return mean_.mean(); }
   /// The description of the first model.
   const ModelDescription& description() const { return first_.value().description; }
   /// All metadata of the first model.
@@ -30,10 +31,9 @@ class WeightAverage {
  private:
   void check(const LoadedWeights& model, const std::string& name) const;
 
-  std::optional<LoadedWeights> first_;  // its weights tell names, shapes and dtypes
+  std::optional<LoadedWeights> first_;
   std::string first_name_;
-  NamedTensors sums_;  // fp64 of floating tensors
-  int64_t models_ = 0;
+  TensorMean mean_;
 };
 
 }  // namespace softmoe

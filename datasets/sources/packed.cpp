@@ -55,6 +55,15 @@ class PackedDataset : public Dataset {
   }
 
   const std::vector<std::string>& class_names() const override { return index_.class_names; }
+  std::vector<std::string> class_texts() const override {
+    return index_.class_texts.empty() ? Dataset::class_texts() : index_.class_texts;
+  }
+
+  bool has_captions() const override { return index_.has_captions(); }
+  std::string caption(int64_t index) const override {
+    check_index(index, size());
+    return has_captions() ? index_.caption(index) : "";
+  }
 
   std::string sample_name(int64_t index) const override {
     check_index(index, size());

@@ -6,7 +6,10 @@
 /// that are not images) and, if it is known, `source` (a name of datasets/sources.h). Arrays,
 /// with n images: `/labels` int64 [n], or of a multi-label set the labels of one image after the
 /// other and `/label_ends` int64 [n]; `/checksums` uint64 [n], XXH3-64 of each image's bytes;
-/// `/names` uint8, the names one after the other, and `/name_ends` int64 [n]. Layout "encoded":
+/// `/names` uint8, the names one after the other, and `/name_ends` int64 [n]. Sets with captions
+/// have `/captions` and `/caption_ends` likewise, and labels of -1 if they have no classes; if
+/// their texts call the classes otherwise than by their names, `class_texts` is a JSON list. Such
+/// files have the version 2, others 1. Layout "encoded":
 /// `/bytes` uint8, image files one after the other, and `/ends` int64 [n]. Layout "raw": `/images`
 /// uint8 [n, height, width, channels].
 

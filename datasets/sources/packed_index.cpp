@@ -15,6 +15,7 @@ namespace {
 
 constexpr const char* kFormat = "softmoe images";
 constexpr const char* kVersion = "1";
+constexpr const char* kVersionOfTexts = "2";  // with captions or texts of classes
 
 /// XXH3-64 of everything but the images.
 class IndexHash {
@@ -45,6 +46,11 @@ std::string checksum(const PackedIndex& index) {
   hash.add(index.names);
   hash.add(index.name_ends);
   hash.add(index.shape);
+  hash.add(index.captions);
+  hash.add(index.caption_ends);
+  if (!index.class_texts.empty()) {
+    hash.add(json_text(index.class_texts));
+  }
   return hash.hex();
 }
 
@@ -78,12 +84,11 @@ bool ends_fit(const std::vector<int64_t>& ends, int64_t total) {
          (ends.empty() ? total == 0 : ends.front() >= 0 && ends.back() == total);
 }
 
-std::vector<std::string> read_class_names(const Hdf5File& file) {
+std::vector<std::string> read_texts(const Hdf5File& file, const std::string& name) {
   try {
-    return nlohmann::json::parse(file.read_text("class_names")).get<std::vector<std::string>>();
+    return nlohmann::json::parse(file.read_text(name)).get<std::vector<std::string>>();
   } catch (const nlohmann::json::exception&) {
-    throw InputError(file.path().string() + ": class_names", "a JSON list of texts",
-                     "something else");
+    throw InputError(file.path().string() + ": " + name, "a JSON list of texts", "something else");
   }
 }
 
@@ -122,8 +127,34 @@ int64_t begin_of(const std::vector<int64_t>& ends, int64_t index) {
   return index == 0 ? 0 : ends[static_cast<size_t>(index) - 1];
 }
 
+/// Text number `index` of those that stand in `texts` one after the other.
+std::string text_of(const std::vector<uint8_t>& texts, const std::vector<int64_t>& ends,
+                    int64_t index) {
+  return {texts.begin() + begin_of(ends, index), texts.begin() + ends[static_cast<size_t>(index)]};
+}
+
+/// Reads what `file` has of captions and texts of classes, and checks their sizes.
+void read_captions(const Hdf5File& file, PackedIndex& index) {
+  if (file.exists("/caption_ends")) {
+    index.captions = read_vector<uint8_t>(file, "/captions", Hdf5Type::kUInt8);
+    index.caption_ends = read_vector<int64_t>(file, "/caption_ends", Hdf5Type::kInt64);
+    check(ends_fit(index.caption_ends, std::ssize(index.captions)), file, "/caption_ends");
+    check(std::ssize(index.caption_ends) == index.size(), file, "captions of other images");
+  }
+  if (file.has_text("class_texts")) {
+    index.class_texts = read_texts(file, "class_texts");
+    check(index.class_texts.size() == index.class_names.size(), file, "class_texts");
+  }
+}
+
 /// Throws InputError unless all labels are classes and, of a multi-label set, in ascending order.
+/// Images with captions may have no labels at all.
 void check_labels(const Hdf5File& file, const PackedIndex& index) {
+  if (index.has_captions() && index.class_names.empty() && !index.multi_label) {
+    check(std::ranges::all_of(index.labels, [](int64_t label) { return label == -1; }), file,
+          "a label without a class");
+    return;
+  }
   for (const int64_t label : index.labels) {
     check(label >= 0 && label < std::ssize(index.class_names), file, "a label without a class");
   }
@@ -141,15 +172,17 @@ void check_labels(const Hdf5File& file, const PackedIndex& index) {
 
 std::vector<int64_t> PackedIndex::labels_of(int64_t index) const {
   if (!multi_label) {
-    return {labels[static_cast<size_t>(index)]};
+    const int64_t label = labels[static_cast<size_t>(index)];
+    return label < 0 ? std::vector<int64_t>{} : std::vector{label};
   }
   return {labels.begin() + begin_of(label_ends, index),
           labels.begin() + label_ends[static_cast<size_t>(index)]};
 }
 
-std::string PackedIndex::name(int64_t index) const {
-  return {names.begin() + begin_of(name_ends, index),
-          names.begin() + name_ends[static_cast<size_t>(index)]};
+std::string PackedIndex::name(int64_t index) const { return text_of(names, name_ends, index); }
+
+std::string PackedIndex::caption(int64_t index) const {
+  return text_of(captions, caption_ends, index);
 }
 
 int64_t PackedIndex::begin(int64_t index) const { return begin_of(ends, index); }
@@ -168,8 +201,16 @@ void write_index(Hdf5File& file, const PackedIndex& index) {
   if (!index.raw) {
     write("/ends", Hdf5Type::kInt64, index.ends);
   }
+  if (index.has_captions()) {
+    write("/captions", Hdf5Type::kUInt8, index.captions);
+    write("/caption_ends", Hdf5Type::kInt64, index.caption_ends);
+  }
+  if (!index.class_texts.empty()) {
+    file.write_text("class_texts", json_text(index.class_texts));
+  }
+  const bool has_texts = index.has_captions() || !index.class_texts.empty();
   file.write_text("format", kFormat);
-  file.write_text("version", kVersion);
+  file.write_text("version", has_texts ? kVersionOfTexts : kVersion);
   file.write_text("layout", index.raw ? "raw" : "encoded");
   file.write_text("split", index.split);
   if (!index.source.empty()) {
@@ -184,14 +225,16 @@ PackedIndex read_index(const Hdf5File& file) {
   if (!file.has_text("format") || file.read_text("format") != kFormat) {
     throw InputError(path, "a packed data set (softmoe data pack)", "another kind of HDF5 file");
   }
-  if (file.read_text("version") != kVersion) {
-    throw InputError(path + ": version of the packed format", kVersion, file.read_text("version"));
+  if (const auto version = file.read_text("version");
+      version != kVersion && version != kVersionOfTexts) {
+    throw InputError(path + ": version of the packed format",
+                     fmt::format("{} or {}", kVersion, kVersionOfTexts), version);
   }
   PackedIndex index;
   index.raw = file.read_text("layout") == "raw";
   index.split = file.read_text("split");
   index.source = file.has_text("source") ? file.read_text("source") : "";
-  index.class_names = read_class_names(file);
+  index.class_names = read_texts(file, "class_names");
   index.labels = read_vector<int64_t>(file, "/labels", Hdf5Type::kInt64);
   index.multi_label = file.exists("/label_ends");
   if (index.multi_label) {
@@ -208,6 +251,7 @@ PackedIndex read_index(const Hdf5File& file) {
     }
   }
   check(ends_fit(index.name_ends, std::ssize(index.names)), file, "/name_ends");
+  read_captions(file, index);
   check(checksum(index) == file.read_text("checksum"), file, "the checksum of its index differs");
   check_labels(file, index);
   return index;

@@ -29,15 +29,25 @@ class PackWriter {
  public:
   PackWriter(Hdf5File& file, PackedIndex& index) : file_(file), index_(index) {}
 
-  void add(const StoredImage& image, const std::vector<int64_t>& labels, const std::string& name) {
+  /// Adds image `number` of `dataset`, which is stored as `image`.
+  void add(const StoredImage& image, const Dataset& dataset, int64_t number) {
     const auto& bytes = image.bytes;
+    const auto name = dataset.sample_name(number);
     if (index_.size() == 0) {
       begin();
     }
     written_ += static_cast<int64_t>(bytes.size());
-    index_.labels.insert(index_.labels.end(), labels.begin(), labels.end());
     if (index_.multi_label) {
+      const auto labels = dataset.labels(number);
+      index_.labels.insert(index_.labels.end(), labels.begin(), labels.end());
       index_.label_ends.push_back(std::ssize(index_.labels));
+    } else {
+      index_.labels.push_back(dataset.label(number));
+    }
+    if (dataset.has_captions()) {
+      const auto caption = dataset.caption(number);
+      index_.captions.insert(index_.captions.end(), caption.begin(), caption.end());
+      index_.caption_ends.push_back(std::ssize(index_.captions));
     }
     index_.checksums.push_back(XXH3_64bits(bytes.data(), bytes.size()));
     index_.ends.push_back(written_);
@@ -142,6 +152,9 @@ std::string pack_key(const Dataset& dataset, const PackedIndex& index) {
   for (int64_t number = 0; number < dataset.size(); ++number) {
     key +=
         fmt::format("{} {}\n", fmt::join(dataset.labels(number), ";"), dataset.sample_name(number));
+    if (dataset.has_captions()) {
+      key += dataset.caption(number) + "\n";
+    }
   }
   return key;
 }
@@ -209,7 +222,7 @@ void write_packed(const PackJournal& journal, const Dataset& dataset,
       if (journal.contains(number)) {
         const auto image = journal.read(number);
         check_shape(index, image, dataset.sample_name(number));
-        writer.add(image, dataset.labels(number), dataset.sample_name(number));
+        writer.add(image, dataset, number);
       }
       progress.update(number + 1);
     }
@@ -244,6 +257,9 @@ PackReport pack_dataset(const Dataset& dataset, const std::filesystem::path& pat
   index.multi_label = dataset.is_multi_label();
   index.split = split;
   index.class_names = dataset.class_names();
+  if (auto texts = dataset.class_texts(); texts != dataset.Dataset::class_texts()) {
+    index.class_texts = std::move(texts);
+  }
   check_can_write(path);
   const std::filesystem::path journal_path = link_target(path).string() + ".part";
   std::filesystem::create_directories(std::filesystem::absolute(journal_path).parent_path());

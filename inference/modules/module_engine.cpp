@@ -5,7 +5,7 @@
 #include <set>
 
 #include "checkpoints/model_checkpoint.h"
-#include "core/error.h"
+#include "inference/modules/module_precision.h"
 #include "ops/compute_precision.h"
 #include "runtime/autocast_guard.h"
 #include "runtime/device.h"
@@ -90,13 +90,6 @@ void take_weights(torch::nn::Module& model, NamedTensors weights, const torch::D
   }
 }
 
-void check_precision(Precision precision) {
-  if (precision != Precision::kFloat32 && precision != Precision::kBFloat16) {
-    throw UsageError("dtype", "float32 or bfloat16 for this model on this device",
-                     enum_name(precision));
-  }
-}
-
 }  // namespace
 
 bool is_recordable(const VitOptions& options) {
@@ -109,14 +102,14 @@ ModuleEngine::ModuleEngine(VisionTransformer model, Precision precision)
       model_(std::move(model)),
       input_dtype_(model_->parameters().front().scalar_type()),
       head_dtype_(tensor_dtype(precision)) {
-  check_precision(precision);
+  check_module_precision(precision);
   model_->eval();
 }
 
 ModuleEngine::ModuleEngine(const VitOptions& options, NamedTensors weights, Precision precision,
                            const torch::Device& device)
     : InferenceEngine(precision, exact_device(device)), options_(options), model_(nullptr) {
-  check_precision(precision);
+  check_module_precision(precision);
   const auto learned = with_learned_positions(options, weights);
   model_ = unfilled_model(learned);
   std::set<std::string> bf16_names;

@@ -8,8 +8,8 @@
 namespace softmoe {
 namespace {
 
-/// Images whose MLPs are merged while the panels of the experts are in the caches.
-constexpr int64_t kMaxImages = 8;
+/// Sequences whose MLPs are merged while the panels of the experts are in the caches.
+constexpr int64_t kMaxMerged = 8;
 
 }  // namespace
 
@@ -22,28 +22,29 @@ float* MergingPass::take_scratch(Arena& arena) const {
 }
 
 void MergingPass::take(const PackedBlock& block, const torch::Tensor& weights) {
-  weights_ = weights.to(torch::kCPU, torch::kFloat32).contiguous();  // [batch, experts]
-  const int64_t images = std::min(kMaxImages, weights_.size(0));
-  if (!merged_.fc1.defined() || merged_.fc1.experts() < images) {
-    merged_.fc1 = PackedWeights::unfilled(block.mlp.fc1, images);
-    merged_.fc2 = PackedWeights::unfilled(block.mlp.fc2, images);
+  weights_ = weights.to(torch::kCPU, torch::kFloat32).contiguous();  // [sequences, experts]
+  const int64_t merged = std::min(kMaxMerged, weights_.size(0));
+  if (!merged_.fc1.defined() || merged_.fc1.experts() < merged) {
+    merged_.fc1 = PackedWeights::unfilled(block.mlp.fc1, merged);
+    merged_.fc2 = PackedWeights::unfilled(block.mlp.fc2, merged);
   }
 }
 
-void MergingPass::run(const PackedBlock& block, const ThreadTeam& team, const float* normed,
-                      float* x, const ValueRows& rows, const MlpScratch& scratch, float* factors) {
-  const int64_t batch = weights_.size(0);
-  for (int64_t first = 0; first < batch; first += kMaxImages) {
-    const IndexRange images{first, std::min(first + kMaxImages, batch)};
-    merge(block, team, images, factors);
+void MergingPass::run(const PackedBlock& block, const ThreadTeam& team,
+                      const SequenceRows& sequences, const float* normed, float* x,
+                      const ValueRows& rows, const MlpScratch& scratch, float* factors) {
+  const int64_t count = weights_.size(0);
+  for (int64_t first = 0; first < count; first += kMaxMerged) {
+    const IndexRange merged{first, std::min(first + kMaxMerged, count)};
+    merge(block, team, merged, factors);
     team.barrier();
-    run_merged(team, images, normed, x, rows, scratch);
+    run_merged(team, sequences, merged, normed, x, rows, scratch);
     team.barrier();
   }
 }
 
-/// This thread's share of the panels of the MLPs of `images`.
-void MergingPass::merge(const PackedBlock& block, const ThreadTeam& team, const IndexRange& images,
+/// This thread's share of the panels of the MLPs of the sequences `merged`.
+void MergingPass::merge(const PackedBlock& block, const ThreadTeam& team, const IndexRange& merged,
                         float* factors) {
   const int64_t hidden_panels = kernels::panels_of(block.mlp.fc1.columns());
   const int64_t panels = hidden_panels + kernels::panels_of(block.mlp.fc2.columns());
@@ -52,31 +53,32 @@ void MergingPass::merge(const PackedBlock& block, const ThreadTeam& team, const 
     const bool is_second = panel >= hidden_panels;
     const auto& source = is_second ? block.mlp.fc2 : block.mlp.fc1;
     auto& target = is_second ? merged_.fc2 : merged_.fc1;
-    for (int64_t image = images.first; image < images.last; ++image) {
+    for (int64_t sequence = merged.first; sequence < merged.last; ++sequence) {
       const float* const weights =
-          weights_.const_data_ptr<float>() + image * block.mlp.fc1.experts();
-      target.merge_panel(source, weights, image - images.first,
+          weights_.const_data_ptr<float>() + sequence * block.mlp.fc1.experts();
+      target.merge_panel(source, weights, sequence - merged.first,
                          is_second ? panel - hidden_panels : panel, factors);
     }
   }
 }
 
-/// This thread's share of the tokens of `images`.
-void MergingPass::run_merged(const ThreadTeam& team, const IndexRange& images, const float* normed,
-                             float* x, const ValueRows& rows, const MlpScratch& scratch) {
-  const int64_t tokens = layers_.options.tokens();
-  const auto share = team.share((images.last - images.first) * tokens);
-  for (int64_t at = share.first; at < share.last;) {
-    const int64_t image = at / tokens;
-    const int64_t last = std::min(share.last, (image + 1) * tokens);
-    for_each_block({at, last}, block_rows_, [&](int64_t first, int64_t count) {
-      const int64_t offset = (images.first * tokens + first) * dim();
-      multiply_mlp(merged_, image, layers_.activation, inputs(normed + offset, count, rows),
-                   {.out = {.fp32 = x + offset}, .out_stride = dim(), .accumulate = true}, scratch,
-                   /*next=*/nullptr);
-    });
-    at = last;
-  }
+/// This thread's share of the tokens of the sequences `merged`.
+void MergingPass::run_merged(const ThreadTeam& team, const SequenceRows& sequences,
+                             const IndexRange& merged, const float* normed, float* x,
+                             const ValueRows& rows, const MlpScratch& scratch) {
+  const int64_t begin = sequences.first_row(merged.first);
+  const auto share = team.share(sequences.first_row(merged.last) - begin);
+  for_each_sequence(sequences, {begin + share.first, begin + share.last},
+                    [&](int64_t sequence, int64_t at, int64_t last) {
+                      for_each_block({at, last}, block_rows_, [&](int64_t first, int64_t count) {
+                        const int64_t offset = first * dim();
+                        multiply_mlp(
+                            merged_, sequence - merged.first, layers_.activation,
+                            inputs(normed + offset, count, rows),
+                            {.out = {.fp32 = x + offset}, .out_stride = dim(), .accumulate = true},
+                            scratch, /*next=*/nullptr);
+                      });
+                    });
 }
 
 /// `count` rows of `normed` as values that pass between products, in `rows`.

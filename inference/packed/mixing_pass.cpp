@@ -31,28 +31,29 @@ MixingPass::MixingPass(const PackedLayers& layers, int64_t block_rows)
   }
 }
 
-int64_t MixingPass::expert_rows(int64_t batch) const {
-  return std::min(kMaxExpertRows, batch * max_slots_per_expert_);
+int64_t MixingPass::expert_rows(int64_t sequences) const {
+  return std::min(kMaxExpertRows, sequences * max_slots_per_expert_);
 }
 
-void MixingPass::take_memory(Arena& arena, int64_t batch, int64_t places, float* x,
+void MixingPass::take_memory(Arena& arena, const DividedSequences& batch, float* x,
                              const ValueRows& normed) {
-  batch_ = batch;
+  batch_ = &batch;
   x_ = x;
   normed_ = normed;
   if (max_slots_ == 0) {
     return;
   }
-  const int64_t rows = batch * tokens();
+  const int64_t rows = sequences().rows();
+  const int64_t places = batch.places();
   const int64_t panels = kernels::panels_of(dim()) * kernels::kPanelColumns;
   powers_ = take_rows(arena, layers_.values, rows, kernels::round_up(max_slots_, 2));
   if (needs_shares_) {
     shares_ = take_rows(arena, layers_.values, rows, kernels::round_up(max_slots_, 2));
   }
   inverse_sums_ = arena.take<float>(rows);
-  packed_tokens_ = arena.take<Unit>(places * panels * units_of(tokens()));
+  packed_tokens_ = arena.take<Unit>(places * panels * max_token_units());
   packed_slots_ = arena.take<Unit>(places * panels * units_of(max_slots_));
-  expert_rows_ = take_rows(arena, layers_.values, batch * max_slots_, dim());
+  expert_rows_ = take_rows(arena, layers_.values, sequences().count() * max_slots_, dim());
 }
 
 MixingPass::Scratch MixingPass::take_scratch(Arena& arena) const {
@@ -62,22 +63,22 @@ MixingPass::Scratch MixingPass::take_scratch(Arena& arena) const {
   return {.normed = arena.take<float>(block_rows_ * dim()),
           .logits = arena.take<float>(block_rows_ * kernels::round_up(max_slots_, 32)),
           .norms = arena.take<float>(block_rows_),
-          .powers = arena.take<Unit>(units_of(tokens()) * kernels::kPanelColumns),
+          .powers = arena.take<Unit>(max_token_units() * kernels::kPanelColumns),
           .slots = take_rows(arena, layers_.values, kernels::kPanelColumns, dim()),
           .sums = arena.take<float>(kernels::kPanelColumns),
-          .index = arena.take<int64_t>(std::max(tokens(), max_slots_)),
+          .index = arena.take<int64_t>(std::max(sequences().max_tokens(), max_slots_)),
           .mean = arena.take<float>(dim()),
           .sorted = needs_shares_ ? arena.take<float>(max_slots_) : nullptr};
 }
 
-int64_t MixingPass::slot_row(const PackedMixing& mixing, int64_t image, int64_t slot) const {
+int64_t MixingPass::slot_row(const PackedMixing& mixing, int64_t sequence, int64_t slot) const {
   const int64_t each = mixing.slots_per_expert;
-  return (slot / each * batch_ + image) * each + slot % each;
+  return (slot / each * sequences().count() + sequence) * each + slot % each;
 }
 
-Unit* MixingPass::panels_of_image(Unit* all, const Portion& portion, int64_t image,
-                                  int64_t units) const {
-  return all + portion.place(image) * kernels::panels_of(dim()) * units * kernels::kPanelColumns;
+Unit* MixingPass::panels_of_sequence(Unit* all, const Portion& portion, int64_t sequence,
+                                     int64_t units) const {
+  return all + portion.place(sequence) * kernels::panels_of(dim()) * units * kernels::kPanelColumns;
 }
 
 void MixingPass::weigh_slots(const PackedBlock& block, int64_t row, int64_t count,
@@ -148,16 +149,22 @@ void MixingPass::fill_slots(const PackedMixing& mixing, const Portion& portion,
 /// Normed tokens as right factors.
 void MixingPass::pack_tokens(const Portion& portion) {
   const int64_t each = kernels::values_per_unit(layers_.values);
-  const int64_t units = units_of(tokens());
-  const auto share = portion.of(units);
+  const int64_t max_units = max_token_units();
+  const auto share = portion.of(max_units);
   for (int64_t index = share.first; index < share.last; ++index) {
-    const int64_t image = index / units;
-    const int64_t unit = index % units;
+    const int64_t sequence = index / max_units;
+    const int64_t unit = index % max_units;
     const int64_t token = unit * each;
-    const auto rows = normed_.part(image * tokens() + token, 2);
+    const int64_t tokens = sequences().tokens(sequence);
+    if (token >= tokens) {
+      continue;  // of a text that is shorter than others
+    }
+    const int64_t units = units_of(tokens);
+    const auto rows = normed_.part(sequences().first_row(sequence) + token, 2);
     kernels::table().pack_depth_unit(
-        layers_.values, rows.source(), second_row(rows, each == 2 && token + 1 < tokens()), dim(),
-        panels_of_image(packed_tokens_, portion, image, units) + unit * kernels::kPanelColumns,
+        layers_.values, rows.source(), second_row(rows, each == 2 && token + 1 < tokens), dim(),
+        panels_of_sequence(packed_tokens_, portion, sequence, max_units) +
+            unit * kernels::kPanelColumns,
         units * kernels::kPanelColumns);
   }
 }
@@ -168,16 +175,17 @@ kernels::LeftUnits MixingPass::transposed(const ValueRows& powers, int64_t slots
   if (layers_.values == Precision::kFloat32) {
     return {powers.units(), 1, powers.stride};
   }
-  const int64_t units = units_of(tokens());
+  const int64_t tokens = powers.count;
+  const int64_t units = units_of(tokens);
   if (kernels::table().bf16_left_tile == 1) {
-    kernels::table().pack_left_transposed(layers_.values, powers.source(), powers.stride, tokens(),
-                                          0, slots, packed, /*column_sums=*/nullptr);
+    kernels::table().pack_left_transposed(layers_.values, powers.source(), powers.stride, tokens, 0,
+                                          slots, packed, /*column_sums=*/nullptr);
     return {packed, units};
   }
   for (int64_t unit = 0; unit < units; ++unit) {
     const auto rows = powers.part(unit * 2, 2);
     kernels::table().pack_depth_unit(layers_.values, rows.source(),
-                                     second_row(rows, unit * 2 + 1 < tokens()), slots,
+                                     second_row(rows, unit * 2 + 1 < tokens), slots,
                                      packed + unit * kernels::kPanelColumns, 0);
   }
   return {packed, 1, kernels::kPanelColumns};
@@ -187,42 +195,45 @@ kernels::LeftUnits MixingPass::transposed(const ValueRows& powers, int64_t slots
 void MixingPass::average_tokens(const PackedMixing& mixing, const Portion& portion,
                                 const Scratch& scratch) {
   const int64_t each = kernels::values_per_unit(layers_.values);
-  const int64_t units = units_of(tokens());
   const int64_t panels = kernels::panels_of(mixing.slots());
   const size_t row_bytes = static_cast<size_t>(dim()) * sizeof(Unit) / static_cast<size_t>(each);
   const auto share = portion.of(panels);
   for (int64_t index = share.first; index < share.last; ++index) {
-    const int64_t image = index / panels;
+    const int64_t sequence = index / panels;
     const int64_t first = index % panels * kernels::kPanelColumns;
     const int64_t count = std::min(kernels::kPanelColumns, mixing.slots() - first);
-    auto powers = powers_.part(image * tokens(), tokens());
+    const int64_t tokens = sequences().tokens(sequence);
+    const int64_t units = units_of(tokens);
+    auto powers = powers_.part(sequences().first_row(sequence), tokens);
     powers.values = powers.values.offset(first);
-    kernels::table().inverse_column_sums(powers.source(), powers.stride, tokens(), count,
+    kernels::table().inverse_column_sums(powers.source(), powers.stride, tokens, count,
                                          scratch.sums);
     kernels::table().packed_product(
         layers_.values, {count, dim(), units}, transposed(powers, count, scratch.powers),
-        {panels_of_image(packed_tokens_, portion, image, units), units * kernels::kPanelColumns},
+        {panels_of_sequence(packed_tokens_, portion, sequence, max_token_units()),
+         units * kernels::kPanelColumns},
         {.out = scratch.slots.values,
          .out_stride = scratch.slots.stride,
          .row_factors = scratch.sums});
     for (int64_t slot = 0; slot < count; ++slot) {
-      const auto target = expert_rows_.part(slot_row(mixing, image, first + slot), 1);
+      const auto target = expert_rows_.part(slot_row(mixing, sequence, first + slot), 1);
       std::memcpy(target.units(), scratch.slots.part(slot, 1).units(), row_bytes);
     }
   }
 }
 
-/// The average of the tokens of an image as the rows of all its slots.
+/// The average of the tokens of a sequence as the rows of all its slots.
 void MixingPass::spread_mean(const PackedMixing& mixing, const Portion& portion,
                              const Scratch& scratch) {
   const auto share = portion.of(mixing.slots());
-  std::iota(scratch.index, scratch.index + tokens(), 0);
   for (int64_t at = share.first; at < share.last;) {
-    const int64_t image = at / mixing.slots();
-    const int64_t last = std::min(share.last, (image + 1) * mixing.slots());
-    average(normed_.part(image * tokens(), tokens()), tokens(), scratch);
+    const int64_t sequence = at / mixing.slots();
+    const int64_t tokens = sequences().tokens(sequence);
+    const int64_t last = std::min(share.last, (sequence + 1) * mixing.slots());
+    std::iota(scratch.index, scratch.index + tokens, 0);
+    average(normed_.part(sequences().first_row(sequence), tokens), tokens, scratch);
     for (; at < last; ++at) {
-      const auto target = expert_rows_.part(slot_row(mixing, image, at % mixing.slots()), 1);
+      const auto target = expert_rows_.part(slot_row(mixing, sequence, at % mixing.slots()), 1);
       kernels::table().copy_row({.fp32 = scratch.mean}, dim(), target.values);
     }
   }
@@ -240,7 +251,7 @@ void MixingPass::average(const ValueRows& rows, int64_t count, const Scratch& sc
 void MixingPass::run_experts(const PackedBlock& block, const ThreadTeam& team,
                              const MlpScratch& scratch) {
   const auto& mixing = block.mixing;
-  const int64_t rows = batch_ * mixing.slots_per_expert;
+  const int64_t rows = sequences().count() * mixing.slots_per_expert;
   // With too few experts to keep the threads busy, threads share each expert's rows.
   const int64_t parts = mixing.experts >= 2 * team.size ? 1 : std::min(team.size, rows);
   const auto share = team.share(mixing.experts * parts);
@@ -281,16 +292,16 @@ void MixingPass::pack_slots(const PackedMixing& mixing, const Portion& portion) 
   const int64_t units = units_of(mixing.slots());
   const auto share = portion.of(units);
   for (int64_t index = share.first; index < share.last; ++index) {
-    const int64_t image = index / units;
+    const int64_t sequence = index / units;
     const int64_t unit = index % units;
     const int64_t slot = unit * each;
     const bool has_second = each == 2 && slot + 1 < mixing.slots();
     const auto second =
-        has_second ? expert_rows_.part(slot_row(mixing, image, slot + 1), 1) : ValueRows{};
+        has_second ? expert_rows_.part(slot_row(mixing, sequence, slot + 1), 1) : ValueRows{};
     kernels::table().pack_depth_unit(
-        layers_.values, expert_rows_.part(slot_row(mixing, image, slot), 1).source(),
+        layers_.values, expert_rows_.part(slot_row(mixing, sequence, slot), 1).source(),
         second.source(), dim(),
-        panels_of_image(packed_slots_, portion, image, units) + unit * kernels::kPanelColumns,
+        panels_of_sequence(packed_slots_, portion, sequence, units) + unit * kernels::kPanelColumns,
         units * kernels::kPanelColumns);
   }
 }
@@ -298,35 +309,29 @@ void MixingPass::pack_slots(const PackedMixing& mixing, const Portion& portion) 
 void MixingPass::add_slots(const PackedMixing& mixing, const Portion& portion) {
   const auto& weights = mixing.shares_powers() ? powers_ : shares_;
   const int64_t units = units_of(mixing.slots());
-  const auto share = portion.of(tokens());
-  for (int64_t at = share.first; at < share.last;) {
-    const int64_t image = at / tokens();
-    const int64_t last = std::min(share.last, (image + 1) * tokens());
+  for_each_sequence(sequences(), portion.rows(), [&](int64_t sequence, int64_t at, int64_t last) {
     for_each_block({at, last}, block_rows_, [&](int64_t row, int64_t count) {
       const auto shares = weights.part(row, count);
       kernels::table().packed_product(
           layers_.values, {count, dim(), units},
           {shares.units(), shares.stride / kernels::values_per_unit(layers_.values)},
-          {panels_of_image(packed_slots_, portion, image, units), units * kernels::kPanelColumns},
+          {panels_of_sequence(packed_slots_, portion, sequence, units),
+           units * kernels::kPanelColumns},
           {.out = {.fp32 = x_ + row * dim()},
            .out_stride = dim(),
            .row_factors = inverse_sums_ + row,
            .accumulate = true});
     });
-    at = last;
-  }
+  });
 }
 
-/// Adds to the tokens of an image the average of the outputs of all its slots.
+/// Adds to the tokens of a sequence the average of the outputs of all its slots.
 void MixingPass::add_mean(const PackedMixing& mixing, const Portion& portion,
                           const Scratch& scratch) {
   constexpr int64_t kFirst = 0;
-  const auto share = portion.of(tokens());
-  for (int64_t at = share.first; at < share.last;) {
-    const int64_t image = at / tokens();
-    const int64_t last = std::min(share.last, (image + 1) * tokens());
+  for_each_sequence(sequences(), portion.rows(), [&](int64_t sequence, int64_t at, int64_t last) {
     for (int64_t slot = 0; slot < mixing.slots(); ++slot) {
-      scratch.index[slot] = slot_row(mixing, image, slot);
+      scratch.index[slot] = slot_row(mixing, sequence, slot);
     }
     average(expert_rows_, mixing.slots(), scratch);
     for (; at < last; ++at) {
@@ -334,7 +339,7 @@ void MixingPass::add_mean(const PackedMixing& mixing, const Portion& portion,
           {.rows = {.fp32 = scratch.mean}, .index = &kFirst, .count = 1, .accumulate = true}, dim(),
           {.fp32 = x_ + at * dim()});
     }
-  }
+  });
 }
 
 }  // namespace softmoe

@@ -47,21 +47,13 @@ class Packer {
       : options_(options), weights_(std::move(weights)), precision_(precision) {}
 
   PackedLayers pack() {
-    PackedLayers layers;
-    layers.options = options_;
-    layers.values = values();
-    layers.activation = mlp_activation(options_);
+    auto layers = pack_blocks();
     layers.positions = positions();
     layers.patch =
         PackedWeights(take("patch_embed.proj.weight").flatten(1), {}, {.precision = pixels()});
     if (options_.pre_norm) {
       layers.pre_norm = norm("norm_pre");
     }
-    const auto mask = moe_block_mask(options_.moe_blocks, options_.depth);
-    for (int64_t index = 0; index < options_.depth; ++index) {
-      layers.blocks.push_back(block(index, mask[static_cast<size_t>(index)]));
-    }
-    layers.norm = norm(options_.final_norm == FinalNorm::kTokens ? "norm" : "fc_norm");
     if (options_.pre_logits > 0) {
       layers.pre_logits = linear("pre_logits", {.precision = Precision::kFloat32});
     }
@@ -78,7 +70,34 @@ class Packer {
     return layers;
   }
 
+  PackedTextLayers pack_text(const TextOptions& text) {
+    PackedTextLayers tower;
+    tower.options = text;
+    tower.layers = pack_blocks();
+    tower.layers.causal = text.causal;
+    tower.token_embed = fp32(take("token_embed"));  // [vocab_size, dim]
+    tower.pos_embed = fp32(take("pos_embed"));      // [context, dim]
+    if (text.embed_dim > 0) {
+      tower.projection = linear("projection", {.precision = Precision::kFloat32});
+    }
+    return tower;
+  }
+
  private:
+  /// What images and texts have in common.
+  PackedLayers pack_blocks() {
+    PackedLayers layers;
+    layers.options = options_;
+    layers.values = values();
+    layers.activation = mlp_activation(options_);
+    const auto mask = moe_block_mask(options_.moe_blocks, options_.depth);
+    for (int64_t index = 0; index < options_.depth; ++index) {
+      layers.blocks.push_back(block(index, mask[static_cast<size_t>(index)]));
+    }
+    layers.norm = norm(options_.final_norm == FinalNorm::kTokens ? "norm" : "fc_norm");
+    return layers;
+  }
+
   /// The tensor leaves the map, so that packing it can take over its memory.
   torch::Tensor take(const std::string& name) {
     auto node = weights_.extract(name);
@@ -271,6 +290,13 @@ int64_t PackedLayers::bytes() const {
 PackedLayers pack_layers(const VitOptions& options, NamedTensors weights, Precision precision) {
   const torch::NoGradGuard no_grad;
   return Packer(options, std::move(weights), precision).pack();
+}
+
+PackedTextLayers pack_text_layers(const TextOptions& options, NamedTensors weights,
+                                  Precision precision) {
+  const torch::NoGradGuard no_grad;
+  const auto blocks = block_options(options);
+  return Packer(blocks, std::move(weights), precision).pack_text(options);
 }
 
 }  // namespace softmoe

@@ -11,6 +11,7 @@
 #include "kernels/packed_factors.h"
 #include "ops/soft_mixing.h"
 #include "vit/options.h"
+#include "vit/text_options.h"
 
 namespace softmoe {
 
@@ -65,9 +66,11 @@ struct PackedBlock {
   PackedMlp shared{};  ///< the MLP beside the experts, or undefined
 };
 
-/// A whole model.
+/// A whole model, or the blocks of a text tower, whose `options` are block_options() of it and
+/// which has neither patches, positions nor heads here.
 struct PackedLayers {
   VitOptions options{};
+  bool causal = false;                     ///< tokens attend to those before them alone
   Precision values = Precision::kFloat32;  ///< what passes between products
   Activation activation = Activation::kNone;
   PackedWeights patch{};      ///< without bias
@@ -89,5 +92,20 @@ struct PackedLayers {
 /// blocks go through all that follows: with 8 bits in all blocks the error of the logits is more
 /// than twice that of bf16; this way it is about that of bf16.
 PackedLayers pack_layers(const VitOptions& options, NamedTensors weights, Precision precision);
+
+/// A text tower.
+struct PackedTextLayers {
+  TextOptions options{};
+  PackedLayers layers{};        ///< its blocks and final norm
+  torch::Tensor token_embed{};  ///< [vocab_size, dim] fp32
+  torch::Tensor pos_embed{};    ///< [context, dim] fp32
+  PackedWeights projection{};   ///< fp32; undefined without one
+
+  int64_t bytes() const { return layers.bytes() + projection.bytes(); }
+};
+
+/// Packs the `weights` of a text tower, as pack_layers() does those of its blocks.
+PackedTextLayers pack_text_layers(const TextOptions& options, NamedTensors weights,
+                                  Precision precision);
 
 }  // namespace softmoe

@@ -110,10 +110,15 @@ constexpr int kPowerRows = 4;
 static_assert(kQueries % kPowerRows == 0);
 
 /// Powers of the scores of kPowerRows rows, the largest of which is 1, and the inverse of their
-/// sum; zero up to the end of the last unit.
-template <bool kBf16>
-void power_rows(int64_t first, int64_t tokens, const Head& head) {
-  const int64_t padded = head.units * (kBf16 ? 2 : 1);
+/// sum; zero up to the end of the last of `units` units. If causal, row 0 of the scores sees
+/// `seen` tokens and each row one more than the row before, else all rows see `tokens`.
+template <bool kBf16, bool kCausal>
+void power_rows(int64_t first, int64_t tokens, int64_t seen, int64_t units, const Head& head) {
+  const int64_t padded = units * (kBf16 ? 2 : 1);
+  const auto mask_of = [&](int row, int64_t at) {
+    const int64_t last = seen + first + row;
+    return lanes(at, kCausal && last < tokens ? last : tokens);
+  };
   const float* const scores = head.scores + first * head.score_stride;
   Floats shift[kPowerRows];
   Floats sum[kPowerRows];
@@ -123,9 +128,10 @@ void power_rows(int64_t first, int64_t tokens, const Head& head) {
     sum[row] = zero();
   }
   for (int64_t at = 0; at < tokens; at += kLanes) {
-    const Mask mask = lanes(at, tokens);
+    const Mask all = lanes(at, tokens);
 #pragma GCC unroll 4
     for (int row = 0; row < kPowerRows; ++row) {
+      const Mask mask = kCausal ? mask_of(row, at) : all;
       shift[row] = max(mask, shift[row], load(scores + row * head.score_stride + at));
     }
   }
@@ -134,9 +140,10 @@ void power_rows(int64_t first, int64_t tokens, const Head& head) {
     shift[row] = set1(max_of(shift[row]));
   }
   for (int64_t at = 0; at < padded; at += kLanes) {
-    const Mask mask = lanes(at, tokens);
+    const Mask all = lanes(at, tokens);
 #pragma GCC unroll 4
     for (int row = 0; row < kPowerRows; ++row) {
+      const Mask mask = kCausal ? mask_of(row, at) : all;
       const Floats off = sub(load(scores + row * head.score_stride + at), shift[row]);
       const Floats power = keep(mask, kBf16 ? exp2_rough(off) : exp_exact(off));
       sum[row] = add(sum[row], power);
@@ -151,6 +158,16 @@ void power_rows(int64_t first, int64_t tokens, const Head& head) {
 #pragma GCC unroll 4
   for (int row = 0; row < kPowerRows; ++row) {
     head.inverse_sums[first + row] = 1.0F / sum_of(sum[row]);
+  }
+}
+
+/// power_rows() of `rows` scores, of which row 0 is that of query `query`.
+template <bool kBf16>
+void power_all_rows(const PackedAttention& attention, int64_t query, int64_t rows, int64_t tokens,
+                    int64_t units, const Head& head) {
+  for (int64_t row = 0; row < rows; row += kPowerRows) {
+    attention.causal ? power_rows<kBf16, true>(row, tokens, query + 1, units, head)
+                     : power_rows<kBf16, false>(row, tokens, query + 1, units, head);
   }
 }
 
@@ -185,14 +202,15 @@ void attend(const PackedAttention& attention, int64_t head_index, Source qkv, in
   const int64_t block = kUnits > 1 ? even : kQueries;
   for (int64_t query = 0; query < attention.tokens; query += block) {
     const int64_t rows = attention.tokens - query < block ? attention.tokens - query : block;
-    product({rows, head.score_stride, head.depth},
+    // Keys that no query of the block sees are left out.
+    const int64_t tokens = attention.causal ? query + rows : attention.tokens;
+    const int64_t units = round_up(units_of(precision, tokens), kUnits);
+    product({rows, panels_of(tokens) * kPanelColumns, head.depth},
             {queries.data + query * queries.row_stride, queries.row_stride}, keys,
             {.out = {.fp32 = head.scores}, .out_stride = head.score_stride});
-    for (int64_t row = 0; row < rows; row += kPowerRows) {
-      is_bf16 ? power_rows<true>(row, attention.tokens, head)
-              : power_rows<false>(row, attention.tokens, head);
-    }
-    product({rows, attention.head_dim, head.units}, {head.weights, head.weight_stride}, values,
+    is_bf16 ? power_all_rows<true>(attention, query, rows, tokens, units, head)
+            : power_all_rows<false>(attention, query, rows, tokens, units, head);
+    product({rows, attention.head_dim, units}, {head.weights, head.weight_stride}, values,
             {.out = out.offset(query * mixed_stride),
              .out_stride = mixed_stride,
              .row_factors = head.inverse_sums});

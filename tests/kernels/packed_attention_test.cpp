@@ -72,6 +72,35 @@ TEST_P(PackedAttentionTest, MixesValuesBySoftmaxOfScores) {
   }
 }
 
+TEST_P(PackedAttentionTest, OfCausalTextsSeesNoLaterToken) {
+  for (const int64_t tokens : {1, 3, 34, 197}) {
+    constexpr int64_t kHeadDim = 22;
+    const PackedAttention attention{.precision = precision(),
+                                    .tokens = tokens,
+                                    .heads = 2,
+                                    .head_dim = kHeadDim,
+                                    .causal = true};
+    auto qkv = random_matrix(tokens, 3 * attention.dim(), 4);
+    Matrix expected(tokens, attention.dim());
+    for (int64_t head = 0; head < attention.heads; ++head) {
+      const auto part = [&](int64_t kind) {
+        const int64_t first = kind * attention.dim() + head * kHeadDim;
+        return qkv.slice(first, first + kHeadDim);
+      };
+      auto scores =
+          scaled(part(0) * part(1).transposed(), 1.0 / std::sqrt(static_cast<double>(kHeadDim)));
+      for (int64_t query = 0; query < tokens; ++query) {
+        for (int64_t key = query + 1; key < tokens; ++key) {
+          scores.at(query, key) = -1e30;
+        }
+      }
+      put(row_softmax(scores) * part(2), head * kHeadDim, expected);
+    }
+    put(scaled(qkv.slice(0, attention.dim()), query_factor(attention)), 0, qkv);
+    EXPECT_TRUE(near(run(attention, qkv), expected.values, tolerance())) << tokens;
+  }
+}
+
 TEST_P(PackedAttentionTest, NormalisesQueriesAndKeysOfEachHead) {
   constexpr int64_t kTokens = 37;
   constexpr int64_t kHeads = 2;

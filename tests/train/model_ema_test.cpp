@@ -29,16 +29,16 @@ test::TinyRun averaged_run() {
 
 TEST(ModelEma, FollowsTheFormula) {
   auto model = make_model(tiny_run().model, 0);
-  ModelEma ema(model, {0.9}, /*warms_up=*/false);
-  ModelEma warm(model, {0.9}, /*warms_up=*/true);
+  ModelEma ema(*model, {0.9}, /*warms_up=*/false);
+  ModelEma warm(*model, {0.9}, /*warms_up=*/true);
   auto expected = model->named_parameters()["pos_embed"].detach().clone();
   auto expected_warm = expected.clone();
   for (int64_t step = 1; step <= 3; ++step) {
     const torch::NoGradGuard no_grad;
     auto weight = model->named_parameters()["pos_embed"];
     weight.add_(static_cast<double>(step));
-    ema.update(model, step);
-    warm.update(model, step);
+    ema.update(*model, step);
+    warm.update(*model, step);
     expected = 0.9 * expected + 0.1 * weight;
     const double decay = std::min(0.9, 1.0 - std::pow(1.0 + static_cast<double>(step), -2.0 / 3.0));
     expected_warm = decay * expected_warm + (1.0 - decay) * weight;
@@ -49,8 +49,8 @@ TEST(ModelEma, FollowsTheFormula) {
 
 TEST(ModelEma, NamesTheAverageThatAFileLacks) {
   auto model = make_model(tiny_run().model, 0);
-  const ModelEma saved(model, {0.9}, false);
-  ModelEma other(model, {0.99}, false);
+  const ModelEma saved(*model, {0.9}, false);
+  ModelEma other(*model, {0.99}, false);
   EXPECT_THAT([&] { other.load(saved.tensors(), "last.h5"); },
               testing::ThrowsMessage<InputError>(testing::HasSubstr("one with decay 0.99")));
 }

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "eval/evaluate.h"
-#include "train/image_text_evaluation.h"
 #include "train/world_rules.h"
 
 namespace softmoe {
@@ -33,7 +32,7 @@ void EvaluationHook::at_evaluation(TrainingState& state) {
                       .is_best = is_best};
   if (state.ema) {
     for (auto& average : state.ema->averages()) {
-      state.evaluation.averages.push_back(evaluate_model(state, average.model));
+      state.evaluation.averages.push_back(evaluate_average(state, *average.model));
     }
   }
   progress.epoch_loss = 0.0;
@@ -49,39 +48,51 @@ void EvaluationHook::at_end(TrainingState& state) {
 ClassificationResult EvaluationHook::evaluate_state(
     TrainingState& state, std::optional<RetrievalResult>& retrieval) const {
   if (!state.setup.image_text) {
-    return evaluate_model(state, state.model());
+    return evaluate_model(state, *state.model());
   }
   auto& run = *state.setup.image_text;
   run.set_training(false);
-  auto evaluation = evaluate_image_text(run, val_set_, transform_, state.options().loader,
-                                        state.options().objectives,
-                                        {.device = state.setup.device,
-                                         .dtype = state.compute_dtype,
-                                         .images = val_set_.size(),
-                                         .before_batch = before_batch_});
+  auto evaluation = evaluate_pairs(state, *run.model);
   run.set_training(true);
   retrieval = std::move(evaluation.retrieval);
   return std::move(evaluation.result);
 }
 
+ClassificationResult EvaluationHook::evaluate_average(const TrainingState& state,
+                                                      torch::nn::Module& model) const {
+  return state.setup.image_text
+             ? evaluate_pairs(state, dynamic_cast<ImageTextModelImpl&>(model)).result
+             : evaluate_model(state, dynamic_cast<VisionTransformerImpl&>(model));
+}
+
+ImageTextEvaluation EvaluationHook::evaluate_pairs(const TrainingState& state,
+                                                   ImageTextModelImpl& model) const {
+  return evaluate_image_text(*state.setup.image_text, model, val_set_, transform_,
+                             state.options().loader, state.options().objectives,
+                             {.device = state.setup.device,
+                              .dtype = state.compute_dtype,
+                              .images = val_set_.size(),
+                              .before_batch = before_batch_});
+}
+
 ClassificationResult EvaluationHook::evaluate_model(const TrainingState& state,
-                                                    VisionTransformer& model) const {
+                                                    VisionTransformerImpl& model) const {
   auto options = state.options().loader;
   options.shuffle = false;
   options.drop_last = false;
   options.share = batch_share(state.setup);
   Loader loader(val_set_, transform_, options);
-  const bool was_training = model->is_training();
-  model->eval();
-  auto result = evaluate([&model](const torch::Tensor& images) { return model(images); }, loader,
-                         model->options().num_classes,
+  const bool was_training = model.is_training();
+  model.eval();
+  auto result = evaluate([&model](const torch::Tensor& images) { return model.forward(images); },
+                         loader, model.options().num_classes,
                          loss_row(state.options().objectives.loss.loss).likelihood,
                          {.device = state.setup.device,
                           .dtype = state.compute_dtype,
                           .images = val_set_.size(),
                           .before_batch = before_batch_,
                           .world = state.setup.world});
-  model->train(was_training);
+  model.train(was_training);
   return result;
 }
 

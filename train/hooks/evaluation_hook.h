@@ -7,6 +7,7 @@
 #include "datasets/dataset.h"
 #include "datasets/transforms.h"
 #include "train/hook.h"
+#include "train/image_text_evaluation.h"
 
 namespace softmoe {
 
@@ -24,7 +25,11 @@ class EvaluationHook : public Hook {
   void at_end(TrainingState& state) override;
 
  private:
-  ClassificationResult evaluate_model(const TrainingState& state, VisionTransformer& model) const;
+  ClassificationResult evaluate_model(const TrainingState& state,
+                                      VisionTransformerImpl& model) const;
+  /// The result of an average of weights, which has the type of the run's model.
+  ClassificationResult evaluate_average(const TrainingState& state, torch::nn::Module& model) const;
+  ImageTextEvaluation evaluate_pairs(const TrainingState& state, ImageTextModelImpl& model) const;
   /// The result of the model that learns; fills in TrainingState::evaluation's retrieval, too.
   ClassificationResult evaluate_state(TrainingState& state,
                                       std::optional<RetrievalResult>& retrieval) const;

@@ -58,6 +58,63 @@ TEST(Packed, KeepsFilesAsTheyAre) {
   EXPECT_THAT(packed->sample_name(4), AllOf(HasSubstr("all.h5[4]"), HasSubstr("dog/4.png")));
 }
 
+/// Images without labels, each with a caption, or with labels whose classes have texts.
+class CaptionedSet : public NumberedSet {
+ public:
+  CaptionedSet(int64_t size, bool has_labels) : NumberedSet(size), has_labels_(has_labels) {}
+  int64_t label(int64_t index) const override {
+    return has_labels_ ? NumberedSet::label(index) : -1;
+  }
+  std::vector<int64_t> labels(int64_t index) const override {
+    return has_labels_ ? NumberedSet::labels(index) : std::vector<int64_t>{};
+  }
+  const std::vector<std::string>& class_names() const override {
+    return has_labels_ ? NumberedSet::class_names() : none_;
+  }
+  std::vector<std::string> class_texts() const override {
+    return has_labels_ ? std::vector<std::string>{"nothing", "1", "2"} : none_;
+  }
+  bool has_captions() const override { return true; }
+  std::string caption(int64_t index) const override {
+    return "the " + first_word + " picture, n\u00ba " + std::to_string(index);
+  }
+
+  std::string first_word = "gray";
+
+ private:
+  bool has_labels_;
+  std::vector<std::string> none_;
+};
+
+TEST(Packed, KeepsCaptionsAndTextsOfClasses) {
+  for (const bool has_labels : {false, true}) {
+    const TemporaryFolder folder;
+    CaptionedSet source(6, has_labels);
+    source.bad = {2};
+    pack_dataset(source, folder / "x.h5", "all", {.max_bad_images = 0.5});
+    const auto packed = open_packed(folder / "x.h5", "all");
+    ASSERT_EQ(packed->size(), 5);
+    EXPECT_TRUE(packed->has_captions());
+    EXPECT_EQ(packed->caption(1), source.caption(1));
+    EXPECT_EQ(packed->caption(4), source.caption(5));
+    EXPECT_EQ(packed->label(4), source.label(5));
+    EXPECT_EQ(packed->labels(4), source.labels(5));
+    EXPECT_EQ(packed->class_names(), source.class_names());
+    EXPECT_EQ(packed->class_texts(), source.class_texts());
+  }
+}
+
+TEST(Packed, BeginsAnewForOtherCaptions) {
+  const TemporaryFolder folder;
+  CaptionedSet ended(8, false);
+  ended.broken = 5;
+  EXPECT_THROW(pack_dataset(ended, folder / "x.h5", "all", {}), std::logic_error);
+  CaptionedSet other(8, false);
+  other.first_word = "other";
+  pack_dataset(other, folder / "x.h5", "all", {});
+  EXPECT_EQ(open_packed(folder / "x.h5", "all")->caption(0), other.caption(0));
+}
+
 /// Images that cannot be read from a place on, as if packing were ended there.
 class EndsAt : public NumberedSet {
  public:

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "checkpoints/model_checkpoint.h"
+#include "inference/packed/packed_errors.h"
 #include "softmoe/routers.h"
 #include "support/levels.h"
 #include "support/tensor_matcher.h"
@@ -105,18 +106,6 @@ std::vector<ModelCase> router_cases() {
   return cases;
 }
 
-constexpr std::array kPrecisions{Precision::kFloat32, Precision::kBFloat16, Precision::kInt8,
-                                 Precision::kInt8Experts};
-
-double largest_error(Precision precision) {
-  return precision == Precision::kFloat32 ? 1e-5 : precision == Precision::kInt8 ? 5e-2 : 2e-2;
-}
-
-/// Root of the mean square difference over the root of the mean square.
-double relative_error(const torch::Tensor& actual, const torch::Tensor& expected) {
-  return ((actual - expected).norm() / expected.norm()).item<double>();
-}
-
 class PackedRouters : public testing::TestWithParam<ModelCase> {};
 INSTANTIATE_TEST_SUITE_P(Registry, PackedRouters, testing::ValuesIn(router_cases()),
                          [](const auto& item) { return item.param.name; });
@@ -144,10 +133,11 @@ TEST_P(PackedRouters, ComputeWhatModulesDoOnEveryLevelInEveryPrecision) {
     const auto some = images.slice(0, 0, batch);
     const auto expected = model->forward_features(some);  // [batch, feature_dim]
     test::on_every_level([&] {
-      for (const auto precision : kPrecisions) {
+      for (const auto precision : test::kPackedPrecisions) {
         PackedEngine engine(options, named_tensors(*model), precision);
         const torch::InferenceMode inference;
-        EXPECT_LT(relative_error(engine.features(some), expected), largest_error(precision))
+        EXPECT_LT(test::relative_error(engine.features(some), expected),
+                  test::packed_error(precision))
             << enum_name(precision) << ", " << batch << " images";
       }
     });

@@ -34,7 +34,7 @@ void add_training(const KernelTable& table, Precision precision, int64_t tokens,
 }
 
 void add_inference(const KernelTable& table, Precision precision, int64_t tokens, bool has_norm,
-                   Results& results) {
+                   bool causal, Results& results) {
   constexpr int64_t kHeadDim = 22;
   const auto weights = random_floats(2 * kHeadDim, 5, 1.0F);
   const PackedAttention attention{.precision = precision,
@@ -43,9 +43,10 @@ void add_inference(const KernelTable& table, Precision precision, int64_t tokens
                                   .head_dim = kHeadDim,
                                   .query_norm = has_norm ? weights.data() : nullptr,
                                   .key_norm = has_norm ? weights.data() + kHeadDim : nullptr,
-                                  .norm_eps = 1e-3F};
-  const auto name =
-      enum_name(precision) + " " + std::to_string(tokens) + " tokens" + (has_norm ? " normed" : "");
+                                  .norm_eps = 1e-3F,
+                                  .causal = causal};
+  const auto name = enum_name(precision) + " " + std::to_string(tokens) + " tokens" +
+                    (has_norm ? " normed" : "") + (causal ? " causal" : "");
   const int64_t qkv_stride = 3 * attention.dim() + 4;
   const int64_t mixed_stride = attention.dim() + 2;
   const auto qkv = Array::random(precision, tokens * qkv_stride, 6, 1.0F);
@@ -68,8 +69,10 @@ void add_attention_values(const KernelTable& table, Results& results) {
     for (const bool has_norm : {false, true}) {
       add_training(table, precision, 1, 32, has_norm, results);
       add_training(table, precision, 21, 16, has_norm, results);
-      add_inference(table, precision, 7, has_norm, results);
-      add_inference(table, precision, 53, has_norm, results);
+      for (const bool causal : {false, true}) {
+        add_inference(table, precision, 7, has_norm, causal, results);
+        add_inference(table, precision, 53, has_norm, causal, results);
+      }
     }
   }
 }
