@@ -9,6 +9,7 @@ constexpr std::array kRows{
     CommandRow{"train", "train a model from scratch; started again, it resumes", run_train},
     CommandRow{"finetune", "train a checkpoint on another data set", run_finetune},
     CommandRow{"distill", "train a model to give what larger models give", run_distill},
+    CommandRow{"tune", "train a model to follow instructions about images, on many tasks", run_tune},
     CommandRow{"upcycle", "turn a dense checkpoint into a MoE model, to be trained further",
                run_upcycle},
     CommandRow{"prune", "reduce a MoE checkpoint to fewer experts, or to a dense model", run_prune},

@@ -85,7 +85,8 @@ void train_and_print(const CommandLine& line, const RunOptions& options, const T
                                     .teacher = std::move(parts.teacher),
                                     .matcher = std::move(parts.matcher),
                                     .upcycling = std::move(parts.upcycling),
-                                    .image_text = std::move(parts.image_text)},
+                                    .image_text = std::move(parts.image_text),
+                                    .instruction = std::move(parts.instruction)},
                                    data);
   const auto folder = result.run_folder.string();
   Json document;

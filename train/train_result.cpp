@@ -15,6 +15,9 @@ Json to_json(const TrainResult& result) {
   if (result.retrieval) {
     json["retrieval"] = to_json(*result.retrieval);
   }
+  if (result.tasks) {
+    json["tasks"] = to_json(*result.tasks, /*with_confusion=*/false);
+  }
   if (!result.ema_best.empty()) {
     json["ema_" + best_name(result)] = result.ema_best;
   }

@@ -8,6 +8,7 @@
 #include "runtime/profiler.h"
 #include "train/feature_matcher.h"
 #include "train/image_text_run.h"
+#include "train/instruction_run.h"
 #include "train/objectives.h"
 #include "train/teacher.h"
 
@@ -59,6 +60,24 @@ void forward_classifier(VisionTransformer& model, const Batch& batch,
   };
 }
 
+/// Adds the records of a text tower behind those of the `depth` blocks of images.
+void append_records(RoutingRecords* routing, RoutingRecords of_texts, int64_t depth) {
+  for (auto& [block, record] : of_texts) {
+    routing->emplace(block + depth, std::move(record));
+  }
+}
+
+/// The forward pass of a model that follows instructions: its classes are the answers that can be
+/// given to each question.
+void forward_questions(InstructionRun& run, const Batch& batch, const RoutingWants& wants,
+                       RoutingRecords* routing, StepContext& context) {
+  auto& model = run.model;
+  auto of_texts = routing == nullptr ? RoutingRecords() : model->text->routing_records(wants);
+  context.logits = answer_logits(model, batch, routing,
+                                 routing == nullptr ? nullptr : &of_texts);  // [batch, choices]
+  append_records(routing, std::move(of_texts), model->options().image.depth);
+}
+
 /// The forward pass of both towers. Blocks of the text tower are numbered behind those of images.
 void forward_pairs(ImageTextRun& run, const Batch& batch, const RoutingWants& wants,
                    RoutingRecords* routing, StepContext& context) {
@@ -75,9 +94,7 @@ void forward_pairs(ImageTextRun& run, const Batch& batch, const RoutingWants& wa
                    .log_scale = model->logit_scale,
                    .bias = model->logit_bias,
                    .groups = batch.text_groups};
-  for (auto& [block, record] : of_texts) {
-    routing->emplace(block + model->options().image.depth, std::move(record));
-  }
+  append_records(routing, std::move(of_texts), model->options().image.depth);
 }
 
 }  // namespace
@@ -98,6 +115,8 @@ StepResult step_loss(VisionTransformer& model, const Batch& batch,
     const ProfilePart part("forward");
     if (options.image_text != nullptr) {
       forward_pairs(*options.image_text, batch, wants, routing, context);
+    } else if (options.instruction != nullptr) {
+      forward_questions(*options.instruction, batch, wants, routing, context);
     } else if (objectives.distillation) {
       forward_student(model, batch, options, routing, context);
     } else {

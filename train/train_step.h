@@ -10,6 +10,7 @@ namespace softmoe {
 
 class FeatureMatcher;
 struct ImageTextRun;
+struct InstructionRun;
 class Teacher;
 
 /// How a step is computed.
@@ -21,6 +22,7 @@ struct StepOptions {
   Teacher* teacher = nullptr;  ///< of distillation; it sees the images of the batch
   FeatureMatcher* matcher = nullptr;   ///< of DistillationOptions::features; null without them
   ImageTextRun* image_text = nullptr;  ///< of the contrastive objective, whose model it has
+  InstructionRun* instruction = nullptr;  ///< of a batch with questions, whose model it has
 };
 
 /// How the experts of each MoE layer are used, by the number of its block.

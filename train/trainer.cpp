@@ -270,6 +270,9 @@ ModelUpdate Trainer::next_update() {
     if (const auto& run = state_.setup.image_text) {
       run->complete(batch, number, state_.setup.device);
     }
+    if (const auto& run = state_.setup.instruction) {
+      run->complete(batch, state_.setup.device);
+    }
     ++number;
     batches_.push_back(batch);
     return batch;
@@ -281,7 +284,8 @@ ModelUpdate Trainer::next_update() {
                                 .progress = state_.length.share_of(step),
                                 .teacher = state_.setup.teacher.get(),
                                 .matcher = state_.setup.matcher.get(),
-                                .image_text = state_.setup.image_text.get()},
+                                .image_text = state_.setup.image_text.get(),
+                                .instruction = state_.setup.instruction.get()},
                        .lr = state_.schedule.rate(step),
                        .clip_grad = options.optimizer.clip_grad,
                        .sam_rho = options.optimizer.sam_rho,
@@ -390,6 +394,7 @@ TrainResult Trainer::result() const {
           .images_per_second = seconds > 0 ? images / seconds : 0.0,
           .parameters = state_.learning,
           .retrieval = state_.evaluation.retrieval,
+          .tasks = state_.evaluation.tasks,
           .routing = state_.routing,
           .upcycled_step = progress.upcycled_step};
 }

@@ -7,6 +7,7 @@
 
 #include "train/feature_matcher.h"
 #include "train/image_text_run.h"
+#include "train/instruction_run.h"
 #include "train/run_options.h"
 #include "train/teacher.h"
 #include "train/training_start.h"
@@ -31,8 +32,11 @@ struct TrainingSetup {
   std::optional<MidUpcycling> upcycling = {};
   /// Of the contrastive objective; null for others.
   std::shared_ptr<ImageTextRun> image_text = {};
+  /// Of a run that learns to follow instructions; null for others.
+  std::shared_ptr<InstructionRun> instruction = {};
 
-  /// Everything that learns but the matcher: the model of `image_text`, or that of `start`.
+  /// Everything that learns but the matcher: the model of `image_text` or `instruction`, or that of
+  /// `start`.
   torch::nn::Module& model();
   /// Moves it to `device`, or sets it to training or evaluation.
   void move_to_device();

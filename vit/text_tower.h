@@ -30,6 +30,9 @@ class TextTowerImpl : public torch::nn::Cloneable<TextTowerImpl> {
   torch::Tensor forward_tokens(const torch::Tensor& ids, const torch::Tensor& lengths,
                                RoutingRecords* records = nullptr);
 
+  /// Tokens of `texts` behind the final norm, [tokens, dim], in their packed order.
+  torch::Tensor packed_tokens(const TextBatch& texts, RoutingRecords* records = nullptr);
+
   /// One record for each MoE block that wants `wants`.
   RoutingRecords routing_records(const RoutingWants& wants) const;
 

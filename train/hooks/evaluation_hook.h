@@ -25,9 +25,8 @@ class EvaluationHook : public Hook {
 
  private:
   ClassificationResult evaluate_model(const TrainingState& state, VisionTransformer& model) const;
-  /// The result of the model that learns; fills in TrainingState::evaluation's retrieval, too.
-  ClassificationResult evaluate_state(TrainingState& state,
-                                      std::optional<RetrievalResult>& retrieval) const;
+  /// An evaluation of the model that learns, as far as its result, retrieval and tasks.
+  Evaluation evaluate_state(TrainingState& state) const;
 
   const Dataset& val_set_;
   Transform transform_;
