@@ -98,8 +98,7 @@ InstructionDescription instruction_description(const Json& metadata,
   return description;
 }
 
-LoadedInstruction load_instruction(const std::filesystem::path& path,
-                                   const torch::Device& device) {
+LoadedInstruction load_instruction(const std::filesystem::path& path, const torch::Device& device) {
   if (!is_instruction_checkpoint(path)) {
     throw InputError(path.string(), "a model that follows instructions (softmoe tune)",
                      "another one");

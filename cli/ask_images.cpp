@@ -22,8 +22,8 @@ Json best_answers(const torch::Tensor& probabilities, const std::vector<std::str
   Json best = Json::array();
   for (int64_t rank = 0; rank < values.size(0); ++rank) {
     const auto place = static_cast<size_t>(places[rank].item<int64_t>());
-    best.push_back({{"answer", valid_utf8(answers[place])},
-                    {"probability", values[rank].item<double>()}});
+    best.push_back(
+        {{"answer", valid_utf8(answers[place])}, {"probability", values[rank].item<double>()}});
   }
   return best;
 }
@@ -32,13 +32,13 @@ Json answers_json(const AskedAnswers& asked, const Dataset& images,
                   const std::vector<std::string>& answers, int64_t topk) {
   Json list = Json::array();
   for (size_t row = 0; row < asked.indices.size(); ++row) {
-    list.push_back({{"image", valid_utf8(images.sample_name(asked.indices[row]))},
-                    {"answers", best_answers(asked.probabilities[static_cast<int64_t>(row)],
-                                             answers, topk)}});
+    list.push_back(
+        {{"image", valid_utf8(images.sample_name(asked.indices[row]))},
+         {"answers", best_answers(asked.probabilities[static_cast<int64_t>(row)], answers, topk)}});
   }
   for (const auto& bad : asked.bad) {
-    list.push_back({{"image", valid_utf8(images.sample_name(bad.index))},
-                    {"error", valid_utf8(bad.reason)}});
+    list.push_back(
+        {{"image", valid_utf8(images.sample_name(bad.index))}, {"error", valid_utf8(bad.reason)}});
   }
   return list;
 }
@@ -54,10 +54,11 @@ std::string csv_field(const std::string& text) {
 
 std::string answers_text(const Json& images, PredictionFormat format) {
   if (format == PredictionFormat::kJson) {
-    return json_text({{"images", images}}, 2) + "\n";
+    Json document;
+    document["images"] = images;
+    return json_text(document, 2) + "\n";
   }
-  TextTable table({"image", "answer", "probability"},
-                  {Align::kLeft, Align::kLeft, Align::kRight});
+  TextTable table({"image", "answer", "probability"}, {Align::kLeft, Align::kLeft, Align::kRight});
   std::string csv = "image,rank,answer,probability\n";
   for (const auto& image : images) {
     const auto name = image.at("image").get<std::string>();
@@ -67,8 +68,8 @@ std::string answers_text(const Json& images, PredictionFormat format) {
       const double probability = answer.at("probability");
       table.add_row({rank == 0 ? terminal_text(name) : "", terminal_text(word),
                      fmt::format("{:.2f} %", 100 * probability)});
-      csv += fmt::format("{},{},{},{:.6f}\n", csv_field(name), ++rank, csv_field(word),
-                         probability);
+      csv +=
+          fmt::format("{},{},{},{:.6f}\n", csv_field(name), ++rank, csv_field(word), probability);
     }
   }
   return format == PredictionFormat::kCsv ? csv : table.text();
@@ -92,16 +93,15 @@ void ask_and_print(const CommandLine& line, const AskOptions& options, const Ask
   const auto images = open_image_paths(paths);
   AskedAnswers asked;
   compute_batches(device, request.batch_size, [&] {
-    asked = ask_images(model, *images, options.question, answers,
-                       model.transform(request.checkpoint),
-                       {.batch_size = request.batch_size, .workers = request.workers},
-                       {.device = device,
-                        .dtype = evaluation_dtype(request.amp_dtype, model.metadata, device),
-                        .label = "Ask"});
+    asked =
+        ask_images(model, *images, options.question, answers, model.transform(request.checkpoint),
+                   {.batch_size = request.batch_size, .workers = request.workers},
+                   {.device = device,
+                    .dtype = evaluation_dtype(request.amp_dtype, model.metadata, device),
+                    .label = "Ask"});
   });
   Json document;
-  document["label"] =
-      request.label.empty() ? checkpoint_label(request.checkpoint) : request.label;
+  document["label"] = request.label.empty() ? checkpoint_label(request.checkpoint) : request.label;
   document["question"] = valid_utf8(options.question);
   document["images"] = answers_json(asked, *images, answers, request.topk);
   print_data(answers_text(document["images"], request.format));
@@ -110,8 +110,7 @@ void ask_and_print(const CommandLine& line, const AskOptions& options, const Ask
     throw InputError(asked.bad.size() == 1
                          ? asked.bad.front().reason
                          : fmt::format("{} of {} images could not be read, first: {}",
-                                       asked.bad.size(), images->size(),
-                                       asked.bad.front().reason));
+                                       asked.bad.size(), images->size(), asked.bad.front().reason));
   }
 }
 

@@ -27,7 +27,7 @@ std::vector<TaskOptions> asked_tasks(const TaskEvalOptions& options,
 }
 
 /// For each of `tasks`, true unless the model was trained on one that is equal.
-std::vector<bool> untrained(const std::vector<TaskOptions>& tasks,
+std::vector<bool> not_trained(const std::vector<TaskOptions>& tasks,
                             const std::vector<KnownTask>& known) {
   std::vector<bool> result;
   for (const auto& task : tasks) {
@@ -55,17 +55,15 @@ void eval_tasks_and_print(const CommandLine& line, const TaskEvalOptions& option
   auto model = open_asked_model(checkpoint, device);
   const auto& description = model.description;
   const auto tasks = asked_tasks(options, description.tasks);
-  const TaskSet set(tasks, {.train = false,
-                            .samples = options.questions,
-                            .side = description.picture_side});
+  const TaskSet set(
+      tasks, {.train = false, .samples = options.questions, .side = description.picture_side});
   check_answers(set, *model.tokenizer, description.options.text.context);
   TaskEvaluation evaluation;
   compute_batches(device, loader.batch_size, [&] {
-    evaluation =
-        evaluate_tasks(model.model, *model.tokenizer, set, untrained(tasks, description.tasks),
-                       model.transform(checkpoint), loader,
-                       {.device = device,
-                        .dtype = evaluation_dtype(amp_dtype, model.metadata, device)});
+    evaluation = evaluate_tasks(
+        model.model, *model.tokenizer, set, not_trained(tasks, description.tasks),
+        model.transform(checkpoint), loader,
+        {.device = device, .dtype = evaluation_dtype(amp_dtype, model.metadata, device)});
   });
   print_text(task_table(evaluation));
   Json document;

@@ -24,8 +24,8 @@ void check_answers_of(const TaskQuestion& question, const std::string& task,
   for (const auto& answer : question.choices) {
     const auto where =
         fmt::format("task {}: answer '{}'", printable_text(task), printable_text(answer));
-    const auto tokens = tokenizer.encode(answer, tokenizer.reads_padding() ? max_tokens
-                                                                           : kAnyLength);
+    const auto tokens =
+        tokenizer.encode(answer, tokenizer.reads_padding() ? max_tokens : kAnyLength);
     if (tokens == empty) {
       throw InputError(where, "tokens of the vocabulary", "none");
     }
@@ -41,6 +41,21 @@ void check_answers_of(const TaskQuestion& question, const std::string& task,
   }
 }
 
+/// The choices of question `row` and behind them up to `count` right answers of those after it.
+std::vector<std::string> open_choices(const std::vector<TaskQuestion>& questions, size_t row,
+                                      int64_t count) {
+  auto choices = questions[row].choices;
+  const auto most = std::ssize(choices) + count;
+  for (size_t step = 1; step < questions.size() && std::ssize(choices) < most; ++step) {
+    const auto& other = questions[(row + step) % questions.size()];
+    const auto& answer = other.choices[static_cast<size_t>(other.answer)];
+    if (std::find(choices.begin(), choices.end(), answer) == choices.end()) {
+      choices.push_back(answer);
+    }
+  }
+  return choices;
+}
+
 }  // namespace
 
 std::vector<TaskQuestion> questions_of(const Batch& batch, const TaskSet& tasks) {
@@ -53,15 +68,17 @@ std::vector<TaskQuestion> questions_of(const Batch& batch, const TaskSet& tasks)
 }
 
 void add_questions(Batch& batch, const std::vector<TaskQuestion>& questions,
-                   const Tokenizer& tokenizer, int64_t max_tokens) {
+                   const Tokenizer& tokenizer, int64_t max_tokens, int64_t open_answers) {
   std::vector<std::string> texts;
   std::vector<std::string> answers;
   std::unordered_map<std::string, int64_t> number_of;
+  std::vector<std::vector<std::string>> all_choices;
   int64_t most = 0;
-  for (const auto& question : questions) {
-    texts.push_back(question.text);
-    most = std::max(most, std::ssize(question.choices));
-    for (const auto& answer : question.choices) {
+  for (size_t row = 0; row < questions.size(); ++row) {
+    texts.push_back(questions[row].text);
+    all_choices.push_back(open_choices(questions, row, open_answers));
+    most = std::max(most, std::ssize(all_choices.back()));
+    for (const auto& answer : all_choices.back()) {
       if (number_of.try_emplace(answer, std::ssize(answers)).second) {
         answers.push_back(answer);
       }
@@ -70,7 +87,7 @@ void add_questions(Batch& batch, const std::vector<TaskQuestion>& questions,
   batch.choices = torch::full({std::ssize(questions), most}, -1, torch::kInt64);
   auto* const cells = batch.choices.mutable_data_ptr<int64_t>();  // [batch, choices]
   for (size_t row = 0; row < questions.size(); ++row) {
-    const auto& choices = questions[row].choices;
+    const auto& choices = all_choices[row];
     for (size_t place = 0; place < choices.size(); ++place) {
       cells[row * static_cast<size_t>(most) + place] = number_of.at(choices[place]);
     }

@@ -11,10 +11,12 @@
 
 namespace softmoe {
 
-/// Fills token_ids, token_lengths, answer_ids, answer_lengths and choices of `batch`, images of
-/// `tasks` whose questions are `questions`, with at most `max_tokens` per text, on the CPU.
+/// Fills token_ids, token_lengths, answer_ids, answer_lengths and choices of `batch`, whose
+/// questions are `questions`, with at most `max_tokens` per text, on the CPU. To each question up
+/// to `open_answers` right answers of other questions are added as further choices, so that a model
+/// learns which kind of answer a question wants.
 void add_questions(Batch& batch, const std::vector<TaskQuestion>& questions,
-                   const Tokenizer& tokenizer, int64_t max_tokens);
+                   const Tokenizer& tokenizer, int64_t max_tokens, int64_t open_answers = 0);
 
 /// The questions of the images of `batch`.
 std::vector<TaskQuestion> questions_of(const Batch& batch, const TaskSet& tasks);

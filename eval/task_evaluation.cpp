@@ -52,12 +52,13 @@ Json task_json(const TaskResult& task, bool with_confusion) {
 void add_batch(TaskEvaluation& evaluation, const std::vector<TaskQuestion>& questions,
                const torch::Tensor& logits) {
   const auto exact = logits.to(torch::kFloat64).log_softmax(1).cpu();  // [batch, choices]
+  const auto cells = exact.accessor<double, 2>();
   const auto best = exact.argmax(1).contiguous();                      // [batch]
   for (size_t row = 0; row < questions.size(); ++row) {
     const auto& question = questions[row];
     auto& task = evaluation.tasks[static_cast<size_t>(question.task)];
     const auto place = best.const_data_ptr<int64_t>()[row];
-    const double loss = -exact[static_cast<int64_t>(row)][question.answer].item<double>();
+    const double loss = -cells[static_cast<int64_t>(row)][question.answer];
     if (!std::isfinite(loss)) {
       throw InputError("the answers of the model", "finite numbers", "NaN or infinite ones");
     }
@@ -121,9 +122,9 @@ std::string means_text(const TaskEvaluation& evaluation) {
   std::string text;
   for (const bool held_out : {false, true}) {
     if (const auto mean = evaluation.mean(held_out); mean.tasks > 0) {
-      text += fmt::format("{}{} {:.2f} % of {} (chance {:.2f} %)", text.empty() ? "" : ", ",
-                          mean.name, 100 * mean.accuracy, pluralize(mean.tasks, "task"),
-                          100 * mean.chance);
+      text +=
+          fmt::format("{}{} {:.2f} % of {} (chance {:.2f} %)", text.empty() ? "" : ", ", mean.name,
+                      100 * mean.accuracy, pluralize(mean.tasks, "task"), 100 * mean.chance);
     }
   }
   return text;

@@ -19,8 +19,8 @@ struct TaskResult {
   bool held_out = false;  ///< not trained
   int64_t examples = 0;
   int64_t right = 0;
-  double chance = 0.0;    ///< mean over questions of 1 / number of choices
-  double loss = 0.0;      ///< mean cross-entropy over the choices
+  double chance = 0.0;  ///< mean over questions of 1 / number of choices
+  double loss = 0.0;    ///< mean cross-entropy over the choices
   /// How often an answer was given, by the right answer in words.
   std::map<std::string, std::map<std::string, int64_t>> confusion = {};
 

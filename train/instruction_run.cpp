@@ -17,6 +17,7 @@
 #include "text/byte_tokenizer.h"
 #include "text/tokenizer_file.h"
 #include "text/tokenizers.h"
+#include "train/optimizers.h"
 #include "train/training_data.h"
 
 namespace softmoe {
@@ -143,12 +144,12 @@ std::vector<KnownTask> known_tasks(const TaskParts& parts) {
 /// Opens both sets of `parts`, with pictures of `side` pixels.
 void open_tasks(InstructionRun& run, const TaskParts& parts, const TuneOptions& tune, int64_t side,
                 int64_t seed) {
-  run.train_tasks = std::make_shared<TaskSet>(
-      parts.trained, TaskSetOptions{.train = true,
-                                    .samples = tune.epoch_samples,
-                                    .side = side,
-                                    .seed = static_cast<uint64_t>(seed),
-                                    .mixture = tune.mixture});
+  run.train_tasks =
+      std::make_shared<TaskSet>(parts.trained, TaskSetOptions{.train = true,
+                                                              .samples = tune.epoch_samples,
+                                                              .side = side,
+                                                              .seed = static_cast<uint64_t>(seed),
+                                                              .mixture = tune.mixture});
   auto all = parts.trained;
   all.insert(all.end(), parts.held_out.begin(), parts.held_out.end());
   run.val_tasks = std::make_shared<TaskSet>(
@@ -173,7 +174,7 @@ void load_start(InstructionModel& model, TuneStart start, const std::string& che
 
 void InstructionRun::complete(Batch& batch, const torch::Device& device) const {
   add_questions(batch, questions_of(batch, *train_tasks), *tokenizer,
-                description.options.text.context);
+                description.options.text.context, open_answers);
   move_questions(batch, device);
 }
 
@@ -240,8 +241,7 @@ InstructionOptions tuned_options(const TuneStart& start, const VitOptions& image
 }
 
 std::shared_ptr<InstructionRun> instruction_run(const std::string& name, InstructionOptions model,
-                                                TuneStart start, TuneOptions& tune,
-                                                RunOptions& run,
+                                                TuneStart start, TuneOptions& tune, RunOptions& run,
                                                 const std::set<std::string>& keep) {
   check_tuning(run);
   const auto parts = held_out_apart(read_tasks(tune.tasks), tune.held_out);
@@ -251,6 +251,7 @@ std::shared_ptr<InstructionRun> instruction_run(const std::string& name, Instruc
   }
   tune.tasks_digest = digest;
   auto result = std::make_shared<InstructionRun>();
+  result->open_answers = tune.open_answers;
   const auto side = std::max(model.image.image_height(), model.image.image_width());
   open_tasks(*result, parts, tune, side, run.train.seed);
   if (start.tuned) {
@@ -275,10 +276,9 @@ std::shared_ptr<InstructionRun> instruction_run(const std::string& name, Instruc
       .tasks = known_tasks(parts),
       .answers = result->val_tasks->answer_words(),
       .picture_side = side};
-  log_line(fmt::format("{} to learn{}", pluralize(std::ssize(parts.trained), "task"),
-                       parts.held_out.empty()
-                           ? ""
-                           : fmt::format(", {} held out", parts.held_out.size())));
+  log_line(fmt::format(
+      "{} to learn{}", pluralize(std::ssize(parts.trained), "task"),
+      parts.held_out.empty() ? "" : fmt::format(", {} held out", parts.held_out.size())));
   return result;
 }
 

@@ -24,6 +24,7 @@ struct InstructionRun {
   InstructionDescription description;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::shared_ptr<const TaskSet> train_tasks;
+  int64_t open_answers = 0;                  ///< TuneOptions::open_answers
   std::shared_ptr<const TaskSet> val_tasks;  ///< trained tasks, then those that are held out
 
   /// Adds questions and answers to a training batch, and moves them to `device`.
@@ -58,12 +59,11 @@ TuneStart read_tune_start(const std::string& checkpoint);
 InstructionOptions tuned_options(const TuneStart& start, const VitOptions& image);
 
 /// Opens the tasks, sets their digest in `tune`, makes the tokenizer, fits `model` to it unless the
-/// names of options are in `keep`, and makes a model called `name` with initial weights, or those of
-/// `start`. Throws UsageError for options that contradict each other, InputError for bad files and
-/// tasks without data.
+/// names of options are in `keep`, and makes a model called `name` with initial weights, or those
+/// of `start`. Throws UsageError for options that contradict each other, InputError for bad files
+/// and tasks without data.
 std::shared_ptr<InstructionRun> instruction_run(const std::string& name, InstructionOptions model,
-                                                TuneStart start, TuneOptions& tune,
-                                                RunOptions& run,
+                                                TuneStart start, TuneOptions& tune, RunOptions& run,
                                                 const std::set<std::string>& keep);
 
 /// The start of a run of `run`.

@@ -20,8 +20,8 @@ struct StepOptions {
   int64_t batches = 1;         ///< number of those that share an update; divides the gradients
   double progress = 0.0;       ///< share of the run that is done, in [0, 1]
   Teacher* teacher = nullptr;  ///< of distillation; it sees the images of the batch
-  FeatureMatcher* matcher = nullptr;   ///< of DistillationOptions::features; null without them
-  ImageTextRun* image_text = nullptr;  ///< of the contrastive objective, whose model it has
+  FeatureMatcher* matcher = nullptr;      ///< of DistillationOptions::features; null without them
+  ImageTextRun* image_text = nullptr;     ///< of the contrastive objective, whose model it has
   InstructionRun* instruction = nullptr;  ///< of a batch with questions, whose model it has
 };
 

@@ -195,11 +195,11 @@ std::vector<std::string> checked_classes(const TrainingState& state, const Json&
   if (!setup.image_text && !setup.instruction) {
     return model_description(metadata, path).class_names;
   }
-  const bool has_same_towers = setup.instruction
-                                   ? instruction_description(metadata, path).options ==
-                                         setup.instruction->description.options
-                                   : image_text_description(metadata, path).options ==
-                                         setup.image_text->description.options;
+  const bool has_same_towers =
+      setup.instruction
+          ? instruction_description(metadata, path).options ==
+                setup.instruction->description.options
+          : image_text_description(metadata, path).options == setup.image_text->description.options;
   if (!has_same_towers) {
     throw InputError("the towers of the run in " + folder, "those that it began with",
                      "other options of the image or text tower");

@@ -17,6 +17,10 @@ void describe(OptionTable& table, TuneOptions& options) {
   table.add("task-val", options.val_samples, "questions of each task in an evaluation",
             {.unit = "questions", .min = 1, .max = 1e7});
   describe(table, options.mixture);
+  table.add("open-answers", options.open_answers,
+            "right answers of other questions that a question of training may not be answered by, "
+            "beside its own wrong ones: for asking without --answers",
+            {.unit = "answers", .min = 0, .max = 1000});
   table.add("tokenizer", options.tokenizer,
             "bytes; bpe, which is learned from questions and answers, with --text-vocab-size "
             "entries; or a file (softmoe tokenizer)",

@@ -39,7 +39,7 @@ torch::Tensor InstructionModelImpl::embed_questions(const torch::Tensor& images,
       records);
   const auto last = texts.first + texts.lengths - 1;  // [batch]
   const auto features = torch::cat({joined.features, joined.texts.index_select(0, last)},
-                                   1);                    // [batch, feature_dim + dim]
+                                   1);                // [batch, feature_dim + dim]
   return of_length_one(answer_projection(features));  // [batch, embedding]
 }
 

@@ -7,8 +7,8 @@ namespace softmoe {
 
 /// Everything that defines a model that follows instructions but its weights.
 struct InstructionOptions {
-  VitOptions image;  ///< without a head: num_classes is 0
-  TextOptions text;  ///< of the tower that reads questions and answers
+  VitOptions image;           ///< without a head: num_classes is 0
+  TextOptions text;           ///< of the tower that reads questions and answers
   double logit_scale = 10.0;  ///< initial factor of cosines; learned as its logarithm
 
   bool operator==(const InstructionOptions&) const = default;

@@ -23,7 +23,7 @@ torch::Tensor joined_tokens(const torch::Tensor& images, const AppendedTexts& te
   int64_t first = 0;
   for (const auto& text : split_runs(texts.tokens, texts.texts.sequences)) {
     const int64_t count = text.size(0);
-    const auto own = packed.narrow(0, first, count);  // [count, tokens, dim]
+    const auto own = packed.narrow(0, first, count);                // [count, tokens, dim]
     runs.push_back(at::cat({own, text.to(own.scalar_type())}, 1));  // [count, joined tokens, dim]
     first += count;
   }
@@ -35,7 +35,7 @@ SplitTokens split_joined(const torch::Tensor& tokens, int64_t image_tokens,
   std::vector<torch::Tensor> images;
   std::vector<torch::Tensor> behind;
   for (const auto& run : split_runs(tokens, joined_sequences(image_tokens, texts))) {
-    images.push_back(run.narrow(1, 0, image_tokens));                        // [count, tokens, dim]
+    images.push_back(run.narrow(1, 0, image_tokens));            // [count, tokens, dim]
     behind.push_back(run.slice(1, image_tokens).flatten(0, 1));  // [text tokens, dim]
   }
   return {.images = at::cat(images).index_select(0, texts.place),  // [batch, tokens, dim]

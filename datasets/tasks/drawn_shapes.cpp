@@ -27,9 +27,7 @@ Outline star_outline(int count, double even, double odd) {
 }
 
 Outline circle_outline() { return star_outline(48, 1, 1); }
-Outline square_outline() {
-  return {{-0.75, -0.75}, {0.75, -0.75}, {0.75, 0.75}, {-0.75, 0.75}};
-}
+Outline square_outline() { return {{-0.75, -0.75}, {0.75, -0.75}, {0.75, 0.75}, {-0.75, 0.75}}; }
 Outline triangle_outline() { return star_outline(3, 1, 1); }
 Outline five_pointed_outline() { return star_outline(10, 1, 0.42); }
 Outline cross_outline() {
@@ -39,8 +37,8 @@ Outline cross_outline() {
           {kIn, kOut},   {-kIn, kOut}, {-kIn, kIn}, {-kOut, kIn}, {-kOut, -kIn}, {-kIn, -kIn}};
 }
 Outline arrow_outline() {
-  return {{0, -1}, {0.7, -0.2}, {0.28, -0.2}, {0.28, 0.9}, {-0.28, 0.9}, {-0.28, -0.2},
-          {-0.7, -0.2}};
+  return {{0, -1},      {0.7, -0.2},   {0.28, -0.2}, {0.28, 0.9},
+          {-0.28, 0.9}, {-0.28, -0.2}, {-0.7, -0.2}};
 }
 Outline half_outline() {
   Outline outline;

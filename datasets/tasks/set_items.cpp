@@ -144,8 +144,9 @@ int64_t SetItems::draw_index(int64_t label, Rng& rng) const {
       return index;
     }
   }
-  throw InputError(name_, "images of every class",
-                   fmt::format("none of class {}", set_->class_names()[static_cast<size_t>(label)]));
+  throw InputError(
+      name_, "images of every class",
+      fmt::format("none of class {}", set_->class_names()[static_cast<size_t>(label)]));
 }
 
 Item SetItems::draw(const std::vector<ItemWish>& wishes, Rng& rng) const {

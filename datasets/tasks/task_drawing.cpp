@@ -135,9 +135,9 @@ void draw_counting(const TaskMatter& matter, Rng& rng, TaskDraft& draft) {
   const auto grid = item_grid(max_items, rng);
   const auto value = any_value(matter.asked(), rng);
   for (int64_t number = 0; number < counted + others; ++number) {
-    auto item = !matter.names_value  ? matter.source.draw({}, rng)
-                : number < counted ? item_with(matter, value, rng)
-                                   : item_without(matter, value, rng);
+    auto item = !matter.names_value ? matter.source.draw({}, rng)
+                : number < counted  ? item_with(matter, value, rng)
+                                    : item_without(matter, value, rng);
     put(draft, std::move(item), grid.rows, grid.columns, grid.cells[static_cast<size_t>(number)],
         rng);
   }
@@ -151,8 +151,8 @@ void draw_presence(const TaskMatter& matter, Rng& rng, TaskDraft& draft) {
   const auto count = 2 + rng.below(matter.options.max_items - 1);
   const auto grid = item_grid(matter.options.max_items, rng);
   for (int64_t number = 0; number < count; ++number) {
-    auto item = is_yes && number == 0 ? item_with(matter, value, rng)
-                                      : item_without(matter, value, rng);
+    auto item =
+        is_yes && number == 0 ? item_with(matter, value, rng) : item_without(matter, value, rng);
     put(draft, std::move(item), grid.rows, grid.columns, grid.cells[static_cast<size_t>(number)],
         rng);
   }
@@ -215,11 +215,10 @@ void draw_attribute_of(const TaskMatter& matter, Rng& rng, TaskDraft& draft) {
   const auto count = 2 + rng.below(std::min<int64_t>(3, matter.options.max_items - 1));
   const auto grid = item_grid(count, rng);
   for (int64_t number = 0; number < count; ++number) {
-    auto item = number == 0 ? std::move(asked)
-                            : matter.source.draw({{.attribute = matter.by,
-                                                   .value = named,
-                                                   .is_value = false}},
-                                                 rng);
+    auto item = number == 0
+                    ? std::move(asked)
+                    : matter.source.draw(
+                          {{.attribute = matter.by, .value = named, .is_value = false}}, rng);
     put(draft, std::move(item), grid.rows, grid.columns, grid.cells[static_cast<size_t>(number)],
         rng);
   }

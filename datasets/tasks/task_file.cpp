@@ -95,8 +95,8 @@ std::vector<TaskOptions> read_tasks(const std::vector<std::string>& names) {
   std::vector<TaskOptions> tasks;
   std::set<std::string> known;
   for (const auto& name : names) {
-    for (auto& task : is_task_set(name) ? task_set_of(name)
-                                        : parse_tasks(read_text_file(name), name)) {
+    for (auto& task :
+         is_task_set(name) ? task_set_of(name) : parse_tasks(read_text_file(name), name)) {
       if (!known.insert(task.name).second) {
         throw InputError(name, "tasks of different names", "'" + task.name + "' twice");
       }

@@ -31,8 +31,7 @@ constexpr std::array<Texts, 2> kAskSame{"Do both have the same {attribute}?",
 constexpr std::array<Texts, 2> kAskSide{"Which side shows {value}?", "On which side is {value}?"};
 constexpr std::array<Texts, 2> kAskMore{"Which side has more {values}?",
                                         "Where are more {values}, left or right?"};
-constexpr std::array<Texts, 2> kAskOrientation{"How is the picture turned?",
-                                               "Which way up is it?"};
+constexpr std::array<Texts, 2> kAskOrientation{"How is the picture turned?", "Which way up is it?"};
 constexpr std::array<Texts, 2> kAskAttribute{"What is the {attribute} of the {value}?",
                                              "Which {attribute} has the {value}?"};
 constexpr std::array<Texts, 2> kAskMatching{"Does this text fit the picture: {caption}?",

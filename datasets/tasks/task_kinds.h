@@ -28,9 +28,7 @@ struct TaskMatter {
   int64_t by = 0;            ///< of that which names items; of kinds with needs_by
   bool names_value = false;  ///< wordings have {value} or {values}
 
-  const ItemAttribute& asked() const {
-    return source.attributes()[static_cast<size_t>(attribute)];
-  }
+  const ItemAttribute& asked() const { return source.attributes()[static_cast<size_t>(attribute)]; }
   const ItemAttribute& naming() const { return source.attributes()[static_cast<size_t>(by)]; }
 };
 

@@ -55,8 +55,7 @@ bool is_task_set(const std::string& name) {
 
 std::vector<TaskOptions> task_set_of(const std::string& name) {
   if (name != kAllTasks) {
-    return parse_tasks(std::string(find_row(task_sets(), name, "tasks").text),
-                       "tasks " + name);
+    return parse_tasks(std::string(find_row(task_sets(), name, "tasks").text), "tasks " + name);
   }
   std::vector<TaskOptions> tasks;
   for (const auto& row : kSets) {

@@ -23,8 +23,7 @@ std::vector<double> mixture_rates(const std::vector<MixturePart>& parts,
                                   const MixtureOptions& options) {
   std::vector<double> rates;
   for (const auto& part : parts) {
-    const auto examples =
-        part.examples < 0 ? options.cap : std::min(part.examples, options.cap);
+    const auto examples = part.examples < 0 ? options.cap : std::min(part.examples, options.cap);
     rates.push_back(part.weight *
                     std::pow(static_cast<double>(examples), 1.0 / options.temperature));
   }

@@ -15,8 +15,7 @@ void describe(OptionTable& table, TaskOptions& options) {
     sources.choices.emplace_back(row.name);
   }
   table.add("kind", options.kind, "what is asked", kinds);
-  table.add("family", options.family, "tasks that are held out together",
-            {.follows = "the kind"});
+  table.add("family", options.family, "tasks that are held out together", {.follows = "the kind"});
   table.add("source", options.source, "shapes, which are drawn, or a data set", sources);
   table.add("attribute", options.attribute, "the attribute of items that is asked for",
             {.follows = "the first of the source"});

@@ -14,10 +14,10 @@ namespace softmoe {
 /// `label-column`, ...). Source of the form: instruction templates over data sets (Wei et al.,
 /// arXiv:2109.01652; Longpre et al., arXiv:2301.13688).
 struct TaskOptions {
-  std::string name = {};     ///< of its table in the file; has no key
-  std::string kind = {};     ///< a row of task_kinds()
-  std::string family = {};   ///< tasks that are held out together; empty: the kind
-  std::string source = {};   ///< "shapes", or a data set
+  std::string name = {};       ///< of its table in the file; has no key
+  std::string kind = {};       ///< a row of task_kinds()
+  std::string family = {};     ///< tasks that are held out together; empty: the kind
+  std::string source = {};     ///< "shapes", or a data set
   std::string attribute = {};  ///< what is asked for; empty: the first of the source
   std::string by = {};         ///< the attribute by which an item is named; empty: the second
   std::vector<std::string> ask = {};    ///< wordings; empty: those of the kind
@@ -25,7 +25,7 @@ struct TaskOptions {
   int64_t max_choices = 16;             ///< answers that a question chooses from
   int64_t max_items = 6;                ///< of a picture of several items
   double weight = 1.0;                  ///< factor of its share of a mixture
-  DatasetOptions data = {};  ///< of a data set; `source` stands for its `dataset`
+  DatasetOptions data = {};             ///< of a data set; `source` stands for its `dataset`
 
   bool operator==(const TaskOptions&) const = default;
 

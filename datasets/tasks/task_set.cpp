@@ -28,9 +28,9 @@ int64_t attribute_number(const ItemSource& source, const std::string& name, cons
     }
   }
   if (!name.empty() || otherwise >= std::ssize(attributes)) {
-    throw InputError(key, fmt::format("another attribute of the source, which has {}",
-                                      fmt::join(names, ", ")),
-                     "'" + printable_text(name) + "'");
+    throw InputError(
+        key, fmt::format("another attribute of the source, which has {}", fmt::join(names, ", ")),
+        "'" + printable_text(name) + "'");
   }
   return otherwise;
 }
@@ -89,10 +89,9 @@ TaskSet::Entry TaskSet::open_entry(
   }
   const auto& attribute = source.attributes()[static_cast<size_t>(entry.attribute)];
   if (std::ssize(attribute.values) < kind.min_values) {
-    throw InputError(
-        fmt::format("{}: attribute {}", task.source, attribute.name),
-        fmt::format("{} values or more that pictures have", kind.min_values),
-        std::to_string(attribute.values.size()));
+    throw InputError(fmt::format("{}: attribute {}", task.source, attribute.name),
+                     fmt::format("{} values or more that pictures have", kind.min_values),
+                     std::to_string(attribute.values.size()));
   }
   return entry;
 }
@@ -137,8 +136,7 @@ TaskSet::Drawn TaskSet::draw(int64_t index) const {
   entry.kind->draw(matter, rng, draft);
   draft.slots["attribute"] = matter.asked().name;
   draft.slots["by"] = matter.naming().name;
-  const auto& wording =
-      entry.wordings[static_cast<size_t>(rng.below(std::ssize(entry.wordings)))];
+  const auto& wording = entry.wordings[static_cast<size_t>(rng.below(std::ssize(entry.wordings)))];
   return {.question = {.task = number,
                        .text = filled_wording(wording, draft.slots),
                        .choices = std::move(draft.choices),

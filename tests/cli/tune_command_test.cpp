@@ -49,17 +49,40 @@ class Tune : public testing::Test {
 
   static std::string place(const std::string& name) { return (*folder_ / name).string(); }
   static Words tiny_towers() {
-    return {"--model",   "softmoe_ti16_8e", "--img-size",    "16", "--patch-size", "8",
-            "--dim",     "24",              "--depth",       "2",  "--heads",      "2",
-            "--mlp-dim", "32",              "--moe-blocks",  "1",  "--experts",    "2",
-            "--text-dim", "24",             "--text-depth",  "1",  "--text-heads", "2",
-            "--text-mlp-dim", "32",         "--text-embed-dim", "16"};
+    return {"--model",
+            "softmoe_ti16_8e",
+            "--img-size",
+            "16",
+            "--patch-size",
+            "8",
+            "--dim",
+            "24",
+            "--depth",
+            "2",
+            "--heads",
+            "2",
+            "--mlp-dim",
+            "32",
+            "--moe-blocks",
+            "1",
+            "--experts",
+            "2",
+            "--text-dim",
+            "24",
+            "--text-depth",
+            "1",
+            "--text-heads",
+            "2",
+            "--text-mlp-dim",
+            "32",
+            "--text-embed-dim",
+            "16"};
   }
   static Words run_flags(const std::string& name) {
-    return {"--batch-size",   "50", "--lr",        "1e-2",
-            "--task-epoch",   "500", "--task-val", "60",
-            "--log-interval", "1",  "--amp-dtype", "float32",
-            "--threads",      "1",  "--output",    folder_->path().string(),
+    return {"--batch-size",   "50",  "--lr",        "1e-2",
+            "--task-epoch",   "500", "--task-val",  "60",
+            "--log-interval", "1",   "--amp-dtype", "float32",
+            "--threads",      "1",   "--output",    folder_->path().string(),
             "--experiment",   name};
   }
   static Words training(const std::string& name, const Words& more = {}) {
@@ -108,15 +131,15 @@ TEST_F(Tune, AnswersQuestionsAboutAPicture) {
   const auto png = encode_png(image);
   write_text_file(place("red.png"), {png.begin(), png.end()});
   const Words ask{"predict", best(), place("red.png"), "--ask", "What is the colour?"};
-  const auto answer = run_program(ask + Words{"--answers", "red", "blue", "--json",
-                                              place("answer.json")});
+  const auto answer =
+      run_program(ask + Words{"--answers", "red", "blue", "--json", place("answer.json")});
   ASSERT_TRUE(succeeds(answer));
   EXPECT_THAT(answer.output, HasSubstr("red"));
   const auto& answers = read_json(place("answer.json")).at("images").at(0).at("answers");
   ASSERT_EQ(answers.size(), 2U);
-  EXPECT_NEAR(answers.at(0).at("probability").get<double>() +
-                  answers.at(1).at("probability").get<double>(),
-              1.0, 1e-5);
+  EXPECT_NEAR(
+      answers.at(0).at("probability").get<double>() + answers.at(1).at("probability").get<double>(),
+      1.0, 1e-5);
   const auto known = run_program(ask + Words{"--topk", "3", "--format", "csv"});
   ASSERT_TRUE(succeeds(known));
   EXPECT_THAT(known.output, HasSubstr("image,rank,answer,probability"));
@@ -129,16 +152,16 @@ TEST_F(Tune, AnswersQuestionsAboutAPicture) {
 TEST_F(Tune, GoesOnWhereItWasInterrupted) {
   const Words more{"--epochs", "2", "--drop-path", "0.1", "--workers", "2"};
   ASSERT_TRUE(succeeds(run_program(training("whole", more))));
-  const auto stopped = run_program(
-      training("pieces", more),
-      {.interrupt_when = [](const std::string& text) {
-         return text.find("Train: 0 [   7") != std::string::npos;
-       }});
+  const auto stopped =
+      run_program(training("pieces", more), {.interrupt_when = [](const std::string& text) {
+                    return text.find("Train: 0 [   7") != std::string::npos;
+                  }});
   ASSERT_EQ(stopped.exit_code, 130);
   ASSERT_TRUE(succeeds(run_program(training("pieces", more))));
   expect_same_run(place("pieces"), place("whole"));
-  write_text_file(place("changed.toml"), std::string(kTasks) + "\n[more]\nkind = \"counting\"\n"
-                                                               "source = \"shapes\"\n");
+  write_text_file(place("changed.toml"), std::string(kTasks) +
+                                             "\n[more]\nkind = \"counting\"\n"
+                                             "source = \"shapes\"\n");
   auto other = training("pieces", more);
   other[2] = place("changed.toml");
   EXPECT_TRUE(ends_with_one_error(run_program(other), 2, {"--tasks"}));
@@ -148,9 +171,9 @@ TEST_F(Tune, StartsFromATunedModelForOneTask) {
   ASSERT_TRUE(succeeds(training_));
   write_text_file(place("one.toml"),
                   "[side]\nkind = \"which_side\"\nsource = \"shapes\"\nattribute = \"colour\"\n");
-  const auto run = run_program(Words{"tune", "--tasks", place("one.toml"), "--init", best()} +
-                               run_flags("one") +
-                               Words{"--epochs", "1", "--json", place("one.json")});
+  const auto run =
+      run_program(Words{"tune", "--tasks", place("one.toml"), "--init", best()} + run_flags("one") +
+                  Words{"--epochs", "1", "--json", place("one.json")});
   ASSERT_TRUE(succeeds(run));
   EXPECT_EQ(read_json(place("one.json")).at("model"), "softmoe_ti16_8e");
   const auto before = load_metadata(best()).at("instruction");
@@ -172,9 +195,9 @@ TEST_F(Tune, SaysInOneLineWhatIsWrong) {
   fails(words, 1, {"bad.toml: line 4: a", "'asks'"});
   words[2] = place("none.toml");
   fails(words, 1, {"none.toml", "No such file"});
-  write_text_file(place("empty.toml"),
-                  "[a]\nkind = \"yes_no\"\nsource = \"folder\"\ndata-dir = \"" +
-                      place("nowhere") + "\"\n");
+  write_text_file(
+      place("empty.toml"),
+      "[a]\nkind = \"yes_no\"\nsource = \"folder\"\ndata-dir = \"" + place("nowhere") + "\"\n");
   words[2] = place("empty.toml");
   fails(words, 1, {"task a", "nowhere"});
 }

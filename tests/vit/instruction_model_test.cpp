@@ -74,9 +74,9 @@ InstructionModel lively_model(const InstructionOptions& options) {
 torch::Tensor images_of(const InstructionOptions& options, int64_t batch,
                         torch::Dtype dtype = torch::kFloat32) {
   torch::manual_seed(5);
-  return torch::randn({batch, options.image.in_chans, options.image.image_height(),
-                       options.image.image_width()},
-                      dtype);
+  return torch::randn(
+      {batch, options.image.in_chans, options.image.image_height(), options.image.image_width()},
+      dtype);
 }
 
 class Questions : public testing::TestWithParam<InstructionCase> {};
@@ -123,8 +123,7 @@ TEST_P(QuestionsByThemselves, AreAnsweredAsInABatch) {
   const auto together = model->embed_questions(images, texts.ids, texts.lengths);
   for (int64_t index = 0; index < 5; ++index) {
     const auto text = test::single_text(texts, index);
-    const auto alone =
-        model->embed_questions(images.narrow(0, index, 1), text.ids, text.lengths);
+    const auto alone = model->embed_questions(images.narrow(0, index, 1), text.ids, text.lengths);
     EXPECT_TRUE(test::all_close(alone, together.narrow(0, index, 1), {.absolute = 2e-6}));
   }
 }
@@ -137,8 +136,8 @@ TEST(InstructionModel, HasTheGradientsOfFiniteDifferences) {
   const auto images = images_of(options, 5, torch::kFloat64);
   const auto texts = test::small_texts();
   const auto answers = test::small_texts();
-  const auto choices = torch::tensor({{0, 1, 2}, {2, 3, -1}, {4, 0, 1}, {1, 2, -1}, {3, 4, 0}},
-                                     torch::kInt64);
+  const auto choices =
+      torch::tensor({{0, 1, 2}, {2, 3, -1}, {4, 0, 1}, {1, 2, -1}, {3, 4, 0}}, torch::kInt64);
   const auto loss = [&] {
     return -model
                 ->logits(model->embed_questions(images, texts.ids, texts.lengths),

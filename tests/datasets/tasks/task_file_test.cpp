@@ -96,7 +96,9 @@ TEST(TaskLibrary, HasFortyTasksOfMachinesWithoutPackagesAndAllKinds) {
 }
 
 TEST(ReadTasks, RefusesTwoTasksOfOneName) {
-  EXPECT_THAT(error_text<InputError>([] { read_tasks({"digits", "digits"}); }),
+  EXPECT_THAT(error_text<InputError>([] {
+                read_tasks({"digits", "digits"});
+              }),
               HasSubstr("'digit_name' twice"));
 }
 

@@ -142,12 +142,12 @@ TEST_P(TaskSets, EveryTaskAsksWholeSentencesWithAnswersInBalance) {
 
 TEST(TaskSet, SaysWhatATaskLacks) {
   const auto error = [](const std::string& keys) {
-    return error_text<InputError>([&] {
-      TaskSet(parse_tasks("[task]\n" + keys, "test"), {.train = false, .samples = 1});
-    });
+    return error_text<InputError>(
+        [&] { TaskSet(parse_tasks("[task]\n" + keys, "test"), {.train = false, .samples = 1}); });
   };
-  EXPECT_THAT(error("kind = \"counting\"\nsource = \"shapes\"\nattribute = \"taste\"\n"),
-              AllOf(HasSubstr("task task"), HasSubstr("shape, colour, size"), HasSubstr("'taste'")));
+  EXPECT_THAT(
+      error("kind = \"counting\"\nsource = \"shapes\"\nattribute = \"taste\"\n"),
+      AllOf(HasSubstr("task task"), HasSubstr("shape, colour, size"), HasSubstr("'taste'")));
   EXPECT_THAT(error("kind = \"matching\"\nsource = \"digits\"\n"),
               AllOf(HasSubstr("captions"), HasSubstr("none")));
   EXPECT_THAT(error("kind = \"attribute_of\"\nsource = \"digits\"\n"), HasSubstr("by"));
