@@ -12,12 +12,9 @@
 #include "core/log.h"
 #include "core/pluralize.h"
 #include "datasets/tasks/task_file.h"
-#include "text/bpe_tokenizer.h"
-#include "text/bpe_training.h"
-#include "text/byte_tokenizer.h"
-#include "text/tokenizer_file.h"
 #include "text/tokenizers.h"
 #include "train/optimizers.h"
+#include "train/run_vocabulary.h"
 #include "train/training_data.h"
 
 namespace softmoe {
@@ -43,28 +40,6 @@ void for_each_task_text(const TaskSet& tasks, const Use& use) {
   }
 }
 
-std::shared_ptr<const Tokenizer> task_tokenizer(const std::string& name, const TaskSet& tasks,
-                                                int64_t vocab_size) {
-  if (name == "bytes") {
-    return std::make_shared<ByteTokenizer>();
-  }
-  if (name != "bpe") {
-    return read_tokenizer(name);
-  }
-  if (vocab_size < kMinBpeVocabulary) {
-    throw UsageError("--text-vocab-size",
-                     fmt::format("{} or more for --tokenizer bpe", kMinBpeVocabulary),
-                     std::to_string(vocab_size));
-  }
-  PartCounts parts;
-  for_each_task_text(tasks, [&](const std::string& text) { parts.add(text); });
-  auto tokenizer =
-      std::make_shared<BpeTokenizer>(learn_merges(parts, vocab_size - kMinBpeVocabulary));
-  log_line(fmt::format("vocabulary of {} entries learned from questions and answers",
-                       tokenizer->vocab_size()));
-  return tokenizer;
-}
-
 /// Tokens that the longest text of `tasks` needs, with some to spare.
 int64_t longest_text(const TaskSet& tasks, const Tokenizer& tokenizer) {
   if (tokenizer.reads_padding()) {
@@ -76,24 +51,6 @@ int64_t longest_text(const TaskSet& tasks, const Tokenizer& tokenizer) {
   });
   constexpr int64_t kStep = 16;
   return (most + most / 4) / kStep * kStep + kStep;
-}
-
-/// Fits what follows from the vocabulary.
-void fit_text_side(TextOptions& text, const TaskSet& tasks, const Tokenizer& tokenizer,
-                   const std::set<std::string>& keep) {
-  if (!keep.contains("text-vocab-size") || text.vocab_size > tokenizer.vocab_size()) {
-    text.vocab_size = tokenizer.vocab_size();
-  } else if (text.vocab_size < tokenizer.vocab_size()) {
-    throw UsageError(
-        "--text-vocab-size",
-        fmt::format("at least {}, the entries of the vocabulary", tokenizer.vocab_size()),
-        std::to_string(text.vocab_size));
-  }
-  if (!keep.contains("text-context")) {
-    text.context = longest_text(tasks, tokenizer);
-  } else if (text.context < 2) {
-    throw UsageError("--text-context", "2 or more tokens", std::to_string(text.context));
-  }
 }
 
 /// Throws UsageError for options of a run that do not go with questions.
@@ -258,10 +215,13 @@ std::shared_ptr<InstructionRun> instruction_run(const std::string& name, Instruc
     const auto& stored = start.tuned->description.tokenizer;
     result->tokenizer = make_tokenizer(stored.kind, stored.data, tune.init);
   } else {
-    result->tokenizer =
-        task_tokenizer(tune.tokenizer, *result->train_tasks,
-                       keep.contains("text-vocab-size") ? model.text.vocab_size : kTaskVocabulary);
-    fit_text_side(model.text, *result->val_tasks, *result->tokenizer, keep);
+    result->tokenizer = run_tokenizer(
+        tune.tokenizer, keep.contains("text-vocab-size") ? model.text.vocab_size : kTaskVocabulary,
+        [&](const auto& use) { for_each_task_text(*result->train_tasks, use); });
+    fit_vocabulary(model.text, *result->tokenizer, keep);
+    if (!keep.contains("text-context")) {
+      model.text.context = longest_text(*result->val_tasks, *result->tokenizer);
+    }
   }
   validate(model);
   check_answers(*result->val_tasks, *result->tokenizer, model.text.context);
