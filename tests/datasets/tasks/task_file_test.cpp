@@ -46,9 +46,9 @@ attribute = "colour"
 
 TEST(TaskFile, NamesTheLineOfEveryMistake) {
   const std::string head = "[bird]\nkind = \"yes_no\"\nsource = \"shapes\"\n";
-  EXPECT_THAT(error_of(head + "aks = \"Is it {value}?\"\n"),
-              AllOf(HasSubstr("my.toml: line 4: bird"), HasSubstr("'aks'"),
-                    HasSubstr("did you mean ask?")));
+  EXPECT_THAT(error_of(head + "max-item = 3\n"),
+              AllOf(HasSubstr("my.toml: line 4: bird"), HasSubstr("'max-item'"),
+                    HasSubstr("did you mean max-items?")));
   EXPECT_THAT(error_of(head + "max-items = 100\n"),
               AllOf(HasSubstr("my.toml: line 4: bird"), HasSubstr("max-items"), HasSubstr("9")));
   EXPECT_THAT(error_of("[bird]\nkind = \"guessing\"\n"),
