@@ -7,6 +7,7 @@
 #include "cli/checkpoint_flags.h"
 #include "cli/print_line.h"
 #include "core/error.h"
+#include "core/split_text.h"
 #include "core/table.h"
 #include "eval/asked_images.h"
 #include "eval/model_evaluation.h"
@@ -75,12 +76,21 @@ std::string answers_text(const Json& images, PredictionFormat format) {
   return format == PredictionFormat::kCsv ? csv : table.text();
 }
 
+std::vector<std::string> given_answers(const std::string& text) {
+  std::vector<std::string> answers;
+  for (const auto& answer : split_text(text, ',')) {
+    answers.push_back(trimmed(answer, " "));
+  }
+  return answers;
+}
+
 }  // namespace
 
 void describe(OptionTable& table, AskOptions& options) {
   table.add("ask", options.question,
             "a question about the images, to a model of softmoe tune, such as 'How many circles?'");
-  table.add("answers", options.answers, "the answers to choose from, with --ask",
+  table.add("answers", options.answers,
+            "the answers to choose from, with --ask, joined by commas: 'red,dark blue'",
             {.follows = "those of the model's tasks"});
 }
 
@@ -88,7 +98,8 @@ void ask_and_print(const CommandLine& line, const AskOptions& options, const Ask
                    const std::vector<std::string>& paths) {
   const auto device = line.device();
   auto model = open_asked_model(request.checkpoint, device);
-  const auto& answers = options.answers.empty() ? model.description.answers : options.answers;
+  const auto answers =
+      options.answers.empty() ? model.description.answers : given_answers(options.answers);
   check_asked_answers(model, answers, "--answers");
   const auto images = open_image_paths(paths);
   AskedAnswers asked;

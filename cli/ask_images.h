@@ -11,8 +11,9 @@ namespace softmoe::cli {
 
 /// A question about images of files.
 struct AskOptions {
-  std::string question;              ///< empty: labels are predicted
-  std::vector<std::string> answers;  ///< to choose from; empty: those of the checkpoint's tasks
+  std::string question;  ///< empty: labels are predicted
+  std::string
+      answers;  ///< to choose from, joined by commas; empty: those of the checkpoint's tasks
 
   bool operator==(const AskOptions&) const = default;
 };

@@ -84,8 +84,8 @@ void run_tune(const std::vector<std::string>& arguments) {
   options.data.dataset = "tasks";
   auto start = read_tune_start(tune.init);
   const auto name = tuned_name(line, flags, start, tune.init);
-  auto run = instruction_run(name, flagged_model(line, start, name), std::move(start), tune,
-                             options, line.given_names());
+  const auto model = flagged_model(line, start, name);
+  auto run = instruction_run(name, model, std::move(start), tune, options, line.given_names());
   const TrainingData data{.train = std::make_unique<TaskSet>(*run->train_tasks),
                           .val = std::make_unique<TaskSet>(*run->val_tasks)};
   auto first = start_of(*run);

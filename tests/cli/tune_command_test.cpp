@@ -132,7 +132,7 @@ TEST_F(Tune, AnswersQuestionsAboutAPicture) {
   write_text_file(place("red.png"), {png.begin(), png.end()});
   const Words ask{"predict", best(), place("red.png"), "--ask", "What is the colour?"};
   const auto answer =
-      run_program(ask + Words{"--answers", "red", "blue", "--json", place("answer.json")});
+      run_program(ask + Words{"--answers", "red, blue", "--json", place("answer.json")});
   ASSERT_TRUE(succeeds(answer));
   EXPECT_THAT(answer.output, HasSubstr("red"));
   const auto& answers = read_json(place("answer.json")).at("images").at(0).at("answers");
@@ -184,22 +184,25 @@ TEST_F(Tune, SaysInOneLineWhatIsWrong) {
   const auto fails = [](const Words& words, int exit_code, const Words& parts) {
     EXPECT_TRUE(ends_with_one_error(run_program(words), exit_code, parts));
   };
+  const auto tune = [](const std::string& tasks, const Words& more = {}) {
+    return Words{"tune", "--tasks", place(tasks)} + run_flags("bad") + tiny_towers() + more;
+  };
   fails({"tune"}, 2, {"--tasks is missing"});
-  fails(training("bad", {"--held-out", "nothing"}), 2, {"--held-out", "'nothing'"});
-  fails(training("bad", {"--held-out", "naming", "checking", "choosing"}), 2, {"--held-out"});
-  fails(training("bad", {"--smoothing", "0.1"}), 2, {"--smoothing"});
-  fails(training("bad", {"--text-context", "3"}), 1, {"task colour", "answer", "--text-context"});
+  fails(tune("tasks.toml", {"--held-out", "nothing"}), 2, {"--held-out", "'nothing'"});
+  fails(tune("tasks.toml", {"--held-out", "naming", "checking", "choosing"}), 2, {"--held-out"});
+  fails(tune("tasks.toml", {"--smoothing", "0.1"}), 2, {"--smoothing"});
+  fails(tune("tasks.toml", {"--router", "reinforced"}), 2, {"router"});
+  fails(tune("tasks.toml", {"--tokenizer", "bytes", "--text-context", "4"}), 1,
+        {"task colour", "answer '", "--text-context"});
   write_text_file(place("bad.toml"), "[a]\nkind = \"counting\"\nsource = \"shapes\"\nasks = 1\n");
-  auto words = training("bad");
-  words[2] = place("bad.toml");
-  fails(words, 1, {"bad.toml: line 4: a", "'asks'"});
-  words[2] = place("none.toml");
-  fails(words, 1, {"none.toml", "No such file"});
+  fails(tune("bad.toml"), 1, {"bad.toml: line 4: a", "'asks'"});
+  fails(tune("none.toml"), 1, {"none.toml", "No such file"});
   write_text_file(
       place("empty.toml"),
       "[a]\nkind = \"yes_no\"\nsource = \"folder\"\ndata-dir = \"" + place("nowhere") + "\"\n");
-  words[2] = place("empty.toml");
-  fails(words, 1, {"task a", "nowhere"});
+  fails(tune("empty.toml"), 1, {"task a", "nowhere"});
+  const auto missing = run_program({"eval", place("tasks.toml"), "--tasks", "shapes"});
+  EXPECT_TRUE(ends_with_one_error(missing, 1, {"tasks.toml"}));
 }
 
 }  // namespace
