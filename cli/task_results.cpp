@@ -28,7 +28,7 @@ std::vector<TaskOptions> asked_tasks(const TaskEvalOptions& options,
 
 /// For each of `tasks`, true unless the model was trained on one that is equal.
 std::vector<bool> not_trained(const std::vector<TaskOptions>& tasks,
-                            const std::vector<KnownTask>& known) {
+                              const std::vector<KnownTask>& known) {
   std::vector<bool> result;
   for (const auto& task : tasks) {
     result.push_back(std::none_of(known.begin(), known.end(), [&](const KnownTask& other) {

@@ -53,7 +53,7 @@ void add_batch(TaskEvaluation& evaluation, const std::vector<TaskQuestion>& ques
                const torch::Tensor& logits) {
   const auto exact = logits.to(torch::kFloat64).log_softmax(1).cpu();  // [batch, choices]
   const auto cells = exact.accessor<double, 2>();
-  const auto best = exact.argmax(1).contiguous();                      // [batch]
+  const auto best = exact.argmax(1).contiguous();  // [batch]
   for (size_t row = 0; row < questions.size(); ++row) {
     const auto& question = questions[row];
     auto& task = evaluation.tasks[static_cast<size_t>(question.task)];

@@ -19,9 +19,9 @@ constexpr std::array kGroups{
                    R"(^(?!((image|text)\.)?blocks\.\d+\.moe\.))"},
     ParameterGroup{"moe", "MoE layers, with their routers",
                    R"(^((image|text)\.)?blocks\.\d+\.moe\.)"},
-    ParameterGroup{
-        "attention", "self-attention, and that of attention pooling",
-        R"(^((image|text)\.)?(blocks\.\d+\.attn\.|attn_pool\.(latent$|q\.|kv\.|proj\.|q_norm\.|k_norm\.)))"},
+    ParameterGroup{"attention", "self-attention, and that of attention pooling",
+                   R"(^((image|text)\.)?(blocks\.\d+\.attn\.|attn_pool\.)"
+                   R"((latent$|q\.|kv\.|proj\.|q_norm\.|k_norm\.)))"},
     ParameterGroup{"ffn", "dense MLPs",
                    R"(^((image|text)\.)?(blocks\.\d+\.mlp\.|attn_pool\.mlp\.))"},
     ParameterGroup{"router", "routers of MoE layers",

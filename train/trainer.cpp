@@ -267,12 +267,7 @@ ModelUpdate Trainer::next_update() {
   batches_.clear();
   const auto next_batch = [&] {
     auto batch = feed_.take(number);
-    if (const auto& run = state_.setup.image_text) {
-      run->complete(batch, number, state_.setup.device);
-    }
-    if (const auto& run = state_.setup.instruction) {
-      run->complete(batch, state_.setup.device);
-    }
+    state_.setup.complete(batch, number);
     ++number;
     batches_.push_back(batch);
     return batch;

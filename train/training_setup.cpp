@@ -21,6 +21,14 @@ void TrainingSetup::set_training(bool training) {
   }
 }
 
+void TrainingSetup::complete(Batch& batch, int64_t number) const {
+  if (image_text) {
+    image_text->complete(batch, number, device);
+  } else if (instruction) {
+    instruction->complete(batch, device);
+  }
+}
+
 const Dataset& TrainingSetup::fed_images(const Dataset& train_set) const {
   return image_text && image_text->features ? image_text->features->images() : train_set;
 }

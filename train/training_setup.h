@@ -42,6 +42,9 @@ struct TrainingSetup {
   void move_to_device();
   void set_training(bool training);
 
+  /// Adds to training batch `number` what its run learns from beside images and labels.
+  void complete(Batch& batch, int64_t number) const;
+
   /// What batches are made of, of `train_set`: single pixels if the features of all images are
   /// known.
   const Dataset& fed_images(const Dataset& train_set) const;
