@@ -58,7 +58,7 @@ std::vector<InstructionCase> instruction_cases(TextRouting way) {
   return cases;
 }
 
-InstructionModel lively_model(const InstructionOptions& options) {
+InstructionModel lively_instruction_model(const InstructionOptions& options) {
   torch::manual_seed(4);
   InstructionModel model(options);
   const torch::NoGradGuard no_grad;
@@ -93,7 +93,7 @@ INSTANTIATE_TEST_SUITE_P(All, QuestionsByThemselves,
                          [](const auto& row) { return row.param.name; });
 
 TEST_P(Questions, ArePaddedWithoutChangingABit) {
-  auto model = lively_model(GetParam().options);
+  auto model = lively_instruction_model(GetParam().options);
   const auto images = images_of(GetParam().options, 5);
   const auto texts = test::small_texts();
   const auto padded = test::more_padding(texts, 3, 17);
@@ -102,7 +102,7 @@ TEST_P(Questions, ArePaddedWithoutChangingABit) {
 }
 
 TEST_P(Questions, ChangeWhatIsSeenInAnImageAndTheImageWhatIsAsked) {
-  auto model = lively_model(GetParam().options);
+  auto model = lively_instruction_model(GetParam().options);
   const auto texts = test::small_texts();
   const auto images = images_of(GetParam().options, 5);
   const auto first = model->embed_questions(images, texts.ids, texts.lengths);
@@ -117,7 +117,7 @@ TEST_P(Questions, ChangeWhatIsSeenInAnImageAndTheImageWhatIsAsked) {
 }
 
 TEST_P(QuestionsByThemselves, AreAnsweredAsInABatch) {
-  auto model = lively_model(GetParam().options);
+  auto model = lively_instruction_model(GetParam().options);
   const auto images = images_of(GetParam().options, 5);
   const auto texts = test::small_texts();
   const auto together = model->embed_questions(images, texts.ids, texts.lengths);
@@ -131,7 +131,7 @@ TEST_P(QuestionsByThemselves, AreAnsweredAsInABatch) {
 TEST(InstructionModel, HasTheGradientsOfFiniteDifferences) {
   auto options = small_instruction_options("soft");
   options.text.dim = 24;
-  auto model = lively_model(options);
+  auto model = lively_instruction_model(options);
   model->to(torch::kFloat64);
   const auto images = images_of(options, 5, torch::kFloat64);
   const auto texts = test::small_texts();
@@ -157,7 +157,7 @@ TEST(InstructionModel, HasTheGradientsOfFiniteDifferences) {
 }
 
 TEST(InstructionModel, GivesNoProbabilityToPlacesWithoutAnswer) {
-  auto model = lively_model(small_instruction_options());
+  auto model = lively_instruction_model(small_instruction_options());
   const auto embedded = torch::eye(3, 18);
   const auto logits = model->logits(embedded, embedded,
                                     torch::tensor({{2, 0, -1}, {1, -1, -1}}, torch::kInt64)
@@ -178,7 +178,7 @@ TEST(InstructionOptions, RefuseRoutersThatTakeNoTexts) {
 }
 
 TEST(ForwardJoined, WantsOneTextPerImage) {
-  auto model = lively_model(small_instruction_options());
+  auto model = lively_instruction_model(small_instruction_options());
   const auto texts = test::small_texts();
   try {
     model->embed_questions(images_of(model->options(), 4), texts.ids, texts.lengths);
