@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "checkpoints/image_text_description.h"
+#include "checkpoints/instruction_checkpoint.h"
 #include "checkpoints/metadata_fields.h"
 #include "core/error.h"
 #include "core/unicode.h"
@@ -39,6 +40,10 @@ Json to_metadata(const ModelDescription& description) {
 ModelDescription model_description(const Json& metadata, const std::filesystem::path& path) {
   if (metadata.contains(kImageTextKey)) {
     throw InputError(path.string(), "a model of images alone", "one of images and texts");
+  }
+  if (metadata.contains(kInstructionKey)) {
+    throw InputError(path.string(), "a model of images alone",
+                     "one that answers questions (softmoe predict --ask, softmoe eval --tasks)");
   }
   ModelDescription description;
   description.name = metadata_field<std::string>(metadata, "model_name", path);

@@ -12,6 +12,8 @@ constexpr std::array kRows{
                /*is_parallel=*/true},
     CommandRow{"launch", "run train or finetune in several processes on this machine", run_launch},
     CommandRow{"distill", "train a model to give what larger models give", run_distill},
+    CommandRow{"tune", "train a model to follow instructions about images, on many tasks",
+               run_tune},
     CommandRow{"upcycle", "turn a dense checkpoint into a MoE model, to be trained further",
                run_upcycle},
     CommandRow{"prune", "reduce a MoE checkpoint to fewer experts, or to a dense model", run_prune},

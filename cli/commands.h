@@ -23,6 +23,7 @@ void run_train(const std::vector<std::string>& arguments);
 void run_finetune(const std::vector<std::string>& arguments);
 void run_launch(const std::vector<std::string>& arguments);
 void run_distill(const std::vector<std::string>& arguments);
+void run_tune(const std::vector<std::string>& arguments);
 void run_upcycle(const std::vector<std::string>& arguments);
 void run_prune(const std::vector<std::string>& arguments);
 void run_average(const std::vector<std::string>& arguments);

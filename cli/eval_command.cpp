@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
+#include "checkpoints/instruction_checkpoint.h"
 #include "checkpoints/open_model.h"
 #include "cli/accuracy_table.h"
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/print_line.h"
+#include "cli/task_results.h"
 #include "core/error.h"
 #include "core/pluralize.h"
 #include "eval/model_evaluation.h"
@@ -49,6 +51,7 @@ std::string summary(const ClassificationResult& result) {
 
 void run_eval(const std::vector<std::string>& arguments) {
   EvalOptions options;
+  TaskEvalOptions tasks;
   DatasetOptions data;
   LoaderOptions loader;
   CommandLine line(
@@ -56,12 +59,18 @@ void run_eval(const std::vector<std::string>& arguments) {
       "Accuracy, loss, calibration and accuracy by class of a checkpoint on the split "
       "--val-split of a data set. The balanced accuracy is the mean over classes. "
       "--json has the confusion matrix, too. Of a multi-label set it is mean average "
-      "precision, that of each class, and how often the first predictions are labels.");
+      "precision, that of each class, and how often the first predictions are labels. Of a model "
+      "of softmoe tune it is the accuracy by task and family, beside that of chance.");
   line.add("Evaluation", options);
   line.add_operand("checkpoint");
+  line.add("Tasks", tasks);
   line.add("Data", data);
   line.add("Loader", loader);
   if (!line.parse(arguments)) {
+    return;
+  }
+  if (!tasks.tasks.empty() || is_instruction_checkpoint(options.checkpoint)) {
+    eval_tasks_and_print(line, tasks, options.checkpoint, options.label, options.amp_dtype, loader);
     return;
   }
   const auto device = line.device();

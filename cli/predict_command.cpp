@@ -3,6 +3,7 @@
 #include <set>
 
 #include "checkpoints/open_model.h"
+#include "cli/ask_images.h"
 #include "cli/checkpoint_flags.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
@@ -90,6 +91,30 @@ void check_usage(const PredictOptions& options, const std::vector<std::string>& 
   }
 }
 
+/// Throws UsageError for options that do not go with a question.
+void check_ask_usage(const PredictOptions& options, const AskOptions& ask) {
+  if (ask.question.empty()) {
+    if (!ask.answers.empty()) {
+      throw UsageError("--answers", "a question by --ask beside it", "none");
+    }
+    return;
+  }
+  if (!options.images.empty() || !options.output.empty()) {
+    throw UsageError("--ask", "image files, and answers by --format or --json",
+                     options.images.empty() ? "--output" : "--images");
+  }
+}
+
+AskRequest request_of(const PredictOptions& options) {
+  return {.checkpoint = options.checkpoint,
+          .label = options.label,
+          .topk = options.topk,
+          .format = options.format,
+          .batch_size = options.batch_size,
+          .workers = options.workers,
+          .amp_dtype = options.amp_dtype};
+}
+
 /// The images to predict labels of.
 struct Inputs {
   std::unique_ptr<Dataset> set;  ///< images that need preparation, or nullptr
@@ -167,11 +192,13 @@ void report_bad_images(const std::vector<BadImage>& bad, int64_t total) {
 
 void run_predict(const std::vector<std::string>& arguments) {
   PredictOptions options;
+  AskOptions ask;
   std::vector<std::string> paths;
   CommandLine line("predict",
                    "Labels, logits or features of images. An image that cannot be read is named, "
                    "the others are predicted, and the exit code is 1.");
   line.add("Prediction", options);
+  line.add("Questions", ask);
   line.add_operand("checkpoint");
   line.add_names(
       {.name = "IMAGE",
@@ -182,6 +209,11 @@ void run_predict(const std::vector<std::string>& arguments) {
     return;
   }
   check_usage(options, paths);
+  check_ask_usage(options, ask);
+  if (!ask.question.empty()) {
+    ask_and_print(line, ask, request_of(options), paths);
+    return;
+  }
   const auto arrays = requested_arrays(options.what);
   const bool show = options.output.empty() || line.given("format");
   const auto device = line.device();

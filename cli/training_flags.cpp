@@ -115,6 +115,7 @@ void train_and_print(const CommandLine& line, const RunOptions& options, const T
                                     .matcher = std::move(parts.matcher),
                                     .upcycling = std::move(parts.upcycling),
                                     .image_text = std::move(parts.image_text),
+                                    .instruction = std::move(parts.instruction),
                                     .world = world},
                                    data);
   if (!world.is_first()) {

@@ -21,6 +21,7 @@ struct RunParts {
   std::shared_ptr<FeatureMatcher> matcher = {};
   std::optional<MidUpcycling> upcycling = {};
   std::shared_ptr<ImageTextRun> image_text = {};
+  std::shared_ptr<InstructionRun> instruction = {};
 };
 
 /// Trains with `parts` and writes the result to stdout and `--json`.

@@ -188,6 +188,17 @@ std::optional<int64_t> line_of_long_key(std::string_view text, int64_t max_parts
   return std::nullopt;
 }
 
+/// The line of each key of `node`; none if it is no table.
+std::map<std::string, int64_t> lines_of_keys(const toml::node& node) {
+  std::map<std::string, int64_t> lines;
+  if (const auto* const table = node.as_table()) {
+    for (const auto& [key, value] : *table) {
+      lines[std::string(key.str())] = static_cast<int64_t>(key.source().begin.line);
+    }
+  }
+  return lines;
+}
+
 std::string line_of(const std::string& text, int64_t number) {
   std::istringstream lines(text);
   std::string line;
@@ -209,7 +220,8 @@ std::vector<TomlEntry> parse_toml(const std::string& text, const std::string& wh
     for (const auto& [key, value] : toml::parse(text)) {
       entries.push_back({.name = std::string(key.str()),
                          .value = json_of(value),
-                         .line = static_cast<int64_t>(key.source().begin.line)});
+                         .line = static_cast<int64_t>(key.source().begin.line),
+                         .key_lines = lines_of_keys(value)});
     }
   } catch (const toml::parse_error& error) {
     const auto line = error.source().begin.line;

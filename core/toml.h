@@ -2,6 +2,7 @@
 /// TOML files as JSON values, through the library toml++.
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@ struct TomlEntry {
   std::string name;
   Json value;        ///< a table is an object, its keys sorted; dates and times are texts
   int64_t line = 0;  ///< from 1
+  std::map<std::string, int64_t> key_lines = {};  ///< of a table: the line of each key in it
 };
 
 /// The keys of `text`, in the order of their lines. Throws InputError that names `where` and the

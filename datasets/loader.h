@@ -26,6 +26,12 @@ struct Batch {
   torch::Tensor token_ids = {};  ///< [batch, tokens] int64: texts of the images, if there are any
   torch::Tensor token_lengths = {};  ///< [batch] int64
   torch::Tensor text_groups = {};    ///< [batch] int64: equal for texts that say the same
+  /// Of questions about the images, the answers that can be given: [answers, tokens] int64 with
+  /// their lengths [answers], and for each image the numbers of its own, [batch, choices] int64,
+  /// -1 where it has no more. The texts above are the questions then.
+  torch::Tensor answer_ids = {};
+  torch::Tensor answer_lengths = {};
+  torch::Tensor choices = {};
   torch::Tensor features = {};  ///< [batch, feature_dim] that were computed of the images before
 };
 

@@ -25,8 +25,8 @@ using Clock = std::map<double, double>;
 /// The options of config.toml by their names.
 Json read_config(const fs::path& path) {
   Json config = Json::object();
-  for (auto& [name, value, line] : parse_toml(read_text_file(path), path.string())) {
-    config[name] = std::move(value);
+  for (auto& entry : parse_toml(read_text_file(path), path.string())) {
+    config[entry.name] = std::move(entry.value);
   }
   return config;
 }

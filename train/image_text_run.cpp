@@ -8,12 +8,8 @@
 #include "checkpoints/image_text_checkpoint.h"
 #include "checkpoints/load_into.h"
 #include "core/error.h"
-#include "core/log.h"
 #include "datasets/prompt_templates.h"
-#include "text/bpe_tokenizer.h"
-#include "text/bpe_training.h"
-#include "text/byte_tokenizer.h"
-#include "text/tokenizer_file.h"
+#include "train/run_vocabulary.h"
 #include "vit/image_text_zoo.h"
 
 namespace softmoe {
@@ -21,53 +17,6 @@ namespace {
 
 /// Entries of a vocabulary that is learned from the training texts, unless the user says otherwise.
 constexpr int64_t kLearnedVocabulary = 4096;
-
-std::shared_ptr<const Tokenizer> learned_tokenizer(const CaptionTexts& texts, int64_t vocab_size) {
-  if (vocab_size < kMinBpeVocabulary) {
-    throw UsageError("--text-vocab-size",
-                     fmt::format("{} or more for --tokenizer bpe", kMinBpeVocabulary),
-                     std::to_string(vocab_size));
-  }
-  PartCounts parts;
-  texts.for_each([&](const std::string& text) { parts.add(text); });
-  auto tokenizer =
-      std::make_shared<BpeTokenizer>(learn_merges(parts, vocab_size - kMinBpeVocabulary));
-  log_line(fmt::format("vocabulary of {} entries learned from the training texts",
-                       tokenizer->vocab_size()));
-  return tokenizer;
-}
-
-std::shared_ptr<const Tokenizer> tokenizer_of(const ContrastiveOptions& options,
-                                              const CaptionTexts& texts, int64_t vocab_size) {
-  if (options.tokenizer == "bytes") {
-    return std::make_shared<ByteTokenizer>();
-  }
-  if (options.tokenizer == "bpe") {
-    return learned_tokenizer(texts, vocab_size);
-  }
-  return read_tokenizer(options.tokenizer);
-}
-
-/// Fits what follows from the vocabulary.
-void fit_text_tower(TextOptions& text, const Tokenizer& tokenizer,
-                    const std::set<std::string>& keep) {
-  if (!keep.contains("text-vocab-size") || text.vocab_size > tokenizer.vocab_size()) {
-    text.vocab_size = tokenizer.vocab_size();
-  } else if (text.vocab_size < tokenizer.vocab_size()) {
-    throw UsageError(
-        "--text-vocab-size",
-        fmt::format("at least {}, the entries of the vocabulary", tokenizer.vocab_size()),
-        std::to_string(text.vocab_size));
-  }
-  if (!keep.contains("text-context")) {
-    text.context = tokenizer.usual_tokens();
-  } else if (text.context < 2) {
-    throw UsageError("--text-context", "2 or more tokens", std::to_string(text.context));
-  }
-  if (!keep.contains("text-eot-token") && text.pool == TextPool::kEot) {
-    text.eot_token = tokenizer.end_id();
-  }
-}
 
 /// Throws UsageError for options of a run that the objective does not go with.
 void check_other_options(const RunOptions& run) {
@@ -155,12 +104,16 @@ std::shared_ptr<ImageTextRun> image_text_run(const std::string& name, ImageTextO
   auto result = std::make_shared<ImageTextRun>();
   auto texts = std::make_shared<CaptionTexts>(*data.train, templates, seed);
   result->tokenizer =
-      tokenizer_of(options, *texts,
-                   keep.contains("text-vocab-size") ? towers.text.vocab_size : kLearnedVocabulary);
+      run_tokenizer(options.tokenizer,
+                    keep.contains("text-vocab-size") ? towers.text.vocab_size : kLearnedVocabulary,
+                    [&texts](const auto& use) { texts->for_each(use); });
   result->train_texts = std::move(texts);
   result->val_texts = std::make_shared<CaptionTexts>(*data.val, templates, seed);
   towers.image.num_classes = 0;
-  fit_text_tower(towers.text, *result->tokenizer, keep);
+  fit_vocabulary(towers.text, *result->tokenizer, keep);
+  if (!keep.contains("text-context")) {
+    towers.text.context = result->tokenizer->usual_tokens();
+  }
   towers.has_logit_bias = options.loss == ContrastiveLoss::kSigmoid;
   validate(towers);
   result->model = make_image_text_model(towers, run.train.seed);

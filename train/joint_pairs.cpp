@@ -73,8 +73,8 @@ EmbeddedPairs embed_pairs(ImageTextRun& run, const Batch& batch, const RoutingWa
       .log_scale = model->logit_scale,
       .bias = model->logit_bias,
       .groups = batch.text_groups};
-  for (auto& [block, record] : of_texts) {
-    routing->emplace(block + model->options().image.depth, std::move(record));
+  if (routing != nullptr) {
+    append_text_records(*routing, std::move(of_texts), model->options().image.depth);
   }
   return pairs;
 }

@@ -60,6 +60,8 @@ NotFinite not_finite(TrainingState& state, const ModelUpdate& update,
     const bool is_bad = !std::isfinite(update.batches[number].loss.item<double>());
     if (is_bad && found.place.empty() && state.setup.image_text) {
       found.place = "the loss of images and texts";
+    } else if (is_bad && found.place.empty() && state.setup.instruction) {
+      found.place = "the loss of questions";
     } else if (is_bad && found.place.empty()) {
       found.place = first_not_finite(state.model(), batches[number], state.compute_dtype);
     }

@@ -17,6 +17,9 @@ Json to_json(const TrainResult& result) {
   if (result.retrieval) {
     json["retrieval"] = to_json(*result.retrieval);
   }
+  if (result.tasks) {
+    json["tasks"] = to_json(*result.tasks, /*with_confusion=*/false);
+  }
   if (!result.ema_best.empty()) {
     json["ema_" + best_name(result)] = result.ema_best;
   }
@@ -54,6 +57,7 @@ TrainResult train_result(const TrainingState& state, const std::filesystem::path
           .images_per_second = seconds > 0 ? images / seconds : 0.0,
           .parameters = state.learning,
           .retrieval = state.evaluation.retrieval,
+          .tasks = state.evaluation.tasks,
           .routing = state.routing,
           .upcycled_step = progress.upcycled_step};
 }

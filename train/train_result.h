@@ -10,6 +10,7 @@
 #include "core/options.h"
 #include "eval/metrics.h"
 #include "eval/retrieval.h"
+#include "eval/task_evaluation.h"
 #include "train/trainable.h"
 
 namespace softmoe {
@@ -27,6 +28,7 @@ struct TrainResult {
   double images_per_second = 0.0;               ///< of training, over all sittings
   LearningShare parameters;
   std::optional<RetrievalResult> retrieval = {};  ///< of the last evaluation, of images with texts
+  std::optional<TaskEvaluation> tasks = {};       ///< of the last evaluation of a run that tunes
   Json routing = {};  ///< of the last record, as to_json() of ModelRouting; null for dense models
   int64_t upcycled_step =
       -1;  ///< updates of the dense model before it got MoE layers; -1: it did not

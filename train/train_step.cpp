@@ -5,6 +5,7 @@
 #include "runtime/autocast_guard.h"
 #include "runtime/profiler.h"
 #include "train/feature_matcher.h"
+#include "train/instruction_run.h"
 #include "train/joint_pairs.h"
 #include "train/objectives.h"
 #include "train/teacher.h"
@@ -57,6 +58,19 @@ void forward_classifier(VisionTransformer& model, const Batch& batch,
   };
 }
 
+/// The forward pass of a model that follows instructions: its classes are the answers that can be
+/// given to each question.
+void forward_questions(InstructionRun& run, const Batch& batch, const RoutingWants& wants,
+                       RoutingRecords* routing, StepContext& context) {
+  auto& model = run.model;
+  auto of_texts = routing == nullptr ? RoutingRecords() : model->text->routing_records(wants);
+  context.logits = answer_logits(model, batch, routing,
+                                 routing == nullptr ? nullptr : &of_texts);  // [batch, choices]
+  if (routing != nullptr) {
+    append_text_records(*routing, std::move(of_texts), model->options().image.depth);
+  }
+}
+
 }  // namespace
 
 StepResult step_loss(VisionTransformer& model, const Batch& batch,
@@ -76,6 +90,8 @@ StepResult step_loss(VisionTransformer& model, const Batch& batch,
     if (options.image_text != nullptr) {
       context.pairs = embed_pairs(*options.image_text, batch, wants, routing);
       context.joint = options.joint != nullptr ? *options.joint : JointGradients();
+    } else if (options.instruction != nullptr) {
+      forward_questions(*options.instruction, batch, wants, routing, context);
     } else if (objectives.distillation) {
       forward_student(model, batch, options, routing, context);
     } else {

@@ -10,6 +10,7 @@ namespace softmoe {
 
 class FeatureMatcher;
 struct ImageTextRun;
+struct InstructionRun;
 class Teacher;
 
 /// How a step is computed.
@@ -22,6 +23,7 @@ struct StepOptions {
   FeatureMatcher* matcher = nullptr;      ///< of DistillationOptions::features; null without them
   ImageTextRun* image_text = nullptr;     ///< of the contrastive objective, whose model it has
   const JointGradients* joint = nullptr;  ///< of a batch of several whose pairs have one loss
+  InstructionRun* instruction = nullptr;  ///< of a batch with questions, whose model it has
 };
 
 /// How the experts of each MoE layer are used, by the number of its block.

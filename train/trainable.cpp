@@ -15,15 +15,21 @@ namespace {
 
 constexpr std::array kGroups{
     ParameterGroup{"all", "every parameter", ""},
-    ParameterGroup{"non_moe", "all outside the MoE layers", R"(^(?!blocks\.\d+\.moe\.))"},
-    ParameterGroup{"moe", "MoE layers, with their routers", R"(^blocks\.\d+\.moe\.)"},
-    ParameterGroup{
-        "attention", "self-attention, and that of attention pooling",
-        R"(^blocks\.\d+\.attn\.|^attn_pool\.(latent$|q\.|kv\.|proj\.|q_norm\.|k_norm\.))"},
-    ParameterGroup{"ffn", "dense MLPs", R"(^blocks\.\d+\.mlp\.|^attn_pool\.mlp\.)"},
-    ParameterGroup{"router", "routers of MoE layers", R"(^blocks\.\d+\.moe\.router\.)"},
-    ParameterGroup{"gates", "another name of router", R"(^blocks\.\d+\.moe\.router\.)"},
-    ParameterGroup{"experts", "experts of MoE layers", R"(^blocks\.\d+\.moe\.experts\.)"},
+    ParameterGroup{"non_moe", "all outside the MoE layers",
+                   R"(^(?!((image|text)\.)?blocks\.\d+\.moe\.))"},
+    ParameterGroup{"moe", "MoE layers, with their routers",
+                   R"(^((image|text)\.)?blocks\.\d+\.moe\.)"},
+    ParameterGroup{"attention", "self-attention, and that of attention pooling",
+                   R"(^((image|text)\.)?(blocks\.\d+\.attn\.|attn_pool\.)"
+                   R"((latent$|q\.|kv\.|proj\.|q_norm\.|k_norm\.)))"},
+    ParameterGroup{"ffn", "dense MLPs",
+                   R"(^((image|text)\.)?(blocks\.\d+\.mlp\.|attn_pool\.mlp\.))"},
+    ParameterGroup{"router", "routers of MoE layers",
+                   R"(^((image|text)\.)?blocks\.\d+\.moe\.router\.)"},
+    ParameterGroup{"gates", "another name of router",
+                   R"(^((image|text)\.)?blocks\.\d+\.moe\.router\.)"},
+    ParameterGroup{"experts", "experts of MoE layers",
+                   R"(^((image|text)\.)?blocks\.\d+\.moe\.experts\.)"},
     ParameterGroup{"head", "the classifier", R"(^head(_dist)?\.)"},
 };
 

@@ -280,9 +280,7 @@ ModelUpdate Trainer::next_update() {
   batches_.clear();
   const auto next_batch = [&] {
     auto batch = feed_.take(number);
-    if (const auto& run = state_.setup.image_text) {
-      run->complete(batch, number, state_.setup.device);
-    }
+    state_.setup.complete(batch, number);
     ++number;
     batches_.push_back(batch);
     return batch;
@@ -294,7 +292,8 @@ ModelUpdate Trainer::next_update() {
                                 .progress = state_.length.share_of(step),
                                 .teacher = state_.setup.teacher.get(),
                                 .matcher = state_.setup.matcher.get(),
-                                .image_text = state_.setup.image_text.get()},
+                                .image_text = state_.setup.image_text.get(),
+                                .instruction = state_.setup.instruction.get()},
                        .lr = state_.schedule.rate(step),
                        .clip_grad = options.optimizer.clip_grad,
                        .sam_rho = options.optimizer.sam_rho,

@@ -71,20 +71,26 @@ void fit_options(RunOptions& options, VitOptions& model, const TrainingData& dat
   if (!keep.contains("hflip")) {
     options.preprocess.hflip = usual_hflip(options.data);
   }
-  if (has_moe(model)) {
-    const auto usual = default_router_losses(model);
-    for (size_t row = 0; row < kRouterLossCount; ++row) {
-      if (!keep.contains(std::string(router_loss_rows()[row].flag))) {
-        options.objectives.router_losses.coefficients[row] = usual.coefficients[row];
-      }
-    }
-  }
+  fit_router_losses(options.objectives.router_losses, model, keep);
   const auto given_size = options.preprocess.input_size;
   fit_preprocessing(options.preprocess, model);
   image_size_stages(options.train, model);  // throws for a schedule that cannot be
   if (keep.contains("input-size") && given_size != options.preprocess.input_size) {
     throw UsageError("--input-size", "the model's --in-chans and --img-size",
                      fmt::format("{}", fmt::join(given_size, " ")));
+  }
+}
+
+void fit_router_losses(RouterLossOptions& losses, const VitOptions& model,
+                       const std::set<std::string>& keep) {
+  if (!has_moe(model)) {
+    return;
+  }
+  const auto usual = default_router_losses(model);
+  for (size_t row = 0; row < kRouterLossCount; ++row) {
+    if (!keep.contains(std::string(router_loss_rows()[row].flag))) {
+      losses.coefficients[row] = usual.coefficients[row];
+    }
   }
 }
 

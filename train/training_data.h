@@ -31,6 +31,11 @@ TrainingData open_training_data(const DatasetOptions& options);
 void fit_options(RunOptions& options, VitOptions& model, const TrainingData& data,
                  const std::set<std::string>& keep = {});
 
+/// Sets the coefficients of router losses whose flags are not in `keep` to those that the router of
+/// `model` usually has.
+void fit_router_losses(RouterLossOptions& losses, const VitOptions& model,
+                       const std::set<std::string>& keep);
+
 /// Sets the bias that the head of a new model starts with, if the loss of `options` asks for one.
 void fit_head_bias(const LossOptions& options, VitOptions& model);
 

@@ -3,6 +3,9 @@
 namespace softmoe {
 
 torch::nn::Module& TrainingSetup::model() {
+  if (instruction) {
+    return *instruction->model;
+  }
   return image_text ? static_cast<torch::nn::Module&>(*image_text->model) : *start.model;
 }
 
@@ -11,8 +14,18 @@ void TrainingSetup::move_to_device() { model().to(device); }
 void TrainingSetup::set_training(bool training) {
   if (image_text) {
     image_text->set_training(training);
+  } else if (instruction) {
+    instruction->model->train(training);
   } else {
     start.model->train(training);
+  }
+}
+
+void TrainingSetup::complete(Batch& batch, int64_t number) const {
+  if (image_text) {
+    image_text->complete(batch, number, device);
+  } else if (instruction) {
+    instruction->complete(batch, device);
   }
 }
 

@@ -8,6 +8,7 @@
 #include "parallel/world.h"
 #include "train/feature_matcher.h"
 #include "train/image_text_run.h"
+#include "train/instruction_run.h"
 #include "train/run_options.h"
 #include "train/teacher.h"
 #include "train/training_start.h"
@@ -32,14 +33,20 @@ struct TrainingSetup {
   std::optional<MidUpcycling> upcycling = {};
   /// Of the contrastive objective; null for others.
   std::shared_ptr<ImageTextRun> image_text = {};
+  /// Of a run that learns to follow instructions; null for others.
+  std::shared_ptr<InstructionRun> instruction = {};
   /// The processes that train it together.
   World world = {};
 
-  /// Everything that learns but the matcher: the model of `image_text`, or that of `start`.
+  /// Everything that learns but the matcher: the model of `image_text` or `instruction`, or that of
+  /// `start`.
   torch::nn::Module& model();
   /// Moves it to `device`, or sets it to training or evaluation.
   void move_to_device();
   void set_training(bool training);
+
+  /// Adds to training batch `number` what its run learns from beside images and labels.
+  void complete(Batch& batch, int64_t number) const;
 
   /// What batches are made of, of `train_set`: single pixels if the features of all images are
   /// known.

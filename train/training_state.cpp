@@ -136,6 +136,9 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
   if (setup.image_text) {
     setup.image_text->model->set_grad_checkpointing(options.train.grad_checkpointing);
   }
+  if (setup.instruction) {
+    setup.instruction->model->set_grad_checkpointing(options.train.grad_checkpointing);
+  }
   const auto learning = set_trainable(model, options.trainable);
   auto optimizer = run_optimizer(setup);
   auto ema = run_averages(setup);
@@ -170,7 +173,7 @@ void replace_model(TrainingState& state, VisionTransformer model) {
 
 namespace {
 
-/// The key of the classes of a run of images and texts.
+/// The key of the classes of a run of images and texts, or of the names of tasks.
 constexpr const char* kClassesKey = "classes";
 
 /// The model with its description.
@@ -178,6 +181,12 @@ Checkpoint model_part(const TrainingState& state) {
   const auto& start = state.setup.start;
   if (const auto& run = state.setup.image_text) {
     auto checkpoint = image_text_checkpoint(run->model, run->description);
+    checkpoint.metadata[kClassesKey] = state.data.class_names;
+    checkpoint.metadata["tokenizer_digest"] = tokenizer_digest(run->description.tokenizer);
+    return checkpoint;
+  }
+  if (const auto& run = state.setup.instruction) {
+    auto checkpoint = instruction_checkpoint(run->model, run->description);
     checkpoint.metadata[kClassesKey] = state.data.class_names;
     checkpoint.metadata["tokenizer_digest"] = tokenizer_digest(run->description.tokenizer);
     return checkpoint;
@@ -198,15 +207,22 @@ Checkpoint model_part(const TrainingState& state) {
 /// it had other towers or another vocabulary.
 std::vector<std::string> checked_classes(const TrainingState& state, const Json& metadata,
                                          const std::string& path, const std::string& folder) {
-  if (!state.setup.image_text) {
+  const auto& setup = state.setup;
+  if (!setup.image_text && !setup.instruction) {
     return model_description(metadata, path).class_names;
   }
-  const auto& description = state.setup.image_text->description;
-  if (image_text_description(metadata, path).options != description.options) {
+  const bool has_same_towers =
+      setup.instruction
+          ? instruction_description(metadata, path).options ==
+                setup.instruction->description.options
+          : image_text_description(metadata, path).options == setup.image_text->description.options;
+  if (!has_same_towers) {
     throw InputError("the towers of the run in " + folder, "those that it began with",
                      "other options of the image or text tower");
   }
-  if (metadata.value("tokenizer_digest", "") != tokenizer_digest(description.tokenizer)) {
+  const auto& tokenizer = setup.instruction ? setup.instruction->description.tokenizer
+                                            : setup.image_text->description.tokenizer;
+  if (metadata.value("tokenizer_digest", "") != tokenizer_digest(tokenizer)) {
     throw InputError("the vocabulary of the run in " + folder, "that which it began with",
                      "another one");
   }

@@ -27,6 +27,7 @@ struct Evaluation {
   ClassificationResult result;
   std::vector<ClassificationResult> averages = {};  ///< of TrainingState::ema, in their order
   std::optional<RetrievalResult> retrieval = {};    ///< of a run with captions
+  std::optional<TaskEvaluation> tasks = {};         ///< of a run that tunes
   double train_loss = 0.0;                          ///< mean since the evaluation before
   bool is_best = false;                             ///< of the run so far
 };

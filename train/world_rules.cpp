@@ -101,6 +101,9 @@ void check_world(const TrainingSetup& setup) {
   if (setup.image_text) {
     refuse(setup, "objective", "classification", "contrastive");
   }
+  if (setup.instruction) {
+    throw UsageError("softmoe tune", "one process", fmt::format("{}", setup.world.size()));
+  }
   if (setup.upcycling) {
     refuse(setup, "upcycle-at", "none", "one");
   }

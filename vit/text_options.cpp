@@ -15,8 +15,9 @@ constexpr int64_t kMaxContext = 16'384;
 constexpr int64_t kMaxTextWidth = 65'536;
 constexpr int64_t kMaxTextHidden = 131'072;
 
-/// "soft, soft_uniform, ...": the routers that take texts.
-std::string text_routers() {
+}  // namespace
+
+std::string text_router_names() {
   std::vector<std::string_view> names;
   for (const auto& row : router_rows()) {
     if (row.texts != TextRouting::kNone) {
@@ -25,8 +26,6 @@ std::string text_routers() {
   }
   return fmt::format("{}", fmt::join(names, ", "));
 }
-
-}  // namespace
 
 void describe(OptionTable& table, TextOptions& options) {
   table.add("vocab-size", options.vocab_size, "entries of the vocabulary",
@@ -75,7 +74,7 @@ void validate(const TextOptions& options, const std::string& prefix) {
   }
   const auto blocks = block_options(options);
   if (has_moe(blocks) && router_row(options.moe.router).texts == TextRouting::kNone) {
-    throw UsageError(prefix + "router", "one that takes texts: " + text_routers(),
+    throw UsageError(prefix + "router", "one that takes texts: " + text_router_names(),
                      options.moe.router);
   }
   try {

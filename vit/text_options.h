@@ -58,6 +58,9 @@ void describe(OptionTable& table, TextOptions& options);
 /// their router takes no texts.
 void validate(const TextOptions& options, const std::string& prefix = "");
 
+/// "soft, soft_uniform, ...": the routers that take texts.
+std::string text_router_names();
+
 /// The blocks of a text tower as those of a vision transformer with `context` patches in a row.
 VitOptions block_options(const TextOptions& options);
 

@@ -79,10 +79,14 @@ torch::Tensor TextTowerImpl::forward(const torch::Tensor& ids, const torch::Tens
 torch::Tensor TextTowerImpl::forward_tokens(const torch::Tensor& ids, const torch::Tensor& lengths,
                                             RoutingRecords* records) {
   const auto texts = pack_texts(ids, lengths, options_.context);
-  const auto normed = norm_(run_blocks(texts, records));  // [tokens, dim]
+  const auto normed = packed_tokens(texts, records);  // [tokens, dim]
   return torch::zeros({ids.numel(), options_.dim}, normed.options())
       .index_copy(0, texts.cells, normed)
       .view({ids.size(0), ids.size(1), options_.dim});  // [batch, width, dim]
+}
+
+torch::Tensor TextTowerImpl::packed_tokens(const TextBatch& texts, RoutingRecords* records) {
+  return norm_(run_blocks(texts, records));  // [tokens, dim]
 }
 
 RoutingRecords TextTowerImpl::routing_records(const RoutingWants& wants) const {
@@ -103,6 +107,12 @@ torch::Tensor end_tokens(const TextBatch& texts, int64_t eot_token) {
     ends.push_back(std::min(found, end - 1) - id);
   }
   return torch::tensor(ends, torch::kInt64).to(texts.ids.device());  // [batch]
+}
+
+void append_text_records(RoutingRecords& images, RoutingRecords records, int64_t depth) {
+  for (auto& [block, record] : records) {
+    images.emplace(block + depth, std::move(record));
+  }
 }
 
 }  // namespace softmoe

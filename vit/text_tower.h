@@ -30,6 +30,9 @@ class TextTowerImpl : public torch::nn::Cloneable<TextTowerImpl> {
   torch::Tensor forward_tokens(const torch::Tensor& ids, const torch::Tensor& lengths,
                                RoutingRecords* records = nullptr);
 
+  /// Tokens of `texts` behind the final norm, [tokens, dim], in their packed order.
+  torch::Tensor packed_tokens(const TextBatch& texts, RoutingRecords* records = nullptr);
+
   /// One record for each MoE block that wants `wants`.
   RoutingRecords routing_records(const RoutingWants& wants) const;
 
@@ -54,6 +57,10 @@ class TextTowerImpl : public torch::nn::Cloneable<TextTowerImpl> {
   Linear projection_{nullptr};
 };
 TORCH_MODULE(TextTower);
+
+/// Adds the `records` of a text tower to those of an image tower of `depth` blocks, whose numbers
+/// come first.
+void append_text_records(RoutingRecords& images, RoutingRecords records, int64_t depth);
 
 /// The token of each text that ends it, [batch] int64, as a packed one: the first with the id
 /// `eot_token` (kLargestId: with the largest id), the last token of texts that have none.

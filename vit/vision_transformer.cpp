@@ -144,13 +144,23 @@ void VisionTransformerImpl::check_images(const torch::Tensor& images) const {
                     images.sizes());
 }
 
-torch::Tensor VisionTransformerImpl::run_blocks(const torch::Tensor& images,
+torch::Tensor VisionTransformerImpl::first_tokens(const torch::Tensor& images,
+                                                  const torch::Tensor& patches) {
+  const Grid grid{images.size(2) / options_.patch_size, images.size(3) / options_.patch_size};
+  return embed(patches, grid);  // [batch, tokens, dim]
+}
+
+torch::Tensor VisionTransformerImpl::run_images(const torch::Tensor& images,
                                                 RoutingRecords* records,
                                                 const TokenVisitor& visit) {
   check_images(images);
-  const Grid grid{images.size(2) / options_.patch_size, images.size(3) / options_.patch_size};
   const TokenContext context{.patches = image_patches(images, options_), .sequences = {}};
-  auto tokens = embed(context.patches, grid);  // [batch, tokens, dim]
+  return run_blocks(first_tokens(images, context.patches), context, records, visit);
+}
+
+torch::Tensor VisionTransformerImpl::run_blocks(torch::Tensor tokens, const TokenContext& context,
+                                                RoutingRecords* records,
+                                                const TokenVisitor& visit) {
   for (int64_t index = 0; index < options_.depth; ++index) {
     if (visit) {
       visit(tokens);
@@ -170,14 +180,14 @@ torch::Tensor VisionTransformerImpl::run_blocks(const torch::Tensor& images,
 torch::Tensor VisionTransformerImpl::forward_tokens(const torch::Tensor& images,
                                                     RoutingRecords* records,
                                                     const TokenVisitor& visit) {
-  const auto tokens = run_blocks(images, records, visit);
+  const auto tokens = run_images(images, records, visit);
   return norm_ ? norm_(tokens) : tokens;  // [batch, tokens, dim]
 }
 
 std::vector<torch::Tensor> VisionTransformerImpl::forward_intermediates(
     const torch::Tensor& images) {
   std::vector<torch::Tensor> tokens;
-  run_blocks(images, /*records=*/nullptr,
+  run_images(images, /*records=*/nullptr,
              [&tokens](const torch::Tensor& behind) { tokens.push_back(behind); });
   return tokens;
 }
@@ -214,6 +224,20 @@ torch::Tensor VisionTransformerImpl::pooled_features(const torch::Tensor& tokens
     features = pre_logits_(features).tanh();
   }
   return features.flatten(1);  // [batch, feature_dim]
+}
+
+JoinedFeatures VisionTransformerImpl::forward_joined(const torch::Tensor& images,
+                                                     const AppendedTexts& texts,
+                                                     RoutingRecords* records) {
+  check_images(images);
+  const auto own = first_tokens(images, image_patches(images, options_));  // [batch, tokens, dim]
+  const TokenContext context{.patches = {},
+                             .sequences = joined_sequences(own.size(1), texts.texts)};
+  auto tokens = run_blocks(joined_tokens(own, texts), context, records, /*visit=*/{});
+  tokens = norm_ ? norm_(tokens) : tokens;  // [1, joined tokens, dim]
+  auto parts = split_joined(tokens, own.size(1), texts.texts);
+  return {.features = pooled_features(parts.images),  // [batch, feature_dim]
+          .texts = std::move(parts.texts)};
 }
 
 torch::Tensor VisionTransformerImpl::forward_head(const torch::Tensor& features) {

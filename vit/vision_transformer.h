@@ -8,6 +8,7 @@
 
 #include "vit/attention_pool.h"
 #include "vit/block_list.h"
+#include "vit/joined_tokens.h"
 #include "vit/patch_embed.h"
 #include "vit/position_embedding.h"
 
@@ -35,6 +36,11 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
                                const TokenVisitor& visit = {});
   /// The tokens before the first block and behind each block, [batch, tokens, dim].
   std::vector<torch::Tensor> forward_intermediates(const torch::Tensor& images);
+  /// The features of `images` in blocks that see the tokens of `texts`, one per image, too, and
+  /// these tokens behind the last block and the final norm on tokens. Throws c10::ValueError if
+  /// there is not one text per image, and for routers that take no texts.
+  JoinedFeatures forward_joined(const torch::Tensor& images, const AppendedTexts& texts,
+                                RoutingRecords* records = nullptr);
   /// Logits of features, [batch, num_classes]: the mean of head_logits().
   torch::Tensor forward_head(const torch::Tensor& features);
   /// Logits of features [batch, num_classes] by each head: that of the class token, then that of
@@ -77,8 +83,13 @@ class VisionTransformerImpl : public torch::nn::Cloneable<VisionTransformerImpl>
   torch::Tensor positions_of(Grid grid) const;
   void check_images(const torch::Tensor& images) const;
   torch::Tensor embed(const torch::Tensor& patches, Grid grid);
-  /// Tokens behind the last block, [batch, tokens, dim].
-  torch::Tensor run_blocks(const torch::Tensor& images, RoutingRecords* records,
+  /// Tokens before the first block, [batch, tokens, dim], of the patches of images.
+  torch::Tensor first_tokens(const torch::Tensor& images, const torch::Tensor& patches);
+  /// `tokens` through all blocks: those of images, or joined ones if `context` says so.
+  torch::Tensor run_blocks(torch::Tensor tokens, const TokenContext& context,
+                           RoutingRecords* records, const TokenVisitor& visit);
+  /// Tokens of images behind the last block, [batch, tokens, dim].
+  torch::Tensor run_images(const torch::Tensor& images, RoutingRecords* records,
                            const TokenVisitor& visit);
   torch::Tensor pool(const torch::Tensor& tokens);
   torch::Tensor pooled_features(const torch::Tensor& tokens);

@@ -56,6 +56,8 @@ TEST(Toml, ReadsTablesAndDates) {
   EXPECT_EQ(entries[0].value, "2026-11-29");
   EXPECT_EQ(entries[1].name, "part");
   EXPECT_EQ(json_text(entries[1].value), "{\"a\":[1,2]}");
+  EXPECT_EQ(entries[1].line, 2);
+  EXPECT_EQ(entries[1].key_lines, (std::map<std::string, int64_t>{{"a", 3}}));
 }
 
 // toml++ would take them and overflow the stack when it frees the tables.

@@ -173,5 +173,19 @@ TEST(Trainable, FrozenParametersGetNoGradientsInAnyPrecision) {
   }
 }
 
+TEST(LearningMask, KnowsTheGroupsOfBothTowers) {
+  const std::vector<std::string> names{"image.blocks.1.moe.router.phi",
+                                       "image.blocks.1.moe.experts.fc1_weight",
+                                       "text.blocks.0.mlp.fc1.weight", "image.norm.weight"};
+  EXPECT_EQ(learning_mask({.freeze = {"router"}}, names),
+            (std::vector<bool>{false, true, true, true}));
+  EXPECT_EQ(learning_mask({.freeze = {"experts"}}, names),
+            (std::vector<bool>{true, false, true, true}));
+  EXPECT_EQ(learning_mask({.trainable = {"non_moe"}}, names),
+            (std::vector<bool>{false, false, true, true}));
+  EXPECT_EQ(learning_mask({.trainable = {"ffn"}}, names),
+            (std::vector<bool>{false, false, true, false}));
+}
+
 }  // namespace
 }  // namespace softmoe

@@ -45,6 +45,7 @@ const std::map<std::string, std::set<std::string>> kSubfolders{
     {"softmoe/routers", {"softmoe/assignment"}},
     {"datasets/characters", {}},
     {"datasets/sources", {"datasets/characters"}},
+    {"datasets/tasks", {"datasets/sources"}},
     {"checkpoints/formats", {}},
     {"checkpoints/convert", {"checkpoints/formats"}},
     {"checkpoints/surgery", {"checkpoints/formats"}},

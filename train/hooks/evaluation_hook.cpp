@@ -13,23 +13,22 @@ EvaluationHook::EvaluationHook(const Dataset& val_set, Transform transform,
     : val_set_(val_set), transform_(std::move(transform)), before_batch_(std::move(before_batch)) {}
 
 void EvaluationHook::at_evaluation(TrainingState& state) {
-  std::optional<RetrievalResult> retrieval;
-  auto result = evaluate_state(state, retrieval);
+  auto measured = evaluate_state(state);
+  const double score = measured.result.score();
   auto& progress = state.progress;
   progress.evaluated_step = progress.step;
-  const bool is_best = result.score() > progress.best_score;
+  const bool is_best = score > progress.best_score;
   ++progress.evaluations_since_best;
   if (is_best) {
-    progress.best_score = result.score();
+    progress.best_score = score;
     progress.best_step = progress.step;
     progress.evaluations_since_best = 0;
   }
   const auto updates = static_cast<double>(std::max<int64_t>(1, progress.epoch_updates));
-  state.evaluation = {.step = progress.step,
-                      .result = std::move(result),
-                      .retrieval = std::move(retrieval),
-                      .train_loss = progress.epoch_loss / updates,
-                      .is_best = is_best};
+  state.evaluation = std::move(measured);
+  state.evaluation.step = progress.step;
+  state.evaluation.train_loss = progress.epoch_loss / updates;
+  state.evaluation.is_best = is_best;
   if (state.ema) {
     for (auto& average : state.ema->averages()) {
       state.evaluation.averages.push_back(evaluate_average(state, *average.model));
@@ -41,21 +40,29 @@ void EvaluationHook::at_evaluation(TrainingState& state) {
 
 void EvaluationHook::at_end(TrainingState& state) {
   if (state.evaluation.step < 0) {
-    state.evaluation.result = evaluate_state(state, state.evaluation.retrieval);
+    state.evaluation = evaluate_state(state);
   }
 }
 
-ClassificationResult EvaluationHook::evaluate_state(
-    TrainingState& state, std::optional<RetrievalResult>& retrieval) const {
+Evaluation EvaluationHook::evaluate_state(TrainingState& state) const {
+  Evaluation measured;
+  if (const auto& run = state.setup.instruction) {
+    measured.tasks =
+        evaluate_instruction(*run, transform_, state.options().loader, loop_options(state));
+    measured.result = measured.tasks->result();
+    return measured;
+  }
   if (!state.setup.image_text) {
-    return evaluate_model(state, *state.model());
+    measured.result = evaluate_model(state, *state.model());
+    return measured;
   }
   auto& run = *state.setup.image_text;
   run.set_training(false);
   auto evaluation = evaluate_pairs(state, *run.model);
   run.set_training(true);
-  retrieval = std::move(evaluation.retrieval);
-  return std::move(evaluation.result);
+  measured.retrieval = std::move(evaluation.retrieval);
+  measured.result = std::move(evaluation.result);
+  return measured;
 }
 
 ClassificationResult EvaluationHook::evaluate_average(const TrainingState& state,
@@ -69,10 +76,15 @@ ImageTextEvaluation EvaluationHook::evaluate_pairs(const TrainingState& state,
                                                    ImageTextModelImpl& model) const {
   return evaluate_image_text(*state.setup.image_text, model, val_set_, transform_,
                              state.options().loader, state.options().objectives,
-                             {.device = state.setup.device,
-                              .dtype = state.compute_dtype,
-                              .images = val_set_.size(),
-                              .before_batch = before_batch_});
+                             loop_options(state));
+}
+
+BatchLoopOptions EvaluationHook::loop_options(const TrainingState& state) const {
+  return {.device = state.setup.device,
+          .dtype = state.compute_dtype,
+          .images = val_set_.size(),
+          .before_batch = before_batch_,
+          .world = state.setup.world};
 }
 
 ClassificationResult EvaluationHook::evaluate_model(const TrainingState& state,
@@ -84,14 +96,10 @@ ClassificationResult EvaluationHook::evaluate_model(const TrainingState& state,
   Loader loader(val_set_, transform_, options);
   const bool was_training = model.is_training();
   model.eval();
-  auto result = evaluate([&model](const torch::Tensor& images) { return model.forward(images); },
-                         loader, model.options().num_classes,
-                         loss_row(state.options().objectives.loss.loss).likelihood,
-                         {.device = state.setup.device,
-                          .dtype = state.compute_dtype,
-                          .images = val_set_.size(),
-                          .before_batch = before_batch_,
-                          .world = state.setup.world});
+  auto result =
+      evaluate([&model](const torch::Tensor& images) { return model.forward(images); }, loader,
+               model.options().num_classes,
+               loss_row(state.options().objectives.loss.loss).likelihood, loop_options(state));
   model.train(was_training);
   return result;
 }

@@ -30,9 +30,9 @@ class EvaluationHook : public Hook {
   /// The result of an average of weights, which has the type of the run's model.
   ClassificationResult evaluate_average(const TrainingState& state, torch::nn::Module& model) const;
   ImageTextEvaluation evaluate_pairs(const TrainingState& state, ImageTextModelImpl& model) const;
-  /// The result of the model that learns; fills in TrainingState::evaluation's retrieval, too.
-  ClassificationResult evaluate_state(TrainingState& state,
-                                      std::optional<RetrievalResult>& retrieval) const;
+  /// An evaluation of the model that learns, as far as its result, retrieval and tasks.
+  Evaluation evaluate_state(TrainingState& state) const;
+  BatchLoopOptions loop_options(const TrainingState& state) const;
 
   const Dataset& val_set_;
   Transform transform_;

@@ -57,6 +57,9 @@ void LogHook::at_evaluation(TrainingState& state) {
   if (const auto& retrieval = state.evaluation.retrieval) {
     log_line(" * " + recall_text(*retrieval));
   }
+  if (const auto& tasks = state.evaluation.tasks) {
+    log_line(" * " + means_text(*tasks));
+  }
   const auto& result = state.evaluation.result;
   log_line(fmt::format(
       " * epoch {:.2f}  {}Acc@1 {:.3f} ({:.3f}) Acc@5 {:.3f} ({:.3f})  loss {:.4f}  train loss "

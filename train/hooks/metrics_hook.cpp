@@ -64,6 +64,9 @@ void MetricsHook::at_evaluation(TrainingState& state) {
   if (evaluation.retrieval) {
     record["retrieval"] = to_json(*evaluation.retrieval);
   }
+  if (evaluation.tasks) {
+    record["tasks"] = to_json(*evaluation.tasks, /*with_confusion=*/false);
+  }
   record["step"] = state.progress.step;
   record["epoch"] = state.epoch();
   folder_.add_evaluation(record);
