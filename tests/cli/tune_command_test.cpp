@@ -135,7 +135,7 @@ TEST_F(Tune, AnswersQuestionsAboutAPicture) {
       run_program(ask + Words{"--answers", "red, blue", "--json", place("answer.json")});
   ASSERT_TRUE(succeeds(answer));
   EXPECT_THAT(answer.output, HasSubstr("red"));
-  const auto& answers = read_json(place("answer.json")).at("images").at(0).at("answers");
+  const auto answers = read_json(place("answer.json")).at("images").at(0).at("answers");
   ASSERT_EQ(answers.size(), 2U);
   EXPECT_NEAR(
       answers.at(0).at("probability").get<double>() + answers.at(1).at("probability").get<double>(),
