@@ -52,6 +52,11 @@ void run_launch(const std::vector<std::string>& arguments) {
   if (!line.parse(own)) {
     return;
   }
+  for (const auto* name : {"json", "threads", "device"}) {
+    if (line.given(name)) {
+      throw UsageError(std::string("--") + name, "a place behind the command", "one before it");
+    }
+  }
   if (command == arguments.end()) {
     throw UsageError("softmoe launch", "a command to run: " + parallel_commands(), "none");
   }

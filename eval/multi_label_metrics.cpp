@@ -48,7 +48,8 @@ void MultiLabelMetrics::join(const World& world) {
   }
   const auto none = torch::empty({0, num_classes_});
   scores_ = {world.gather(scores_.empty() ? none : torch::cat(scores_))};  // [images, classes]
-  present_ = {world.gather(present_.empty() ? none.to(torch::kBool) : torch::cat(present_))};
+  const auto present = present_.empty() ? none : torch::cat(present_);     // [own images, classes]
+  present_ = {world.gather(present.to(torch::kUInt8)).to(torch::kBool)};   // [images, classes]
   const auto sums = torch::tensor(
       {static_cast<double>(examples_), labelled_, top1_, top5_, loss_, static_cast<double>(bad_)},
       torch::kFloat64);  // [6]

@@ -116,7 +116,7 @@ RunFolder run_folder(const TrainingSetup& setup, std::optional<NewFolder>& made)
   made.emplace(make_folder(setup));
   RunFolder folder(made->path());
   world.text_of_first(
-      Json{{"path", folder.path().string()}, {"resumes", folder.has_checkpoint()}}.dump());
+      json_text({{"path", folder.path().string()}, {"resumes", folder.has_checkpoint()}}));
   return folder;
 }
 

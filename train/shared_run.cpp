@@ -77,7 +77,7 @@ SavedRun load_shared(const World& world, const RunFolder& folder) {
   if (world.is_first()) {
     saved = folder.load();
   }
-  const auto text = world.text_of_first(world.is_first() ? outline(saved).dump() : "");
+  const auto text = world.text_of_first(world.is_first() ? json_text(outline(saved)) : "");
   if (!world.is_first()) {
     saved = from_outline(Json::parse(text));
   }
@@ -97,7 +97,7 @@ Json all_bad_images(const World& world, const Json& own) {
   }
   Json all = Json::array();
   std::set<int64_t> known;
-  for (const auto& text : world.gather_texts(own.dump())) {
+  for (const auto& text : world.gather_texts(json_text(own))) {
     for (const auto& image : Json::parse(text)) {
       if (known.insert(image.at("index").get<int64_t>()).second) {
         all.push_back(image);
@@ -118,7 +118,7 @@ NotFinite all_not_finite(const World& world, NotFinite own) {
   own.place.clear();
   own.indices.clear();
   own.names.clear();
-  for (const auto& text : world.gather_texts(json.dump())) {
+  for (const auto& text : world.gather_texts(json_text(json))) {
     const auto part = Json::parse(text);
     if (own.place.empty()) {
       own.place = part.at("place").get<std::string>();

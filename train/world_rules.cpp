@@ -123,7 +123,7 @@ void check_world(const TrainingSetup& setup) {
 
 void check_agreement(const TrainingSetup& setup, const DataIdentity& data) {
   const auto own = identity(setup, data);
-  const auto texts = setup.world.gather_texts(own.dump());
+  const auto texts = setup.world.gather_texts(json_text(own));
   const auto first = Json::parse(texts.front());
   for (size_t rank = 1; rank < texts.size(); ++rank) {
     const auto other = Json::parse(texts[rank]);

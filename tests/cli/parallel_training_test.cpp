@@ -230,6 +230,27 @@ TEST(ParallelFault, ARankWithoutADiskToWriteToEndsTheOthers) {
   EXPECT_TRUE(ends_with_one_error(runs[1], 1, {"rank 1: rank 0 ended: ", "file"}));
 }
 
+TEST(ParallelFinetuning, ComesToWhatOneProcessComesTo) {
+  const TemporaryFolder folder;
+  write_tiny_checkpoint(folder / "tiny.h5");
+  const auto finetune = [&](const std::string& name) {
+    return Words{"finetune",       (folder / "tiny.h5").string(),
+                 "--dataset",      "digits",
+                 "--output",       (folder / name).string(),
+                 "--experiment",   "run",
+                 "--max-steps",    "6",
+                 "--log-interval", "1",
+                 "--opt",          "sgd",
+                 "--lr",           "0.05",
+                 "--batch-size",   "32",
+                 "--threads",      "1",
+                 "--amp-dtype",    "float32"};
+  };
+  ASSERT_TRUE(succeeds(run_program(finetune("one"))));
+  ASSERT_TRUE(succeeds(run_program(launched(2, finetune("two")))));
+  expect_same_outcome(outcome_of(folder / "two"), outcome_of(folder / "one"));
+}
+
 struct Refusal {
   std::string name;
   Words flags;
@@ -260,6 +281,8 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Launch, RefusesWhatItCannotRun) {
   EXPECT_TRUE(fails_with_one_line(run_program({"launch", "-n", "2"}), 2, {"a command to run"}));
   EXPECT_TRUE(fails_with_one_line(run_program({"launch", "-n", "0", "train"}), 2, {"processes"}));
+  EXPECT_TRUE(fails_with_one_line(run_program({"launch", "--threads", "2", "train"}), 2,
+                                  {"--threads: expected a place behind the command"}));
   EXPECT_TRUE(fails_with_one_line(run_program({"models"}, {.environment = {{"RANK", "1"},
                                                                            {"WORLD_SIZE", "2"},
                                                                            {"MASTER_ADDR", "here"},
