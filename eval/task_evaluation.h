@@ -13,9 +13,9 @@ namespace softmoe {
 
 /// The answers to the questions of one task.
 struct TaskResult {
-  std::string name;
-  std::string family;
-  std::string kind;
+  std::string name{};
+  std::string family{};
+  std::string kind{};
   bool held_out = false;  ///< not trained
   int64_t examples = 0;
   int64_t right = 0;

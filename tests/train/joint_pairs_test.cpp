@@ -43,8 +43,8 @@ class JointPairs : public testing::TestWithParam<ContrastiveLoss> {
   /// The weights after an update from `batches`, and its loss.
   static std::pair<NamedTensors, double> updated(const std::vector<Batch>& batches) {
     auto made = run();
-    const auto optimizer =
-        make_optimizer(named_parameters(*made.model), {.opt = "sgd", .weight_decay = 0.0});
+    const auto optimizer = make_optimizer(named_parameters(*made.model),
+                                          {.opt = "sgd", .weight_decay = 0.0, .decay_rules = {}});
     ObjectiveOptions objectives;
     objectives.contrastive = {.objective = TrainingObjective::kContrastive, .loss = GetParam()};
     const auto update =

@@ -40,7 +40,7 @@ TEST(GlyphLigatures, JoinsTheFirstLigatureThatFits) {
 TEST(GlyphLigatures, OfADamagedTableAreThoseThatAreWhole) {
   const auto whole = table();
   for (size_t size = 0; size < whole.size(); ++size) {
-    const GlyphLigatures ligatures(std::span(whole).first(size));
+    const GlyphLigatures ligatures(std::span<const uint8_t>(whole).first(size));
     EXPECT_LE(ligatures.joined({7, 8, 9}).size(), 3U);
   }
 }
