@@ -18,7 +18,8 @@ case $preset in
 esac
 [ $# -eq 0 ] || folders=("$@")
 
-export OMP_WAIT_POLICY=passive UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export OMP_WAIT_POLICY=passive
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:suppressions=$root/tests/support/ubsan.supp
 # Some tests ask for more memory than there is.
 export ASAN_OPTIONS=allocator_may_return_null=1
 export LSAN_OPTIONS=suppressions=$root/tests/support/lsan.supp
