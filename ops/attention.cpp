@@ -2,6 +2,8 @@
 
 #include <ATen/Functions.h>
 
+#include <algorithm>
+
 #include "ops/batch_rows.h"
 #include "ops/fused/applies.h"
 #include "ops/fused/attention.h"
@@ -38,6 +40,28 @@ torch::Tensor attend_in_runs(const torch::Tensor& qkv, const AttentionParameters
   return joined_runs(runs);  // [1, tokens, dim]
 }
 
+/// Tokens of the longest sequence.
+int64_t longest(const torch::Tensor& x, const PackedSequences& sequences) {
+  int64_t tokens = sequences.empty() ? x.size(1) : 0;
+  for (const auto& run : sequences.runs) {
+    tokens = std::max(tokens, run.length);
+  }
+  return tokens;
+}
+
+/// The fused operator run after run: sequences of one length are a batch, as images are.
+torch::Tensor fused_runs(const torch::Tensor& x, const AttentionParameters& parameters,
+                         Precision precision, const torch::Tensor& residual,
+                         const PackedSequences& sequences) {
+  auto runs = split_runs(x, sequences);  // [count, length, dim] each
+  const auto residuals = residual.defined() ? split_runs(residual, sequences)
+                                            : std::vector<torch::Tensor>(runs.size());
+  for (size_t run = 0; run < runs.size(); ++run) {
+    runs[run] = fused::attention(runs[run], parameters, precision, residuals[run]);
+  }
+  return joined_runs(runs);  // [1, tokens, dim]
+}
+
 /// By libtorch's operators.
 torch::Tensor attention_in_steps(const torch::Tensor& x, const AttentionParameters& parameters,
                                  const AttentionDropout& dropout,
@@ -57,19 +81,12 @@ torch::Tensor attention(const torch::Tensor& x, const AttentionParameters& param
   TORCH_CHECK_VALUE(sequences.empty() || (x.size(0) == 1 && x.size(1) == sequences.tokens()),
                     "attention: expected packed tokens [1, ", sequences.tokens(), ", dim], found ",
                     x.sizes());
-  if (sequences.runs.size() == 1 && !sequences.causal) {
-    // Sequences of one length are a batch, as images are.
-    const auto [count, length] = sequences.runs.front();
-    const auto unpacked = [count = count, length = length](const torch::Tensor& tokens) {
-      return tokens.defined() ? tokens.reshape({count, length, tokens.size(2)}) : tokens;
-    };
-    return attention(unpacked(x), parameters, dropout, unpacked(residual)).reshape(x.sizes());
-  }
   const bool drops = dropout.training && (dropout.output > 0 || dropout.weights > 0);
-  const bool is_plain = sequences.empty() && !sequences.causal;
   const auto precision = fused::precision_of(x);
-  if (!drops && is_plain && precision && fused::takes_attention(parameters, x.size(1))) {
-    return fused::attention(x, parameters, *precision, residual);  // [batch, tokens, dim]
+  if (!drops && !sequences.causal && precision &&
+      fused::takes_attention(parameters, longest(x, sequences))) {
+    return sequences.empty() ? fused::attention(x, parameters, *precision, residual)
+                             : fused_runs(x, parameters, *precision, residual, sequences);
   }
   const auto out = attention_in_steps(x, parameters, dropout, sequences);  // [batch, tokens, dim]
   return residual.defined() ? residual + out : out;                        // [batch, tokens, dim]
