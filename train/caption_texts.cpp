@@ -14,7 +14,7 @@ namespace {
 /// Images of an endless set whose texts stand for all.
 constexpr int64_t kLearnedTexts = 50'000;
 
-/// The same number for equal texts of any batches.
+/// A hash: equal texts have equal numbers, in one batch or in several.
 int64_t group_of(const std::string& text) {
   return static_cast<int64_t>(XXH3_64bits(text.data(), text.size()));
 }

@@ -96,6 +96,14 @@ TaskSet::Entry TaskSet::open_entry(
   return entry;
 }
 
+TaskMatter TaskSet::Entry::matter() const {
+  return {.options = options,
+          .source = *source,
+          .attribute = attribute,
+          .by = by,
+          .names_value = names_value(wordings)};
+}
+
 int64_t TaskSet::size() const {
   return options_.train ? options_.samples : options_.samples * tasks();
 }
@@ -128,11 +136,7 @@ TaskSet::Drawn TaskSet::draw(int64_t index) const {
   const auto& entry = tasks_[static_cast<size_t>(number)];
   TaskDraft draft;
   draft.scene.background = entry.source->background(rng);
-  const TaskMatter matter{.options = entry.options,
-                          .source = *entry.source,
-                          .attribute = entry.attribute,
-                          .by = entry.by,
-                          .names_value = names_value(entry.wordings)};
+  const auto matter = entry.matter();
   entry.kind->draw(matter, rng, draft);
   draft.slots["attribute"] = matter.asked().name;
   draft.slots["by"] = matter.naming().name;
@@ -169,12 +173,7 @@ std::vector<std::string> TaskSet::answer_words() const {
     Rng rng(stream_key(0, "tasks/words/" + entry.options.name));
     for (int64_t turn = 0; turn < kAskedForWords; ++turn) {
       TaskDraft draft;
-      const TaskMatter matter{.options = entry.options,
-                              .source = *entry.source,
-                              .attribute = entry.attribute,
-                              .by = entry.by,
-                              .names_value = names_value(entry.wordings)};
-      entry.kind->draw(matter, rng, draft);
+      entry.kind->draw(entry.matter(), rng, draft);
       for (auto& word : draft.choices) {
         if (known.insert(word).second) {
           words.push_back(std::move(word));

@@ -65,6 +65,9 @@ class TaskSet : public Dataset {
     std::vector<std::string> wordings;
     int64_t attribute;
     int64_t by;
+
+    /// What a kind draws questions from; refers to this entry.
+    TaskMatter matter() const;
   };
   /// A question before its picture is painted.
   struct Drawn {
