@@ -14,8 +14,7 @@ constexpr std::string_view kTower = "image.";
 
 bool has_texts(const Json& metadata) { return metadata.contains(kImageTextKey); }
 
-Json tower_metadata(const Json& metadata, const std::filesystem::path& path) {
-  const auto both = image_text_description(metadata, path);
+Json tower_metadata(const Json& metadata, const ImageTextDescription& both) {
   return derived_metadata(metadata, {.name = image_tower_name(both.name),
                                      .options = both.options.image,
                                      .class_names = {},
@@ -39,7 +38,15 @@ NamedTensors tower_tensors(const NamedTensors& tensors) {
 
 Json load_image_metadata(const std::filesystem::path& path) {
   const auto metadata = load_metadata(path);
-  return has_texts(metadata) ? tower_metadata(metadata, path) : metadata;
+  return has_texts(metadata) ? tower_metadata(metadata, image_text_description(metadata, path))
+                             : metadata;
+}
+
+NamedTensors without_heads(NamedTensors weights) {
+  std::erase_if(weights, [](const auto& item) {
+    return item.first.starts_with("head.") || item.first.starts_with("head_dist.");
+  });
+  return weights;
 }
 
 Checkpoint load_image_checkpoint(const std::filesystem::path& path, const CheckpointParts& parts) {
@@ -47,9 +54,9 @@ Checkpoint load_image_checkpoint(const std::filesystem::path& path, const Checkp
   if (!has_texts(checkpoint.metadata)) {
     return checkpoint;
   }
-  log_line(fmt::format("{}: the image tower of {}", path.string(),
-                       image_text_description(checkpoint.metadata, path).name));
-  return {.metadata = tower_metadata(checkpoint.metadata, path),
+  const auto both = image_text_description(checkpoint.metadata, path);
+  log_line(fmt::format("{}: the image tower of {}", path.string(), both.name));
+  return {.metadata = tower_metadata(checkpoint.metadata, both),
           .model = tower_tensors(checkpoint.model),
           .optimizer = tower_tensors(checkpoint.optimizer),
           .ema = tower_tensors(checkpoint.ema)};

@@ -12,6 +12,9 @@ namespace softmoe {
 /// load_metadata() of a model of images: for a model of images and texts, that of its image tower.
 Json load_image_metadata(const std::filesystem::path& path);
 
+/// `weights` of a model of images without its heads, which image towers lack.
+NamedTensors without_heads(NamedTensors weights);
+
 /// load_checkpoint() of a model of images: for a model of images and texts, what belongs to its
 /// image tower, which a line of the log says.
 Checkpoint load_image_checkpoint(const std::filesystem::path& path,

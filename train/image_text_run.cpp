@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "checkpoints/image_text_checkpoint.h"
+#include "checkpoints/image_tower.h"
 #include "checkpoints/load_into.h"
 #include "core/error.h"
 #include "datasets/prompt_templates.h"
@@ -34,15 +35,6 @@ void check_other_options(const RunOptions& run) {
   if (contrastive.lock_image && contrastive.image_init.empty()) {
     throw UsageError("--lock-image", "--image-init with the weights to keep", "none");
   }
-}
-
-/// Sets the image tower to `weights` of `checkpoint`, without its head.
-void load_image_tower(VisionTransformer& tower, NamedTensors weights,
-                      const std::string& checkpoint) {
-  std::erase_if(weights, [](const auto& item) {
-    return item.first.starts_with("head.") || item.first.starts_with("head_dist.");
-  });
-  load_into(*tower, weights, checkpoint);
 }
 
 }  // namespace
@@ -123,7 +115,8 @@ std::shared_ptr<ImageTextRun> image_text_run(const std::string& name, ImageTextO
       .preprocess = run.preprocess,
       .tokenizer = {std::string(result->tokenizer->kind()), result->tokenizer->data()}};
   if (image_init) {
-    load_image_tower(result->model->image, std::move(image_init->weights), options.image_init);
+    load_into(*result->model->image, without_heads(std::move(image_init->weights)),
+              options.image_init);
   }
   if (options.lock_image) {
     run.trainable.freeze.emplace_back("^image\\.");

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "checkpoints/image_tower.h"
 #include "checkpoints/load_into.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -118,11 +119,8 @@ void load_start(InstructionModel& model, TuneStart start, const std::string& che
   if (start.tuned) {
     load_into(*model, named_tensors(*start.tuned->model), checkpoint);
   } else if (start.image) {
-    auto weights = std::move(start.image->weights);
-    std::erase_if(weights, [](const auto& item) {
-      return item.first.starts_with("head.") || item.first.starts_with("head_dist.") ||
-             item.first == "dist_token";
-    });
+    auto weights = without_heads(std::move(start.image->weights));
+    weights.erase("dist_token");
     load_into(*model->image, weights, checkpoint);
   }
 }
