@@ -27,6 +27,12 @@ struct MomentCodes {
   float* scales;
 };
 
+/// One step of Muon's momentum.
+struct MuonConstants {
+  float momentum;
+  float gradient_factor;  ///< of the gradient, before anything else
+};
+
 struct UpdateKernels {
   /// Updates `count` parameters and their moments from their gradients. A mean in bf16 is rounded
   /// only where it is stored.
@@ -35,6 +41,12 @@ struct UpdateKernels {
   /// Does as adamw() with moments in 8 bits.
   void (*adamw_8bit)(const AdamWConstants& step, int64_t count, const float* gradient,
                      float* parameter, MomentCodes mean, MomentCodes mean_square);
+  /// Updates `count` means of gradients, and gives the direction between gradients and means.
+  /// Returns the sum of its squares.
+  double (*muon_direction)(const MuonConstants& step, int64_t count, const float* gradient,
+                           float* mean, float* direction);
+  /// parameter = keep parameter - rate direction, of `count` values.
+  void (*move)(float keep, float rate, int64_t count, Source direction, float* parameter);
   /// Sum of the squares of `count` values.
   double (*sum_of_squares)(const float* values, int64_t count);
   /// Multiplies `count` values by `factor`.

@@ -21,18 +21,11 @@ class Muon : public Optimizer {
   void update(const Group& group, double lr) override;
 
  private:
-  void update_matrix(const Group& group, size_t index, double lr) const;
-
   OptimizerOptions options_;
 };
 
 /// Returns true if Muon orthogonalizes the updates of `parameter`: a weight of a block with two
 /// dimensions, or three with one matrix per expert, whose sides are at least 4.
 bool is_muon_matrix(const NamedParameter& parameter);
-
-/// The nearest matrix with orthogonal rows or columns, approximately: five steps of the
-/// Newton-Schulz iteration on each matrix of `matrices`, [rows, columns] or [experts, rows,
-/// columns], computed in `dtype`.
-torch::Tensor orthogonalized(const torch::Tensor& matrices, torch::Dtype dtype);
 
 }  // namespace softmoe

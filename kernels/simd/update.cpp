@@ -97,6 +97,34 @@ void adamw_8bit(const AdamWConstants& step, int64_t count, const float* gradient
   }
 }
 
+double muon_direction(const MuonConstants& step, int64_t count, const float* gradient, float* mean,
+                      float* direction) {
+  const Floats kept = set1(step.momentum);
+  const Floats rest = set1(1.0F - step.momentum);
+  const Floats factor = set1(step.gradient_factor);
+  SquareSum sum;
+  for (int64_t at = 0; at < count; at += kLanes) {
+    const Mask mask = lanes(at, count);
+    const Floats g = mul(factor, load(mask, gradient + at));
+    const Floats m = fmadd(kept, load(mask, mean + at), mul(rest, g));
+    const Floats d = fmadd(kept, m, mul(rest, g));
+    store(mean + at, mask, m);
+    store(direction + at, mask, d);
+    sum.add(d);
+  }
+  return sum.total();
+}
+
+void move(float keep, float rate, int64_t count, Source direction, float* parameter) {
+  const Floats kept = set1(keep);
+  const Floats by = set1(rate);
+  for (int64_t at = 0; at < count; at += kLanes) {
+    const Mask mask = lanes(at, count);
+    const Floats value = mul(kept, load(mask, parameter + at));
+    store(parameter + at, mask, fnmadd(by, load(direction, at, mask), value));
+  }
+}
+
 double sum_of_squares(const float* values, int64_t count) {
   SquareSum sum;
   for (int64_t at = 0; at < count; at += kLanes) {
@@ -117,6 +145,8 @@ void multiply(float* values, int64_t count, float factor) {
 
 const UpdateKernels kUpdateKernels{.adamw = adamw,
                                    .adamw_8bit = adamw_8bit,
+                                   .muon_direction = muon_direction,
+                                   .move = move,
                                    .sum_of_squares = sum_of_squares,
                                    .multiply = multiply};
 

@@ -190,6 +190,51 @@ TEST_P(UpdateTest, AdamWWritesTheNearestCodesOf8Bits) {
   }
 }
 
+TEST_P(UpdateTest, MuonLooksAheadFromTheMeanOfGradients) {
+  constexpr MuonConstants kMuon{.momentum = 0.875F, .gradient_factor = 0.5F};
+  for (const int64_t count : kCounts) {
+    const auto gradient = random_matrix(1, count, 1);
+    auto mean = random_matrix(1, count, 2);
+    auto fp32_mean = floats(mean.values);
+    std::vector<float> direction(fp32_mean.size());
+    const double squares = table().muon_direction(kMuon, count, floats(gradient.values).data(),
+                                                  fp32_mean.data(), direction.data());
+    std::vector<double> expected(mean.values.size());
+    for (int64_t at = 0; at < count; ++at) {
+      const double g = 0.5 * gradient.at(0, at);
+      double& m = mean.at(0, at);
+      m = 0.875 * m + 0.125 * g;
+      expected[static_cast<size_t>(at)] = 0.125 * g + 0.875 * m;
+    }
+    EXPECT_TRUE(near(fp32_mean, mean.values, kFp32Tolerance)) << count;
+    EXPECT_TRUE(near(direction, expected, kFp32Tolerance)) << count;
+    const double sum = std::inner_product(expected.begin(), expected.end(), expected.begin(), 0.0);
+    EXPECT_NEAR(squares, sum, 1e-5 * (1.0 + sum)) << count;
+  }
+}
+
+TEST_P(UpdateTest, MovesDecayedParametersAgainstADirectionOfEitherPrecision) {
+  for (const int64_t count : kCounts) {
+    const auto parameter = random_matrix(1, count, 1);
+    // Values that bf16 holds exactly.
+    auto direction = floats(random_matrix(1, count, 3).values);
+    std::vector<Bf16> rounded(direction.size());
+    for (size_t at = 0; at < direction.size(); ++at) {
+      rounded[at] = static_cast<Bf16>(std::bit_cast<uint32_t>(direction[at]) >> 16);
+      direction[at] = std::bit_cast<float>(static_cast<uint32_t>(rounded[at]) << 16);
+    }
+    auto moved = floats(parameter.values);
+    auto moved_by_bf16 = moved;
+    table().move(0.5F, 0.25F, count, {.fp32 = direction.data()}, moved.data());
+    table().move(0.5F, 0.25F, count, {.bf16 = rounded.data()}, moved_by_bf16.data());
+    EXPECT_EQ(moved_by_bf16, moved) << count;
+    for (int64_t at = 0; at < count; ++at) {
+      const double expected = 0.5 * parameter.at(0, at) - 0.25 * direction[static_cast<size_t>(at)];
+      EXPECT_NEAR(moved[static_cast<size_t>(at)], expected, 1e-6) << count;
+    }
+  }
+}
+
 TEST_P(UpdateTest, SumsSquaresInDoublePrecision) {
   for (const int64_t count : kCounts) {
     const auto values = random_matrix(1, count, 5);

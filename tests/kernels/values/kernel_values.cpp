@@ -35,6 +35,8 @@ constexpr const char* kKernels[] = {
     "soft_combine_backward",
     "adamw",
     "adamw_8bit",
+    "muon_direction",
+    "move",
     "sum_of_squares",
     "multiply",
     "encode_row",

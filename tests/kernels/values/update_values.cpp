@@ -40,6 +40,14 @@ void add_update_values(const KernelTable& table, Results& results) {
     results.add_sums("adamw_8bit scales " + name, {mean_scale, square_scale});
     results.add_exact("adamw_8bit mean " + name, mean_codes);
     results.add_exact("adamw_8bit mean_square " + name, square_codes);
+    std::vector<float> direction(gradient.size());
+    const double squares = table.muon_direction({.momentum = 0.9F, .gradient_factor = 0.8F}, count,
+                                                gradient.data(), mean.data(), direction.data());
+    results.add_sums("muon_direction mean " + name, mean);
+    results.add_sums("muon_direction direction " + name, direction);
+    results.add_sums("muon_direction squares " + name, {static_cast<float>(squares)});
+    table.move(0.99F, 0.03F, count, {.fp32 = direction.data()}, parameter.data());
+    results.add_sums("move " + name, parameter);
     results.add_sums("sum_of_squares " + name,
                      {static_cast<float>(table.sum_of_squares(gradient.data(), count))});
     auto values = random_floats(count + 1, 5);  // one value beyond stays as it is
