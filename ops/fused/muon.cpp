@@ -143,15 +143,16 @@ class Orthogonalizer {
   /// factor = a I + b gram + c gram gram, in the precision of the products.
   void mix(int64_t n, const NewtonSchulzStep& step) {
     const auto& table = kernels::table();
-    const auto b = static_cast<float>(step.b);
-    const auto c = static_cast<float>(step.c);
-    for (int64_t at = 0; at < n * n; ++at) {
-      linear_[at] = b * gram_[at];
-      mixed_[at] = c * gram_[at];
-    }
+    const auto scaled_gram = [&](double factor, float* out) {
+      std::copy_n(gram_, n * n, out);
+      table.multiply(out, n * n, static_cast<float>(factor));
+      return out;
+    };
+    const float* linear = scaled_gram(step.b, linear_);
+    const Source square = as_factor(scaled_gram(step.c, mixed_), n);
     table.pack_rows(precision_, {.fp32 = gram_}, n, n, 0, n, packed_);
-    table.gemm({precision_, n, n, units(n)}, kernels::left_rows(as_factor(mixed_, n), stride(n)),
-               packed_, /*bias=*/nullptr, linear_, {.fp32 = gram_}, n);
+    table.gemm({precision_, n, n, units(n)}, kernels::left_rows(square, stride(n)), packed_,
+               /*bias=*/nullptr, linear, {.fp32 = gram_}, n);
     for (int64_t at = 0; at < n; ++at) {
       gram_[at * (n + 1)] += static_cast<float>(step.a);
     }
