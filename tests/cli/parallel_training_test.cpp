@@ -87,6 +87,7 @@ struct ParallelCase {
   std::string name;
   Words flags;
   std::vector<int64_t> processes{2};
+  Words of_several{};  ///< flags of the runs of several processes alone
 };
 
 void PrintTo(const ParallelCase& value, std::ostream* out) { *out << value.name; }
@@ -95,13 +96,14 @@ class ParallelTraining : public testing::TestWithParam<ParallelCase> {};
 
 TEST_P(ParallelTraining, ComesToWhatOneProcessComesTo) {
   const TemporaryFolder folder;
-  const auto& flags = GetParam().flags;
+  const auto& [case_name, flags, counts, of_several] = GetParam();
   ASSERT_TRUE(succeeds(run_program(plain_training(folder / "one") + flags)));
   const auto one = outcome_of(folder / "one");
   EXPECT_EQ(one.losses.size(), 20);
-  for (const auto processes : GetParam().processes) {
+  for (const auto processes : counts) {
     const auto name = std::to_string(processes);
-    ASSERT_TRUE(succeeds(run_program(launched(processes, plain_training(folder / name) + flags))));
+    ASSERT_TRUE(succeeds(
+        run_program(launched(processes, plain_training(folder / name) + flags + of_several))));
     expect_same_outcome(outcome_of(folder / name), one);
   }
 }
@@ -119,6 +121,34 @@ INSTANTIATE_TEST_SUITE_P(
         ParallelCase{"everything",
                      {"--grad-accum-steps", "2", "--clip-grad", "0.5", "--model-ema",
                       "--model-ema-decay", "0.9", "--grad-checkpointing", "--workers", "2"}}),
+    [](const auto& test) { return test.param.name; });
+
+const Words kPairs{"--expert-parallel", "2"};
+
+// The batches of 33 are of 8 and 9 images, and the last ones of an evaluation do not reach all.
+INSTANTIATE_TEST_SUITE_P(
+    SharedExperts, ParallelTraining,
+    testing::Values(
+        ParallelCase{"soft", {"--experts", "4"}, {2, 4}, kPairs},
+        ParallelCase{"soft_of_four", {"--experts", "4"}, {4}, {"--expert-parallel", "4"}},
+        ParallelCase{"tokens_choice",
+                     {"--experts", "4", "--router", "tokens_choice", "--group-images", "8"},
+                     {4},
+                     kPairs},
+        ParallelCase{"uneven_batches",
+                     {"--experts", "4", "--batch-size", "33", "--router", "experts_choice"},
+                     {4},
+                     kPairs},
+        ParallelCase{"sinkhorn",
+                     {"--experts", "4", "--router", "sinkhorn", "--group-images", "8"},
+                     {2},
+                     kPairs},
+        ParallelCase{"everything",
+                     {"--experts", "4", "--grad-accum-steps", "2", "--clip-grad", "0.5",
+                      "--model-ema", "--model-ema-decay", "0.9", "--grad-checkpointing",
+                      "--drop-path", "0.2", "--router-noise", "0.5", "--sam-rho", "0.05"},
+                     {4},
+                     kPairs}),
     [](const auto& test) { return test.param.name; });
 
 TEST(ParallelResume, ASignalSavesAndAnyNumberOfProcessesGoesOn) {
@@ -140,6 +170,25 @@ TEST(ParallelResume, ASignalSavesAndAnyNumberOfProcessesGoesOn) {
   expect_same_outcome(outcome_of(folder / "pieces"), outcome_of(folder / "whole"));
 }
 
+TEST(ParallelResume, SharedExpertsGoOnInAnyNumberOfProcesses) {
+  const TemporaryFolder folder;
+  const Words flags{"--experts", "6", "--model-ema", "--model-ema-decay", "0.9"};
+  ASSERT_TRUE(succeeds(run_program(plain_training(folder / "whole") + flags)));
+  const auto train = plain_training(folder / "pieces") + flags;
+  const auto interrupted_at = [](const std::string& update) {
+    return ProgramSetting{.interrupt_when = [update](const std::string& text) {
+      return text.find("[" + update + "/") != std::string::npos;
+    }};
+  };
+  const auto first = run_program(launched(2, train + kPairs), interrupted_at("   5"));
+  EXPECT_EQ(first.exit_code, 130) << first.error;
+  const auto second =
+      run_program(launched(3, train + Words{"--expert-parallel", "3"}), interrupted_at("  12"));
+  EXPECT_EQ(second.exit_code, 130) << second.error;
+  ASSERT_TRUE(succeeds(run_program(train)));
+  expect_same_outcome(outcome_of(folder / "pieces"), outcome_of(folder / "whole"));
+}
+
 /// The process of `rank` among those whose environment has `mark`; -1: there is none.
 pid_t process_of_rank(const std::string& mark, int64_t rank) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
@@ -157,26 +206,28 @@ pid_t process_of_rank(const std::string& mark, int64_t rank) {
 
 /// A run of three processes that would last for hours, in which `rank` gets `signal` after some
 /// updates.
-ProgramRun run_with_fault(const std::filesystem::path& folder, int64_t rank, int signal) {
+ProgramRun run_with_fault(const std::filesystem::path& folder, int64_t rank, int signal,
+                          const Words& flags = {}) {
   const auto mark = folder.string();
   bool is_sent = false;
-  return run_program(
-      launched(3, tiny_training(folder) + Words{"--epochs", "1000000", "--log-interval", "1"}),
-      {.environment = {{"SOFTMOE_TEST", mark}, {"SOFTMOE_RANK_TIMEOUT", "3"}},
-       .interrupt_when =
-           [&](const std::string& text) {
-             if (!is_sent && text.find("Train: ") != std::string::npos) {
-               is_sent = ::kill(process_of_rank(mark, rank), signal) == 0;
-             }
-             return false;
-           },
-       .timeout = std::chrono::seconds(100)});
+  return run_program(launched(3, tiny_training(folder) +
+                                     Words{"--epochs", "1000000", "--log-interval", "1"} + flags),
+                     {.environment = {{"SOFTMOE_TEST", mark}, {"SOFTMOE_RANK_TIMEOUT", "3"}},
+                      .interrupt_when =
+                          [&](const std::string& text) {
+                            if (!is_sent && text.find("Train: ") != std::string::npos) {
+                              is_sent = ::kill(process_of_rank(mark, rank), signal) == 0;
+                            }
+                            return false;
+                          },
+                      .timeout = std::chrono::seconds(100)});
 }
 
 TEST(ParallelFault, AKilledRankEndsTheOthersWhichNameIt) {
   for (const int64_t rank : {0, 2}) {
     const TemporaryFolder folder;
-    const auto run = run_with_fault(folder.path(), rank, SIGKILL);
+    const auto run = run_with_fault(folder.path(), rank, SIGKILL,
+                                    rank == 2 ? Words{"--expert-parallel", "3"} : Words());
     EXPECT_EQ(run.exit_code, 1) << run.error;
     const auto name = "rank " + std::to_string(rank);
     EXPECT_THAT(run.error, HasSubstr(name + " was ended by signal 9"));
@@ -277,6 +328,52 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"relu", {"--router", "relu"}, "--router"},
                     Refusal{"small_batch", {"--batch-size", "1"}, "--batch-size"}),
     [](const auto& test) { return test.param.name; });
+
+TEST(SharedExperts, AreRefusedInOneLineWhereTheyDoNotFit) {
+  const TemporaryFolder folder;
+  const auto refused = [&](const Words& flags, const std::string& expected) {
+    const auto run = run_program(launched(2, plain_training(folder.path()) + flags));
+    EXPECT_EQ(run.exit_code, 2) << run.error;
+    EXPECT_THAT(run.error, HasSubstr("softmoe: --expert-parallel: expected " + expected));
+    EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+  };
+  refused({"--expert-parallel", "3"}, "a divisor of the number of processes, 2, found 3");
+  refused(kPairs, "a divisor of --experts 3, found 2");
+  refused(kPairs + Words{"--moe-blocks", "none"}, "1 for a model without MoE layers");
+  refused(kPairs + Words{"--experts", "4", "--router", "smear"}, "1 with --router smear");
+  refused(kPairs + Words{"--experts", "4", "--opt", "lamb"}, "1 with --opt lamb");
+  EXPECT_TRUE(fails_with_one_line(run_program(plain_training(folder.path()) + kPairs), 2,
+                                  {"--expert-parallel: expected a divisor of the number of "
+                                   "processes, 1, found 2"}));
+}
+
+TEST(SharedExperts, SendWhatThePlanSays) {
+  const TemporaryFolder folder;
+  const auto json = [&](const std::string& name, const Words& words) {
+    const auto path = folder / (name + ".json");
+    EXPECT_TRUE(succeeds(run_program(words + Words{"--json", path.string()})));
+    return Json::parse(read_text_file(path));
+  };
+  auto sizes = tiny_model_flags();
+  sizes.erase(sizes.begin(), sizes.begin() + 2);  // --model NAME
+  const Words wide{"--dim", "64", "--mlp-dim", "128", "--experts", "4"};
+  const auto plan = json("plan", Words{"benchmark", "--plan", "--models", "vit_ti16", "--processes",
+                                       "2", "4", "--num-classes", "10", "--compute-dtype",
+                                       "float32", "--batch-size", "32", "--opt", "sgd"} +
+                                     kPairs + sizes + wide);
+  for (const auto& row : plan.at("plans").at(0).at("rows")) {
+    const auto processes = row.at("processes").get<int64_t>();
+    const auto name = "run" + std::to_string(processes);
+    const auto run =
+        json(name, launched(processes, plain_training(folder / name) + wide + kPairs +
+                                           Words{"--max-steps", "3", "--eval-interval", "9"}));
+    const auto& result = run.at("result");
+    EXPECT_EQ(result.at("exchanged_bytes_per_update"), row.at("exchanged_bytes")) << processes;
+    const auto summed = row.at("summed_bytes").get<double>();
+    EXPECT_NEAR(result.at("summed_bytes_per_update").get<double>(), summed, 0.02 * summed)
+        << processes;
+  }
+}
 
 TEST(Launch, RefusesWhatItCannotRun) {
   EXPECT_TRUE(fails_with_one_line(run_program({"launch", "-n", "2"}), 2, {"a command to run"}));
