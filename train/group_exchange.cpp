@@ -2,6 +2,7 @@
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -13,7 +14,7 @@
 namespace softmoe {
 namespace {
 
-std::vector<int64_t> numbers_of(const torch::Tensor& values) {
+std::vector<int64_t> counts_in(const torch::Tensor& values) {
   const auto plain = values.cpu().contiguous();
   const auto* first = plain.const_data_ptr<int64_t>();
   return {first, first + plain.numel()};
@@ -56,8 +57,9 @@ torch::Tensor GroupExchange::run_all(const torch::Tensor& inputs, bool same_rows
   const int64_t dim = inputs.size(2);
   auto rows_of = equal_counts(ranks, rows);
   if (!same_rows) {
-    const auto count = at::full({1}, rows, torch::kInt64);  // [1]
-    rows_of = numbers_of(group_.gather(count));
+    const auto one_each = equal_counts(ranks, 1);
+    rows_of = counts_in(
+        group_.exchange(at::full({ranks}, rows, torch::kInt64), one_each, one_each));  // [ranks]
   }
   RowCounts counts{.send = equal_counts(ranks, own * rows), .receive = rows_of};
   for (auto& count : counts.receive) {
@@ -85,8 +87,8 @@ torch::Tensor GroupExchange::run_used(const torch::Tensor& inputs, const torch::
   const auto sent = used.sum(1);  // [experts]
   const auto received = group_.exchange(sent, equal_counts(ranks, own), equal_counts(ranks, own))
                             .view({ranks, own});  // [ranks, own]
-  const RowCounts counts{.send = numbers_of(sent.view({ranks, own}).sum(1)),
-                         .receive = numbers_of(received.sum(1))};
+  const RowCounts counts{.send = counts_in(sent.view({ranks, own}).sum(1)),
+                         .receive = counts_in(received.sum(1))};
   const auto index = used.flatten().nonzero().flatten();  // [rows that count]
   const auto came = exchange_rows(group_, inputs.flatten(0, 1).index_select(0, index), counts,
                                   payload_);  // [rows that came, dim]

@@ -141,6 +141,12 @@ MemoryPlan plan_memory(const VitOptions& model, const RunOptions& options, Preci
   if (options.parallel.reduce_dtype == Precision::kBFloat16) {
     plan.buckets /= 2;
   }
+  plan_batches(plan, model, options, compute, processes);
+  return plan;
+}
+
+void plan_batches(MemoryPlan& plan, const VitOptions& model, const RunOptions& options,
+                  Precision compute, int64_t processes) {
   const int64_t batch = (options.loader.batch_size + processes - 1) / processes;
   const ActivationBytes bytes(model, compute);
   int64_t per_image = bytes.embedding();
@@ -157,7 +163,6 @@ MemoryPlan plan_memory(const VitOptions& model, const RunOptions& options, Preci
   plan.work = work_bytes(model, options, bytes, batch);
   plan.adds_up = options.train.grad_accum_steps > 1 || options.train.grad_checkpointing ||
                  options.optimizer.sam_rho > 0.0;
-  return plan;
 }
 
 std::string MemoryFit::flags() const {

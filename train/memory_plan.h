@@ -39,6 +39,11 @@ struct MemoryPlan {
 MemoryPlan plan_memory(const VitOptions& model, const RunOptions& options, Precision compute,
                        int64_t processes = 1);
 
+/// Replaces what depends on the size and the number of batches in `plan`, which plan_memory() made
+/// for the same model.
+void plan_batches(MemoryPlan& plan, const VitOptions& model, const RunOptions& options,
+                  Precision compute, int64_t processes);
+
 /// What must change for a run to fit into `bytes`.
 struct MemoryFit {
   int64_t batch_size = 0;        ///< of one batch

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
+#include <tuple>
 
 #include "core/error.h"
 #include "core/table.h"
@@ -95,12 +98,21 @@ void add_times(ScalingRow& row, const VitOptions& model, const ScalingOptions& s
       kUpdateBytes * (count.others + own_experts) / (scaling.memory_bandwidth * kGiga);
 }
 
+/// What parameters alone take, by the processes that share experts, and whether several have the
+/// same dense parameters and the same experts.
+using ParameterPlans = std::map<std::tuple<int64_t, bool, bool>, MemoryPlan>;
+
 /// The largest batches of an update that fit into the memory, with experts on `ranks` processes.
 ScalingRow fitted_row(const VitOptions& model, RunOptions run, const ScalingOptions& scaling,
-                      int64_t processes, int64_t ranks) {
+                      int64_t processes, int64_t ranks, ParameterPlans& plans) {
   ScalingRow row{.processes = processes, .expert_parallel = ranks};
   const int64_t images = (scaling.batch_size + processes - 1) / processes;
   run.parallel.expert_parallel = ranks;
+  auto& counted = plans[{ranks, processes > 1, processes > ranks}];
+  if (counted.weights == 0) {
+    counted = plan_memory(model, run, scaling.compute, processes);
+  }
+  row.memory = counted;
   for (const bool recompute : {false, true}) {
     for (int64_t batches = 1; batches <= images; batches *= 2) {
       row.images = (images + batches - 1) / batches;
@@ -109,7 +121,7 @@ ScalingRow fitted_row(const VitOptions& model, RunOptions run, const ScalingOpti
       run.loader.batch_size = row.images * processes;
       run.train.grad_accum_steps = batches;
       run.train.grad_checkpointing = recompute;
-      row.memory = plan_memory(model, run, scaling.compute, processes);
+      plan_batches(row.memory, model, run, scaling.compute, processes);
       row.fits = as_double(row.memory.process_peak()) <= scaling.memory * kGiga;
       if (row.fits) {
         break;
@@ -151,8 +163,8 @@ void describe(OptionTable& table, ScalingOptions& options) {
   table.add("processes", options.processes, "numbers of processes, with one device each",
             {.min = 1, .max = 1e6});
   table.add("expert-parallel", options.expert_parallel,
-            "processes that hold the experts of each MoE layer together; 0: as few as the memory "
-            "asks for",
+            "processes that hold the experts of each MoE layer together; 0: the fastest number for "
+            "which the memory suffices",
             {.unit = "processes", .min = 0});
   table.add("batch-size", options.batch_size, "images of an update, of all processes together",
             {.unit = "images", .min = 1, .max = 1e9});
@@ -234,20 +246,23 @@ std::vector<ScalingRow> plan_scaling(const VitOptions& model, const RunOptions& 
   options.parallel.exchange_dtype = scaling.exchange_dtype;
   options.parallel.reduce_dtype = scaling.reduce_dtype;
   std::vector<ScalingRow> rows;
+  ParameterPlans plans;
   for (const int64_t processes : scaling.processes) {
     if (processes > scaling.batch_size) {
       throw UsageError("--processes",
                        fmt::format("at most the {} images of an update", scaling.batch_size),
                        std::to_string(processes));
     }
-    ScalingRow row;
+    std::optional<ScalingRow> best;
     for (const int64_t ranks : groups_for(model, scaling, processes)) {
-      row = fitted_row(model, options, scaling, processes, ranks);
-      if (row.fits) {
-        break;
+      const auto row = fitted_row(model, options, scaling, processes, ranks, plans);
+      const bool is_better =
+          !best || (row.fits && (!best->fits || row.seconds() < best->seconds()));
+      if (is_better || (!row.fits && !best->fits)) {
+        best = row;
       }
     }
-    rows.push_back(row);
+    rows.push_back(*best);
   }
   return rows;
 }

@@ -16,8 +16,8 @@ namespace softmoe {
 /// device.
 struct ScalingOptions {
   std::vector<int64_t> processes{8, 16, 32, 64, 128, 256, 512};  ///< one device each
-  int64_t expert_parallel = 0;  ///< 0: as few processes as the memory asks for
-  int64_t batch_size = 4096;    ///< images of an update, of all processes
+  int64_t expert_parallel = 0;                                   ///< 0: the fastest that fits
+  int64_t batch_size = 4096;  ///< images of an update, of all processes
   Precision compute = Precision::kBFloat16;
   Precision exchange_dtype = Precision::kFloat32;
   Precision reduce_dtype = Precision::kFloat32;
@@ -66,9 +66,8 @@ struct ScalingRow {
 };
 Json to_json(const ScalingRow& row);
 
-/// The update of `model` on each number of processes of `scaling`, by the optimizer of `run`:
-/// experts on as few processes, and batches as large, as the memory allows. Throws UsageError for
-/// numbers that do not fit each other.
+/// The update of `model` on each number of processes of `scaling`, by the optimizer of `run`, with
+/// batches as large as the memory allows. Throws UsageError for numbers that do not fit each other.
 std::vector<ScalingRow> plan_scaling(const VitOptions& model, const RunOptions& run,
                                      const ScalingOptions& scaling);
 

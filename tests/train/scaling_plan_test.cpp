@@ -44,14 +44,17 @@ TEST(PlannedTraffic, SumsExpertsOverThoseThatHaveTheSame) {
   EXPECT_DOUBLE_EQ(summed(4, 8), 2.0 * 4.0 * (7.0 / 8 * (all - experts) + 1.0 / 2 * experts / 4));
 }
 
-TEST(ScalingPlan, TakesAsFewProcessesForExpertsAsTheMemoryAsksFor) {
+TEST(ScalingPlan, TakesTheFastestGroupsThatFit) {
   const auto model = model_preset("softmoe_s16_128e");
   ScalingOptions scaling;
   scaling.processes = {8, 64};
   const auto roomy = plan_scaling(model, {}, scaling);
   ASSERT_EQ(roomy.size(), 2);
-  EXPECT_EQ(roomy[0].expert_parallel, 1);
-  EXPECT_EQ(roomy[0].traffic.exchanged, 0.0);
+  for (const int64_t ranks : {1, 2, 4, 8}) {
+    auto given = scaling;
+    given.expert_parallel = ranks;
+    EXPECT_LE(roomy[0].seconds(), plan_scaling(model, {}, given)[0].seconds()) << ranks;
+  }
   scaling.memory = 12;
   for (const auto& row : plan_scaling(model, {}, scaling)) {
     EXPECT_TRUE(row.fits);
