@@ -47,9 +47,9 @@ TEST(PlannedTraffic, SumsExpertsOverThoseThatHaveTheSame) {
 TEST(ScalingPlan, TakesTheFastestGroupsThatFit) {
   const auto model = model_preset("softmoe_s16_128e");
   ScalingOptions scaling;
-  scaling.processes = {8, 64};
+  scaling.processes = {8};
   const auto roomy = plan_scaling(model, {}, scaling);
-  ASSERT_EQ(roomy.size(), 2);
+  ASSERT_EQ(roomy.size(), 1);
   for (const int64_t ranks : {1, 2, 4, 8}) {
     auto given = scaling;
     given.expert_parallel = ranks;
