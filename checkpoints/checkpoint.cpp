@@ -90,14 +90,11 @@ Json write_tensor(Hdf5File& file, const std::string& name, const torch::Tensor& 
   return {{"dtype", row->name}, {"xxh3", checksum(plain.const_data_ptr(), plain.nbytes())}};
 }
 
-void write_file(Hdf5File& file, const Checkpoint& checkpoint) {
+void write_file(Hdf5File& file, const Checkpoint& checkpoint, const TensorToWrite& written) {
   Json tensors = Json::object();
-  for (const auto& group : kGroups) {
-    for (const auto& [name, tensor] : checkpoint.*group.tensors) {
-      const auto full_name = fmt::format("{}/{}", group.name, name);
-      tensors[full_name] = write_tensor(file, full_name, tensor);
-    }
-  }
+  for_each_tensor(checkpoint, [&](const std::string& name, const torch::Tensor& tensor) {
+    tensors[name] = write_tensor(file, name, written ? written(name, tensor) : tensor);
+  });
   const std::string metadata_text = checkpoint.metadata.dump();
   const std::string tensors_text = tensors.dump();
   file.write_text("format", std::string(kFormat));
@@ -250,10 +247,19 @@ Hdf5File open_native(const fs::path& path) {
 
 }  // namespace
 
-void save_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
+void for_each_tensor(const Checkpoint& checkpoint, const TensorVisitor& visit) {
+  for (const auto& group : kGroups) {
+    for (const auto& [name, tensor] : checkpoint.*group.tensors) {
+      visit(fmt::format("{}/{}", group.name, name), tensor);
+    }
+  }
+}
+
+void save_checkpoint(const fs::path& path, const Checkpoint& checkpoint,
+                     const TensorToWrite& written) {
   write_atomically(path, [&](const fs::path& temporary) {
     auto file = Hdf5File::create(temporary, path);
-    write_file(file, checkpoint);
+    write_file(file, checkpoint, written);
   });
 }
 

@@ -7,6 +7,7 @@
 /// dtype and XXH3-64 checksum of each), and `checksum`, the XXH3-64 of these two.
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -38,10 +39,21 @@ struct CheckpointParts {
   bool tokenizer = false;  ///< for readers of models of images and texts
 };
 
+/// Called with each tensor of a checkpoint and its full name, such as "model/<name>".
+using TensorVisitor = std::function<void(const std::string& name, const torch::Tensor& tensor)>;
+/// Visits the tensors in the order in which they are written.
+void for_each_tensor(const Checkpoint& checkpoint, const TensorVisitor& visit);
+
+/// The tensor to write in place of one of a checkpoint, such as the whole of a part.
+using TensorToWrite =
+    std::function<torch::Tensor(const std::string& name, const torch::Tensor& tensor)>;
+
 /// Writes a checkpoint atomically: an old file stays until the new one is whole and on the disk.
 /// Tensors of any device, dtypes fp16, bf16, fp32, fp64, int32, int64, uint8 and bool. Throws
-/// InputError that names `path` if the disk is full.
-void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
+/// InputError that names `path` if the disk is full. `written`, if given, makes the tensors that
+/// are written, one at a time, in the order of for_each_tensor().
+void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint,
+                     const TensorToWrite& written = {});
 
 /// Reads a checkpoint into CPU tensors and compares every checksum. Throws InputError of one line
 /// that names the file, and the tensor, if it is truncated, altered, no checkpoint or of a newer

@@ -24,6 +24,11 @@ struct BatchLoopOptions {
                                             ///< the end of the loader's epoch
   std::function<void()> before_batch = {};  ///< may throw, such as on Ctrl-C
   std::function<std::string()> note = {};   ///< shown behind the progress
+  /// The processes that run the model together: all run it as often as the one with the most
+  /// batches, those without a batch on `idle_images` [images, channels, height, width], whose
+  /// outputs are dropped.
+  World together = {};
+  torch::Tensor idle_images = {};
   World world = {};  ///< the processes that share the data set; the loader gives this one its part
 };
 

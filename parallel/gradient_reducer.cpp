@@ -46,7 +46,8 @@ struct GradientReducer::Hook {
   ~Hook() { node->del_post_hook(key); }
 };
 
-GradientReducer::GradientReducer(World world, const std::vector<torch::Tensor>& parameters)
+GradientReducer::GradientReducer(World world, const std::vector<torch::Tensor>& parameters,
+                                 std::optional<torch::Dtype> payload)
     : world_(std::move(world)) {
   for (auto parameter = parameters.rbegin(); parameter != parameters.rend(); ++parameter) {
     const auto size = static_cast<int64_t>(parameter->element_size());
@@ -72,8 +73,9 @@ GradientReducer::GradientReducer(World world, const std::vector<torch::Tensor>& 
     hooks_.push_back(std::move(hook));
   }
   for (auto& bucket : buckets_) {
+    const auto own = bucket->parameters[0].options().requires_grad(false);
     bucket->values = at::zeros({bucket->elements + std::ssize(bucket->parameters)},
-                               bucket->parameters[0].options().requires_grad(false));
+                               payload ? own.dtype(*payload) : own);
   }
 }
 
@@ -145,13 +147,14 @@ void GradientReducer::finish(std::vector<double>& numbers) {
     send(bucket);
   }
   const auto sums = at::tensor(numbers, torch::kFloat64);  // [numbers]
-  auto pending = world_.begin_sum(sums);
+  auto pending = numbers.empty() ? World::Pending() : world_.begin_sum(sums);
   for (auto& bucket : buckets_) {
     bucket->sum.finish();
     const auto counts = bucket->counts().cpu();
     for (size_t place = 0; place < bucket->parameters.size(); ++place) {
       if (counts[static_cast<int64_t>(place)].item<double>() > 0.0) {
-        bucket->parameters[place].mutable_grad() = bucket->gradient(place);
+        const auto& parameter = bucket->parameters[place];
+        parameter.mutable_grad() = bucket->gradient(place).to(parameter.scalar_type());
       }
     }
   }

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "parallel/world.h"
@@ -23,8 +24,10 @@ class GradientReducer {
   static constexpr int64_t kFirstBucketBytes = 1 << 20;
 
   /// `parameters` are leaves that require gradients, the same in all processes; they must stay
-  /// where they are in memory.
-  GradientReducer(World world, const std::vector<torch::Tensor>& parameters);
+  /// where they are in memory. Gradients travel and are summed as `payload`, by default as they
+  /// are.
+  GradientReducer(World world, const std::vector<torch::Tensor>& parameters,
+                  std::optional<torch::Dtype> payload = std::nullopt);
   ~GradientReducer();
   GradientReducer(const GradientReducer&) = delete;
   GradientReducer& operator=(const GradientReducer&) = delete;

@@ -5,104 +5,29 @@
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <numeric>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "core/error.h"
-#include "core/version.h"
+#include "parallel/meeting.h"
 #include "parallel/rank_watch.h"
 
 namespace softmoe {
 namespace {
 
-using Store = c10::intrusive_ptr<c10d::Store>;
 using Work = c10::intrusive_ptr<c10d::Work>;
 
-constexpr std::chrono::minutes kMeetingTime{5};
 /// A slow process is none that has ended: RankWatch tells the two apart, no timeout does.
 constexpr std::chrono::hours kNoTimeout{24 * 365};
 constexpr std::chrono::milliseconds kLook{500};
 /// Bytes that are broadcast at once.
 constexpr int64_t kChunk = 64 << 20;
-
-Store meeting_store(const WorldEnvironment& environment, bool is_keeper) {
-  c10d::TCPStoreOptions options;
-  options.port = static_cast<uint16_t>(environment.port);
-  options.isServer = is_keeper;
-  options.waitWorkers = false;
-  options.timeout = kMeetingTime;
-  try {
-    const auto store = c10::make_intrusive<c10d::TCPStore>(environment.address, options);
-    return c10::make_intrusive<c10d::PrefixStore>(fmt::format("softmoe/{}", environment.restarts),
-                                                  store);
-  } catch (const std::exception& error) {
-    const auto place = fmt::format("{}:{}", environment.address, environment.port);
-    throw InputError(is_keeper
-                         ? fmt::format("cannot listen on {}: {}", place, single_line(error.what()))
-                         : fmt::format("cannot reach {} at {} within {} s",
-                                       environment.store_is_there ? "the launcher" : "rank 0",
-                                       place, std::chrono::seconds(kMeetingTime).count()));
-  }
-}
-
-/// Waits until all processes are there. Throws InputError that names those that are not, or that
-/// run another version.
-void check_in(const Store& store, const WorldEnvironment& environment) {
-  const auto key = [](int64_t rank) { return fmt::format("here/{}", rank); };
-  store->set(key(environment.rank), std::string(kVersion));
-  std::vector<std::string> keys;
-  for (int64_t rank = 0; rank < environment.size; ++rank) {
-    keys.push_back(key(rank));
-  }
-  try {
-    store->wait(keys, kMeetingTime);
-  } catch (const std::exception&) {
-    std::vector<int64_t> missing;
-    for (int64_t rank = 0; rank < environment.size; ++rank) {
-      if (!store->check({key(rank)})) {
-        missing.push_back(rank);
-      }
-    }
-    throw InputError(fmt::format("processes of the run: rank {} did not come within {} s",
-                                 fmt::join(missing, ", "),
-                                 std::chrono::seconds(kMeetingTime).count()));
-  }
-  const auto versions = store->multiGet(keys);
-  for (size_t rank = 1; rank < versions.size(); ++rank) {
-    if (versions[rank] != versions[0]) {
-      throw InputError(fmt::format("rank {}: expected softmoe {} as on rank 0, found {}", rank,
-                                   std::string(versions[0].begin(), versions[0].end()),
-                                   std::string(versions[rank].begin(), versions[rank].end())));
-    }
-  }
-}
-
-/// The network by which Gloo connects the processes.
-c10::intrusive_ptr<c10d::ProcessGroupGloo::Options> gloo_options(
-    const WorldEnvironment& environment) {
-  using Gloo = c10d::ProcessGroupGloo;
-  auto options = Gloo::Options::create(kMeetingTime);
-  const auto cards = environment_variable("GLOO_SOCKET_IFNAME").value_or("");
-  if (!cards.empty()) {
-    for (size_t begin = 0; begin <= cards.size();) {
-      const auto end = std::min(cards.find(',', begin), cards.size());
-      options->devices.push_back(Gloo::createDeviceForInterface(cards.substr(begin, end - begin)));
-      begin = end + 1;
-    }
-  } else if (environment.local_size == environment.size) {
-    options->devices.push_back(Gloo::createDeviceForHostname("127.0.0.1"));
-  } else {
-    options->devices.push_back(Gloo::createDefaultDevice());
-  }
-  return options;
-}
 
 /// `text` as bytes [length].
 torch::Tensor text_tensor(const std::string& text) {
@@ -119,21 +44,52 @@ std::string tensor_text(const torch::Tensor& bytes) {
 
 }  // namespace
 
-struct World::Impl {
+/// What a world and its groups have in common.
+struct World::Connection {
   WorldEnvironment environment;
+  MeetingStore store;
   std::unique_ptr<RankWatch> watch;
-  c10::intrusive_ptr<c10d::ProcessGroupGloo> group;
+  std::atomic<int64_t> exchanged{0};
+  std::atomic<int64_t> summed{0};
+  int64_t groups = 0;  // made so far
   bool is_closed = false;
+};
 
+struct World::Impl {
+  std::shared_ptr<Connection> connection;
+  int64_t rank = 0;
+  int64_t size = 1;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> group;
+
+  /// Connects the process `rank` of `size`, which meet under `name`.
+  Impl(std::shared_ptr<Connection> connected, const std::string& name, int64_t own_rank,
+       int64_t all)
+      : connection(std::move(connected)), rank(own_rank), size(all) {
+    try {
+      group = c10::make_intrusive<c10d::ProcessGroupGloo>(
+          c10::make_intrusive<c10d::PrefixStore>(name, connection->store), static_cast<int>(rank),
+          static_cast<int>(size), gloo_options(connection->environment));
+    } catch (const std::exception& error) {
+      const auto failure = connection->watch->failure();
+      throw InputError(!failure.empty()
+                           ? failure
+                           : "cannot connect the processes: " + single_line(error.what()) +
+                                 "; GLOO_SOCKET_IFNAME names the network card to use");
+    }
+    group->setTimeout(std::chrono::milliseconds(kNoTimeout));
+  }
   ~Impl() {
-    if (!is_closed) {
+    if (!connection->is_closed) {
       // Its destructor would wait for processes that may be gone.
       (void)group.release();
     }
   }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   /// Waits for `work`, or throws if it cannot be done any more.
   void finish(const Work& work) const {
+    auto& watch = *connection->watch;
     while (true) {
       try {
         work->wait(kLook);
@@ -141,10 +97,10 @@ struct World::Impl {
       } catch (const std::exception& error) {
         if (work->isCompleted()) {
           throw InputError(
-              watch->reason("a connection between processes broke: " + single_line(error.what())));
+              watch.reason("a connection between processes broke: " + single_line(error.what())));
         }
       }
-      if (const auto failure = watch->failure(); !failure.empty()) {
+      if (const auto failure = watch.failure(); !failure.empty()) {
         throw InputError(failure);
       }
     }
@@ -168,9 +124,10 @@ World World::join(const WorldEnvironment& environment, const torch::Device& devi
   const auto timeout = rank_timeout();
   const bool is_keeper = environment.rank == 0 && !environment.store_is_there;
   const auto store = meeting_store(environment, is_keeper);
-  auto impl = std::make_shared<Impl>();
-  impl->environment = environment;
-  impl->watch = std::make_unique<RankWatch>(
+  auto connection = std::make_shared<Connection>();
+  connection->environment = environment;
+  connection->store = store;
+  connection->watch = std::make_unique<RankWatch>(
       store->clone(),
       WatchedRank{.rank = environment.rank,
                   .size = environment.size,
@@ -178,25 +135,30 @@ World World::join(const WorldEnvironment& environment, const torch::Device& devi
                   .store_keeper = environment.store_is_there ? "the launcher" : "rank 0",
                   .timeout = timeout});
   check_in(store, environment);
-  impl->watch->begin();
-  try {
-    impl->group = c10::make_intrusive<c10d::ProcessGroupGloo>(
-        c10::make_intrusive<c10d::PrefixStore>("gloo", store), static_cast<int>(environment.rank),
-        static_cast<int>(environment.size), gloo_options(environment));
-  } catch (const std::exception& error) {
-    const auto failure = impl->watch->failure();
-    throw InputError(!failure.empty()
-                         ? failure
-                         : "cannot connect the processes: " + single_line(error.what()) +
-                               "; GLOO_SOCKET_IFNAME names the network card to use");
-  }
-  impl->group->setTimeout(std::chrono::milliseconds(kNoTimeout));
-  world.impl_ = std::move(impl);
+  connection->watch->begin();
+  world.impl_ =
+      std::make_shared<Impl>(std::move(connection), "gloo", environment.rank, environment.size);
   return world;
 }
 
-int64_t World::rank() const { return impl_ ? impl_->environment.rank : 0; }
-int64_t World::size() const { return impl_ ? impl_->environment.size : 1; }
+World World::group(const std::vector<int64_t>& ranks) const {
+  const auto own = std::find(ranks.begin(), ranks.end(), rank());
+  TORCH_CHECK_VALUE(own != ranks.end(), "World: rank ", rank(), " makes a group of others");
+  World group;
+  if (ranks.size() == 1) {
+    if (!is_alone()) {
+      ++impl_->connection->groups;
+    }
+    return group;
+  }
+  const auto name = fmt::format("group/{}/{}", impl_->connection->groups++, ranks.front());
+  group.impl_ = std::make_shared<Impl>(impl_->connection, name, own - ranks.begin(),
+                                       static_cast<int64_t>(ranks.size()));
+  return group;
+}
+
+int64_t World::rank() const { return impl_ ? impl_->rank : 0; }
+int64_t World::size() const { return impl_ ? impl_->size : 1; }
 
 void World::broadcast(const std::vector<torch::Tensor>& tensors) const {
   if (is_alone()) {
@@ -233,6 +195,7 @@ World::Pending World::begin_sum(const torch::Tensor& tensor) const {
   if (!is_alone()) {
     std::vector<torch::Tensor> tensors{tensor};
     auto work = impl_->group->allreduce(tensors);
+    impl_->connection->summed += 2 * (size() - 1) * static_cast<int64_t>(tensor.nbytes()) / size();
     pending.state_ = std::make_unique<Pending::State>(impl_, tensor, std::move(work));
   }
   return pending;
@@ -261,6 +224,47 @@ torch::Tensor World::gather(const torch::Tensor& tensor) const {
     part = part.narrow(0, 0, rows[other].item<int64_t>());
   }
   return at::cat(outputs[0]);
+}
+
+torch::Tensor World::exchange(const torch::Tensor& rows, const std::vector<int64_t>& send,
+                              const std::vector<int64_t>& receive) const {
+  TORCH_CHECK_VALUE(std::ssize(send) == size() && std::ssize(receive) == size(),
+                    "World: an exchange of ", size(), " ranks with ", send.size(), " and ",
+                    receive.size(), " counts");
+  if (is_alone()) {
+    return rows;
+  }
+  const auto plain = rows.detach();
+  auto shape = plain.sizes().vec();
+  shape[0] = std::accumulate(receive.begin(), receive.end(), int64_t{0});
+  const auto received = at::empty(shape, plain.options());
+  // As bytes, since Gloo does not know all dtypes.
+  const auto bytes = [](const torch::Tensor& tensor) {
+    const auto width = tensor.numel() / std::max<int64_t>(1, tensor.size(0));
+    return tensor.reshape({tensor.size(0), width}).view(torch::kUInt8);  // [rows, bytes]
+  };
+  const int64_t row_bytes = plain.element_size() * std::accumulate(shape.begin() + 1, shape.end(),
+                                                                   int64_t{1}, std::multiplies<>());
+  auto out = at::empty({0, row_bytes}, torch::kUInt8);
+  auto in = out;
+  if (received.numel() > 0) {
+    out = bytes(received);
+  }
+  if (plain.numel() > 0) {
+    in = bytes(plain);
+  }
+  auto receive_rows = receive;
+  auto send_rows = send;
+  impl_->finish(impl_->group->alltoall_base(out, in, receive_rows, send_rows));
+  const auto sent = std::accumulate(send.begin(), send.end(), int64_t{0});
+  impl_->connection->exchanged += (sent - send[static_cast<size_t>(rank())]) * row_bytes;
+  return received;
+}
+
+World::Traffic World::traffic() const {
+  return is_alone() ? Traffic()
+                    : Traffic{.exchanged = impl_->connection->exchanged,
+                              .summed = impl_->connection->summed};
 }
 
 std::vector<std::string> World::gather_texts(const std::string& text) const {
@@ -312,7 +316,7 @@ bool World::any(bool flag) const {
 
 void World::announce(const std::string& error) const {
   if (!is_alone()) {
-    impl_->watch->announce(error);
+    impl_->connection->watch->announce(error);
   }
 }
 
@@ -322,7 +326,7 @@ void World::close() const {
   }
   try {
     any(false);
-    impl_->is_closed = true;
+    impl_->connection->is_closed = true;
   } catch (const InputError&) {
     // The work is done; a process that ended before it said so takes nothing away.
   }

@@ -20,6 +20,13 @@ namespace softmoe {
 /// InputError of one line that names it.
 class World {
  public:
+  /// Bytes that this process has sent to others: of all-to-all exchanges, and of sums, which are
+  /// rings (Patarasuk and Yuan, 2009: 2 (size - 1) / size of the tensor).
+  struct Traffic {
+    int64_t exchanged = 0;
+    int64_t summed = 0;
+  };
+
   World() = default;
 
   /// Meets the other processes; the tensors that will be exchanged are on `device`. Throws
@@ -33,6 +40,11 @@ class World {
   /// Returns true for the process that writes files and messages.
   bool is_first() const { return rank() == 0; }
 
+  /// The world of the processes `ranks` alone, which this one is among, numbered in that order. All
+  /// processes make the same number of groups, in the same order; no two groups that are made at
+  /// once share a process.
+  World group(const std::vector<int64_t>& ranks) const;
+
   /// Gives all processes the values that `tensors` have on rank 0, in place. They are contiguous.
   void broadcast(const std::vector<torch::Tensor>& tensors) const;
   /// Makes `tensor`, which is contiguous, the sum over the processes.
@@ -40,6 +52,12 @@ class World {
   /// Concatenates along axis 0 the tensors of all processes, in the order of ranks, whose other
   /// axes and dtypes are equal.
   torch::Tensor gather(const torch::Tensor& tensor) const;
+
+  /// Sends `send[r]` rows of `rows` [rows, ...] to each rank r, in their order, and returns those
+  /// that come from the ranks, in their order, `receive[r]` from rank r. Both have one entry per
+  /// rank; `rows` is contiguous and has at least one dimension.
+  torch::Tensor exchange(const torch::Tensor& rows, const std::vector<int64_t>& send,
+                         const std::vector<int64_t>& receive) const;
 
   /// The texts of all processes, in the order of ranks.
   std::vector<std::string> gather_texts(const std::string& text) const;
@@ -53,12 +71,16 @@ class World {
   class Pending;
   Pending begin_sum(const torch::Tensor& tensor) const;
 
+  /// What this process has sent in this world and in all of its groups.
+  Traffic traffic() const;
+
   /// Tells the other processes that this one ends because of `error`, so that they name it.
   void announce(const std::string& error) const;
   /// Waits for all processes before they end.
   void close() const;
 
  private:
+  struct Connection;
   struct Impl;
 
   std::shared_ptr<Impl> impl_;

@@ -28,13 +28,19 @@ void ExpertsImpl::reset() {
   }
 }
 
+void ExpertsImpl::keep(int64_t first, int64_t count) {
+  for (auto& parameter : parameters(/*recurse=*/false)) {
+    parameter.set_data(parameter.detach().narrow(0, first, count).clone());
+  }
+}
+
 torch::Tensor ExpertsImpl::run(const torch::Tensor& inputs, const MlpParameters& parameters) {
   return expert_mlp(inputs, parameters, options_.activation,
                     {.rate = options_.dropout, .training = is_training()});
 }
 
 torch::Tensor ExpertsImpl::forward(const torch::Tensor& inputs) {
-  check_shape("Experts: inputs", inputs, {options_.moe.experts, -1, options_.dim});
+  check_shape("Experts: inputs", inputs, {fc1_weight.size(0), -1, options_.dim});
   return run(inputs, {fc1_weight, fc1_bias, fc2_weight, fc2_bias});  // [experts, rows, dim]
 }
 

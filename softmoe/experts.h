@@ -11,6 +11,7 @@ namespace softmoe {
 
 /// Expert e computes fc2_e(GELU(fc1_e(x))) on its own rows; knows nothing of routing. Dropout
 /// follows both maps, as in the reference.
+/// `experts` below are all of the layer, or those that keep() left.
 /// Parameters: `fc1_weight` [experts, hidden, dim], `fc1_bias` [experts, hidden],
 /// `fc2_weight` [experts, dim, hidden], `fc2_bias` [experts, dim].
 class ExpertsImpl : public torch::nn::Cloneable<ExpertsImpl> {
@@ -18,6 +19,8 @@ class ExpertsImpl : public torch::nn::Cloneable<ExpertsImpl> {
   explicit ExpertsImpl(const MoeLayerOptions& options);
 
   void reset() override;
+  /// Drops all experts but [first, first + count).
+  void keep(int64_t first, int64_t count);
   /// `inputs` and the result: [experts, rows, dim].
   torch::Tensor forward(const torch::Tensor& inputs);
   /// Each image of `inputs` [batch, tokens, dim] through one expert of its own, whose parameters

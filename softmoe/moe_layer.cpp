@@ -1,5 +1,7 @@
 #include "softmoe/moe_layer.h"
 
+#include <utility>
+
 #include "core/tensor_check.h"
 #include "ops/initialization.h"
 #include "runtime/profiler.h"
@@ -87,6 +89,24 @@ void MoeLayerImpl::reset() {
   }
 }
 
+void MoeLayerImpl::share_experts(std::shared_ptr<const ExpertExchange> exchange, int64_t first,
+                                 int64_t count) {
+  TORCH_CHECK_VALUE(router_row(options_.moe.router).kind != RoutingKind::kMerged,
+                    "MoeLayer: router ", options_.moe.router, " merges all experts");
+  exchange_ = std::move(exchange);
+  experts->keep(first, count);
+}
+
+torch::Tensor MoeLayerImpl::run_experts(const torch::Tensor& inputs, const SparseRows& rows) {
+  if (exchange_ == nullptr) {
+    return experts->forward(inputs);  // [experts, rows, dim]
+  }
+  const auto used = rows.token.defined() ? rows.token >= 0 : torch::Tensor();  // [experts, rows]
+  return exchange_->run(inputs, used, is_training(), [this](const torch::Tensor& own) {
+    return experts->forward(own);
+  });  // [experts, rows, dim]
+}
+
 torch::Tensor MoeLayerImpl::forward(const torch::Tensor& tokens, const TokenContext& context,
                                     RoutingRecord* record) {
   const auto output = run(tokens, context, record);  // [batch, tokens, dim]
@@ -126,7 +146,7 @@ torch::Tensor MoeLayerImpl::forward_by_text(const torch::Tensor& tokens,
     }
   }
   if (!inputs.empty()) {
-    const auto results = experts->forward(torch::cat(inputs, 1)).split_with_sizes(rows, 1);
+    const auto results = run_experts(torch::cat(inputs, 1), {}).split_with_sizes(rows, 1);
     for (size_t index = 0; index < runs.size(); ++index) {
       note_similarity(&runs[index].record, inputs[index], results[index],
                       runs[index].tokens.size(0));
@@ -155,7 +175,7 @@ torch::Tensor MoeLayerImpl::forward_together(const torch::Tensor& tokens,
                      : routed.expert_inputs;  // [experts, rows, dim]
   {
     const ProfilePart part("experts");
-    rows = experts->forward(rows);  // [experts, rows, dim]
+    rows = run_experts(rows, routed.rows);  // [experts, rows, dim]
   }
   note_similarity(record, routed.expert_inputs, rows, tokens.size(0));
   const ProfilePart part("combine");

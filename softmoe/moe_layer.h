@@ -4,6 +4,9 @@
 #include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
 
+#include <memory>
+
+#include "softmoe/expert_exchange.h"
 #include "softmoe/experts.h"
 #include "softmoe/moe_options.h"
 #include "softmoe/router.h"
@@ -25,6 +28,10 @@ class MoeLayerImpl : public torch::nn::Cloneable<MoeLayerImpl> {
   /// The layer of tokens of which nothing else is known.
   torch::Tensor forward(const torch::Tensor& tokens, RoutingRecord* record = nullptr);
 
+  /// Keeps the experts [first, first + count) alone; `exchange` reaches all. Throws c10::ValueError
+  /// for routers that merge experts, which need all of them here.
+  void share_experts(std::shared_ptr<const ExpertExchange> exchange, int64_t first, int64_t count);
+
   Router& router() const { return *router_.router; }
 
   const MoeLayerOptions& options() const { return options_; }
@@ -36,6 +43,8 @@ class MoeLayerImpl : public torch::nn::Cloneable<MoeLayerImpl> {
   /// What router and experts make of `tokens`, before LayerScale.
   torch::Tensor run(const torch::Tensor& tokens, const TokenContext& context,
                     RoutingRecord* record);
+  /// The outputs of the experts for `inputs`, [experts, rows, dim]; `rows` of sparse routers.
+  torch::Tensor run_experts(const torch::Tensor& inputs, const SparseRows& rows);
   torch::Tensor forward_together(const torch::Tensor& tokens, const TokenContext& context,
                                  RoutingRecord* record);
   /// Routes text by text; the experts see the rows of all at once.
@@ -44,6 +53,7 @@ class MoeLayerImpl : public torch::nn::Cloneable<MoeLayerImpl> {
 
   MoeLayerOptions options_;
   RouterHandle router_;
+  std::shared_ptr<const ExpertExchange> exchange_;  // null: all experts are here
 };
 TORCH_MODULE(MoeLayer);
 

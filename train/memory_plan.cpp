@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/text_format.h"
 #include "softmoe/routers.h"
+#include "train/expert_parallel.h"
 #include "train/optimizers.h"
 #include "vit/moe_blocks.h"
 
@@ -74,16 +75,24 @@ class ActivationBytes {
 };
 
 /// Fills in what depends on parameters alone.
-void count_parameters(MemoryPlan& plan, const VitOptions& model, const RunOptions& options) {
+void count_parameters(MemoryPlan& plan, const VitOptions& model, const RunOptions& options,
+                      int64_t processes) {
   auto module = unfilled_model(model);
   set_trainable(*module, options.trainable);
   std::vector<NamedParameter> shapes;  // without memory
+  const int64_t ranks = options.parallel.expert_parallel;
   for (const auto& [name, tensor] : named_parameters(*module)) {
-    plan.weights += kFp32 * tensor.numel();
+    auto shape = tensor.sizes().vec();
+    if (is_expert_parameter(name)) {
+      shape.front() /= ranks;
+    }
+    const bool is_summed = processes > (is_expert_parameter(name) ? ranks : 1);
+    const auto own = at::empty(shape, torch::device(torch::kMeta));
+    plan.weights += kFp32 * own.numel();
     if (tensor.requires_grad()) {
-      plan.gradients += kFp32 * tensor.numel();
-      shapes.push_back(
-          {name, at::empty(tensor.sizes(), torch::device(torch::kMeta)).requires_grad_()});
+      plan.gradients += kFp32 * own.numel();
+      plan.buckets += is_summed ? kFp32 * own.numel() : 0;
+      shapes.push_back({name, own.requires_grad_()});
     }
   }
   for (const auto& [name, tensor] : make_optimizer(shapes, options.optimizer)->state()) {
@@ -95,9 +104,8 @@ void count_parameters(MemoryPlan& plan, const VitOptions& model, const RunOption
 }
 
 /// The most that the loss or a block takes while gradients of activations are computed.
-int64_t work_bytes(const VitOptions& model, const RunOptions& options,
-                   const ActivationBytes& bytes) {
-  const int64_t batch = options.loader.batch_size;
+int64_t work_bytes(const VitOptions& model, const RunOptions& options, const ActivationBytes& bytes,
+                   int64_t batch) {
   const int64_t rows = loss_rows(options.objectives.loss, batch, model.num_classes);
   const int64_t head = kFp32 * model.num_classes * model.head_inputs();
   // The gradient of the head grows by that of each chunk, beside the weights that are packed for
@@ -117,7 +125,7 @@ bool depends_on_batches(const VitOptions& model) {
 int64_t MemoryPlan::peak() const {
   const int64_t moving =
       adds_up ? activations + work + gradients : std::max(activations + work, gradients);
-  return weights + optimizer + averages + moving;
+  return weights + optimizer + averages + buckets + moving;
 }
 
 int64_t MemoryPlan::process_peak() const {
@@ -125,10 +133,21 @@ int64_t MemoryPlan::process_peak() const {
   return peak() + peak() / 10 + kProgram;
 }
 
-MemoryPlan plan_memory(const VitOptions& model, const RunOptions& options, Precision compute) {
+MemoryPlan plan_memory(const VitOptions& model, const RunOptions& options, Precision compute,
+                       int64_t processes) {
   validate(model);
   MemoryPlan plan;
-  count_parameters(plan, model, options);
+  count_parameters(plan, model, options, processes);
+  if (options.parallel.reduce_dtype == Precision::kBFloat16) {
+    plan.buckets /= 2;
+  }
+  plan_batches(plan, model, options, compute, processes);
+  return plan;
+}
+
+void plan_batches(MemoryPlan& plan, const VitOptions& model, const RunOptions& options,
+                  Precision compute, int64_t processes) {
+  const int64_t batch = (options.loader.batch_size + processes - 1) / processes;
   const ActivationBytes bytes(model, compute);
   int64_t per_image = bytes.embedding();
   int64_t largest = 0;
@@ -137,14 +156,13 @@ MemoryPlan plan_memory(const VitOptions& model, const RunOptions& options, Preci
     per_image += options.train.grad_checkpointing ? bytes.stream() : bytes.block(has_moe);
   }
   per_image += options.train.grad_checkpointing ? largest : 0;
-  plan.activations = per_image * options.loader.batch_size;
+  plan.activations = per_image * batch;
   if (mixes(options.mixup, 0)) {
-    plan.activations += bytes.targets() * options.loader.batch_size;
+    plan.activations += bytes.targets() * batch;
   }
-  plan.work = work_bytes(model, options, bytes);
+  plan.work = work_bytes(model, options, bytes, batch);
   plan.adds_up = options.train.grad_accum_steps > 1 || options.train.grad_checkpointing ||
                  options.optimizer.sam_rho > 0.0;
-  return plan;
 }
 
 std::string MemoryFit::flags() const {

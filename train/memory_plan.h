@@ -15,6 +15,7 @@ namespace softmoe {
 struct MemoryPlan {
   int64_t weights = 0;
   int64_t gradients = 0;
+  int64_t buckets = 0;      ///< in which several processes sum gradients
   int64_t optimizer = 0;    ///< its state
   int64_t averages = 0;     ///< of weights
   int64_t activations = 0;  ///< kept for the backward pass, of one batch
@@ -31,9 +32,17 @@ struct MemoryPlan {
 };
 
 /// The memory of training a model of `model` with `options` in `compute`, float32 or bfloat16, on a
-/// processor with kernels. Exact for weights, gradients and the optimizer; activations are counted
-/// for the operators that the model runs, and estimated for what sparse routers gather.
-MemoryPlan plan_memory(const VitOptions& model, const RunOptions& options, Precision compute);
+/// processor with kernels, in each of `processes` that share batches, and experts as
+/// ParallelOptions::expert_parallel says. Exact for weights, gradients and the optimizer;
+/// activations are counted for the operators that the model runs, and estimated for what sparse
+/// routers gather.
+MemoryPlan plan_memory(const VitOptions& model, const RunOptions& options, Precision compute,
+                       int64_t processes = 1);
+
+/// Replaces what depends on the size and the number of batches in `plan`, which plan_memory() made
+/// for the same model.
+void plan_batches(MemoryPlan& plan, const VitOptions& model, const RunOptions& options,
+                  Precision compute, int64_t processes);
 
 /// What must change for a run to fit into `bytes`.
 struct MemoryFit {

@@ -40,13 +40,18 @@ class UpdatePass {
                   const ObjectiveOptions& objectives) {
     const auto& part = options_.part;
     if (part.reducer != nullptr && ++done_ == options_.step.batches) {
-      part.reducer->begin(part.share());
+      part.reducer->begin(part.sum_weight());
+      if (part.expert_reducer != nullptr) {
+        part.expert_reducer->begin(part.sum_weight());
+      }
     }
     std::optional<BatchRows> rows;
     if (part.draws_by_image) {
       rows.emplace(part.rows.first, part.rows.count, part.batch);
     }
-    return train_step(model, batch, objectives, options_.step);
+    auto step = options_.step;
+    step.loss_weight = part.loss_weight();
+    return train_step(model, batch, objectives, step);
   }
 
   /// The loss of all processes, from that of this one.
@@ -57,6 +62,10 @@ class UpdatePass {
     }
     std::vector<double> numbers{loss * part.share()};
     part.reducer->finish(numbers);
+    if (part.expert_reducer != nullptr) {
+      std::vector<double> none;
+      part.expert_reducer->finish(none);
+    }
     return numbers.front();
   }
 
@@ -109,9 +118,33 @@ std::string layer_group(const std::string& parameter) {
   return layer_of(parameter, /*depth=*/1) == 0 ? "embed" : "head";
 }
 
-/// Makes `norm` the norm of all that it is the norm of and `tensor` together.
-void add_norm(double& norm, const torch::Tensor& tensor) {
-  norm = std::hypot(norm, at::linalg_vector_norm(tensor).item<double>());
+/// Sets the norms `field` of all groups of layers to those of what `value` gives of their
+/// parameters.
+void record_norms(ModelUpdate& update, double LayerNorms::*field, const ParameterParts& parts,
+                  const std::vector<NamedParameter>& parameters,
+                  const std::function<torch::Tensor(const torch::Tensor&)>& value) {
+  std::map<std::string, double> of_parts;
+  for (const auto& [name, tensor] : parameters) {
+    const auto norm = at::linalg_vector_norm(value(tensor)).item<double>();
+    if (parts.names.contains(name)) {
+      of_parts[layer_group(name)] += norm * norm;
+    } else {
+      auto& whole = update.norms[layer_group(name)].*field;
+      whole = std::hypot(whole, norm);
+    }
+  }
+  std::vector<double> squares;
+  for (const auto& [group, square] : of_parts) {
+    squares.push_back(square);
+  }
+  if (!squares.empty()) {
+    parts.sum(squares);
+  }
+  auto square = squares.begin();
+  for (const auto& [group, own] : of_parts) {
+    auto& whole = update.norms[group].*field;
+    whole = std::hypot(whole, std::sqrt(*square++));
+  }
 }
 
 }  // namespace
@@ -144,16 +177,14 @@ ModelUpdate update_model(VisionTransformer& model, Optimizer& optimizer,
   const ProfilePart part("optimizer");
   const auto learning =
       options.record_norms ? optimizer.parameters() : std::vector<NamedParameter>();
-  for (const auto& [name, tensor] : learning) {
-    add_norm(update.norms[layer_group(name)].gradient, tensor.grad());
-  }
+  record_norms(update, &LayerNorms::gradient, optimizer.parts(), learning,
+               [](const torch::Tensor& tensor) { return tensor.grad(); });
   if (std::isfinite(update.loss)) {
     update.gradient_norm = optimizer.clip_and_step(options.lr, options.clip_grad);
     update.bad_gradient = std::isfinite(update.gradient_norm) ? "" : first_bad_gradient(*model);
   }
-  for (const auto& [name, tensor] : learning) {
-    add_norm(update.norms[layer_group(name)].weight, tensor);
-  }
+  record_norms(update, &LayerNorms::weight, optimizer.parts(), learning,
+               [](const torch::Tensor& tensor) { return tensor; });
   optimizer.zero_grad();
   return update;
 }

@@ -17,13 +17,20 @@ namespace softmoe {
 
 /// The part of an update that one of several processes computes.
 struct UpdatePart {
-  GradientReducer* reducer = nullptr;  ///< null: one process makes the update
-  RowRange rows = {};                  ///< of each batch
-  int64_t batch = 1;                   ///< images of each batch in all processes
+  GradientReducer* reducer = nullptr;         ///< null: one process makes the update
+  GradientReducer* expert_reducer = nullptr;  ///< of experts, if several processes have the same
+  bool shares_experts = false;  ///< gradients of experts come from images of several processes
+  RowRange rows = {};           ///< of each batch
+  int64_t batch = 1;            ///< images of each batch in all processes
   bool draws_by_image = false;  ///< an image gets the random numbers that it gets in one process
 
   /// The share of the images that this process computes, in [0, 1].
   double share() const { return static_cast<double>(rows.count) / static_cast<double>(batch); }
+  /// The factors of the loss before the backward pass, and of gradients before their sum. Where
+  /// gradients of experts cross processes, the loss has its share of that of all from the
+  /// beginning.
+  double loss_weight() const { return shares_experts ? share() : 1.0; }
+  double sum_weight() const { return shares_experts ? 1.0 : share(); }
 };
 
 /// How an update is made.

@@ -62,6 +62,10 @@ NotFinite not_finite(TrainingState& state, const ModelUpdate& update,
       found.place = "the loss of images and texts";
     } else if (is_bad && found.place.empty() && state.setup.instruction) {
       found.place = "the loss of questions";
+    } else if (is_bad && found.place.empty() && state.setup.experts) {
+      // A pass of this process alone would wait for the others.
+      const auto parameter = bad_parameter(state.setup.model());
+      found.place = parameter.empty() ? "the loss" : "parameter " + parameter;
     } else if (is_bad && found.place.empty()) {
       found.place = first_not_finite(state.model(), batches[number], state.compute_dtype);
     }

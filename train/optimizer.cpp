@@ -1,6 +1,7 @@
 #include "train/optimizer.h"
 
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/nn/module.h>
@@ -60,6 +61,13 @@ std::vector<NamedParameter> named_parameters(const torch::nn::Module& module) {
   return parameters;
 }
 
+void ParameterParts::sum(std::vector<double>& squares) const {
+  const auto sums = at::tensor(squares, torch::kFloat64);  // [numbers]
+  group.sum(sums);
+  const auto* first = sums.const_data_ptr<double>();
+  squares.assign(first, first + sums.numel());
+}
+
 Optimizer::Optimizer(const std::vector<NamedParameter>& parameters, const OptimizerOptions& options,
                      const std::vector<StateKind>& kinds) {
   for (const auto& kind : kinds) {
@@ -88,7 +96,30 @@ Optimizer::Optimizer(const std::vector<NamedParameter>& parameters, const Optimi
 
 void Optimizer::step(double lr) { step_scaled(lr, /*gradient_factor=*/1.0); }
 
+double Optimizer::gradient_norm() const {
+  std::vector<torch::Tensor> parts;
+  std::vector<torch::Tensor> others;
+  for (const auto& [name, tensor] : parameters()) {
+    (parts_.names.contains(name) ? parts : others).push_back(tensor.grad());
+  }
+  const auto norm = clip_gradient_norm(others, /*max_norm=*/0.0).item<double>();
+  if (parts_.names.empty()) {
+    return norm;
+  }
+  const auto of_parts = clip_gradient_norm(parts, /*max_norm=*/0.0).item<double>();
+  std::vector<double> squares{of_parts * of_parts};
+  parts_.sum(squares);
+  return std::hypot(norm, std::sqrt(squares.front()));
+}
+
 double Optimizer::clip_and_step(double lr, double max_norm) {
+  if (!parts_.names.empty()) {
+    const double norm = gradient_norm();
+    if (std::isfinite(norm)) {
+      step_scaled(lr, max_norm > 0.0 && norm > max_norm ? max_norm / norm : 1.0);
+    }
+    return norm;
+  }
   const auto clip = clip_for_update(gradients(), max_norm);
   const auto norm = clip.norm.item<double>();
   if (std::isfinite(norm)) {

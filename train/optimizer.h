@@ -5,10 +5,12 @@
 #include <torch/types.h>
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "ops/optimizer_update.h"
+#include "parallel/world.h"
 #include "train/optimizer_options.h"
 
 namespace torch::nn {
@@ -24,6 +26,15 @@ struct NamedParameter {
 };
 /// All parameters of `module`, frozen ones included.
 std::vector<NamedParameter> named_parameters(const torch::nn::Module& module);
+
+/// Parameters of which each process of a group has a part.
+struct ParameterParts {
+  World group;
+  std::set<std::string> names;
+
+  /// Makes `squares`, sums of squares over the parts of this process, those over all parts.
+  void sum(std::vector<double>& squares) const;
+};
 
 /// Updates parameters from their gradients. Parameters that do not require gradients when the
 /// optimizer is made are left out and get no state; a parameter without a gradient at a step stays
@@ -42,6 +53,11 @@ class Optimizer {
   /// gradients may stay as they were. Nothing happens if the norm is NaN or infinite. Returns the
   /// norm before clipping.
   double clip_and_step(double lr, double max_norm);
+  /// The norm of all gradients, those of the parts that other processes have included.
+  double gradient_norm() const;
+  /// Makes norms those of whole parameters.
+  void set_parts(ParameterParts parts) { parts_ = std::move(parts); }
+  const ParameterParts& parts() const { return parts_; }
   /// Drops all gradients.
   void zero_grad();
   /// The parameters that have a gradient, in their order in the model.
@@ -110,6 +126,7 @@ class Optimizer {
 
   std::vector<Slot> slots_;
   std::vector<std::string> kinds_;
+  ParameterParts parts_ = {};
   int64_t steps_ = 0;
 };
 

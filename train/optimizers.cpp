@@ -21,13 +21,17 @@ std::unique_ptr<Optimizer> make(const std::vector<NamedParameter>& parameters,
 }
 
 constexpr std::array<OptimizerRow, 7> kOptimizers{{
-    {"adamw", "arXiv:1711.05101", {}, make<AdamW>},
-    {"adamw8bit", "arXiv:2110.02861", {}, make<AdamW8Bit>},
-    {"sgd", "momentum as in arXiv:1609.04747, section 4.1", {}, make<Sgd>},
-    {"adafactor", "arXiv:1804.04235 as in big_vision", {}, make<Adafactor>},
-    {"lamb", "arXiv:1904.00962", {.opt_eps = 1e-6}, make<Lamb>},
-    {"lion", "arXiv:2302.06675", {.beta2 = 0.99}, make<Lion>},
-    {"muon", "Jordan et al. 2024, scaled as in arXiv:2502.16982", {.momentum = 0.95}, make<Muon>},
+    {"adamw", "arXiv:1711.05101", true, {}, make<AdamW>},
+    {"adamw8bit", "arXiv:2110.02861", false, {}, make<AdamW8Bit>},
+    {"sgd", "momentum as in arXiv:1609.04747, section 4.1", true, {}, make<Sgd>},
+    {"adafactor", "arXiv:1804.04235 as in big_vision", false, {}, make<Adafactor>},
+    {"lamb", "arXiv:1904.00962", false, {.opt_eps = 1e-6}, make<Lamb>},
+    {"lion", "arXiv:2302.06675", true, {.beta2 = 0.99}, make<Lion>},
+    {"muon",
+     "Jordan et al. 2024, scaled as in arXiv:2502.16982",
+     true,
+     {.momentum = 0.95},
+     make<Muon>},
 }};
 
 }  // namespace

@@ -23,6 +23,9 @@ struct UsualValues {
 struct OptimizerRow {
   std::string_view name;
   std::string_view source;
+  /// True if the update of an expert depends on no other expert, so that processes can update parts
+  /// of the experts of a layer.
+  bool by_expert;
   UsualValues usual;
   std::unique_ptr<Optimizer> (*make)(const std::vector<NamedParameter>& parameters,
                                      const OptimizerOptions& options);

@@ -16,23 +16,15 @@ namespace {
 /// Returns true for options that no result depends on. The images behind --data-dir are compared by
 /// themselves (data_identity.h), and so are teachers (--teacher-digest), which may have been moved.
 bool may_change(const std::string& name) {
-  static const std::set<std::string> names{"checkpoint-hist",
-                                           "checkpoint-interval",
-                                           "data-dir",
-                                           "device",
-                                           "experiment",
-                                           "fit-memory",
-                                           "grad-checkpointing",
-                                           "idle-steps",
-                                           "json",
-                                           "on-nan",
-                                           "max-bad-images",
-                                           "output",
-                                           "prefetch",
-                                           "profile",
-                                           "teacher",
-                                           "teacher-outputs",
-                                           "threads",
+  static const std::set<std::string> names{"checkpoint-hist", "checkpoint-interval",
+                                           "data-dir",        "device",
+                                           "experiment",      "expert-parallel",
+                                           "fit-memory",      "grad-checkpointing",
+                                           "idle-steps",      "json",
+                                           "on-nan",          "max-bad-images",
+                                           "output",          "prefetch",
+                                           "profile",         "teacher",
+                                           "teacher-outputs", "threads",
                                            "workers"};
   return names.contains(name);
 }

@@ -162,20 +162,13 @@ SavedRun RunFolder::load() const {
   }
 }
 
-void RunFolder::check_space(const Checkpoint& checkpoint) const {
+void RunFolder::check_space(int64_t bytes) const {
   if (is_others_) {
     return;
   }
-  uint64_t bytes = 0;
-  for (const auto* tensors :
-       {&checkpoint.model, &checkpoint.optimizer, &checkpoint.ema, &checkpoint.helpers}) {
-    for (const auto& [name, tensor] : *tensors) {
-      bytes += tensor.nbytes();
-    }
-  }
   std::error_code error;
   const auto space = fs::space(path_, error);
-  if (!error && space.available < bytes) {
+  if (!error && space.available < static_cast<uint64_t>(bytes)) {
     throw InputError(path_.string(),
                      format_bytes(static_cast<double>(bytes)) + " of free space for a checkpoint",
                      format_bytes(static_cast<double>(space.available)));

@@ -69,8 +69,8 @@ class RunFolder {
   /// read, which a line of the log says. Throws what load_checkpoint() throws for last.h5 if none
   /// can.
   SavedRun load() const;
-  /// Throws InputError if the disk has no space for `checkpoint`.
-  void check_space(const Checkpoint& checkpoint) const;
+  /// Throws InputError if the disk has no space for a checkpoint of `bytes`.
+  void check_space(int64_t bytes) const;
 
   /// What begin() writes to config.toml, and TensorBoard shows.
   void set_config(const std::string& toml) { config_ = toml; }

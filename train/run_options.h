@@ -7,6 +7,7 @@
 #include "train/mixup.h"
 #include "train/objective.h"
 #include "train/optimizer_options.h"
+#include "train/parallel_options.h"
 #include "train/schedule.h"
 #include "train/train_options.h"
 #include "train/trainable.h"
@@ -25,6 +26,7 @@ struct RunOptions {
   ScheduleOptions schedule;
   ObjectiveOptions objectives;
   MixupOptions mixup;
+  ParallelOptions parallel;
 
   bool operator==(const RunOptions&) const = default;
 };
@@ -44,6 +46,7 @@ void for_each_section(RunOptions& options, const Use& use) {
   use("Loss", options.objectives.loss);
   use("Mixing of images", options.mixup);
   use("Losses of routers", options.objectives.router_losses);
+  use("Several processes", options.parallel);
 }
 
 void describe(OptionTable& table, RunOptions& options);

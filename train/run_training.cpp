@@ -121,9 +121,9 @@ RunFolder run_folder(const TrainingSetup& setup, std::optional<NewFolder>& made)
 }
 
 TrainResult train_in_folder(TrainingSetup setup, const TrainingData& data) {
+  check_world(setup);
   if (!setup.world.is_alone()) {
     complete_config(setup);
-    check_world(setup);
     check_agreement(setup, data_identity(*data.train, *data.val, setup.options.data));
   }
   std::optional<NewFolder> made;
@@ -145,6 +145,13 @@ TrainResult train_in_folder(TrainingSetup setup, const TrainingData& data) {
   }
   setup.move_to_device();
   share_tensors(setup.world, setup.model());
+  if (setup.options.parallel.expert_parallel > 1) {
+    setup.experts = std::make_shared<ExpertParallel>(setup);
+    const int64_t ranks = setup.options.parallel.expert_parallel;
+    log_line(fmt::format("each process has {} of the {} experts of a layer",
+                         setup.start.model->options().moe.experts / ranks,
+                         setup.start.model->options().moe.experts));
+  }
   compute_locked_features(setup, *data.train);
   Trainer trainer(std::move(setup), *data.train, *data.val, folder);
   return trainer.run();

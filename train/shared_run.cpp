@@ -69,7 +69,7 @@ void share_tensors(const World& world, const torch::nn::Module& module) {
   world.broadcast(tensors);
 }
 
-SavedRun load_shared(const World& world, const RunFolder& folder) {
+SavedRun load_shared(const World& world, const ExpertParallel* experts, const RunFolder& folder) {
   if (world.is_alone()) {
     return folder.load();
   }
@@ -83,8 +83,14 @@ SavedRun load_shared(const World& world, const RunFolder& folder) {
   }
   std::vector<torch::Tensor> tensors;
   for (const auto section : kSections) {
-    for (const auto& [name, tensor] : saved.checkpoint.*section) {
-      tensors.push_back(tensor);
+    for (auto& [name, tensor] : saved.checkpoint.*section) {
+      if (experts != nullptr && experts->is_part(name)) {
+        // One by one, so that no process but rank 0 ever has all experts.
+        world.broadcast({tensor});
+        tensor = experts->part_of(name, tensor);
+      } else {
+        tensors.push_back(tensor);
+      }
     }
   }
   world.broadcast(tensors);
@@ -120,8 +126,13 @@ NotFinite all_not_finite(const World& world, NotFinite own) {
   own.names.clear();
   for (const auto& text : world.gather_texts(json_text(json))) {
     const auto part = Json::parse(text);
-    if (own.place.empty()) {
-      own.place = part.at("place").get<std::string>();
+    // The process that has an expert whose gradient is bad names it, others know of the norm alone.
+    const auto place = part.at("place").get<std::string>();
+    const auto names_one = [](const std::string& words) {
+      return words.starts_with("the gradient of ");
+    };
+    if (own.place.empty() || (names_one(place) && !names_one(own.place))) {
+      own.place = place;
     }
     const auto indices = part.at("indices").get<std::vector<int64_t>>();
     const auto names = part.at("names").get<std::vector<std::string>>();

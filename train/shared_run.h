@@ -6,6 +6,7 @@
 
 #include "checkpoints/checkpoint.h"
 #include "parallel/world.h"
+#include "train/expert_parallel.h"
 #include "train/model_update.h"
 #include "train/not_finite.h"
 #include "train/run_folder.h"
@@ -17,7 +18,9 @@ void share_tensors(const World& world, const torch::nn::Module& module);
 
 /// The checkpoint to resume from, which rank 0 reads and the others get from it. Throws what
 /// RunFolder::load() throws.
-SavedRun load_shared(const World& world, const RunFolder& folder);
+/// Of tensors of which processes have parts, each gets its own; `experts` is null if there are
+/// none.
+SavedRun load_shared(const World& world, const ExpertParallel* experts, const RunFolder& folder);
 
 /// The images that any process could not read, as Json of BatchFeed::bad_images(), each once.
 Json all_bad_images(const World& world, const Json& own);

@@ -25,6 +25,10 @@ Json to_json(const TrainResult& result) {
   }
   json["train_seconds"] = result.train_seconds;
   json["images_per_second"] = result.images_per_second;
+  if (result.traffic.summed > 0) {
+    json["exchanged_bytes_per_update"] = result.traffic.exchanged;
+    json["summed_bytes_per_update"] = result.traffic.summed;
+  }
   json["parameters"] = result.parameters.total;
   json["trainable_parameters"] = result.parameters.learning;
   json["trainable_share"] = result.parameters.share();
@@ -55,6 +59,7 @@ TrainResult train_result(const TrainingState& state, const std::filesystem::path
           .ema_best = std::move(ema_best),
           .train_seconds = seconds,
           .images_per_second = seconds > 0 ? images / seconds : 0.0,
+          .traffic = state.sitting.traffic_per_update(),
           .parameters = state.learning,
           .retrieval = state.evaluation.retrieval,
           .tasks = state.evaluation.tasks,

@@ -11,6 +11,7 @@
 #include "eval/metrics.h"
 #include "eval/retrieval.h"
 #include "eval/task_evaluation.h"
+#include "parallel/world.h"
 #include "train/trainable.h"
 
 namespace softmoe {
@@ -26,6 +27,7 @@ struct TrainResult {
   std::map<std::string, double> ema_best = {};  ///< best score of each average of weights
   double train_seconds = 0.0;                   ///< spent in updates, over all sittings
   double images_per_second = 0.0;               ///< of training, over all sittings
+  World::Traffic traffic = {};  ///< of one process in one update, mean over this sitting
   LearningShare parameters;
   std::optional<RetrievalResult> retrieval = {};  ///< of the last evaluation, of images with texts
   std::optional<TaskEvaluation> tasks = {};       ///< of the last evaluation of a run that tunes

@@ -120,8 +120,8 @@ StepResult train_step(VisionTransformer& model, const Batch& batch,
                       const ObjectiveOptions& objectives, const StepOptions& options) {
   auto result = step_loss(model, batch, objectives, options);
   const ProfilePart part("backward");
-  (options.batches > 1 ? result.loss / static_cast<double>(options.batches) : result.loss)
-      .backward();
+  const double weight = options.loss_weight / static_cast<double>(options.batches);
+  (weight != 1.0 ? result.loss * weight : result.loss).backward();
   result.loss = result.loss.detach();  // []
   return result;
 }

@@ -18,6 +18,7 @@ struct StepOptions {
   torch::Dtype compute_dtype = torch::kFloat32;  ///< of autocast, in the forward pass
   bool record_load = false;                      ///< keep how the experts of MoE layers are used
   int64_t batches = 1;         ///< number of those that share an update; divides the gradients
+  double loss_weight = 1.0;    ///< factor of the gradients
   double progress = 0.0;       ///< share of the run that is done, in [0, 1]
   Teacher* teacher = nullptr;  ///< of distillation; it sees the images of the batch
   FeatureMatcher* matcher = nullptr;      ///< of DistillationOptions::features; null without them

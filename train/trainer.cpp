@@ -122,7 +122,7 @@ void Trainer::begin() {
       save();  // to go back to
     }
   }
-  folder_.check_space(checkpoint());
+  folder_.check_space(whole_bytes(state_.setup.experts.get(), checkpoint()));
 }
 
 void Trainer::prepare_model() {
@@ -151,7 +151,7 @@ void Trainer::upcycle_if_due() {
 }
 
 void Trainer::resume() {
-  const auto saved = load_shared(state_.setup.world, folder_);
+  const auto saved = load_shared(state_.setup.world, state_.setup.experts.get(), folder_);
   restore(state_, saved.checkpoint, saved.path.string());
   prepare_model();
   const auto& progress = saved.checkpoint.metadata.at("progress");
@@ -225,11 +225,15 @@ void Trainer::stop_if_interrupted() {
 
 void Trainer::update() {
   const auto start = std::chrono::steady_clock::now();
+  const auto before = state_.setup.world.traffic();
   const auto update = next_update();
   if (!update.is_finite()) {
     leave_out(update);
     return;
   }
+  const auto after = state_.setup.world.traffic();
+  state_.sitting.traffic.exchanged += after.exchanged - before.exchanged;
+  state_.sitting.traffic.summed += after.summed - before.summed;
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   // All processes must come to the same end of a run of limited time.

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "parallel/world.h"
+#include "train/expert_parallel.h"
 #include "train/feature_matcher.h"
 #include "train/image_text_run.h"
 #include "train/instruction_run.h"
@@ -37,6 +38,8 @@ struct TrainingSetup {
   std::shared_ptr<InstructionRun> instruction = {};
   /// The processes that train it together.
   World world = {};
+  /// Their parts of the experts; null: each process has all.
+  std::shared_ptr<ExpertParallel> experts = {};
 
   /// Everything that learns but the matcher: the model of `image_text` or `instruction`, or that of
   /// `start`.

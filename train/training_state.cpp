@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -66,6 +67,19 @@ void log_longer_run(const TrainingState& state, const Json& before) {
       state.schedule.rate(step), old_schedule.rate(step)));
 }
 
+/// Chooses the parameters that learn, and counts them as one process has them.
+LearningShare choose_learning(TrainingSetup& setup) {
+  auto share = set_trainable(setup.model(), setup.options.trainable);
+  if (setup.experts) {
+    for (const auto& [name, tensor] : named_parameters(setup.model())) {
+      const auto others = setup.experts->whole_size(name, tensor) - tensor.numel();
+      share.total += others;
+      share.learning += tensor.requires_grad() ? others : 0;
+    }
+  }
+  return share;
+}
+
 /// The optimizer of all parameters of the run that learn.
 std::unique_ptr<Optimizer> run_optimizer(TrainingSetup& setup) {
   auto parameters = named_parameters(setup.model());
@@ -74,21 +88,30 @@ std::unique_ptr<Optimizer> run_optimizer(TrainingSetup& setup) {
       parameters.push_back(std::move(parameter));
     }
   }
-  return make_optimizer(parameters, setup.options.optimizer);
+  auto optimizer = make_optimizer(parameters, setup.options.optimizer);
+  if (setup.experts) {
+    optimizer->set_parts(setup.experts->parts());
+  }
+  return optimizer;
 }
 
-/// What sums gradients over the processes of the run; null: there is one.
-std::unique_ptr<GradientReducer> run_reducer(TrainingSetup& setup) {
-  if (setup.world.is_alone()) {
+/// What sums the gradients of parameters that all processes of the run have, or of the experts that
+/// several have; null: nothing does.
+std::unique_ptr<GradientReducer> run_reducer(TrainingSetup& setup, bool of_parts) {
+  const auto* const experts = setup.experts.get();
+  const auto world = !of_parts ? setup.world : experts ? experts->replicas() : World();
+  if (world.is_alone()) {
     return nullptr;
   }
   std::vector<torch::Tensor> parameters;
-  for (const auto& parameter : setup.model().parameters()) {
-    if (parameter.requires_grad()) {
-      parameters.push_back(parameter);
+  for (const auto& [name, tensor] : named_parameters(setup.model())) {
+    const bool is_part = experts != nullptr && experts->is_part(name);
+    if (tensor.requires_grad() && is_part == of_parts) {
+      parameters.push_back(tensor);
     }
   }
-  return std::make_unique<GradientReducer>(setup.world, parameters);
+  return std::make_unique<GradientReducer>(world, parameters,
+                                           payload_dtype(setup.options.parallel.reduce_dtype));
 }
 
 /// Averages that begin with the weights of the run's model; null: none.
@@ -100,6 +123,11 @@ std::unique_ptr<ModelEma> run_averages(TrainingSetup& setup) {
 }
 
 }  // namespace
+
+World::Traffic Sitting::traffic_per_update() const {
+  const int64_t count = std::max<int64_t>(1, updates);
+  return {.exchanged = traffic.exchanged / count, .summed = traffic.summed / count};
+}
 
 int64_t TrainingState::images_per_update() const { return images_of_update(options()); }
 
@@ -130,7 +158,6 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
                                   int64_t updates_per_epoch) {
   complete_config(setup);
   const auto& options = setup.options;
-  auto& model = setup.model();
   const auto dtype = tensor_dtype(compute_precision(options.train.amp_dtype, setup.device));
   setup.start.model->set_grad_checkpointing(options.train.grad_checkpointing);
   if (setup.image_text) {
@@ -139,10 +166,11 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
   if (setup.instruction) {
     setup.instruction->model->set_grad_checkpointing(options.train.grad_checkpointing);
   }
-  const auto learning = set_trainable(model, options.trainable);
+  const auto learning = choose_learning(setup);
   auto optimizer = run_optimizer(setup);
   auto ema = run_averages(setup);
-  auto reducer = run_reducer(setup);
+  auto reducer = run_reducer(setup, /*of_parts=*/false);
+  auto expert_reducer = run_reducer(setup, /*of_parts=*/true);
   const RunLength length(options.train,
                          {.per_epoch = updates_per_epoch, .images = images_of_update(options)});
   const Schedule schedule(options.schedule, length);
@@ -153,6 +181,7 @@ TrainingState make_training_state(TrainingSetup setup, DataIdentity data,
           .optimizer = std::move(optimizer),
           .ema = std::move(ema),
           .reducer = std::move(reducer),
+          .expert_reducer = std::move(expert_reducer),
           .length = length,
           .schedule = schedule};
 }

@@ -35,8 +35,11 @@ struct Evaluation {
 /// The work of one sitting, for rates. A run that is interrupted has several sittings.
 struct Sitting {
   int64_t updates = 0;
-  double seconds = 0.0;       ///< spent in updates
-  double data_seconds = 0.0;  ///< of these, spent waiting for batches
+  double seconds = 0.0;         ///< spent in updates
+  double data_seconds = 0.0;    ///< of these, spent waiting for batches
+  World::Traffic traffic = {};  ///< of these, sent by this process
+
+  World::Traffic traffic_per_update() const;
 };
 
 /// What the loop keeps of a run and shows to its hooks.
@@ -48,6 +51,8 @@ struct TrainingState {
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<ModelEma> ema;             ///< null: no averages
   std::unique_ptr<GradientReducer> reducer;  ///< null: one process
+  /// Of the experts of this process; null: no other process has them, or `reducer` has all.
+  std::unique_ptr<GradientReducer> expert_reducer;
   RunLength length;
   Schedule schedule;
   RunProgress progress = {};

@@ -7,7 +7,9 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/registry.h"
 #include "softmoe/routers.h"
+#include "train/optimizers.h"
 
 namespace softmoe {
 namespace {
@@ -49,6 +51,30 @@ void check_router(const TrainingSetup& setup) {
   }
 }
 
+/// Throws UsageError unless experts can be shared out as --expert-parallel says.
+void check_expert_parallel(const TrainingSetup& setup) {
+  const int64_t ranks = setup.options.parallel.expert_parallel;
+  if (ranks == 1) {
+    return;
+  }
+  const auto require = [ranks](bool fits, const std::string& expected) {
+    if (!fits) {
+      throw UsageError("--expert-parallel", expected, std::to_string(ranks));
+    }
+  };
+  const auto& model = setup.start.model->options();
+  require(has_moe(model), "1 for a model without MoE layers");
+  require(setup.world.size() % ranks == 0,
+          fmt::format("a divisor of the number of processes, {}", setup.world.size()));
+  require(model.moe.experts % ranks == 0,
+          fmt::format("a divisor of --experts {}", model.moe.experts));
+  require(router_row(model.moe.router).kind != RoutingKind::kMerged,
+          fmt::format("1 with --router {}, which merges all experts", model.moe.router));
+  const auto& optimizer = setup.options.optimizer.opt;
+  require(find_row(optimizers(), optimizer, "optimizer").by_expert,
+          fmt::format("1 with --opt {}, which looks at all experts of a layer", optimizer));
+}
+
 /// The options and data that all processes must agree on.
 Json identity(const TrainingSetup& setup, const DataIdentity& data) {
   static const std::set<std::string> kFree{"data-dir", "device",  "json",    "max-bad-images",
@@ -71,6 +97,12 @@ BatchShare batch_share(const TrainingSetup& setup) {
           .unit = images_together(setup.start.model->options())};
 }
 
+bool has_even_batches(const TrainingSetup& setup) {
+  const int64_t units =
+      setup.options.loader.batch_size / images_together(setup.start.model->options());
+  return units % setup.world.size() == 0;
+}
+
 bool draws_by_image(const TrainingSetup& setup) {
   const auto& model = setup.start.model->options();
   const auto& moe = model.moe;
@@ -82,6 +114,8 @@ UpdatePart update_part(const TrainingState& state) {
   const auto& setup = state.setup;
   const int64_t batch = setup.options.loader.batch_size;
   return {.reducer = state.reducer.get(),
+          .expert_reducer = state.expert_reducer.get(),
+          .shares_experts = setup.experts != nullptr,
           .rows = batch_share(setup).rows_of(batch),
           .batch = batch,
           .draws_by_image = !setup.world.is_alone() && draws_by_image(setup)};
@@ -94,6 +128,7 @@ LoaderOptions fed_loader(const TrainingSetup& setup) {
 }
 
 void check_world(const TrainingSetup& setup) {
+  check_expert_parallel(setup);
   if (setup.world.is_alone()) {
     return;
   }

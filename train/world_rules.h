@@ -13,6 +13,9 @@ namespace softmoe {
 /// stay together.
 BatchShare batch_share(const TrainingSetup& setup);
 
+/// Returns true if each process computes as many images of every training batch.
+bool has_even_batches(const TrainingSetup& setup);
+
 /// Returns true if each image gets, in several processes, the random numbers that it gets in one.
 /// Where rows of several images are mixed before numbers are drawn, processes draw their own.
 bool draws_by_image(const TrainingSetup& setup);

@@ -5,7 +5,7 @@ namespace softmoe {
 WorstNearby::WorstNearby(const Optimizer& optimizer, double rho)
     : parameters_(optimizer.parameters()) {
   const torch::NoGradGuard no_grad;
-  const auto norm = clip_gradient_norm(optimizer.gradients(), /*max_norm=*/0.0).item<double>();
+  const auto norm = optimizer.gradient_norm();
   for (auto& [name, tensor] : parameters_) {
     before_.push_back(tensor.clone());
     if (norm > 0.0) {

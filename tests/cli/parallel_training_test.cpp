@@ -7,10 +7,7 @@
 #include <iterator>
 #include <thread>
 
-#include "checkpoints/checkpoint.h"
-#include "cli/tiny.h"
-#include "core/split_text.h"
-#include "io/atomic_file.h"
+#include "cli/parallel_runs.h"
 #include "parallel/ranks.h"
 #include "support/peers.h"
 #include "support/temporary_folder.h"
@@ -19,69 +16,6 @@ namespace softmoe::test {
 namespace {
 
 using testing::HasSubstr;
-
-/// 20 updates whose weights are a continuous function of the gradients, unlike those of AdamW,
-/// which makes large steps of gradients that are nothing but rounding.
-Words plain_training(const std::filesystem::path& output) {
-  return tiny_training(output) +
-         Words{"--max-steps", "20",   "--log-interval", "1",  "--opt",           "sgd",
-               "--lr",        "0.05", "--batch-size",   "32", "--warmup-epochs", "0"};
-}
-
-Words launched(int64_t processes, const Words& words) {
-  return Words{"launch", "-n", std::to_string(processes)} + words;
-}
-
-/// The losses and the last weights of the run in `folder`.
-struct Outcome {
-  std::vector<double> losses;
-  std::vector<double> norms;
-  std::string evaluations;
-  Checkpoint last;
-};
-
-Outcome outcome_of(const std::filesystem::path& folder) {
-  Outcome outcome;
-  for (const auto& line : split_text(read_text_file(folder / "run" / "metrics.jsonl"), '\n')) {
-    if (!line.empty()) {
-      const auto record = Json::parse(line);
-      outcome.losses.push_back(record.at("train_loss"));
-      outcome.norms.push_back(record.at("grad_norm"));
-    }
-  }
-  outcome.evaluations = read_text_file(folder / "run" / "evaluations.jsonl");
-  outcome.last = load_checkpoint(folder / "run" / "last.h5", {.ema = true});
-  return outcome;
-}
-
-void expect_close(const std::vector<double>& actual, const std::vector<double>& expected,
-                  double tolerance) {
-  ASSERT_EQ(actual.size(), expected.size());
-  for (size_t i = 0; i < actual.size(); ++i) {
-    EXPECT_NEAR(actual[i], expected[i], tolerance * std::abs(expected[i])) << "record " << i;
-  }
-}
-
-void expect_close(const NamedTensors& actual, const NamedTensors& expected, double tolerance) {
-  ASSERT_EQ(actual.size(), expected.size());
-  for (const auto& [name, tensor] : expected) {
-    const auto wide = tensor.to(torch::kFloat64);
-    const auto error = (actual.at(name).to(torch::kFloat64) - wide).norm().item<double>();
-    EXPECT_LE(error, tolerance * std::max(wide.norm().item<double>(), 1e-3)) << name;
-  }
-}
-
-/// Losses, gradient norms, weights, averages and evaluations agree within 1e-6.
-void expect_same_outcome(const Outcome& actual, const Outcome& expected) {
-  expect_close(actual.losses, expected.losses, 1e-6);
-  expect_close(actual.norms, expected.norms, 1e-5);
-  expect_close(actual.last.model, expected.last.model, 1e-6);
-  expect_close(actual.last.ema, expected.last.ema, 1e-6);
-  const auto examples = [](const Outcome& outcome) {
-    return Json::parse(split_text(outcome.evaluations, '\n').front()).at("class_examples");
-  };
-  EXPECT_EQ(examples(actual), examples(expected));
-}
 
 struct ParallelCase {
   std::string name;
@@ -94,16 +28,7 @@ void PrintTo(const ParallelCase& value, std::ostream* out) { *out << value.name;
 class ParallelTraining : public testing::TestWithParam<ParallelCase> {};
 
 TEST_P(ParallelTraining, ComesToWhatOneProcessComesTo) {
-  const TemporaryFolder folder;
-  const auto& flags = GetParam().flags;
-  ASSERT_TRUE(succeeds(run_program(plain_training(folder / "one") + flags)));
-  const auto one = outcome_of(folder / "one");
-  EXPECT_EQ(one.losses.size(), 20);
-  for (const auto processes : GetParam().processes) {
-    const auto name = std::to_string(processes);
-    ASSERT_TRUE(succeeds(run_program(launched(processes, plain_training(folder / name) + flags))));
-    expect_same_outcome(outcome_of(folder / name), one);
-  }
+  expect_same_runs(GetParam().flags, GetParam().processes, {});
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -126,11 +51,6 @@ TEST(ParallelResume, ASignalSavesAndAnyNumberOfProcessesGoesOn) {
   const Words flags{"--model-ema", "--model-ema-decay", "0.9", "--drop-path", "0.1"};
   ASSERT_TRUE(succeeds(run_program(plain_training(folder / "whole") + flags)));
   const auto train = plain_training(folder / "pieces") + flags;
-  const auto interrupted_at = [](const std::string& update) {
-    return ProgramSetting{.interrupt_when = [update](const std::string& text) {
-      return text.find("[" + update + "/") != std::string::npos;
-    }};
-  };
   const auto first = run_program(launched(2, train), interrupted_at("   5"));
   EXPECT_EQ(first.exit_code, 130) << first.error;
   EXPECT_THAT(first.error, HasSubstr("interrupted after update"));
@@ -157,26 +77,28 @@ pid_t process_of_rank(const std::string& mark, int64_t rank) {
 
 /// A run of three processes that would last for hours, in which `rank` gets `signal` after some
 /// updates.
-ProgramRun run_with_fault(const std::filesystem::path& folder, int64_t rank, int signal) {
+ProgramRun run_with_fault(const std::filesystem::path& folder, int64_t rank, int signal,
+                          const Words& flags = {}) {
   const auto mark = folder.string();
   bool is_sent = false;
-  return run_program(
-      launched(3, tiny_training(folder) + Words{"--epochs", "1000000", "--log-interval", "1"}),
-      {.environment = {{"SOFTMOE_TEST", mark}, {"SOFTMOE_RANK_TIMEOUT", "3"}},
-       .interrupt_when =
-           [&](const std::string& text) {
-             if (!is_sent && text.find("Train: ") != std::string::npos) {
-               is_sent = ::kill(process_of_rank(mark, rank), signal) == 0;
-             }
-             return false;
-           },
-       .timeout = std::chrono::seconds(100)});
+  return run_program(launched(3, tiny_training(folder) +
+                                     Words{"--epochs", "1000000", "--log-interval", "1"} + flags),
+                     {.environment = {{"SOFTMOE_TEST", mark}, {"SOFTMOE_RANK_TIMEOUT", "3"}},
+                      .interrupt_when =
+                          [&](const std::string& text) {
+                            if (!is_sent && text.find("Train: ") != std::string::npos) {
+                              is_sent = ::kill(process_of_rank(mark, rank), signal) == 0;
+                            }
+                            return false;
+                          },
+                      .timeout = std::chrono::seconds(100)});
 }
 
 TEST(ParallelFault, AKilledRankEndsTheOthersWhichNameIt) {
   for (const int64_t rank : {0, 2}) {
     const TemporaryFolder folder;
-    const auto run = run_with_fault(folder.path(), rank, SIGKILL);
+    const auto run = run_with_fault(folder.path(), rank, SIGKILL,
+                                    rank == 2 ? Words{"--expert-parallel", "3"} : Words());
     EXPECT_EQ(run.exit_code, 1) << run.error;
     const auto name = "rank " + std::to_string(rank);
     EXPECT_THAT(run.error, HasSubstr(name + " was ended by signal 9"));

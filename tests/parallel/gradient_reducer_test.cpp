@@ -104,5 +104,33 @@ TEST(GradientReducer, LeavesGradientsAloneUntilItIsAsked) {
   EXPECT_EQ(errors, no_errors(2));
 }
 
+TEST(GradientReducer, CanSumInBf16WithHalfTheBytes) {
+  const auto errors = run_ranks(2, [](const World& world) {
+    const auto tensors = leaves();
+    GradientReducer exact(world, tensors);
+    GradientReducer rounded(world, tensors, torch::kBFloat16);
+    std::vector<double> none;
+    const auto sent_by = [&](GradientReducer& reducer) {
+      const auto before = world.traffic().summed;
+      reducer.begin(0.5);
+      loss_of(tensors, 1.0).backward();
+      reducer.finish(none);
+      return world.traffic().summed - before;
+    };
+    const auto bytes = sent_by(exact);
+    std::vector<torch::Tensor> expected;
+    for (const auto& tensor : tensors) {
+      expected.push_back(tensor.grad().clone());
+      tensor.mutable_grad().reset();
+    }
+    EXPECT_EQ(sent_by(rounded), bytes / 2);
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      EXPECT_EQ(tensors[i].grad().scalar_type(), torch::kFloat32);
+      EXPECT_TRUE(all_close(tensors[i].grad(), expected[i], {.relative = 1e-2}));
+    }
+  });
+  EXPECT_EQ(errors, no_errors(2));
+}
+
 }  // namespace
 }  // namespace softmoe::test

@@ -87,5 +87,27 @@ TEST(World, IsOnTheCpu) {
   EXPECT_THROW(World::join(environment, torch::Device("cuda:0")), UsageError);
 }
 
+TEST(World, HasGroupsThatExchangeAmongThemselves) {
+  const auto errors = run_ranks(4, [](const World& world) {
+    const bool is_low = world.rank() < 2;
+    const auto pair = world.group(is_low ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{2, 3});
+    const bool is_even = world.rank() % 2 == 0;
+    const auto same =
+        world.group(is_even ? std::vector<int64_t>{0, 2} : std::vector<int64_t>{1, 3});
+    const auto alone = world.group({world.rank()});
+    EXPECT_EQ(pair.rank(), world.rank() % 2);
+    EXPECT_EQ(same.rank(), world.rank() / 2);
+    EXPECT_TRUE(alone.is_alone());
+    const auto value = torch::full({2}, static_cast<double>(world.rank()));
+    pair.sum(value);
+    EXPECT_TRUE(torch::equal(value, torch::full({2}, is_low ? 1.0 : 5.0)));
+    same.sum(value);
+    EXPECT_TRUE(torch::equal(value, torch::full({2}, 6.0)));
+    EXPECT_EQ(world.traffic().summed, 2 * 8);
+    EXPECT_THROW(world.group({world.rank() + 1}), c10::ValueError);
+  });
+  EXPECT_EQ(errors, no_errors(4));
+}
+
 }  // namespace
 }  // namespace softmoe::test

@@ -59,6 +59,27 @@ TEST(MemoryPlan, CountsParametersAndTheOptimizersState) {
   EXPECT_EQ(head.averages, 2 * plan.weights);
 }
 
+TEST(MemoryPlan, OfSeveralProcessesHasPartsOfBatchesAndExperts) {
+  const auto model = model_preset("softmoe_s16_8e");
+  auto options = batches_of(64);
+  const auto alone = plan_memory(model, options, Precision::kFloat32);
+  EXPECT_EQ(alone.buckets, 0);
+  const auto shared = plan_memory(model, options, Precision::kFloat32, 4);
+  EXPECT_EQ(shared.activations, alone.activations / 4);
+  EXPECT_EQ(shared.weights, alone.weights);
+  EXPECT_EQ(shared.buckets, alone.gradients);
+  options.parallel.expert_parallel = 4;
+  const auto parted = plan_memory(model, options, Precision::kFloat32, 4);
+  const int64_t experts = 6LL * 8 * (2 * 384 * 1536 + 384 + 1536);
+  EXPECT_EQ(parted.weights, alone.weights - 4 * experts * 3 / 4);
+  EXPECT_EQ(parted.optimizer, alone.optimizer - 8 * experts * 3 / 4);
+  EXPECT_EQ(parted.buckets, alone.gradients - 4 * experts);  // nobody else has these experts
+  options.parallel.expert_parallel = 2;
+  options.parallel.reduce_dtype = Precision::kBFloat16;
+  EXPECT_EQ(plan_memory(model, options, Precision::kFloat32, 4).buckets,
+            (alone.gradients - 2 * experts) / 2);
+}
+
 TEST(MemoryPlan, GrowsWithTheBatchAndNotWithRecomputedBlocks) {
   const auto model = model_preset("vit_s16");
   auto options = batches_of(4);

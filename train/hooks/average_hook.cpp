@@ -12,7 +12,8 @@ void AverageHook::at_evaluation(TrainingState& state) {
       continue;
     }
     average.best_score = score;
-    if (!state.setup.world.is_first()) {
+    const auto* const experts = state.setup.experts.get();
+    if (!state.setup.world.is_first() && experts == nullptr) {
       continue;
     }
     auto checkpoint = to_checkpoint(state);
@@ -20,7 +21,11 @@ void AverageHook::at_evaluation(TrainingState& state) {
     checkpoint.optimizer.clear();
     checkpoint.ema.clear();
     checkpoint.helpers.clear();
-    save_checkpoint(folder_.path() / ("ema-" + average.name() + ".h5"), checkpoint);
+    if (state.setup.world.is_first()) {
+      save_whole(experts, folder_.path() / ("ema-" + average.name() + ".h5"), checkpoint);
+    } else {
+      experts->give_parts(checkpoint);
+    }
   }
 }
 

@@ -29,16 +29,22 @@ void CheckpointHook::load_state(TrainingState& state, const Json& /*progress*/) 
 }
 
 void CheckpointHook::save(TrainingState& state, bool is_best) {
-  if (const auto bad = bad_parameter(state.setup.model()); !bad.empty()) {
+  const auto& setup = state.setup;
+  const auto bad = bad_parameter(state.setup.model());
+  if (setup.experts ? setup.world.any(!bad.empty()) : !bad.empty()) {
     log_line(fmt::format("not saved after update {}: parameter {} is NaN or infinite",
-                         state.progress.step, bad));
+                         state.progress.step, bad.empty() ? "of another process" : bad));
     return;
   }
   folder_.flush();
   const auto checkpoint = collect_();
-  folder_.save_checkpoint(
-      state.progress.step, is_best, state.options().train.checkpoint_hist,
-      [&checkpoint](const std::filesystem::path& path) { save_checkpoint(path, checkpoint); });
+  folder_.save_checkpoint(state.progress.step, is_best, state.options().train.checkpoint_hist,
+                          [&](const std::filesystem::path& path) {
+                            save_whole(setup.experts.get(), path, checkpoint);
+                          });
+  if (setup.experts && !setup.world.is_first()) {
+    setup.experts->give_parts(checkpoint);
+  }
 }
 
 }  // namespace softmoe

@@ -96,10 +96,15 @@ ClassificationResult EvaluationHook::evaluate_model(const TrainingState& state,
   Loader loader(val_set_, transform_, options);
   const bool was_training = model.is_training();
   model.eval();
-  auto result =
-      evaluate([&model](const torch::Tensor& images) { return model.forward(images); }, loader,
-               model.options().num_classes,
-               loss_row(state.options().objectives.loss.loss).likelihood, loop_options(state));
+  auto loop = loop_options(state);
+  if (state.setup.experts) {
+    const auto& sizes = model.options();
+    loop.together = state.setup.experts->group();
+    loop.idle_images = torch::zeros({1, sizes.in_chans, sizes.image_height(), sizes.image_width()});
+  }
+  auto result = evaluate([&model](const torch::Tensor& images) { return model.forward(images); },
+                         loader, model.options().num_classes,
+                         loss_row(state.options().objectives.loss.loss).likelihood, loop);
   model.train(was_training);
   return result;
 }
