@@ -2,8 +2,6 @@
 
 #include <ATen/Functions.h>
 
-#include <algorithm>
-
 #include "ops/batch_rows.h"
 #include "ops/fused/applies.h"
 #include "ops/fused/attention.h"
@@ -40,28 +38,6 @@ torch::Tensor attend_in_runs(const torch::Tensor& qkv, const AttentionParameters
   return joined_runs(runs);  // [1, tokens, dim]
 }
 
-/// Tokens of the longest sequence.
-int64_t longest(const torch::Tensor& x, const PackedSequences& sequences) {
-  int64_t tokens = sequences.empty() ? x.size(1) : 0;
-  for (const auto& run : sequences.runs) {
-    tokens = std::max(tokens, run.length);
-  }
-  return tokens;
-}
-
-/// The fused operator run after run: sequences of one length are a batch, as images are.
-torch::Tensor fused_runs(const torch::Tensor& x, const AttentionParameters& parameters,
-                         Precision precision, const torch::Tensor& residual,
-                         const PackedSequences& sequences) {
-  auto runs = split_runs(x, sequences);  // [count, length, dim] each
-  const auto residuals = residual.defined() ? split_runs(residual, sequences)
-                                            : std::vector<torch::Tensor>(runs.size());
-  for (size_t run = 0; run < runs.size(); ++run) {
-    runs[run] = fused::attention(runs[run], parameters, precision, residuals[run]);
-  }
-  return joined_runs(runs);  // [1, tokens, dim]
-}
-
 /// By libtorch's operators.
 torch::Tensor attention_in_steps(const torch::Tensor& x, const AttentionParameters& parameters,
                                  const AttentionDropout& dropout,
@@ -78,15 +54,11 @@ torch::Tensor attention_in_steps(const torch::Tensor& x, const AttentionParamete
 torch::Tensor attention(const torch::Tensor& x, const AttentionParameters& parameters,
                         const AttentionDropout& dropout, const torch::Tensor& residual,
                         const PackedSequences& sequences) {
-  TORCH_CHECK_VALUE(sequences.empty() || (x.size(0) == 1 && x.size(1) == sequences.tokens()),
-                    "attention: expected packed tokens [1, ", sequences.tokens(), ", dim], found ",
-                    x.sizes());
+  const auto tokens = longest_sequence(sequence_offsets(x, sequences));
   const bool drops = dropout.training && (dropout.output > 0 || dropout.weights > 0);
   const auto precision = fused::precision_of(x);
-  if (!drops && !sequences.causal && precision &&
-      fused::takes_attention(parameters, longest(x, sequences))) {
-    return sequences.empty() ? fused::attention(x, parameters, *precision, residual)
-                             : fused_runs(x, parameters, *precision, residual, sequences);
+  if (!drops && !sequences.causal && precision && fused::takes_attention(parameters, tokens)) {
+    return fused::attention(x, parameters, *precision, residual, sequences);
   }
   const auto out = attention_in_steps(x, parameters, dropout, sequences);  // [batch, tokens, dim]
   return residual.defined() ? residual + out : out;                        // [batch, tokens, dim]

@@ -2,7 +2,35 @@
 
 #include <ATen/ops/cat.h>
 
+#include <algorithm>
+
 namespace softmoe {
+
+std::vector<int64_t> sequence_offsets(const torch::Tensor& x, const PackedSequences& sequences) {
+  TORCH_CHECK_VALUE(sequences.empty() || (x.size(0) == 1 && x.size(1) == sequences.tokens()),
+                    "expected packed tokens [1, ", sequences.tokens(), ", dim], found ", x.sizes());
+  std::vector<int64_t> offsets{0};
+  const auto add = [&offsets](int64_t count, int64_t length) {
+    for (int64_t sequence = 0; sequence < count; ++sequence) {
+      offsets.push_back(offsets.back() + length);
+    }
+  };
+  if (sequences.empty()) {
+    add(x.size(0), x.size(1));
+  }
+  for (const auto& [count, length] : sequences.runs) {
+    add(count, length);
+  }
+  return offsets;
+}
+
+int64_t longest_sequence(const std::vector<int64_t>& offsets) {
+  int64_t tokens = 0;
+  for (size_t sequence = 1; sequence < offsets.size(); ++sequence) {
+    tokens = std::max(tokens, offsets[sequence] - offsets[sequence - 1]);
+  }
+  return tokens;
+}
 
 std::vector<torch::Tensor> split_runs(const torch::Tensor& x, const PackedSequences& sequences) {
   const auto tokens = x.view({-1, x.size(-1)});  // [tokens, dim]

@@ -33,6 +33,14 @@ struct PackedSequences {
   }
 };
 
+/// The first token of each sequence of `x`, and behind them the number of all tokens: of packed
+/// `sequences`, or, without them, of `x` [batch, tokens, dim]. Throws c10::ValueError if
+/// `sequences` are not the tokens of `x` [1, tokens, dim].
+std::vector<int64_t> sequence_offsets(const torch::Tensor& x, const PackedSequences& sequences);
+
+/// Tokens of the longest of the sequences that begin at `offsets`.
+int64_t longest_sequence(const std::vector<int64_t>& offsets);
+
 /// The runs of `x` [tokens, dim] or [1, tokens, dim], one tensor [count, length, dim] each.
 std::vector<torch::Tensor> split_runs(const torch::Tensor& x, const PackedSequences& sequences);
 

@@ -10,7 +10,7 @@
 namespace softmoe {
 
 /// Commands that cells may have: those that train, in a run folder.
-inline const std::vector<std::string> kCellCommands{"train", "finetune", "distill"};
+inline const std::vector<std::string> kCellCommands{"train", "finetune", "distill", "tune"};
 
 /// A grid of runs: every arm, with every combination of the axes' values, with every seed.
 /// Settings are "key=value" with the names of the commands' flags, separated by ";"; the items of

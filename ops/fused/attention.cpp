@@ -17,13 +17,16 @@ namespace {
 /// Longest sequence: the scores of one head take tokens^2 * 8 bytes of the second-level cache.
 constexpr int64_t kMaxTokens = 288;
 
-AttentionCall call_of(const torch::Tensor& x, int64_t heads, double eps, Precision precision) {
+/// `first` as AttentionCall has it, for `x` [.., .., dim].
+AttentionCall call_of(const torch::Tensor& x, int64_t heads, double eps, Precision precision,
+                      std::vector<int64_t> first) {
+  const int64_t tokens = longest_sequence(first);
   return {.precision = precision,
-          .batch = x.size(0),
-          .image = {.tokens = x.size(1),
-                    .heads = heads,
-                    .head_dim = x.size(2) / heads,
-                    .norm_eps = static_cast<float>(eps)}};
+          .first = std::move(first),
+          .longest = {.tokens = tokens,
+                      .heads = heads,
+                      .head_dim = x.size(2) / heads,
+                      .norm_eps = static_cast<float>(eps)}};
 }
 
 /// What the forward pass keeps for the backward pass, in the precision of the products.
@@ -35,12 +38,12 @@ struct KeptOfAttention {
 
 torch::Tensor attention_forward(const torch::Tensor& x, const AttentionParameters& parameters,
                                 Precision precision, const torch::Tensor& residual,
-                                KeptOfAttention& kept) {
-  const auto call = call_of(x, parameters.heads, parameters.norm_eps, precision);
+                                std::vector<int64_t> first, KeptOfAttention& kept) {
+  const auto call = call_of(x, parameters.heads, parameters.norm_eps, precision, std::move(first));
   const auto input = contiguous_values(x);
   const auto dtype = tensor_dtype(precision);
   kept.x = is_rounded(source_of(input), precision) ? at::empty(x.sizes(), dtype) : input;
-  kept.qkv = at::empty({call.batch, call.image.tokens, 3 * call.image.dim()}, dtype);
+  kept.qkv = at::empty({x.size(0), x.size(1), 3 * x.size(2)}, dtype);
   kept.mixed = at::empty(x.sizes(), dtype);
   const auto rest = residual.defined() ? residual.contiguous() : residual;
   auto out = at::empty(x.sizes(), rest.defined() ? torch::kFloat32 : dtype);
@@ -68,7 +71,8 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
                                const std::optional<torch::Tensor>& q_norm,
                                const std::optional<torch::Tensor>& k_norm, double norm_eps,
                                int64_t heads, Precision precision,
-                               const std::optional<torch::Tensor>& residual) {
+                               const std::optional<torch::Tensor>& residual,
+                               const std::vector<int64_t>& first) {
     KeptOfAttention kept;
     auto out = attention_forward(x,
                                  {.qkv_weight = qkv_weight,
@@ -79,7 +83,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
                                   .k_norm = tensor_of(k_norm),
                                   .norm_eps = norm_eps,
                                   .heads = heads},
-                                 precision, tensor_of(residual), kept);
+                                 precision, tensor_of(residual), first, kept);
     context->save_for_backward({kept.x, kept.qkv, kept.mixed, qkv_weight, proj_weight,
                                 tensor_of(q_norm), tensor_of(k_norm)});
     context->saved_data["norm_eps"] = norm_eps;
@@ -87,6 +91,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
     context->saved_data["precision"] = static_cast<int64_t>(precision);
     context->saved_data["x_is_bf16"] = x.scalar_type() == torch::kBFloat16;
     context->saved_data["has_residual"] = residual.has_value();
+    context->saved_data["first"] = first;
     return out;
   }
 
@@ -96,9 +101,10 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
     const auto& x = saved[0];
     const auto call =
         call_of(x, context->saved_data["heads"].toInt(), context->saved_data["norm_eps"].toDouble(),
-                static_cast<Precision>(context->saved_data["precision"].toInt()));
+                static_cast<Precision>(context->saved_data["precision"].toInt()),
+                context->saved_data["first"].toIntVector());
     const bool x_is_bf16 = context->saved_data["x_is_bf16"].toBool();
-    const int64_t dim = call.image.dim();
+    const int64_t dim = call.longest.dim();
     torch::Tensor d_x;
     if (context->needs_input_grad(0)) {
       d_x = at::empty(x.sizes(), x_is_bf16 ? torch::kBFloat16 : torch::kFloat32);
@@ -113,8 +119,8 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
     gradients.proj_bias = gradient(4, {dim});
     torch::Tensor d_norms;
     if (saved[5].defined()) {
-      const auto& image = call.image;
-      d_norms = at::zeros({call.batch * image.heads, 2, image.head_dim}, torch::kFloat32);
+      const auto& shape = call.longest;
+      d_norms = at::zeros({call.sequences() * shape.heads, 2, shape.head_dim}, torch::kFloat32);
     }
     const auto d_out = contiguous_values(d_outputs[0]);
     attention_pass_backward(call, {.norm = {fp32_or_null(saved[5]), fp32_or_null(saved[6])},
@@ -146,7 +152,8 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
             {},
             {},
             {},
-            has_residual ? d_outputs[0] : torch::Tensor()};
+            has_residual ? d_outputs[0] : torch::Tensor(),
+            {}};
   }
 };
 
@@ -160,22 +167,25 @@ bool takes_attention(const AttentionParameters& parameters, int64_t tokens) {
 }
 
 torch::Tensor attention(const torch::Tensor& x, const AttentionParameters& parameters,
-                        Precision precision, const torch::Tensor& residual) {
+                        Precision precision, const torch::Tensor& residual,
+                        const PackedSequences& sequences) {
   check_shape("attention: x", x, {-1, -1, parameters.qkv_weight.size(1)});
   check_values("attention: x", x, precision);
-  TORCH_CHECK_VALUE(takes_attention(parameters, x.size(1)), "attention: ", x.size(1), " tokens, ",
+  const auto first = sequence_offsets(x, sequences);
+  const int64_t tokens = longest_sequence(first);
+  TORCH_CHECK_VALUE(takes_attention(parameters, tokens), "attention: ", tokens, " tokens, ",
                     parameters.heads, " heads of ", x.size(2), " channels in all");
   TORCH_CHECK_VALUE(!residual.defined() || residual.sizes() == x.sizes(), "attention: x ",
                     x.sizes(), ", residual ", residual.sizes());
   const auto rest = residual.defined() ? residual.to(torch::kFloat32) : residual;
   if (!at::GradMode::is_enabled()) {
     KeptOfAttention kept;
-    return attention_forward(x, parameters, precision, rest, kept);
+    return attention_forward(x, parameters, precision, rest, first, kept);
   }
   return AttentionFunction::apply(
       x, parameters.qkv_weight, parameters.qkv_bias, parameters.proj_weight, parameters.proj_bias,
       optional_of(parameters.q_norm), optional_of(parameters.k_norm), parameters.norm_eps,
-      parameters.heads, precision, optional_of(rest));
+      parameters.heads, precision, optional_of(rest), first);
 }
 
 }  // namespace softmoe::fused

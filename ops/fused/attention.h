@@ -9,9 +9,10 @@ namespace softmoe::fused {
 /// contiguous fp32 weights.
 bool takes_attention(const AttentionParameters& parameters, int64_t tokens);
 
-/// softmoe::attention() without dropout, in fp32 with a residual and in `precision` without. Throws
-/// c10::ValueError for sizes that it does not take.
+/// softmoe::attention() without dropout and causality, in fp32 with a residual and in `precision`
+/// without. Throws c10::ValueError for sizes that it does not take.
 torch::Tensor attention(const torch::Tensor& x, const AttentionParameters& parameters,
-                        Precision precision, const torch::Tensor& residual = {});
+                        Precision precision, const torch::Tensor& residual = {},
+                        const PackedSequences& sequences = {});
 
 }  // namespace softmoe::fused

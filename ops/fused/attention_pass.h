@@ -2,16 +2,28 @@
 /// The passes of multi-head self-attention with its linear maps over plain memory; attention.cpp
 /// makes an operator of them.
 
+#include <cstdint>
+#include <vector>
+
 #include "core/precision.h"
 #include "kernels/attention.h"
 
 namespace softmoe::fused {
 
-/// Sizes of one call.
+/// Sizes of one call: sequences of different lengths, whose tokens stand one after the other.
 struct AttentionCall {
-  Precision precision;  // of products and of what is kept between them
-  int64_t batch;
-  kernels::AttentionShape image;
+  Precision precision;         // of products and of what is kept between them
+  std::vector<int64_t> first;  // of each sequence, its first token; behind them the number of all
+  kernels::AttentionShape longest;
+
+  int64_t sequences() const { return std::ssize(first) - 1; }
+  int64_t tokens() const { return first.back(); }
+  int64_t first_of(int64_t sequence) const { return first[static_cast<size_t>(sequence)]; }
+  kernels::AttentionShape shape(int64_t sequence) const {
+    auto own = longest;
+    own.tokens = first_of(sequence + 1) - first_of(sequence);
+    return own;
+  }
 };
 
 /// Plain memory of the forward pass. `qkv` and `mixed` are kept for the backward pass, and `x_kept`
@@ -31,8 +43,8 @@ struct AttentionForwardJob {
 };
 
 /// Plain memory of the backward pass. Gradients that are null are not computed. `d_norms`
-/// [batch, heads, 2, head_dim] is null without QK-norm; otherwise it holds zeros before the pass
-/// and is to be summed over the first two axes after it.
+/// [sequences, heads, 2, head_dim] is null without QK-norm; otherwise it holds zeros before the
+/// pass and is to be summed over the first two axes after it.
 struct AttentionBackwardJob {
   kernels::QkNorm norm;
   kernels::Source qkv_weight;

@@ -77,6 +77,19 @@ TEST(StudyPlan, PreparesRunsThatCellsCanName) {
             words.end());
 }
 
+TEST(StudyPlan, TunesModelsThatCellsGoOnFrom) {
+  auto options = grid();
+  options.command = "tune";
+  options.prepare = Words{"tuned: tune; tasks=shapes digits"};
+  options.set = Words{"init={study}/runs/tuned/last.h5"};
+  EXPECT_EQ(
+      prepare_steps(options).front().arguments,
+      (Words{"tune", "--tasks", "shapes", "digits", "--output=study/runs", "--experiment=tuned"}));
+  const auto step = study_cells(options).front().steps.front();
+  EXPECT_EQ(step.arguments.at(0), "tune");
+  EXPECT_EQ(step.arguments.at(1), "--init=study/runs/tuned/last.h5");
+}
+
 TEST(StudyPlan, RefusesWhatItCannotRead) {
   const auto refuses = [](auto change) {
     auto options = grid();

@@ -99,6 +99,50 @@ TEST_P(FusedAttentionOnLevel, AgreesWithLibtorch) {
   }
 }
 
+/// Sequences of different lengths: single ones, and more than a block of the backward pass holds.
+PackedSequences many_lengths() {
+  return {.runs = {{.count = 3, .length = 5},
+                   {.count = 1, .length = 17},
+                   {.count = 30, .length = 21},
+                   {.count = 2, .length = 70}}};
+}
+
+/// plain_attention() run after run.
+torch::Tensor plain_runs(const Tensors& in, const AttentionCase& sizes) {
+  const auto packed = many_lengths();
+  const auto x = split_runs(in[0], packed);
+  const auto residuals = in[7].defined() ? split_runs(in[7], packed) : Tensors(x.size());
+  Tensors out;
+  for (size_t run = 0; run < x.size(); ++run) {
+    auto own = in;
+    own[0] = x[run];
+    own[7] = residuals[run];
+    auto own_sizes = sizes;
+    own_sizes.batch = packed.runs[run].count;
+    own_sizes.tokens = packed.runs[run].length;
+    out.push_back(plain_attention(own, own_sizes));
+  }
+  return joined_runs(out);  // [1, tokens, dim]
+}
+
+TEST_P(FusedAttentionOnLevel, OfSequencesOfDifferentLengthsAgreesWithLibtorch) {
+  at::manual_seed(6);
+  const int64_t tokens = many_lengths().tokens();
+  for (const auto& sizes : {AttentionCase{"Norms", 1, tokens, 2, 48, true, true},
+                            AttentionCase{"Plain", 1, tokens, 3, 16, false, false}}) {
+    const Operator packed = [&sizes](const Tensors& in) {
+      return attention(in[0], {in[1], in[2], in[3], in[4], in[5], in[6], 1e-6, sizes.heads},
+                       Precision::kFloat32, in[7], many_lengths());
+    };
+    SCOPED_TRACE(sizes.name);
+    const auto inputs = attention_inputs(sizes);
+    expect_agreement(
+        packed, [&sizes](const Tensors& in) { return plain_runs(in, sizes); }, inputs,
+        Precision::kFloat32);
+    expect_determinism(packed, inputs);
+  }
+}
+
 using FusedAttention = test::PrecisionTest;
 INSTANTIATE_TEST_SUITE_P(Precisions, FusedAttention, test::every_precision(), test::precision_name);
 
