@@ -58,8 +58,7 @@ void describe(OptionTable& table, MoeOptions& options) {
   table.add("phi-init", options.phi_init,
             with_readers("phi-init",
                          "how the parameters of slots begin; kmeans: from the mean token to "
-                         "centers of the tokens of some training images; positions: to their mean "
-                         "tokens of each position, or of clusters of positions"));
+                         "centers of the tokens of some training images"));
   table.add("combine", options.combine,
             with_readers("combine",
                          "weights of a token's slots: softmax, or entmax15, which gives all but "

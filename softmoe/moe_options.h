@@ -24,18 +24,12 @@ enum class PhiInit {
   kNormal,      ///< normal, as vmoe
   kOrthogonal,  ///< orthogonal slots; orthogonal channels if there are more slots than channels
   kKMeans,      ///< from the mean token to centers of the tokens of a sample (Router::fit)
-  kPositions,   ///< from the mean token to the mean tokens of positions, or of clusters of them
 };
-/// Returns true if slots begin by a sample of tokens (Router::fit).
-constexpr bool is_fitted(PhiInit init) {
-  return init == PhiInit::kKMeans || init == PhiInit::kPositions;
-}
 template <>
-inline constexpr std::array<EnumName<PhiInit>, 4> kEnumNames<PhiInit>{
+inline constexpr std::array<EnumName<PhiInit>, 3> kEnumNames<PhiInit>{
     {{PhiInit::kNormal, "normal"},
      {PhiInit::kOrthogonal, "orthogonal"},
-     {PhiInit::kKMeans, "kmeans"},
-     {PhiInit::kPositions, "positions"}}};
+     {PhiInit::kKMeans, "kmeans"}}};
 
 /// What the parameters of the scales of a soft router are.
 enum class ScaleForm {

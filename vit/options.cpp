@@ -81,7 +81,7 @@ void check_ignored(const MoeOptions& moe) {
       refuse(name);
     }
   }
-  if (is_fitted(moe.phi_init) && !reads_option(row, "phi-init")) {
+  if (moe.phi_init == PhiInit::kKMeans && !reads_option(row, "phi-init")) {
     refuse("phi-init");
   }
 }

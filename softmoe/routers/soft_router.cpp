@@ -55,7 +55,7 @@ void SoftRouterImpl::reset() {
   if (options_.moe.phi_init == PhiInit::kOrthogonal) {
     auto slots = phi.detach().view({dim, -1});  // [dim, slots], the memory of phi
     init_orthogonal(slots, phi_deviation() * std::sqrt(static_cast<double>(dim)));
-  } else if (is_fitted(options_.moe.phi_init)) {
+  } else if (options_.moe.phi_init == PhiInit::kKMeans) {
     init_constant(phi, 0.0);
   } else {
     init_normal(phi, phi_deviation());
@@ -72,8 +72,8 @@ double SoftRouterImpl::phi_deviation() const {
 }
 
 RouterSample SoftRouterImpl::wanted_sample() const {
-  const bool waits =
-      is_fitted(options_.moe.phi_init) && phi.defined() && !phi.detach().any().item<bool>();
+  const bool waits = options_.moe.phi_init == PhiInit::kKMeans && phi.defined() &&
+                     !phi.detach().any().item<bool>();
   return waits ? RouterSample::kTokens : RouterSample::kNone;
 }
 
@@ -85,16 +85,9 @@ void SoftRouterImpl::fit(const torch::Tensor& sample, const Router* /*twin*/) {
   const torch::NoGradGuard no_grad;
   const auto directions =
       l2_normalize(sample.detach().to(torch::kCPU, torch::kFloat64), -1, options_.moe.router_eps);
-  // What slots are centers of: tokens, or the mean directions of positions.
-  const auto kept = options_.moe.phi_init == PhiInit::kPositions
-                        ? directions.view({-1, options_.tokens, options_.dim}).mean(0)
-                        : spread_rows(directions, kSamplesPerSlot * phi[0].numel());
+  const auto kept = spread_rows(directions, kSamplesPerSlot * phi[0].numel());  // [count, dim]
   const auto clusters = kmeans((kept * kFixedPoint).round(), {.clusters = phi[0].numel()});
-  // Without a part along the mean, which all tokens have: it would favour some slots with them all.
-  const auto mean = kept.mean(0);  // [dim]
-  const auto axis = mean / mean.norm().clamp_min(1e-9);
-  auto apart = clusters.centers / kFixedPoint - mean;  // [slots, dim]
-  apart = apart - apart.matmul(axis).unsqueeze(1) * axis;
+  const auto apart = clusters.centers / kFixedPoint - kept.mean(0);           // [slots, dim]
   const auto lengths = apart.norm(2, /*dim=*/-1, /*keepdim=*/true);           // [slots, 1]
   const auto sizes = clusters.labels.bincount({}, phi[0].numel());            // [slots]
   const auto found = sizes.gt(0).unsqueeze(1).logical_and(lengths.gt(1e-9));  // [slots, 1]

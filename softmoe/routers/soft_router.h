@@ -12,7 +12,7 @@ namespace softmoe {
 
 /// Parameters: `phi` [dim, experts, slots_per_expert] and `scale` [], both only if a step is
 /// learned, and `combine_scale` [] with MoeOptions::separate_scales; router_scale() says what the
-/// latter two stand for. If is_fitted(), `phi` is zero until fit().
+/// latter two stand for. With PhiInit::kKMeans `phi` is zero until fit().
 /// Source: Puigcerver et al., arXiv:2308.00951.
 class SoftRouterImpl : public torch::nn::Cloneable<SoftRouterImpl>, public Router {
  public:
@@ -23,9 +23,8 @@ class SoftRouterImpl : public torch::nn::Cloneable<SoftRouterImpl>, public Route
                RoutingRecord* record) override;
   torch::Tensor combine(const Routed& routed, const torch::Tensor& expert_outputs) override;
   RouterSample wanted_sample() const override;
-  /// Sets `phi` by k-means of the directions of tokens `sample` [count, dim], or of the mean
-  /// directions of their positions, whose images follow each other: each slot points from the mean
-  /// direction to a center. Slots for which there is no center of their own are random.
+  /// Sets `phi` by k-means of the directions of tokens `sample` [count, dim]: each slot points from
+  /// the mean direction to a center. Slots for which there is no center of their own are random.
   void fit(const torch::Tensor& sample, const Router* twin) override;
 
   torch::Tensor phi;
