@@ -71,6 +71,18 @@ void check_tuning(const RunOptions& run) {
   refuse(run.preprocess.augment.aug_repeats > 1, "--aug-repeats", "0 or 1");
 }
 
+/// Warms up unless the user says otherwise: at the full rate from the first update on, tasks that
+/// compare words with what is seen stay at chance.
+void fit_warmup(RunOptions& run, const std::set<std::string>& keep) {
+  for (const auto* const name : {"warmup-epochs", "warmup-steps", "warmup-examples", "warmup-time",
+                                 "max-time", "max-steps", "max-examples"}) {
+    if (keep.contains(name)) {
+      return;
+    }
+  }
+  run.schedule.warmup_epochs = std::min(0.5, 0.1 * run.train.epochs);
+}
+
 /// Fits the options of a run to its model. Pictures are seen as a whole and unmirrored unless the
 /// user says otherwise, since questions ask for sides and numbers.
 void fit_run(RunOptions& run, const VitOptions& image, const std::set<std::string>& keep) {
@@ -86,6 +98,7 @@ void fit_run(RunOptions& run, const VitOptions& image, const std::set<std::strin
     }
   }
   fit_preprocessing(run.preprocess, image);
+  fit_warmup(run, keep);
 }
 
 std::vector<KnownTask> known_tasks(const TaskParts& parts) {
