@@ -16,6 +16,7 @@ namespace softmoe::test {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr const char* kTasks = R"(
 [colour]
@@ -108,6 +109,13 @@ TEST_F(Tune, LearnsTasksBetterThanChanceAndReportsThoseHeldOut) {
   EXPECT_EQ(colour.at("name"), "colour");
   EXPECT_NEAR(colour.at("chance").get<double>(), 1.0 / 7, 1e-9);
   EXPECT_GT(colour.at("accuracy").get<double>(), 0.4);
+}
+
+TEST_F(Tune, WarmsUpUnlessFlagsSayOtherwise) {
+  ASSERT_TRUE(succeeds(training_));
+  EXPECT_THAT(read_text_file(place("run/config.toml")), HasSubstr("warmup-epochs = 0.5"));
+  ASSERT_TRUE(succeeds(run_program(training("cold", {"--epochs", "1", "--warmup-epochs", "0"}))));
+  EXPECT_THAT(read_text_file(place("cold/config.toml")), Not(HasSubstr("warmup-epochs = 0.")));
 }
 
 TEST_F(Tune, EvaluatesWhatTheCheckpointKnowsAndOtherTasks) {
