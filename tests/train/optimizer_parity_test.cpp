@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "io/npz.h"
+#include "ops/muon_update.h"
 #include "support/temporary_folder.h"
 #include "support/tensor_matcher.h"
-#include "ops/muon_update.h"
 #include "train/muon.h"
 #include "train/optimizer_cases.h"
 
