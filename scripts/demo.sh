@@ -16,7 +16,7 @@ finetune=(--config configs/demo/finetune.toml)
 case "${1:-}" in
   "")
     demo=${DEMO:-demo} config=upstream experts=16 rest="three to five minutes"
-    seconds=600 min_images=60000 max_images=480000 finetune_images=60000
+    seconds=600 min_images=60000 max_images=240000 finetune_images=60000
     benchmark=(--batch-sizes 1 8 --rounds 3 --max-batch-seconds 10)
     ;;
   --quick)
@@ -40,10 +40,10 @@ softmoe() {
   printf '\n'
   build/softmoe "$@"
 }
-# Prints the images per second of `softmoe train` with these flags: of 40 updates.
+# Prints the images per second of `softmoe train` with these flags, of some thousand images.
 rate() {
   rm -rf "$demo/measured"
-  build/softmoe train "$@" --output "$demo" --experiment measured --char-epoch 320 --char-val 64 \
+  build/softmoe train "$@" --output "$demo" --experiment measured --char-epoch 512 --char-val 64 \
     --eval-interval 8 --checkpoint-interval 8 2>"$demo/measured.log" |
     sed -E 's/.*"images_per_second":([0-9]+).*/\1/' || { cat "$demo/measured.log" >&2; exit 1; }
 }
@@ -52,7 +52,7 @@ rate() {
 # features beat raw pixels), and says so.
 plan() {
   upstream=(--config "configs/demo/$1.toml")
-  moe=(--moe-blocks last_half --experts "$2" --slots-per-expert 1)
+  moe=(--moe-blocks last_half --experts "$2" --slots-per-expert 1 --phi-init kmeans --router-scale 16)
   local dense soft tuning
   dense=$(rate "${upstream[@]}")
   soft=$(rate "${upstream[@]}" "${moe[@]}")
