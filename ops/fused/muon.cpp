@@ -110,13 +110,18 @@ class Orthogonalizer {
     return kernels::packed_size(precision_, depth, columns);
   }
 
-  /// x = direction / norm.
+  /// x = direction / norm. Rows of units that an odd number of columns does not fill end with zero,
+  /// in the memory of the next x, too: products write columns alone.
   void begin(const MuonMatrix& matrix, double norm) {
     kernels::table().multiply(direction_, matrix.size(),
                               static_cast<float>(1.0 / std::max(norm, kMinMuonNorm)));
     if (precision_ == Precision::kBFloat16) {
+      const int64_t x_stride = stride(matrix.columns);
       kernels::table().to_bf16({.fp32 = direction_}, matrix.columns, matrix.rows, matrix.columns,
-                               x_.bf16, stride(matrix.columns));
+                               x_.bf16, x_stride);
+      for (int64_t row = 0; x_stride > matrix.columns && row < matrix.rows; ++row) {
+        next_.bf16[(row + 1) * x_stride - 1] = 0;
+      }
     } else {
       std::copy_n(direction_, matrix.size(), x_.fp32);
     }

@@ -1,7 +1,10 @@
 #include "ops/muon_update.h"
 
+#include <cstring>
+
 #include "ops/compute_precision.h"
 #include "ops/operator_checks.h"
+#include "runtime/arena.h"
 
 namespace softmoe::muon_update_test {
 
@@ -69,6 +72,27 @@ TEST(MuonUpdate, DoesNotDependOnTheNumberOfThreads) {
   const auto two = updated(2);
   for (size_t index = 0; index < one.parameters.size(); ++index) {
     EXPECT_TRUE(torch::equal(one.parameters[index], two.parameters[index]));
+  }
+}
+
+TEST(MuonUpdate, DoesNotDependOnWhatScratchMemoryHolds) {
+  const auto updated_after = [](int fill, size_t index) {
+    constexpr int64_t kBytes = 1 << 22;
+    thread_arena().reset(kBytes);
+    std::memset(thread_arena().take<uint8_t>(kBytes), fill, kBytes);
+    const auto all = example(/*spread=*/false);
+    muon_update({.lr = 0.1}, {.parameters = {all.parameters[index]},
+                              .gradients = {all.gradients[index]},
+                              .state = {{all.state[0][index]}}});
+    return all.parameters[index];
+  };
+  for (const auto level : kernels::present_levels()) {
+    const kernels::ScopedLevel scoped(level);
+    for (size_t index = 0; index < example(/*spread=*/false).parameters.size(); ++index) {
+      const auto after_zeros = updated_after(0, index);
+      EXPECT_TRUE(torch::equal(updated_after(0xFF, index), after_zeros))
+          << enum_name(level) << ' ' << after_zeros.sizes();
+    }
   }
 }
 
