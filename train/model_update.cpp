@@ -27,7 +27,7 @@ std::string first_bad_gradient(const torch::nn::Module& model) {
       return "the gradient of " + item.key();
     }
   }
-  return "the norm of all gradients";
+  return std::string(kNormAlone);
 }
 
 /// The gradients of one pass over the batches of an update, summed over all processes.

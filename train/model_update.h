@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "datasets/batch_share.h"
@@ -33,6 +34,9 @@ struct UpdatePart {
   double sum_weight() const { return shares_experts ? 1.0 : share(); }
 };
 
+/// ModelUpdate::bad_gradient if each gradient of this process is finite.
+inline constexpr std::string_view kNormAlone = "the norm of all gradients";
+
 /// How an update is made.
 struct UpdateOptions {
   StepOptions step;        ///< with the number of batches of the update
@@ -58,7 +62,7 @@ struct ModelUpdate {
   /// By "embed", "blocks.<index>" and "head", of parameters with gradients; empty unless asked for.
   std::map<std::string, LayerNorms> norms = {};
   /// If the loss is finite and its gradients are not: "the gradient of PARAMETER" that is the first
-  /// with NaN or infinity, or "the norm of all gradients". Else empty.
+  /// with NaN or infinity, or kNormAlone. Else empty.
   std::string bad_gradient = {};
 
   /// Returns true if parameters changed.

@@ -7,6 +7,10 @@ void describe(OptionTable& table, ParallelOptions& options) {
             "processes that hold the experts of each MoE layer together, each an equal part of "
             "them; a divisor of the number of processes and of --experts",
             {.unit = "processes", .min = 1});
+  describe_payloads(table, options);
+}
+
+void describe_payloads(OptionTable& table, ParallelOptions& options) {
   table.add("exchange-dtype", options.exchange_dtype,
             "precision of tokens and their gradients on the way to experts in other processes and "
             "back",

@@ -22,6 +22,8 @@ struct ParallelOptions {
 };
 
 void describe(OptionTable& table, ParallelOptions& options);
+/// The dtypes among them, of runs and of plans.
+void describe_payloads(OptionTable& table, ParallelOptions& options);
 
 /// The dtype in which fp32 values travel; nothing: as they are.
 std::optional<torch::Dtype> payload_dtype(Precision precision);

@@ -87,7 +87,7 @@ void add_times(ScalingRow& row, const VitOptions& model, const ScalingOptions& s
   row.compute_seconds =
       passes * model_cost(model).gflop * images / (scaling.teraflops * 1e3 * scaling.utilization);
   row.exchange_seconds = all_to_all_seconds(row.traffic.exchanged, row.expert_parallel, scaling);
-  const double element = bytes_of(scaling.reduce_dtype);
+  const double element = bytes_of(scaling.parallel.reduce_dtype);
   const int64_t near = std::min(row.processes, scaling.machine_size);
   const int64_t replicas = row.processes / row.expert_parallel;
   const int64_t near_replicas = std::max<int64_t>(1, near / row.expert_parallel);
@@ -113,22 +113,20 @@ ScalingRow fitted_row(const VitOptions& model, RunOptions run, const ScalingOpti
     counted = plan_memory(model, run, scaling.compute, processes);
   }
   row.memory = counted;
+  const auto fits_with = [&](bool recompute, int64_t batches) {
+    row.images = (images + batches - 1) / batches;
+    row.batches = batches;
+    row.recomputes = recompute;
+    run.loader.batch_size = row.images * processes;
+    run.train.grad_accum_steps = batches;
+    run.train.grad_checkpointing = recompute;
+    plan_batches(row.memory, model, run, scaling.compute, processes);
+    return as_double(row.memory.process_peak()) <= scaling.memory * kGiga;
+  };
+  row.fits = false;
   for (const bool recompute : {false, true}) {
-    for (int64_t batches = 1; batches <= images; batches *= 2) {
-      row.images = (images + batches - 1) / batches;
-      row.batches = batches;
-      row.recomputes = recompute;
-      run.loader.batch_size = row.images * processes;
-      run.train.grad_accum_steps = batches;
-      run.train.grad_checkpointing = recompute;
-      plan_batches(row.memory, model, run, scaling.compute, processes);
-      row.fits = as_double(row.memory.process_peak()) <= scaling.memory * kGiga;
-      if (row.fits) {
-        break;
-      }
-    }
-    if (row.fits) {
-      break;
+    for (int64_t batches = 1; !row.fits && batches <= images; batches *= 2) {
+      row.fits = fits_with(recompute, batches);
     }
   }
   row.traffic = planned_traffic(model, run, processes);
@@ -140,13 +138,13 @@ ScalingRow fitted_row(const VitOptions& model, RunOptions run, const ScalingOpti
 std::vector<int64_t> groups_for(const VitOptions& model, const ScalingOptions& scaling,
                                 int64_t processes) {
   const int64_t most = has_moe(model) ? std::gcd(processes, model.moe.experts) : 1;
-  if (scaling.expert_parallel > 0) {
-    if (most % scaling.expert_parallel != 0) {
+  if (const int64_t wanted = scaling.parallel.expert_parallel; wanted > 0) {
+    if (most % wanted != 0) {
       throw UsageError("--expert-parallel",
                        fmt::format("a divisor of {} processes and of the experts", processes),
-                       std::to_string(scaling.expert_parallel));
+                       std::to_string(wanted));
     }
-    return {scaling.expert_parallel};
+    return {wanted};
   }
   std::vector<int64_t> groups;
   for (int64_t ranks = 1; ranks <= most; ++ranks) {
@@ -162,7 +160,7 @@ std::vector<int64_t> groups_for(const VitOptions& model, const ScalingOptions& s
 void describe(OptionTable& table, ScalingOptions& options) {
   table.add("processes", options.processes, "numbers of processes, with one device each",
             {.min = 1, .max = 1e6});
-  table.add("expert-parallel", options.expert_parallel,
+  table.add("expert-parallel", options.parallel.expert_parallel,
             "processes that hold the experts of each MoE layer together; 0: the fastest number for "
             "which the memory suffices",
             {.unit = "processes", .min = 0});
@@ -170,12 +168,7 @@ void describe(OptionTable& table, ScalingOptions& options) {
             {.unit = "images", .min = 1, .max = 1e9});
   table.add("compute-dtype", options.compute, "precision of products",
             {Precision::kFloat32, Precision::kBFloat16});
-  table.add("exchange-dtype", options.exchange_dtype,
-            "precision of tokens and their gradients on the way to experts and back",
-            {Precision::kFloat32, Precision::kBFloat16});
-  table.add("reduce-dtype", options.reduce_dtype,
-            "precision in which gradients are summed over processes",
-            {Precision::kFloat32, Precision::kBFloat16});
+  describe_payloads(table, options.parallel);
   table.add("device-memory", options.memory, "memory of a device", {.unit = "GB", .min = 1});
   table.add("device-tflops", options.teraflops, "peak of a device in the precision of products",
             {.unit = "TFLOP/s", .min = 1e-3});
@@ -243,8 +236,7 @@ std::vector<ScalingRow> plan_scaling(const VitOptions& model, const RunOptions& 
                                      const ScalingOptions& scaling) {
   validate(model);
   auto options = run;
-  options.parallel.exchange_dtype = scaling.exchange_dtype;
-  options.parallel.reduce_dtype = scaling.reduce_dtype;
+  options.parallel = scaling.parallel;
   std::vector<ScalingRow> rows;
   ParameterPlans plans;
   for (const int64_t processes : scaling.processes) {
@@ -256,9 +248,7 @@ std::vector<ScalingRow> plan_scaling(const VitOptions& model, const RunOptions& 
     std::optional<ScalingRow> best;
     for (const int64_t ranks : groups_for(model, scaling, processes)) {
       const auto row = fitted_row(model, options, scaling, processes, ranks, plans);
-      const bool is_better =
-          !best || (row.fits && (!best->fits || row.seconds() < best->seconds()));
-      if (is_better || (!row.fits && !best->fits)) {
+      if (!best || !best->fits || (row.fits && row.seconds() < best->seconds())) {
         best = row;
       }
     }

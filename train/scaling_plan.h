@@ -8,6 +8,7 @@
 
 #include "core/options.h"
 #include "train/memory_plan.h"
+#include "train/parallel_options.h"
 
 namespace softmoe {
 
@@ -16,11 +17,9 @@ namespace softmoe {
 /// device.
 struct ScalingOptions {
   std::vector<int64_t> processes{8, 16, 32, 64, 128, 256, 512};  ///< one device each
-  int64_t expert_parallel = 0;                                   ///< 0: the fastest that fits
+  ParallelOptions parallel{.expert_parallel = 0};                ///< 0: the fastest that fits
   int64_t batch_size = 4096;  ///< images of an update, of all processes
   Precision compute = Precision::kBFloat16;
-  Precision exchange_dtype = Precision::kFloat32;
-  Precision reduce_dtype = Precision::kFloat32;
   double memory = 80;              ///< GB of a device
   double teraflops = 989;          ///< of a device
   double utilization = 0.4;        ///< share of these that training reaches

@@ -128,10 +128,7 @@ NotFinite all_not_finite(const World& world, NotFinite own) {
     const auto part = Json::parse(text);
     // The process that has an expert whose gradient is bad names it, others know of the norm alone.
     const auto place = part.at("place").get<std::string>();
-    const auto names_one = [](const std::string& words) {
-      return words.starts_with("the gradient of ");
-    };
-    if (own.place.empty() || (names_one(place) && !names_one(own.place))) {
+    if (own.place.empty() || (own.place == kNormAlone && !place.empty())) {
       own.place = place;
     }
     const auto indices = part.at("indices").get<std::vector<int64_t>>();

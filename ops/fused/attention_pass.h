@@ -17,7 +17,6 @@ struct AttentionCall {
   kernels::AttentionShape longest;
 
   int64_t sequences() const { return std::ssize(first) - 1; }
-  int64_t tokens() const { return first.back(); }
   int64_t first_of(int64_t sequence) const { return first[static_cast<size_t>(sequence)]; }
   kernels::AttentionShape shape(int64_t sequence) const {
     auto own = longest;

@@ -52,7 +52,7 @@ TEST(ScalingPlan, TakesTheFastestGroupsThatFit) {
   ASSERT_EQ(roomy.size(), 1);
   for (const int64_t ranks : {1, 2, 4, 8}) {
     auto given = scaling;
-    given.expert_parallel = ranks;
+    given.parallel.expert_parallel = ranks;
     EXPECT_LE(roomy[0].seconds(), plan_scaling(model, {}, given)[0].seconds()) << ranks;
   }
   scaling.memory = 12;
@@ -86,7 +86,7 @@ TEST(ScalingPlan, RefusesNumbersThatDoNotFitEachOther) {
   const auto model = model_preset("softmoe_s16_8e");
   ScalingOptions scaling;
   scaling.processes = {8};
-  scaling.expert_parallel = 3;
+  scaling.parallel.expert_parallel = 3;
   EXPECT_THAT(usage_error([&] { plan_scaling(model, {}, scaling); }),
               HasSubstr("--expert-parallel: expected a divisor of 8 processes"));
   scaling = {};
